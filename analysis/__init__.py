@@ -1,0 +1,5 @@
+"""A thesis on SchNet and QM9, reproduced, tested and taken further.
+
+The package is a house of small rooms. A room imports only from the floors below it; `tests/test_layout.py`
+holds that. Read `README.md` for the commands and the book for what was found.
+"""
