@@ -10,7 +10,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # ---- environment ---------------------------------------------------------------------------------------------
 # The first interpreter that runs and is new enough; `make PYTHON=/path/to/python env` overrides the search.
@@ -38,3 +38,63 @@ env: ## Make .venv with every pinned package (once, and again when a pin changes
 	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'; \
 	  $(PINS) > $(VENV)/.pins; \
 	fi
+
+# Programs that no Python package brings: the spelling test needs hunspell, the browser tests Chromium.
+.PHONY: system
+system: ## Install hunspell and Chromium where missing (Debian as root; elsewhere it says what to install)
+	@missing=""; \
+	command -v hunspell >/dev/null || missing="hunspell hunspell-ca hunspell-en-gb"; \
+	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
+	if [ -n "$$missing" ]; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
+	  else \
+	    echo "The tests need these programs: $$missing (Debian's package names). Install them and run this again." >&2; exit 1; \
+	  fi; \
+	fi
+
+# ---- tests ---------------------------------------------------------------------------------------------------
+.PHONY: lint
+lint: env ## Check style and format (ruff)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+.PHONY: test
+test: env system lint ## Run every test that needs no built book, the notebooks among them (nbval, papermill)
+	@$(BIN)/python -m pytest -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov --cov-report=term tests notebooks
+
+# ---- book ----------------------------------------------------------------------------------------------------
+# The build's cache of executed pages looks at their cells alone: drop it when the package or the records changed.
+BOOK := book/_build
+SOURCES := $(shell find analysis results -type f -not -path '*/.*' -not -name '*.pyc' 2>/dev/null)
+$(BOOK)/.executed-with: $(SOURCES)
+	@rm -rf $(BOOK)/.jupyter_cache
+	@mkdir -p $(BOOK) && touch $@
+
+.PHONY: book
+book: env $(BOOK)/.executed-with ## Build the bilingual book into book/_build/html, warnings as errors
+	@$(BIN)/jupyter-book build book -W --keep-going -n -q
+	@echo "The book: $(BOOK)/html/index.html"
+
+.PHONY: check-book
+check-book: env system ## Test the built book in headless Chromium: links, images, languages, nothing asked of the network
+	@$(BIN)/python -m pytest -m built_book tests
+
+# ---- notebooks -----------------------------------------------------------------------------------------------
+.PHONY: notebooks
+notebooks: env ## Run the notebooks again, with what is recorded, and renew their text twins
+	@for notebook in $(NOTEBOOKS); do \
+	  $(BIN)/jupyter execute --inplace $$notebook && \
+	  $(BIN)/jupytext --quiet --to myst --output notebooks/text/$$(basename $$notebook .ipynb).md $$notebook; \
+	done
+
+.PHONY: rerun
+rerun: env ## Rerun one notebook: make rerun NOTEBOOK=03_baseline ARGS='-p profile smoke -p seeds "[5]"'
+	@mkdir -p reruns
+	@$(BIN)/papermill --cwd notebooks notebooks/$(NOTEBOOK).ipynb reruns/$(NOTEBOOK).ipynb $(ARGS)
+	@echo "Rerun: reruns/$(NOTEBOOK).ipynb"
+
+.PHONY: clean
+clean: ## Remove everything that these targets made, the environment too (the records stay)
+	@rm -rf $(VENV) $(BOOK) reruns .pytest_cache .ruff_cache .hypothesis .coverage htmlcov *.egg-info
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

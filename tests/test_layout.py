@@ -1,0 +1,58 @@
+"""The house is easy to see: a module of `analysis` imports only from the floors below it."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
+FLOORS = {
+    "molecules": 1,
+    "cfconv": 1,
+    "qm9": 2,
+    "pairs": 2,
+    "subsets": 2,
+    "census": 3,
+    "offsets": 3,
+    "schnet": 3,
+    "config": 3,
+    "training": 4,
+    "errors": 4,
+    "runs": 5,
+    "study": 6,
+    "parameters": 1,
+    "figures": 7,
+}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("analysis.")}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module == "analysis":
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and (node.module or "").startswith("analysis."):
+            found.add(node.module.split(".")[1])
+        else:
+            assert not (isinstance(node, ast.ImportFrom) and node.level), f"{path}: relative import"
+    return found
+
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path):
+    assert room(path) in FLOORS, f"{path} is on no floor: give it one in FLOORS and in design order"
+    here = FLOORS[room(path)]
+    upward = {name for name in imported_rooms(path) - {room(path)} if FLOORS[name] >= here}
+    assert not upward, f"{path} imports {sorted(upward)} from its own floor or above"
+
+
+def test_every_floor_has_its_room():
+    assert {room(path) for path in MODULES} == set(FLOORS)
