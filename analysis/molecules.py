@@ -1,0 +1,472 @@
+"""Molecules as packed arrays, and the doors to and from ASE, extended XYZ files and JARVIS.
+
+Lengths are in Å, energies in eV. Molecules stand in vacuum: a periodic structure is refused, and the cell of a
+molecule in a box is dropped.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.data import chemical_symbols
+from ase.io import iread
+from ase.io.extxyz import XYZError, key_val_str_to_dict
+
+if TYPE_CHECKING:
+    from jarvis.core.atoms import Atoms as JarvisAtoms
+
+# SchNetPack's embedding holds 100 rows, the first of which is not an element.
+MAX_ATOMIC_NUMBER = 99
+
+# Two thirds of the shortest bond there is (H2, 0.74 Å). Coordinates in nm by mistake fall below it too.
+MIN_SEPARATION = 0.5
+
+# Vacuum on each side of a molecule in a JARVIS box, Å: periodic images stay out of reach of a cutoff of 10 Å.
+_VACUUM = 5.0
+
+
+class MoleculesError(ValueError):
+    """Molecules that can't be right; the message names the molecule's index and the reason."""
+
+
+@dataclass(frozen=True, eq=False)
+class Molecules:
+    """M molecules with A atoms in all, as packed read-only arrays.
+
+    Parameters
+    ----------
+    index
+        int64 [M], the source's own numbers, each once (QM9's index starts at 1).
+    n_atoms
+        int64 [M], at least 1 each.
+    numbers
+        uint8 [A], atomic numbers 1 … 99.
+    positions
+        float64 [A, 3], Å.
+    energy
+        float64 [M], total energy at 0 K (U0), eV.
+    smiles
+        str [M], "" where unknown.
+
+    Raises
+    ------
+    MoleculesError
+        Shapes, types or counts that don't fit together, an index twice, a molecule without atoms, an unknown element,
+        a coordinate or an energy that is not finite. Distances are not looked at: see `check_separation`.
+    """
+
+    index: np.ndarray
+    n_atoms: np.ndarray
+    numbers: np.ndarray
+    positions: np.ndarray
+    energy: np.ndarray
+    smiles: np.ndarray
+
+    def __post_init__(self):
+        for name, (kinds, dtype, shape) in _COLUMNS.items():
+            object.__setattr__(self, name, _frozen(name, getattr(self, name), kinds, dtype, shape))
+        self._check_lengths()
+        self._check_values()
+        object.__setattr__(self, "numbers", _read_only(self.numbers.astype(np.uint8, copy=False)))
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @cached_property
+    def offsets(self) -> np.ndarray:
+        """int64 [M + 1]: the atoms of molecule m are `offsets[m]:offsets[m + 1]`."""
+        return _read_only(np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64))
+
+    def select(self, which: np.ndarray) -> Self:
+        """Some of the molecules, in the order asked for.
+
+        Parameters
+        ----------
+        which
+            Boolean mask [M], or integer positions (not indices) in any order, each at most once.
+
+        Raises
+        ------
+        IndexError
+            A mask of another length, or a position outside 0 … M − 1.
+        """
+        positions = self._positions_of(np.asarray(which))
+        n_atoms = self.n_atoms[positions]
+        ends = np.cumsum(n_atoms)
+        # Atom k of the result sits as far from its molecule's first atom as it does here.
+        first = np.repeat(self.offsets[positions] - (ends - n_atoms), n_atoms)
+        atoms = first + np.arange(len(first))
+        return type(self)(
+            index=self.index[positions],
+            n_atoms=n_atoms,
+            numbers=self.numbers[atoms],
+            positions=self.positions[atoms],
+            energy=self.energy[positions],
+            smiles=self.smiles[positions],
+        )
+
+    def element_counts(self, elements: Sequence[int] = (1, 6, 7, 8, 9)) -> np.ndarray:
+        """Atoms of each element in each molecule: int64 [M, len(elements)]; elements by atomic number."""
+        if not len(self):
+            return np.zeros((0, len(elements)), dtype=np.int64)
+        columns = [np.add.reduceat(self.numbers == z, self.offsets[:-1], dtype=np.int64) for z in elements]
+        return np.stack(columns, axis=1)
+
+    def fingerprint(self) -> str:
+        """SHA-256 (hexadecimal) of the content of all arrays, the same on every platform."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256()
+        for field in fields(self):
+            array = getattr(self, field.name)
+            if array.dtype.kind == "U":
+                content = "\0".join(array.tolist()).encode()
+            else:
+                content = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).data
+            digest.update(f"{field.name} {array.shape} ".encode())
+            digest.update(content)
+        return digest.hexdigest()
+
+    def _positions_of(self, which: np.ndarray) -> np.ndarray:
+        if which.dtype == bool:
+            if which.shape != (len(self),):
+                raise IndexError(f"a mask of shape {which.shape} does not fit {len(self)} molecules")
+            return np.flatnonzero(which)
+        if which.size == 0:
+            return np.zeros(0, dtype=np.int64)
+        if which.dtype.kind not in "iu" or which.ndim != 1:
+            raise IndexError(f"select takes a mask or a row of integers, not {which.dtype} {which.shape}")
+        outside = which[(which < 0) | (which >= len(self))]
+        if len(outside):
+            raise IndexError(f"there is no position {outside[0]} among {len(self)} molecules")
+        return which
+
+    def _check_lengths(self) -> None:
+        for name in ("n_atoms", "energy", "smiles"):
+            if len(getattr(self, name)) != len(self):
+                raise MoleculesError(f"{len(self)} indices but {len(getattr(self, name))} values of {name}")
+        index, count = np.unique(self.index, return_counts=True)
+        if (count > 1).any():
+            raise MoleculesError(f"molecule {index[count > 1][0]}: {count[count > 1][0]} molecules have this index")
+        self._refuse(self.n_atoms < 1, lambda m: f"it has {self.n_atoms[m]} atoms; a molecule needs at least one")
+        if len(self.numbers) != len(self.positions):
+            raise MoleculesError(f"{len(self.numbers)} atomic numbers but {len(self.positions)} positions")
+        if self.offsets[-1] != len(self.numbers):
+            raise MoleculesError(
+                f"the molecules' atom counts add up to {self.offsets[-1]}, but there are {len(self.numbers)} atoms"
+                + (f"; the last molecule is {self.index[-1]}" if len(self) else "")
+            )
+
+    def _check_values(self) -> None:
+        self._refuse_atom(
+            (self.numbers < 1) | (self.numbers > MAX_ATOMIC_NUMBER),
+            lambda a: f"unknown element {self.numbers[a]} (atomic numbers 1 to {MAX_ATOMIC_NUMBER} are known)",
+        )
+        self._refuse_atom(
+            ~np.isfinite(self.positions).all(axis=1),
+            lambda a: f"its position {self.positions[a].tolist()} is not finite",
+        )
+        self._refuse(~np.isfinite(self.energy), lambda m: f"its energy is {self.energy[m]}")
+
+    def _refuse(self, wrong: np.ndarray, reason: Callable[[int], str]) -> None:
+        if wrong.any():
+            molecule = int(wrong.argmax())
+            raise MoleculesError(f"molecule {self.index[molecule]}: {reason(molecule)}")
+
+    def _refuse_atom(self, wrong: np.ndarray, reason: Callable[[int], str]) -> None:
+        if wrong.any():
+            atom = int(wrong.argmax())
+            molecule = int(np.searchsorted(self.offsets, atom, side="right") - 1)
+            number = atom - self.offsets[molecule] + 1
+            raise MoleculesError(f"molecule {self.index[molecule]}, atom {number}: {reason(atom)}")
+
+
+# Kinds of number taken, the type kept, and the shape. Atomic numbers are narrowed once their range is known.
+_COLUMNS = {
+    "index": ("iu", np.int64, (-1,)),
+    "n_atoms": ("iu", np.int64, (-1,)),
+    "numbers": ("iu", None, (-1,)),
+    "positions": ("iuf", np.float64, (-1, 3)),
+    "energy": ("iuf", np.float64, (-1,)),
+    "smiles": ("U", None, (-1,)),
+}
+
+
+def _frozen(name: str, values: np.ndarray, kinds: str, dtype: type | None, shape: tuple[int, ...]) -> np.ndarray:
+    array = np.asarray(values)
+    if array.size == 0 and array.dtype.kind not in kinds:
+        array = array.astype(dtype or {"numbers": np.uint8, "smiles": str}[name])
+    if array.dtype.kind not in kinds:
+        raise MoleculesError(f"{name} must not be of type {array.dtype}")
+    if array.ndim != len(shape) or array.shape[1:] != shape[1:]:
+        expected = ", ".join("any" if size == -1 else str(size) for size in shape)
+        raise MoleculesError(f"{name} must have shape ({expected}), not {array.shape}")
+    array = array if dtype is None else array.astype(dtype, copy=False)
+    # A caller who keeps a writable array could change a frozen table behind its back.
+    return _read_only(array.copy() if array.flags.writeable and np.may_share_memory(array, values) else array)
+
+
+def _read_only(array: np.ndarray) -> np.ndarray:
+    array.flags.writeable = False
+    return array
+
+
+def check_separation(molecules: Molecules) -> Molecules:
+    """The same molecules, if no two atoms of one are closer than `MIN_SEPARATION` (0.5 Å).
+
+    The readers of this package call it. It is no part of `Molecules`, as it takes longer than everything else there
+    (0.4 s for QM9) and whoever computes with distances may want to place atoms freely.
+
+    Raises
+    ------
+    MoleculesError
+        Names the molecule, the two atoms and their distance.
+    """
+    for size in np.unique(molecules.n_atoms):
+        members = np.flatnonzero(molecules.n_atoms == size)
+        x = molecules.positions[molecules.offsets[members][:, None] + np.arange(size)]
+        # Atom i against atom i + shift, round the ring: half the shifts meet every pair.
+        for shift in range(1, size // 2 + 1):
+            d = x - np.roll(x, -shift, axis=1)
+            square = np.einsum("mik,mik->mi", d, d)
+            if square.min() < MIN_SEPARATION**2:
+                m, i = np.unravel_index(square.argmin(), square.shape)
+                raise MoleculesError(
+                    f"molecule {molecules.index[members[m]]}: its atoms {i + 1} and {(i + shift) % size + 1} are "
+                    f"{np.sqrt(square[m, i]):.3f} Å apart, less than {MIN_SEPARATION} Å; are its coordinates in Å?"
+                )
+    return molecules
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a temporary path in the same folder, and move it to `path` once the block has written it whole.
+
+    If the block raises, the temporary file is removed and `path` stays as it was.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def from_ase(
+    atoms: Iterable[Atoms], energy_key: str = "energy_U0", index: Sequence[int] | np.ndarray | None = None
+) -> Molecules:
+    """Molecules from ASE's `Atoms`.
+
+    Parameters
+    ----------
+    atoms
+        Molecules in vacuum.
+    energy_key
+        Where a molecule's `info` keeps U0 in eV; without that key, the energy its calculator already holds.
+    index
+        One number per molecule; by default `info["index"]` where all have it, otherwise 1, 2, 3 …
+
+    Raises
+    ------
+    MoleculesError
+        A periodic structure, a molecule without an energy, or anything that `Molecules` or `check_separation` refuses.
+    """
+    atoms = list(atoms)
+    index = _indices(atoms, index)
+    for number, molecule in zip(index, atoms, strict=True):
+        if molecule.pbc.any():
+            raise MoleculesError(f"molecule {number}: it is periodic; for a molecule in a box, set its pbc to False")
+    return check_separation(
+        Molecules(
+            index=index,
+            n_atoms=np.array([len(molecule) for molecule in atoms], dtype=np.int64),
+            numbers=_packed([molecule.numbers for molecule in atoms], (0,)),
+            positions=_packed([molecule.positions for molecule in atoms], (0, 3)),
+            energy=np.array([_energy(m, energy_key, n) for n, m in zip(index, atoms, strict=True)], dtype=float),
+            smiles=np.array([_smiles(m, n) for n, m in zip(index, atoms, strict=True)], dtype=str),
+        )
+    )
+
+
+def to_ase(molecules: Molecules) -> list[Atoms]:
+    """ASE's `Atoms`, with U0 (eV) as their calculator's energy and `index` and `smiles` in `info`."""
+    result = []
+    for m in range(len(molecules)):
+        inside = slice(*molecules.offsets[m : m + 2])
+        info = {"index": int(molecules.index[m])}
+        if molecules.smiles[m]:
+            info["smiles"] = str(molecules.smiles[m])
+        atoms = Atoms(numbers=molecules.numbers[inside], positions=molecules.positions[inside], info=info)
+        atoms.calc = SinglePointCalculator(atoms, energy=float(molecules.energy[m]))
+        result.append(atoms)
+    return result
+
+
+def read_extxyz(path: Path, energy_key: str = "energy_U0") -> Molecules:
+    """Molecules of an extended XYZ file (Å; U0 in eV under `energy_key` or `energy`).
+
+    Raises
+    ------
+    MoleculesError
+        A damaged or truncated file (names the molecule by its place in the file), or what `from_ase` refuses.
+    """
+    atoms = []
+    try:
+        atoms.extend(iread(path, ":", format="extxyz"))
+    # RuntimeError is what becomes of ASE's reader where a file ends before a comment line.
+    except (XYZError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
+        raise MoleculesError(f"{path}, molecule {len(atoms) + 1} of the file: it can't be read ({error})") from error
+    return from_ase(atoms, energy_key)
+
+
+def write_extxyz(path: Path, molecules: Molecules) -> None:
+    """Write an extended XYZ file that ASE reads back to the last digit; a failure leaves what was there before.
+
+    ASE's own writer keeps eight decimals of a coordinate, where QM9 has ten, and loses the backslashes of a SMILES.
+    """
+    symbols = np.array(chemical_symbols)[molecules.numbers].tolist()
+    positions = molecules.positions.tolist()
+    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for m in range(len(molecules)):
+            smiles = f" smiles={_quoted(str(molecules.smiles[m]))}" if molecules.smiles[m] else ""
+            file.write(
+                f"{molecules.n_atoms[m]}\nProperties=species:S:1:pos:R:3 index={molecules.index[m]}"
+                f' energy={float(molecules.energy[m])!r}{smiles} pbc="F F F"\n'
+            )
+            file.writelines(
+                f"{symbols[a]} {positions[a][0]!r} {positions[a][1]!r} {positions[a][2]!r}\n"
+                for a in range(molecules.offsets[m], molecules.offsets[m + 1])
+            )
+
+
+def from_jarvis(
+    atoms: Iterable["JarvisAtoms"],
+    energy: Sequence[float] | np.ndarray,
+    index: Sequence[int] | np.ndarray | None = None,
+) -> Molecules:
+    """Molecules from JARVIS `Atoms` and a column of U0 (eV), one value per molecule.
+
+    Each is taken as a molecule in a box: its Cartesian coordinates are kept, its lattice is dropped. Without `index`
+    the molecules are numbered 1, 2, 3 …
+
+    Raises
+    ------
+    MoleculesError
+        Another number of energies than of molecules, or what `from_ase` refuses.
+    """
+    atoms = list(atoms)
+    if len(energy) != len(atoms):
+        raise MoleculesError(f"{len(atoms)} JARVIS molecules but {len(energy)} energies")
+    index = np.arange(1, len(atoms) + 1) if index is None else _indices(atoms, index)
+    return from_ase(
+        (
+            Atoms(_known_symbols(m.elements, n), m.cart_coords, info={"energy_U0": float(e)})
+            for n, m, e in zip(index, atoms, energy, strict=True)
+        ),
+        index=index,
+    )
+
+
+def to_jarvis(molecules: Molecules) -> list["JarvisAtoms"]:
+    """JARVIS `Atoms`, each in a cubic box with 5 Å of vacuum on every side; their energies are `molecules.energy`.
+
+    Coordinates are left as they are, not moved into the box. Raises ImportError, with what to install, where
+    jarvis-tools is missing.
+    """
+    jarvis_atoms = _jarvis_atoms()
+    result = []
+    for m in range(len(molecules)):
+        inside = slice(*molecules.offsets[m : m + 2])
+        x = molecules.positions[inside]
+        result.append(
+            jarvis_atoms(
+                lattice_mat=np.eye(3) * (np.ptp(x, axis=0).max() + 2 * _VACUUM),
+                coords=x.copy(),
+                elements=[chemical_symbols[z] for z in molecules.numbers[inside]],
+                cartesian=True,
+            )
+        )
+    return result
+
+
+def _jarvis_atoms() -> type["JarvisAtoms"]:
+    try:
+        from jarvis.core.atoms import Atoms as JarvisAtoms
+    except ImportError as error:
+        raise ImportError(
+            "JARVIS Atoms need the package jarvis-tools: pip install 'schnet-qm9-compendium[jarvis]'"
+        ) from error
+    return JarvisAtoms
+
+
+def _known_symbols(symbols: Sequence[str], index: int) -> Sequence[str]:
+    for symbol in symbols:
+        if symbol not in chemical_symbols[1:]:
+            raise MoleculesError(f"molecule {index}: unknown element {symbol}")
+    return symbols
+
+
+def _indices(atoms: "list[Atoms] | list[JarvisAtoms]", index: Sequence[int] | np.ndarray | None) -> np.ndarray:
+    if index is not None:
+        if len(index) != len(atoms):
+            raise MoleculesError(f"{len(atoms)} molecules but {len(index)} indices")
+        return np.asarray(index)
+    known = ["index" in molecule.info for molecule in atoms]
+    if not any(known):
+        return np.arange(1, len(atoms) + 1)
+    if not all(known):
+        raise MoleculesError(f'molecule number {known.index(False) + 1} has no info["index"], though others have one')
+    return np.array([molecule.info["index"] for molecule in atoms])
+
+
+def _energy(atoms: Atoms, key: str, index: int) -> float:
+    energy = atoms.info[key] if key in atoms.info else _calculated_energy(atoms)
+    if energy is None:
+        raise MoleculesError(f'molecule {index}: it has no energy, neither info["{key}"] nor one of its calculator')
+    if np.size(energy) != 1 or np.asarray(energy).dtype.kind not in "iuf":
+        raise MoleculesError(f"molecule {index}: its energy is {energy!r}; one number in eV is needed")
+    return float(np.asarray(energy).item())
+
+
+def _calculated_energy(atoms: Atoms) -> float | None:
+    # Only what is already known: asking the molecule itself could start a calculation.
+    if atoms.calc is None or "energy" not in atoms.calc.results:
+        return None
+    return atoms.calc.get_property("energy", atoms, allow_calculation=False)
+
+
+def _smiles(atoms: Atoms, index: int) -> str:
+    smiles = atoms.info.get("smiles", "")
+    if not isinstance(smiles, str):
+        raise MoleculesError(f"molecule {index}: its SMILES is {smiles!r}; a text is needed")
+    return smiles
+
+
+def _packed(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
+    return np.concatenate(arrays) if arrays else np.zeros(empty, dtype=np.int64)
+
+
+def _quoted(text: str) -> str:
+    """`text` as the value of a key in an extended XYZ comment."""
+    quoted = _escaped(text)
+    # ASE takes "F" (hydrogen fluoride) for a truth value and digits for numbers; behind this prefix they stay text.
+    read = key_val_str_to_dict(f"x={quoted}")["x"]
+    return quoted if isinstance(read, str) and read == text else _escaped(f"_JSON {json.dumps(text)}")
+
+
+def _escaped(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

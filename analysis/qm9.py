@@ -1,0 +1,425 @@
+"""Where QM9 comes from: the installed package qm9pack, a checked cache of it, or an ASE database of SchNetPack's.
+
+QM9: Ramakrishnan et al., Sci. Data 1, 140022 (2014). Energies leave this room in eV, lengths in Å.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+
+import ase.db
+import ase.units
+import numpy as np
+import platformdirs
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from ase import Atoms
+from ase.data import atomic_numbers
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from analysis.molecules import Molecules, MoleculesError, check_separation, to_ase, whole_file
+
+_log = logging.getLogger(__name__)
+
+# 133,885 molecules less the 3,054 that QM9's authors flag as uncharacterised.
+N_MOLECULES = 130_831
+
+_REFERENCES_HARTREE = {1: -0.500273, 6: -37.846772, 7: -54.583861, 8: -75.064579, 9: -99.718730}
+ATOMIC_REFERENCES_U0 = MappingProxyType({z: e * ase.units.Hartree for z, e in _REFERENCES_HARTREE.items()})
+"""U0 of the free atoms by atomic number, eV: QM9's `atomref.txt` (Ramakrishnan et al. 2014)."""
+
+_PARTS = ("qm9_part1.csv", "qm9_part2.csv", "qm9_part3.csv")
+_COLUMNS = ("Index", "SMILES", "N_atoms", "Elements", "XYZ_Ang", "InternalEnergy_0K_au")
+
+_CACHE_FORMAT = "1"
+_CACHE_FILE = "qm9.safetensors"
+_ARRAYS = ("index", "n_atoms", "numbers", "positions", "energy")
+
+# Units of SchNetPack's metadata (`schnetpack.units`), of an energy and of a length only.
+_ENERGY_UNITS = MappingProxyType(
+    {
+        "eV": 1.0,
+        "meV": 1e-3,
+        "Ha": ase.units.Hartree,
+        "Hartree": ase.units.Hartree,
+        "kcal/mol": ase.units.kcal / ase.units.mol,
+        "kJ/mol": ase.units.kJ / ase.units.mol,
+    }
+)
+_LENGTH_UNITS = MappingProxyType(
+    {
+        "Ang": 1.0,
+        "Angstrom": 1.0,
+        "Bohr": ase.units.Bohr,
+        "a0": ase.units.Bohr,
+        "nm": ase.units.nm,
+    }
+)
+
+
+class QM9NotInstalledError(ImportError):
+    """The package that carries QM9 is not installed, or holds no data."""
+
+
+def load(cache_dir: Path | None = None) -> Molecules:
+    """All 130,831 molecules of QM9, by index, from the cache or (the first time) from the installed qm9pack.
+
+    Parameters
+    ----------
+    cache_dir
+        Where the cache is kept; by default the user's cache folder for this project. A cache that is missing, damaged
+        or of another version is made anew, with a warning in the log that says why. A folder that can't be written
+        costs a warning and nothing else.
+
+    Raises
+    ------
+    QM9NotInstalledError
+        qm9pack is not installed.
+    MoleculesError
+        The installed data are not what they should be; names file or molecule and the reason.
+    """
+    version = _installed_version()
+    folder = platformdirs.user_cache_path("schnet-qm9-compendium") if cache_dir is None else cache_dir
+    path = folder / _CACHE_FILE
+    cached = _read_cache(path, version)
+    if cached is not None:
+        return cached
+    molecules = _read_installed()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_cache(path, molecules, version)
+    except (OSError, SafetensorError) as error:
+        _log.warning("QM9 can't be kept in %s (%s): it will be read from its CSV files every time", folder, error)
+    return molecules
+
+
+def read_csv_parts(paths: Iterable[Path]) -> Molecules:
+    """Molecules of CSV files in qm9pack's layout, by index.
+
+    Columns `Index`, `SMILES`, `N_atoms`, `Elements` (``"['C','H']"``), `XYZ_Ang` (``"[[x,y,z],[x,y,z]]"``, Å) and
+    `InternalEnergy_0K_au` (Hartree); others are ignored.
+
+    Raises
+    ------
+    FileNotFoundError
+        One of the files is missing.
+    MoleculesError
+        A missing column, a line that was cut, numbers that can't be read, counts that don't fit together, or what
+        `Molecules` and `check_separation` refuse. Names the file, or the molecule's index, and the reason.
+    """
+    parts = [_read_csv(path) for path in paths]
+    if not parts:
+        raise MoleculesError("no CSV file to read molecules from")
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    molecules = Molecules(**columns)
+    if (np.diff(molecules.index) < 0).any():
+        molecules = molecules.select(np.argsort(molecules.index))
+    return check_separation(molecules)
+
+
+def read_schnetpack_database(path: Path, energy_property: str = "energy_U0") -> Molecules:
+    """Molecules of an ASE database in the layout of SchNetPack's `QM9` data module.
+
+    A molecule's index is the row's `molecule_index` where `write_schnetpack_database` has left one, otherwise the
+    row's id. (In a QM9 database that SchNetPack made without the uncharacterised molecules, ids are not QM9's indices.)
+
+    Parameters
+    ----------
+    path
+        The database.
+    energy_property
+        Name of the total energy among the database's properties.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such file.
+    MoleculesError
+        No SchNetPack metadata, an unknown property or unit, a row without the property, or what `Molecules` and
+        `check_separation` refuse.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no database {path}")
+    try:
+        _refuse_foreign_database(path)
+        with ase.db.connect(path, type="db", use_lock_file=False) as database:
+            energy_unit, length_unit = _units(database.metadata, energy_property, path)
+            rows = [_row(row, energy_property) for row in database.select()]
+    except sqlite3.DatabaseError as error:
+        raise MoleculesError(f"{path} is no ASE database, or a damaged one ({error})") from error
+    if not rows:
+        raise MoleculesError(f"{path} holds no molecules")
+    index, numbers, positions, energy, smiles = zip(*rows, strict=True)
+    return check_separation(
+        Molecules(
+            index=np.array(index),
+            n_atoms=np.array([len(z) for z in numbers]),
+            numbers=np.concatenate(numbers),
+            positions=np.concatenate(positions) * length_unit,
+            energy=np.array(energy) * energy_unit,
+            smiles=np.array(smiles),
+        )
+    )
+
+
+def write_schnetpack_database(path: Path, molecules: Molecules, energy_unit: str = "Ha") -> None:
+    """Write an ASE database that SchNetPack's `ASEAtomsData` reads: U0 as `energy_U0`, Å, with QM9's atomic references.
+
+    Stock SchNetPack numbers molecules by their place; their own index is kept beside, as the row's `molecule_index`,
+    their SMILES in the row's data. Rows stand in the order of `molecules`.
+
+    Raises
+    ------
+    ValueError
+        A path that does not end in .db, as SchNetPack needs it to, or an unknown unit.
+    FileExistsError
+        There is a file of that name already.
+    """
+    if path.suffix != ".db":
+        raise ValueError(f"{path}: SchNetPack takes databases whose name ends in .db")
+    if path.exists():
+        raise FileExistsError(f"{path} exists; remove it first, or write to another file")
+    factor = _unit(_ENERGY_UNITS, energy_unit, "energy")
+    references = np.zeros(100)
+    references[list(ATOMIC_REFERENCES_U0)] = np.array(list(ATOMIC_REFERENCES_U0.values())) / factor
+    with whole_file(path) as temporary:
+        with ase.db.connect(temporary, type="db", use_lock_file=False) as database:
+            for atoms, energy in zip(to_ase(molecules), molecules.energy / factor, strict=True):
+                _write_row(database, atoms, energy)
+        # Outside the transaction of the rows: ASE stores metadata in one of its own.
+        database.metadata = {
+            "_property_unit_dict": {"energy_U0": energy_unit},
+            "_distance_unit": "Ang",
+            "atomrefs": {"energy_U0": references.tolist()},
+        }
+
+
+# ---- qm9pack's CSV files ---------------------------------------------------------------------------------------------
+
+
+def _installed_version() -> str:
+    try:
+        return importlib.metadata.version("qm9pack")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise QM9NotInstalledError(
+            "QM9 comes from the package qm9pack, which is not installed here: pip install qm9pack"
+        ) from error
+
+
+def _read_installed() -> Molecules:
+    # Found, not imported: qm9pack imports pkg_resources, which setuptools has removed.
+    spec = importlib.util.find_spec("qm9pack")
+    if spec is None or not spec.submodule_search_locations:
+        raise QM9NotInstalledError("qm9pack's files are missing: pip install --force-reinstall qm9pack")
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    try:
+        molecules = read_csv_parts(folder / part for part in _PARTS)
+    except FileNotFoundError as error:
+        raise QM9NotInstalledError(f"{error}: pip install --force-reinstall qm9pack") from error
+    if len(molecules) != N_MOLECULES:
+        raise MoleculesError(
+            f"{folder} holds {len(molecules)} molecules instead of {N_MOLECULES}; a file of it is truncated or "
+            "changed: pip install --force-reinstall qm9pack"
+        )
+    return molecules
+
+
+def _read_csv(path: Path) -> dict[str, np.ndarray]:
+    """One file's columns as the arrays of `Molecules`."""
+    # As text, so that a value that can't be read is reported with its molecule.
+    options = pyarrow.csv.ConvertOptions(
+        include_columns=_COLUMNS, column_types=dict.fromkeys(_COLUMNS, pa.string()), strings_can_be_null=False
+    )
+    # A number cut short would still be one.
+    if path.stat().st_size and _last_byte(path) != b"\n":
+        raise MoleculesError(f"{path} is truncated: its last line has no end")
+    try:
+        table = pyarrow.csv.read_csv(path, convert_options=options).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise MoleculesError(f"{path} is truncated or not in qm9pack's layout: {error}") from error
+    text = {name: table[name].combine_chunks() for name in _COLUMNS}
+    del table
+    index = _cast(text["Index"], pa.int64(), lambda row: f"{path}, molecule number {row + 1} of the file: its Index")
+    n_atoms = _cast(text["N_atoms"], pa.int64(), lambda row: f"molecule {index[row]}: its N_atoms")
+    energy = _cast(
+        text["InternalEnergy_0K_au"], pa.float64(), lambda row: f"molecule {index[row]}: its InternalEnergy_0K_au"
+    )
+    return {
+        "index": index,
+        "n_atoms": n_atoms,
+        "numbers": _parse_elements(text["Elements"], index, n_atoms),
+        "positions": _parse_coordinates(text["XYZ_Ang"], index, n_atoms),
+        "energy": energy * ase.units.Hartree,
+        "smiles": np.array(text["SMILES"].to_pylist(), dtype=str),
+    }
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read()
+
+
+def _parse_elements(cells: pa.StringArray, index: np.ndarray, n_atoms: np.ndarray) -> np.ndarray:
+    """Atomic numbers of all ``['C','H']``: uint8 [A]."""
+    symbols = _split(cells, "['", "','", "']", index, "Elements")
+    _check_counts(symbols, index, n_atoms, "Elements")
+    encoded = pc.list_flatten(symbols).dictionary_encode()
+    # Few different symbols: look each up once. 0 is no element.
+    table = np.array([atomic_numbers.get(s, 0) for s in encoded.dictionary.to_pylist()], dtype=np.uint8)
+    numbers = table[encoded.indices.to_numpy()]
+    if (numbers == 0).any():
+        atom = int((numbers == 0).argmax())
+        row = np.searchsorted(np.cumsum(n_atoms), atom, side="right")
+        raise MoleculesError(f"molecule {index[row]}: unknown element {encoded[atom].as_py()!r}")
+    return numbers
+
+
+def _parse_coordinates(cells: pa.StringArray, index: np.ndarray, n_atoms: np.ndarray) -> np.ndarray:
+    """Coordinates of all ``[[x,y,z],[x,y,z]]``: float64 [A, 3], Å."""
+    atoms = _split(cells, "[[", "],[", "]]", index, "XYZ_Ang")
+    _check_counts(atoms, index, n_atoms, "XYZ_Ang")
+    row_of = np.repeat(np.arange(len(index)), n_atoms)
+    coordinates = pc.split_pattern(pc.list_flatten(atoms), ",")
+    wrong = pc.list_value_length(coordinates).to_numpy() != 3
+    if wrong.any():
+        atom = int(wrong.argmax())
+        raise MoleculesError(
+            f"molecule {index[row_of[atom]]}: XYZ_Ang holds {len(coordinates[atom])} coordinates for one atom"
+        )
+    values = _cast(
+        pc.list_flatten(coordinates),
+        pa.float64(),
+        lambda k: f"molecule {index[row_of[k // 3]]}: in XYZ_Ang, coordinate",
+    )
+    return values.reshape(-1, 3)
+
+
+def _split(cells: pa.StringArray, start: str, between: str, end: str, index: np.ndarray, name: str) -> pa.ListArray:
+    cells = pc.replace_substring(cells, " ", "")
+    whole = pc.and_(pc.starts_with(cells, start), pc.ends_with(cells, end)).to_numpy(zero_copy_only=False)
+    if not whole.all():
+        row = int((~whole).argmax())
+        raise MoleculesError(f"molecule {index[row]}: {name} is not a list of the form {start}…{end}")
+    return pc.split_pattern(pc.utf8_slice_codeunits(cells, len(start), -len(end)), between)
+
+
+def _check_counts(lists: pa.ListArray, index: np.ndarray, n_atoms: np.ndarray, name: str) -> None:
+    lengths = pc.list_value_length(lists).to_numpy()
+    wrong = lengths != n_atoms
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise MoleculesError(
+            f"molecule {index[row]}: its N_atoms is {n_atoms[row]}, but {name} holds {lengths[row]} atoms"
+        )
+
+
+def _cast(text: pa.StringArray, kind: pa.DataType, where: Callable[[int], str]) -> np.ndarray:
+    try:
+        return pc.cast(text, kind).to_numpy()
+    except pa.ArrowInvalid:
+        # Slow, but it happens once and finds the culprit.
+        for position, value in enumerate(text.to_pylist()):
+            try:
+                pc.cast(pa.scalar(value), kind)
+            except pa.ArrowInvalid as error:
+                raise MoleculesError(f"{where(position)} {value!r} is not a number") from error
+        raise
+
+
+# ---- the cache -------------------------------------------------------------------------------------------------------
+
+
+def _write_cache(path: Path, molecules: Molecules, version: str) -> None:
+    text = json.dumps(molecules.smiles.tolist()).encode()
+    arrays = {name: getattr(molecules, name) for name in _ARRAYS} | {"smiles": np.frombuffer(text, dtype=np.uint8)}
+    metadata = {"format": _CACHE_FORMAT, "source": f"qm9pack {version}", "sha256": molecules.fingerprint()}
+    with whole_file(path) as temporary:
+        save_file(arrays, temporary, metadata)
+
+
+def _read_cache(path: Path, version: str) -> Molecules | None:
+    """The cached molecules, or None (with a warning that says why) if they have to be read anew."""
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != _CACHE_FORMAT:
+                return _rebuild(path, f"its format is {metadata.get('format')}, not {_CACHE_FORMAT}")
+            if metadata.get("source") != f"qm9pack {version}":
+                return _rebuild(path, f"it was made from {metadata.get('source')}, installed is qm9pack {version}")
+            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+            smiles = np.array(json.loads(file.get_tensor("smiles").tobytes()), dtype=str)
+        molecules = Molecules(**arrays, smiles=smiles)
+    except (SafetensorError, OSError, ValueError) as error:
+        return _rebuild(path, f"it can't be read ({error})")
+    if molecules.fingerprint() != metadata.get("sha256"):
+        return _rebuild(path, "its content does not match its checksum")
+    return molecules
+
+
+def _rebuild(path: Path, reason: str) -> None:
+    _log.warning("the cached QM9 in %s is made anew: %s", path, reason)
+
+
+# ---- SchNetPack's databases ------------------------------------------------------------------------------------------
+
+
+def _refuse_foreign_database(path: Path) -> None:
+    """Raise MoleculesError unless this is an ASE database: ASE would write its tables into any other."""
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'systems'").fetchone() is None:
+            raise MoleculesError(f"{path} is no ASE database: it has no table of systems")
+
+
+def _units(metadata: dict, energy_property: str, path: Path) -> tuple[float, float]:
+    """The database's units of energy and length, in eV and Å."""
+    missing = {"_property_unit_dict", "_distance_unit"} - metadata.keys()
+    if missing:
+        raise MoleculesError(f"{path} has no SchNetPack metadata: {', '.join(sorted(missing))} missing")
+    properties = metadata["_property_unit_dict"]
+    if energy_property not in properties:
+        raise MoleculesError(f"{path} has no property {energy_property}; it has {', '.join(properties) or 'none'}")
+    try:
+        return (
+            _unit(_ENERGY_UNITS, properties[energy_property], "energy"),
+            _unit(_LENGTH_UNITS, metadata["_distance_unit"], "length"),
+        )
+    except ValueError as error:
+        raise MoleculesError(f"{path}: {error}") from error
+
+
+def _unit(known: MappingProxyType[str, float], name: str | None, what: str) -> float:
+    spelled = str(name).replace(" ", "")
+    if spelled not in known:
+        raise ValueError(f"unknown unit of {what}: {name}; known are {', '.join(known)}")
+    return known[spelled]
+
+
+def _row(row: ase.db.row.AtomsRow, energy_property: str) -> tuple[int, np.ndarray, np.ndarray, float, str]:
+    index = row.get("molecule_index", row.id)
+    if row.pbc.any():
+        raise MoleculesError(f"molecule {index}: it is periodic")
+    energy = np.asarray(row.data.get(energy_property, ()))
+    if energy.size != 1 or energy.dtype.kind not in "iuf":
+        raise MoleculesError(f"molecule {index}: its {energy_property} is {energy.tolist()}; one number is needed")
+    return index, row.numbers, row.positions, float(energy.item()), row.data.get("smiles", "")
+
+
+def _write_row(database: ase.db.core.Database, atoms: Atoms, energy: float) -> None:
+    data = {"energy_U0": np.array([energy])}
+    if "smiles" in atoms.info:
+        data["smiles"] = atoms.info["smiles"]
+    # SchNetPack keeps energies in `data`; ASE would store the calculator's beside it.
+    atoms.calc = None
+    database.write(atoms, data=data, key_value_pairs={"molecule_index": atoms.info["index"]})

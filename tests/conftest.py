@@ -1,0 +1,25 @@
+import numpy as np
+import pytest
+from hypothesis import settings
+
+from analysis import qm9
+from analysis.molecules import Molecules
+
+# A slow machine is no failure.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def qm9_molecules() -> Molecules:
+    """All of QM9, through the user's own cache."""
+    return qm9.load()
+
+
+@pytest.fixture(scope="session")
+def few_molecules(qm9_molecules: Molecules) -> Molecules:
+    """About 200 real molecules: up to eight of every size, spread evenly over QM9."""
+    sizes = np.unique(qm9_molecules.n_atoms)
+    members = [np.flatnonzero(qm9_molecules.n_atoms == size) for size in sizes]
+    spread = [m[np.unique(np.linspace(0, len(m) - 1, 8).astype(int))] for m in members]
+    return qm9_molecules.select(np.sort(np.concatenate(spread)))

@@ -1,0 +1,481 @@
+import hashlib
+import struct
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule as g2_molecule
+from ase.calculators.emt import EMT
+from ase.calculators.singlepoint import SinglePointCalculator
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from analysis.molecules import (
+    Molecules,
+    MoleculesError,
+    check_separation,
+    from_ase,
+    from_jarvis,
+    read_extxyz,
+    to_ase,
+    to_jarvis,
+    whole_file,
+    write_extxyz,
+)
+
+FIELDS = [field.name for field in fields(Molecules)]
+
+
+def water_and_methane(**changes) -> Molecules:
+    """Index 3 and 1; coordinates of ASE's G2 set."""
+    water, methane = g2_molecule("H2O"), g2_molecule("CH4")
+    values = {
+        "index": np.array([3, 1]),
+        "n_atoms": np.array([3, 5]),
+        "numbers": np.concatenate([water.numbers, methane.numbers]),
+        "positions": np.concatenate([water.positions, methane.positions]),
+        "energy": np.array([-2079.0, -1101.0]),
+        "smiles": np.array(["O", "C"]),
+    }
+    return Molecules(**(values | changes))
+
+
+def assert_same(left: Molecules, right: Molecules) -> None:
+    for name in FIELDS:
+        np.testing.assert_array_equal(getattr(left, name), getattr(right, name), err_msg=name)
+
+
+@st.composite
+def tables(draw, largest: int = 5) -> Molecules:
+    """Any molecules at all, atoms as close as they like."""
+    n_atoms = np.array(draw(st.lists(st.integers(1, 6), min_size=1, max_size=largest)))
+    total = int(n_atoms.sum())
+    index = draw(st.lists(st.integers(-(2**62), 2**62), min_size=len(n_atoms), max_size=len(n_atoms), unique=True))
+    # What a SMILES is made of, and a little more.
+    text = st.text("CNOF[]()=#@+-/\\123 c\"'{},_T", max_size=12).map(str.strip)
+    return Molecules(
+        index=np.array(index),
+        n_atoms=n_atoms,
+        numbers=draw(hnp.arrays(np.uint8, total, elements=st.integers(1, 99))),
+        positions=draw(hnp.arrays(np.float64, (total, 3), elements=st.floats(-1e3, 1e3))),
+        energy=draw(hnp.arrays(np.float64, len(n_atoms), elements=st.floats(-1e5, 1e5))),
+        smiles=np.array(draw(st.lists(text, min_size=len(n_atoms), max_size=len(n_atoms))), dtype=str),
+    )
+
+
+def with_room(molecules: Molecules) -> Molecules:
+    """The same molecules, with atom k moved k nanometres along each axis: none is near another."""
+    number = np.arange(len(molecules.numbers))
+    return replace(molecules, positions=np.clip(molecules.positions, -4, 4) + 10.0 * number[:, None])
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_atoms": np.array([3, 6])}, "atom counts add up to 9, but there are 8 atoms"),
+        ({"n_atoms": np.array([3, 4])}, "atom counts add up to 7, but there are 8 atoms"),
+        ({"n_atoms": np.array([8, 0])}, "molecule 1: it has 0 atoms"),
+        ({"n_atoms": np.array([9, -1])}, "molecule 1: it has -1 atoms"),
+        ({"n_atoms": np.array([3.0, 5.0])}, "n_atoms must not be of type float64"),
+        ({"n_atoms": np.array([8])}, "2 indices but 1 values of n_atoms"),
+        ({"energy": np.array([-1.0, np.nan])}, "molecule 1: its energy is nan"),
+        ({"energy": np.array([-np.inf, 0.0])}, "molecule 3: its energy is -inf"),
+        ({"energy": np.array([[-1.0], [-2.0]])}, r"energy must have shape \(any\), not \(2, 1\)"),
+        ({"energy": np.array(["-1", "-2"])}, "energy must not be of type"),
+        ({"index": np.array([3, 3])}, "molecule 3: 2 molecules have this index"),
+        ({"index": np.array([3.0, 1.0])}, "index must not be of type float64"),
+        ({"smiles": np.array(["O"])}, "2 indices but 1 values of smiles"),
+        ({"smiles": np.array([b"O", b"C"])}, "smiles must not be of type"),
+        ({"smiles": np.array(["O", None])}, "smiles must not be of type object"),
+        ({"numbers": np.array([8, 1, 1, 6, 1, 1, 1])}, "7 atomic numbers but 8 positions"),
+        ({"numbers": np.array([8, 1, 1, 6, 1, 0, 1, 1])}, "molecule 1, atom 3: unknown element 0"),
+        ({"numbers": np.array([8, 1, 100, 6, 1, 1, 1, 1])}, "molecule 3, atom 3: unknown element 100"),
+        # 257 would be hydrogen after a silent narrowing to eight bits.
+        ({"numbers": np.array([8, 1, 1, 6, 1, 1, 1, 257])}, "molecule 1, atom 5: unknown element 257"),
+        ({"positions": np.zeros((8, 2))}, r"positions must have shape \(any, 3\), not \(8, 2\)"),
+        ({"positions": np.zeros((8, 3), dtype=complex)}, "positions must not be of type complex128"),
+    ],
+)
+def test_wrong_molecules_are_refused(changes: dict, message: str):
+    with pytest.raises(MoleculesError, match=message):
+        water_and_methane(**changes)
+
+
+@pytest.mark.parametrize(("atom", "message"), [(2, "molecule 3, atom 3"), (3, "molecule 1, atom 1")])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_coordinate_that_is_not_finite_is_refused(atom: int, message: str, value: float):
+    positions = water_and_methane().positions.copy()
+    positions[atom, 1] = value
+    with pytest.raises(MoleculesError, match=message):
+        water_and_methane(positions=positions)
+
+
+def test_types_are_those_of_the_contract(few_molecules: Molecules):
+    for molecules in (few_molecules, water_and_methane(), water_and_methane(index=np.array([3, 1], dtype=np.int32))):
+        types = [getattr(molecules, name).dtype for name in FIELDS]
+        assert types[:5] == [np.int64, np.int64, np.uint8, np.float64, np.float64]
+        assert types[5].kind == "U"
+
+
+def test_a_table_cannot_be_changed():
+    energy = np.array([-1.0, -2.0])
+    molecules = water_and_methane(energy=energy)
+    energy[0] = 0.0
+    assert molecules.energy.tolist() == [-1.0, -2.0]
+    for name in [*FIELDS, "offsets"]:
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(molecules, name)[0] = 0
+
+
+def test_the_readers_array_stays_writable():
+    energy = np.array([-1.0, -2.0])
+    water_and_methane(energy=energy)
+    assert energy.flags.writeable
+
+
+def test_select_takes_positions_in_any_order(few_molecules: Molecules):
+    order = np.random.default_rng(0).permutation(len(few_molecules))[:50]
+    chosen = few_molecules.select(order)
+    for got, wanted in zip(to_ase(chosen), order, strict=True):
+        inside = slice(few_molecules.offsets[wanted], few_molecules.offsets[wanted + 1])
+        assert got.info["index"] == few_molecules.index[wanted]
+        assert got.get_potential_energy() == few_molecules.energy[wanted]
+        np.testing.assert_array_equal(got.numbers, few_molecules.numbers[inside])
+        np.testing.assert_array_equal(got.positions, few_molecules.positions[inside])
+
+
+@given(tables(), st.data())
+def test_select_by_mask_is_select_by_positions(molecules: Molecules, data):
+    mask = np.array(data.draw(st.lists(st.booleans(), min_size=len(molecules), max_size=len(molecules))))
+    assert_same(molecules.select(mask), molecules.select(np.flatnonzero(mask)))
+
+
+@given(tables(), st.randoms(use_true_random=False))
+def test_a_shuffle_undone_changes_nothing(molecules: Molecules, random):
+    order = list(range(len(molecules)))
+    random.shuffle(order)
+    assert_same(molecules.select(order).select(np.argsort(order)), molecules)
+
+
+def test_select_nothing():
+    nothing = water_and_methane().select([])
+    assert len(nothing) == 0
+    assert nothing.element_counts().shape == (0, 5)
+    assert nothing.offsets.tolist() == [0]
+    assert len(nothing.select(np.zeros(0, dtype=bool))) == 0
+
+
+@pytest.mark.parametrize(
+    "which", [[2], [-1], [True], [True, False, True], [0.0, 1.0], [[0, 1]]], ids=["2", "-1", "T", "TFT", "float", "2d"]
+)
+def test_select_refuses_what_is_not_there(which: list):
+    with pytest.raises(IndexError):
+        water_and_methane().select(which)
+
+
+def test_select_refuses_a_molecule_twice():
+    with pytest.raises(MoleculesError, match="molecule 3: 2 molecules have this index"):
+        water_and_methane().select([0, 0])
+
+
+def test_element_counts_are_those_of_the_formula(few_molecules: Molecules):
+    counts = few_molecules.element_counts()
+    for atoms, row in zip(to_ase(few_molecules), counts, strict=True):
+        formula = atoms.symbols.formula.count()
+        assert row.tolist() == [formula.get(symbol, 0) for symbol in "HCNOF"]
+    np.testing.assert_array_equal(few_molecules.element_counts([8])[:, 0], counts[:, 3])
+
+
+def test_the_fingerprint_is_that_of_the_content():
+    molecules = water_and_methane()
+    by_hand = hashlib.sha256(b"index (2,) " + struct.pack("<2q", 3, 1) + b"n_atoms (2,) " + struct.pack("<2q", 3, 5))
+    by_hand.update(b"numbers (8,) " + bytes([8, 1, 1, 6, 1, 1, 1, 1]))
+    by_hand.update(b"positions (8, 3) " + struct.pack("<24d", *molecules.positions.ravel()))
+    by_hand.update(b"energy (2,) " + struct.pack("<2d", -2079.0, -1101.0) + b"smiles (2,) O\0C")
+    assert molecules.fingerprint() == by_hand.hexdigest()
+    assert molecules.fingerprint() == water_and_methane(numbers=molecules.numbers.astype(np.int64)).fingerprint()
+    assert molecules.fingerprint() == water_and_methane(smiles=np.array(["O", "C"], dtype="U9")).fingerprint()
+    changed = [
+        water_and_methane(index=np.array([3, 2])),
+        water_and_methane(energy=np.nextafter(molecules.energy, 0)),
+        water_and_methane(smiles=np.array(["OC", ""])),
+        water_and_methane(positions=molecules.positions + 1e-12),
+        water_and_methane(numbers=molecules.numbers[::-1]),
+        water_and_methane(n_atoms=np.array([5, 3])),
+        molecules.select([1, 0]),
+    ]
+    assert len({m.fingerprint() for m in [molecules, *changed]}) == len(changed) + 1
+
+
+# ---- distances -------------------------------------------------------------------------------------------------------
+
+
+def test_real_molecules_pass_the_check_of_distances(few_molecules: Molecules):
+    assert check_separation(few_molecules) is few_molecules
+
+
+@given(
+    st.integers(1, 7).flatmap(lambda n: hnp.arrays(np.float64, (n, 3), elements=st.floats(0, 1.5))),
+    st.integers(0, 4),
+)
+def test_the_check_of_distances_agrees_with_ase(positions: np.ndarray, place: int):
+    water = g2_molecule("H2O")
+    tested = Atoms("C" * len(positions), positions)
+    atoms = [water] * 4
+    atoms.insert(place, tested)
+    packed = Molecules(
+        index=np.arange(5) + 100,
+        n_atoms=np.array([len(a) for a in atoms]),
+        numbers=np.concatenate([a.numbers for a in atoms]),
+        positions=np.concatenate([a.positions for a in atoms]),
+        energy=np.zeros(5),
+        smiles=np.full(5, ""),
+    )
+    distances = tested.get_all_distances() + 9 * np.eye(len(tested))
+    if distances.min() >= 0.5:
+        assert check_separation(packed) is packed
+        return
+    with pytest.raises(MoleculesError, match=f"molecule {place + 100}: its atoms") as refused:
+        check_separation(packed)
+    words = str(refused.value).split()
+    i, j = int(words[4]) - 1, int(words[6]) - 1
+    assert f"{distances[i, j]:.3f}" in words
+
+
+def test_coordinates_in_nanometres_are_refused(few_molecules: Molecules):
+    with pytest.raises(MoleculesError, match="are its coordinates in Å"):
+        check_separation(replace(few_molecules, positions=few_molecules.positions / 10))
+
+
+# ---- ASE -------------------------------------------------------------------------------------------------------------
+
+
+def test_to_ase_and_back(few_molecules: Molecules):
+    assert_same(from_ase(to_ase(few_molecules)), few_molecules)
+
+
+@given(tables().map(with_room))
+def test_any_molecules_to_ase_and_back(molecules: Molecules):
+    assert_same(from_ase(to_ase(molecules)), molecules)
+
+
+def test_no_molecules_to_ase_and_back():
+    assert len(from_ase(to_ase(water_and_methane().select([])))) == 0
+
+
+def test_ase_molecules_know_their_energy_and_distances(few_molecules: Molecules):
+    m = len(few_molecules) // 2
+    atoms = to_ase(few_molecules)[m]
+    x = few_molecules.positions[few_molecules.offsets[m] : few_molecules.offsets[m + 1]]
+    assert atoms.get_potential_energy() == few_molecules.energy[m]
+    np.testing.assert_allclose(atoms.get_all_distances()[0], np.linalg.norm(x - x[0], axis=1), atol=1e-12)
+    atoms.rattle()
+    with pytest.raises(Exception, match="energy"):
+        atoms.get_potential_energy()
+
+
+def test_energies_and_indices_from_info_or_from_elsewhere():
+    water, methane = g2_molecule("H2O"), g2_molecule("CH4")
+    water.info["U0"], methane.info["U0"] = -3.0, np.array([-4.0])
+    water.calc = SinglePointCalculator(water, energy=-99.0)
+    molecules = from_ase([water, methane], energy_key="U0")
+    assert molecules.energy.tolist() == [-3.0, -4.0]
+    assert molecules.index.tolist() == [1, 2]
+    assert from_ase([water, methane], "U0", index=[7, 5]).index.tolist() == [7, 5]
+    assert from_ase([water]).energy.tolist() == [-99.0]
+
+
+def test_ase_molecules_that_do_not_fit_are_refused():
+    water, methane = g2_molecule("H2O"), g2_molecule("CH4")
+    water.info["energy_U0"] = -1.0
+    with pytest.raises(MoleculesError, match=r"molecule 2: it has no energy, neither info\[\"energy_U0\"\]"):
+        from_ase([water, methane])
+    methane.info["energy_U0"] = "low"
+    with pytest.raises(MoleculesError, match="molecule 2: its energy is 'low'"):
+        from_ase([water, methane])
+    methane.info |= {"energy_U0": -1.0, "smiles": 3}
+    with pytest.raises(MoleculesError, match="molecule 2: its SMILES is 3"):
+        from_ase([water, methane])
+    methane.info |= {"smiles": "C", "index": 4}
+    with pytest.raises(MoleculesError, match="molecule number 1 has no info"):
+        from_ase([water, methane])
+    with pytest.raises(MoleculesError, match="2 molecules but 1 indices"):
+        from_ase([water, methane], index=[1])
+    water.info["index"] = 4
+    with pytest.raises(MoleculesError, match="molecule 4: 2 molecules have this index"):
+        from_ase([water, methane])
+    water.info["index"], water.pbc = 5, (False, True, False)
+    with pytest.raises(MoleculesError, match="molecule 5: it is periodic"):
+        from_ase([water, methane])
+    water.pbc = False
+    water.positions[1] = water.positions[0]
+    with pytest.raises(MoleculesError, match=r"molecule 5: its atoms 1 and 2 are 0\.000 Å apart"):
+        from_ase([water, methane])
+
+
+def test_no_calculation_is_started():
+    water = g2_molecule("H2O")
+    water.calc = EMT()
+    with pytest.raises(MoleculesError, match="molecule 1: it has no energy"):
+        from_ase([water])
+    assert not water.calc.results
+
+
+def test_an_energy_of_other_positions_is_not_taken():
+    water = g2_molecule("H2O")
+    water.calc = SinglePointCalculator(water, energy=-2079.0)
+    water.positions[0] += 0.1
+    with pytest.raises(MoleculesError, match="molecule 1: it has no energy"):
+        from_ase([water])
+
+
+# ---- extended XYZ ----------------------------------------------------------------------------------------------------
+
+
+def test_extxyz_comes_back_to_the_last_digit(few_molecules: Molecules, tmp_path: Path):
+    path = tmp_path / "few.extxyz"
+    write_extxyz(path, few_molecules)
+    assert_same(read_extxyz(path), few_molecules)
+    assert [file.name for file in tmp_path.iterdir()] == ["few.extxyz"]
+
+
+@given(tables().map(with_room))
+def test_any_molecules_to_extxyz_and_back(tmp_path_factory: pytest.TempPathFactory, molecules: Molecules):
+    path = tmp_path_factory.mktemp("any") / "any.extxyz"
+    write_extxyz(path, molecules)
+    assert_same(read_extxyz(path), molecules)
+
+
+@pytest.mark.parametrize("smiles", ["F", "T", "123", "1 2", r"C\C=C/F", '"', "\\", "_JSON 1", "[NH3+]CC([O-])=O", ""])
+def test_smiles_that_look_like_something_else_come_back(tmp_path: Path, smiles: str):
+    molecules = water_and_methane(smiles=np.array(["O", smiles]))
+    write_extxyz(tmp_path / "a.extxyz", molecules)
+    assert_same(read_extxyz(tmp_path / "a.extxyz"), molecules)
+
+
+def test_ase_reads_our_extxyz(tmp_path: Path):
+    molecules = water_and_methane()
+    write_extxyz(tmp_path / "a.extxyz", molecules)
+    for read, made in zip(ase.io.read(tmp_path / "a.extxyz", ":"), to_ase(molecules), strict=True):
+        np.testing.assert_array_equal(read.numbers, made.numbers)
+        np.testing.assert_array_equal(read.positions, made.positions)
+        assert read.get_potential_energy() == made.get_potential_energy()
+        assert read.info == made.info
+        assert not read.pbc.any()
+
+
+def test_we_read_the_extxyz_of_ase(few_molecules: Molecules, tmp_path: Path):
+    ase.io.write(tmp_path / "a.extxyz", to_ase(few_molecules), format="extxyz")
+    read = read_extxyz(tmp_path / "a.extxyz")
+    np.testing.assert_array_equal(read.index, few_molecules.index)
+    np.testing.assert_array_equal(read.numbers, few_molecules.numbers)
+    np.testing.assert_allclose(read.positions, few_molecules.positions, atol=5.1e-9)  # eight decimals
+    np.testing.assert_allclose(read.energy, few_molecules.energy, rtol=1e-15)
+
+
+def test_an_energy_under_another_key(tmp_path: Path):
+    (tmp_path / "a.xyz").write_text('1\nProperties=species:S:1:pos:R:3 total=-13.6 pbc="F F F"\nH 0 0 0\n')
+    assert read_extxyz(tmp_path / "a.xyz", energy_key="total").energy.tolist() == [-13.6]
+    with pytest.raises(MoleculesError, match="molecule 1: it has no energy"):
+        read_extxyz(tmp_path / "a.xyz")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("C 0.0 ", "Xx 0.0 "), ("C 0.0 ", "C zero "), ("\n5\n", "\n6\n"), ("\n5\n", "\nfive\n")],
+    ids=["unknown element", "no number", "too few atoms", "no count"],
+)
+def test_a_damaged_extxyz_is_refused(tmp_path: Path, old: str, new: str):
+    path = tmp_path / "a.extxyz"
+    write_extxyz(path, water_and_methane())
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+    with pytest.raises(MoleculesError, match=r"a\.extxyz, molecule \d of the file: it can't be read"):
+        read_extxyz(path)
+
+
+@pytest.mark.parametrize("lines", [2, 4, 6, 7, 9, 10, 11])
+def test_a_truncated_extxyz_is_refused(tmp_path: Path, lines: int):
+    path = tmp_path / "a.extxyz"
+    write_extxyz(path, water_and_methane())
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:lines]))
+    with pytest.raises(MoleculesError, match="it can't be read"):
+        read_extxyz(path)
+
+
+def test_no_extxyz_there(tmp_path: Path):
+    with pytest.raises(FileNotFoundError):
+        read_extxyz(tmp_path / "none.extxyz")
+
+
+@pytest.mark.parametrize("before", [None, "what was there"])
+def test_a_failed_write_leaves_what_was_there(tmp_path: Path, before: str | None):
+    path = tmp_path / "a.txt"
+    if before is not None:
+        path.write_text(before)
+    with pytest.raises(RuntimeError, match="half way"), whole_file(path) as temporary:  # noqa: PT012
+        temporary.write_text("half")
+        raise RuntimeError("half way")
+    assert [file.read_text() for file in tmp_path.iterdir()] == ([] if before is None else [before])
+
+
+# ---- JARVIS ----------------------------------------------------------------------------------------------------------
+
+
+def test_jarvis_and_back(few_molecules: Molecules):
+    jarvis = to_jarvis(few_molecules)
+    back = from_jarvis(jarvis, few_molecules.energy, few_molecules.index)
+    np.testing.assert_array_equal(back.index, few_molecules.index)
+    np.testing.assert_array_equal(back.numbers, few_molecules.numbers)
+    np.testing.assert_allclose(back.positions, few_molecules.positions, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(back.energy, few_molecules.energy, rtol=0, atol=1e-9)
+    assert set(back.smiles) == {""}
+
+
+def test_jarvis_by_way_of_fractional_coordinates(few_molecules: Molecules):
+    from jarvis.core.atoms import Atoms as JarvisAtoms
+
+    fractional = [
+        JarvisAtoms(lattice_mat=m.lattice_mat, coords=m.frac_coords, elements=m.elements)
+        for m in to_jarvis(few_molecules)
+    ]
+    back = from_jarvis(fractional, few_molecules.energy)
+    np.testing.assert_allclose(back.positions, few_molecules.positions, rtol=0, atol=1e-9)
+    assert back.index.tolist() == list(range(1, len(few_molecules) + 1))
+
+
+def test_jarvis_boxes_keep_images_apart(few_molecules: Molecules):
+    for jarvis in to_jarvis(few_molecules)[::20]:
+        in_box = jarvis.ase_converter()
+        alone = Atoms(in_box.numbers, in_box.positions)
+        assert in_box.cell.lengths().min() - np.ptp(in_box.positions, axis=0).max() >= 10 - 1e-9
+        image = in_box.repeat((2, 1, 1)).get_all_distances()[: len(alone), len(alone) :]
+        assert image.min() >= 10 - 1e-9
+        np.testing.assert_allclose(in_box.get_all_distances(), alone.get_all_distances(), atol=1e-9)
+
+
+def test_jarvis_molecules_that_do_not_fit_are_refused():
+    jarvis = to_jarvis(water_and_methane())
+    with pytest.raises(MoleculesError, match="2 JARVIS molecules but 1 energies"):
+        from_jarvis(jarvis, [-1.0])
+    with pytest.raises(MoleculesError, match="molecule 9: its energy is nan"):
+        from_jarvis(jarvis, [-1.0, np.nan], index=[8, 9])
+    with pytest.raises(MoleculesError, match="2 molecules but 1 indices"):
+        from_jarvis(jarvis, [-1.0, -2.0], index=[8])
+    jarvis[1].elements = ["C", "H", "H", "H", "Qq"]
+    with pytest.raises(MoleculesError, match="molecule 9: unknown element Qq"):
+        from_jarvis(jarvis, [-1.0, -2.0], index=[8, 9])
+
+
+def test_without_jarvis_tools_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "jarvis.core.atoms", None)
+    with pytest.raises(ImportError, match=r"pip install 'schnet-qm9-compendium\[jarvis\]'"):
+        to_jarvis(water_and_methane())
