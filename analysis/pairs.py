@@ -1,0 +1,341 @@
+"""Neighbour pairs of many molecules, and packed batches with SchNetPack's keys.
+
+SchNetPack reads a database row and builds a neighbour list for each molecule in each epoch. Here the pairs of the
+whole data set are found once, each pair of atoms once (half list, i < j), and a batch is a handful of array look-ups.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import torch
+from schnetpack import properties
+
+from analysis.molecules import Molecules, MoleculesError
+
+ENERGY = "energy_U0"
+"""Key of the target and of the prediction, as SchNetPack's QM9 data module names U0."""
+
+PAIR_FIRST = "_pair_first"
+"""Half list, int32 [P]: the first atom of each pair, counted through the batch."""
+PAIR_SECOND = "_pair_second"
+"""Half list, int32 [P]: the second atom of each pair, counted through the batch."""
+PAIR_DISTANCE = "_pair_distance"
+"""Half list, float32 [P]: the distance of the pair, Å."""
+PAIR_OFFSETS = "_pair_offsets"
+"""Half list, int64 [M + 1]: the pairs of molecule m are offsets[m]:offsets[m + 1]."""
+PAIR_CUTOFF = "_pair_cutoff"
+"""Half list, float64 [1]: the data cut-off, Å; no distance is larger."""
+
+_COINCIDENT = 0.05  # Å; no bond is shorter than a tenth of the hydrogen molecule's
+_MAX_ATOMS = np.iinfo(np.uint16).max + 1
+_BLOCK = 1_000_000  # pairs looked at in one go: some 50 MB
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """P pairs of atoms nearer than `cutoff` (Å), each once (i < j), packed molecule by molecule.
+
+    `first` and `second` are uint16 [P], the atoms' places in their molecule; `distance` is float32 [P], Å; `offsets`
+    is int64 [M + 1]: the pairs of molecule m are offsets[m]:offsets[m + 1], ordered by first, then second atom.
+    """
+
+    cutoff: float
+    first: np.ndarray
+    second: np.ndarray
+    distance: np.ndarray
+    offsets: np.ndarray
+
+    def __post_init__(self) -> None:
+        for array in (self.first, self.second, self.distance, self.offsets):
+            array.flags.writeable = False
+
+    def __len__(self) -> int:
+        return len(self.distance)
+
+
+def neighbour_pairs(molecules: Molecules, cutoff: float) -> Pairs:
+    """All pairs of atoms of one molecule whose distance is smaller than `cutoff`.
+
+    Distances are compared in float64, and a pair at the cut-off itself is left out: the convention of all of
+    SchNetPack's neighbour lists (ASE, matscipy, vesin). Rounded to float32 a distance may still equal the cut-off.
+
+    Parameters
+    ----------
+    molecules
+        M molecules.
+    cutoff
+        Radius of the neighbour list, Å (the report's "data cut-off", section 5.2.1).
+
+    Raises
+    ------
+    ValueError
+        The cut-off is not a positive, finite number.
+    MoleculesError
+        Two atoms of a molecule are at one place, or it has more atoms than the packed list can count.
+    """
+    if not (np.isfinite(cutoff) and cutoff > 0):
+        raise ValueError(f"the cut-off must be a positive distance in Å, not {cutoff}")
+    count = np.zeros(len(molecules), np.int64)
+    blocks = [_block_pairs(molecules, block, cutoff, count) for block in _blocks(molecules)]
+    offsets = _starts(count)
+    first, second = np.empty(offsets[-1], np.uint16), np.empty(offsets[-1], np.uint16)
+    distance = np.empty(offsets[-1], np.float32)
+    while blocks:
+        block, block_first, block_second, block_distance = blocks.pop()
+        where = _ranges(offsets[block], count[block])
+        first[where], second[where], distance[where] = block_first, block_second, block_distance
+    return Pairs(float(cutoff), first, second, distance, offsets)
+
+
+def _blocks(molecules: Molecules) -> Iterator[np.ndarray]:
+    """Positions of molecules with one number of atoms, few enough for their pairs to be looked at in one go."""
+    order = np.argsort(molecules.n_atoms, kind="stable")
+    sizes, starts = np.unique(molecules.n_atoms[order], return_index=True)
+    for size, members in zip(sizes, np.split(order, starts[1:]), strict=True):
+        if size > _MAX_ATOMS:
+            raise MoleculesError(
+                f"molecule {molecules.index[members[0]]}: {size} atoms, more than the {_MAX_ATOMS} that the packed "
+                "neighbour list can count; leave the molecule out"
+            )
+        step = max(1, _BLOCK // max(1, int(size) * (int(size) - 1) // 2))
+        yield from (members[start : start + step] for start in range(0, len(members), step))
+
+
+def _block_pairs(
+    molecules: Molecules, block: np.ndarray, cutoff: float, count: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs of molecules that all have the same number of atoms; writes how many each has into `count`."""
+    size = int(molecules.n_atoms[block[0]])
+    atoms = molecules.offsets[block] + np.arange(size)[:, None]
+    first, second = (places.astype(np.uint16) for places in np.triu_indices(size, 1))
+    squared = np.zeros((len(first), len(block)))
+    for axis in range(3):
+        coordinate = molecules.positions[:, axis][atoms]
+        squared += (coordinate[first] - coordinate[second]) ** 2
+    distance = np.sqrt(squared, out=squared).T  # molecule by molecule
+    if distance.size and distance.min() < _COINCIDENT:
+        raise _coincident(molecules, block, distance, first, second)
+    near = distance < cutoff
+    count[block] = near.sum(axis=1)
+    pair = np.nonzero(near)[1]
+    return block, first[pair], second[pair], distance[near].astype(np.float32)
+
+
+def _coincident(
+    molecules: Molecules, block: np.ndarray, distance: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> MoleculesError:
+    molecule, pair = np.unravel_index(distance.argmin(), distance.shape)
+    return MoleculesError(
+        f"molecule {molecules.index[block[molecule]]}: its atoms {first[pair] + 1} and {second[pair] + 1} are "
+        f"{distance[molecule, pair]:.3g} Å apart, which no two atoms can be; correct its coordinates or leave it out"
+    )
+
+
+def _starts(counts: np.ndarray) -> np.ndarray:
+    """Where each of the packed parts begins, and where the last one ends: int64 [n + 1]."""
+    starts = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return starts
+
+
+def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The first counts[0] integers from starts[0] on, then the first counts[1] from starts[1] on, and so forth."""
+    ends = np.cumsum(counts)
+    ranges = np.repeat(starts - ends + counts, counts)
+    ranges += np.arange(len(ranges))
+    return ranges
+
+
+class PackedMolecules:
+    """Molecules, their neighbour pairs and their targets, ready to be put together in batches.
+
+    Parameters
+    ----------
+    molecules
+        M molecules.
+    pairs
+        Their pairs, from `neighbour_pairs`.
+    targets
+        float64 [M], eV: what the network learns, that is U0 without its offsets. None for molecules to predict only.
+
+    Raises
+    ------
+    ValueError
+        Molecules, pairs and targets do not belong together, or a target is not a finite number.
+    """
+
+    def __init__(self, molecules: Molecules, pairs: Pairs, *, targets: np.ndarray | None = None) -> None:
+        if len(pairs.offsets) != len(molecules) + 1:
+            raise ValueError(f"pairs of {len(pairs.offsets) - 1} molecules, but there are {len(molecules)}")
+        if targets is not None and np.shape(targets) != (len(molecules),):
+            raise ValueError(f"targets of shape {np.shape(targets)}, but there are {len(molecules)} molecules")
+        if targets is not None and not np.isfinite(targets).all():
+            molecule = int(np.argmin(np.isfinite(targets)))
+            raise ValueError(f"molecule {molecules.index[molecule]}: its target is {targets[molecule]}")
+        self.molecules = molecules
+        self.pairs = pairs
+        self.targets = None if targets is None else np.asarray(targets, np.float64)
+        self._offsets = molecules.offsets
+        self._pair_counts = np.diff(pairs.offsets)
+        self._positions = molecules.positions.astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.molecules)
+
+    @cached_property
+    def _targets32(self) -> np.ndarray | None:
+        return None if self.targets is None else self.targets.astype(np.float32)
+
+    def batch(self, positions: np.ndarray, *, stock: bool = False) -> dict[str, torch.Tensor]:
+        """One batch: the molecules at `positions` (integers, places in `molecules`), in that order.
+
+        The dictionary holds SchNetPack's `idx` (the molecule's position), `n_atoms`, `idx_m`, `Z` (int64), `R`
+        (float32 [A, 3], Å) and, if there are targets, `ENERGY` (float32 [B], eV). Beside them it has
+
+        - with `stock=False`: the half list for the fused convolution, under the keys PAIR_…;
+        - with `stock=True`: what SchNetPack's `AtomsLoader` gives after a neighbour list and a cast to float32:
+          `idx_i`, `idx_j`, `offsets` of the full directed list ordered by i, then j, `cell` and `pbc`. `Rij` is left
+          to `PairwiseDistances`, as there.
+
+        Raises
+        ------
+        ValueError
+            `positions` is empty or not a row of integers.
+        IndexError
+            A position that is not in 0 … M − 1.
+        """
+        chosen = np.asarray(positions)
+        if chosen.ndim != 1 or len(chosen) == 0 or not np.issubdtype(chosen.dtype, np.integer):
+            raise ValueError(f"a batch needs a row of at least one integer, not {chosen.dtype} {chosen.shape}")
+        if chosen.min() < 0 or chosen.max() >= len(self):
+            raise IndexError(f"positions {chosen.min()} … {chosen.max()} do not all lie in 0 … {len(self) - 1}")
+        chosen = chosen.astype(np.int64)
+        n_atoms = self.molecules.n_atoms[chosen]
+        starts = _starts(n_atoms)
+        atoms = _ranges(self._offsets[chosen], n_atoms)
+        arrays = {
+            properties.idx: chosen,
+            properties.n_atoms: n_atoms,
+            properties.idx_m: np.repeat(np.arange(len(chosen)), n_atoms),
+            properties.Z: self.molecules.numbers[atoms].astype(np.int64),
+            properties.R: self._positions[atoms],
+        }
+        if self._targets32 is not None:
+            arrays[ENERGY] = self._targets32[chosen]
+        batch = {key: torch.from_numpy(array) for key, array in arrays.items()}
+        batch |= self._half_list(chosen, starts[:-1])
+        return _as_stock(batch) if stock else batch
+
+    def _half_list(self, chosen: np.ndarray, starts: np.ndarray) -> dict[str, torch.Tensor]:
+        counts = self._pair_counts[chosen]
+        which = _ranges(self.pairs.offsets[chosen], counts)
+        shift = np.repeat(starts.astype(np.int32), counts)
+        arrays = {
+            PAIR_FIRST: self.pairs.first[which] + shift,
+            PAIR_SECOND: self.pairs.second[which] + shift,
+            PAIR_DISTANCE: self.pairs.distance[which],
+            PAIR_OFFSETS: _starts(counts),
+            PAIR_CUTOFF: np.array([self.pairs.cutoff]),
+        }
+        return {key: torch.from_numpy(array) for key, array in arrays.items()}
+
+
+def has_half_list(batch: dict[str, torch.Tensor]) -> bool:
+    """Whether a batch carries the half list that the fused convolution needs."""
+    return PAIR_FIRST in batch
+
+
+def directed_list(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """SchNetPack's full directed list from the half list: `idx_i`, `idx_j` (int64 [2P]) and `offsets` (zeros [2P, 3]).
+
+    Ordered by i, then j, as ASE's neighbour list. Molecules are not periodic, so that every cell offset is zero.
+    """
+    first, second = batch[PAIR_FIRST].long(), batch[PAIR_SECOND].long()
+    # One integer for (i, j): sorting these is all it takes to order the list.
+    directed = torch.cat([first << 32 | second, second << 32 | first]).sort().values
+    positions = batch[properties.R]
+    return {
+        properties.idx_i: directed >> 32,
+        properties.idx_j: directed & 0xFFFFFFFF,
+        properties.offsets: positions.new_zeros((len(directed), 3)),
+    }
+
+
+def _as_stock(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same batch as SchNetPack's own loader would give it."""
+    half = {PAIR_FIRST, PAIR_SECOND, PAIR_DISTANCE, PAIR_OFFSETS, PAIR_CUTOFF}
+    stock = {key: tensor for key, tensor in batch.items() if key not in half} | directed_list(batch)
+    n_atoms = stock[properties.n_atoms]
+    start = (n_atoms.cumsum(0) - n_atoms)[stock[properties.idx_m]][stock[properties.idx_i]]
+    stock[properties.lidx_i] = stock[properties.idx_i] - start
+    stock[properties.lidx_j] = stock[properties.idx_j] - start
+    stock[properties.cell] = stock[properties.R].new_zeros((len(n_atoms), 3, 3))
+    stock[properties.pbc] = torch.zeros(3 * len(n_atoms), dtype=torch.bool)
+    return stock
+
+
+class PackedLoader:
+    """Batches of a subset of packed molecules: an iterable that Lightning takes as a data loader.
+
+    The order of an epoch depends on (`seed`, `epoch`) alone, so that a run taken up after any epoch goes on exactly
+    as if it had never stopped. Set `epoch` before each one.
+
+    Parameters
+    ----------
+    packed
+        The molecules.
+    positions
+        Which of them, int [n]; the last batch holds what is left over.
+    batch_size
+        Molecules per batch.
+    shuffle
+        A new order in every epoch; otherwise the order of `positions`.
+    seed
+        Seed of the order, ≥ 0.
+    stock
+        SchNetPack's full directed list in place of the half list, see `PackedMolecules.batch`.
+
+    Raises
+    ------
+    ValueError
+        No molecules, or a batch size below 1.
+    """
+
+    def __init__(
+        self,
+        packed: PackedMolecules,
+        positions: np.ndarray,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        stock: bool = False,
+    ) -> None:
+        if len(positions) == 0:
+            raise ValueError("a loader needs at least one molecule; the set is empty")
+        if batch_size < 1:
+            raise ValueError(f"the batch size must be at least 1, not {batch_size}")
+        self.packed = packed
+        self.positions = np.array(positions)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.stock = stock
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.positions) // self.batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        order = self.order()
+        for start, stop in pairwise([*range(0, len(order), self.batch_size), len(order)]):
+            yield self.packed.batch(order[start:stop], stock=self.stock)
+
+    def order(self) -> np.ndarray:
+        """The molecules' positions in the order of the current epoch: int [n]."""
+        if not self.shuffle:
+            return self.positions
+        return np.random.default_rng([self.seed, self.epoch]).permutation(self.positions)
