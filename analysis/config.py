@@ -1,0 +1,114 @@
+"""The validated description of one run, and its id."""
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Data(_Frozen):
+    """Which molecules a run sees: a seeded split, and how many of each part.
+
+    `train_molecules` and `held_out_molecules` draw that many at random from the part; None takes all of it.
+    """
+
+    split_seed: int = Field(0, ge=0)
+    held_out: float = Field(0.2, gt=0, lt=1)
+    train_molecules: PositiveInt | None = None
+    held_out_molecules: int | None = Field(None, ge=2)
+
+
+class Model(_Frozen):
+    """SchNet as in Figure 2 of the report; distances in Å.
+
+    `data_cutoff` is the radius of the neighbour list and `training_cutoff` that of the cosine cut-off function
+    (the report, section 5.2.1, calls the first a number of neighbours). `convolution` chooses SchNetPack's own
+    modules ("stock") or the fused operator with the same parameters ("fused").
+    """
+
+    n_atom_basis: PositiveInt = 30
+    n_interactions: PositiveInt = 3
+    n_rbf: int = Field(20, ge=2)
+    data_cutoff: PositiveFloat = 5.0
+    training_cutoff: PositiveFloat = 5.0
+    shared_interactions: bool = False
+    convolution: Literal["stock", "fused"] = "fused"
+
+
+class Training(_Frozen):
+    """How the weights are found: AdamW on the mean squared error of U0, in eV².
+
+    The defaults are those of SchNetPack's QM9 tutorial, the report's model "Default".
+    """
+
+    batch_size: PositiveInt = 100
+    learning_rate: PositiveFloat = 1e-4
+    epochs: PositiveInt = 30
+
+
+class RunConfig(_Frozen):
+    """Everything that changes the result of one run; `experiment` only says where its record lies."""
+
+    experiment: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    seed: int = Field(0, ge=0)
+    data: Data = Data()
+    model: Model = Model()
+    training: Training = Training()
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "RunConfig":
+        molecules = self.data.train_molecules
+        if molecules is not None and self.training.batch_size > molecules:
+            raise ValueError(f"batch_size {self.training.batch_size} is larger than the {molecules} training molecules")
+        return self
+
+    def run_id(self, data_fingerprint: str) -> str:
+        """Twelve hexadecimal digits: a hash of what changes the result, and of the molecules.
+
+        Settings at their default are left out, so that a setting that is new in a later version does not give old
+        records another id; `runs.load` compares the whole configuration anyway.
+
+        Parameters
+        ----------
+        data_fingerprint
+            `Molecules.fingerprint()` of the whole database that the run splits.
+        """
+        content = self.model_dump(mode="json", exclude={"experiment"}, exclude_defaults=True)
+        text = json.dumps({"config": content, "data": data_fingerprint}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+Profile = Literal["smoke", "quick", "full"]
+
+
+def apply_profile(config: RunConfig, profile: Profile) -> RunConfig:
+    """Scale a run down to a profile: `smoke` (seconds), `quick` (a minute or two), `full` (all of QM9).
+
+    Quick runs take a ten times larger learning rate: with some hundred steps, the report's would hardly move the
+    weights. What a caller sets by hand goes on top, with `adjust`.
+    """
+    if profile == "full":
+        return config
+    if profile == "quick":
+        return adjust(config, data={"train_molecules": 4000}, training={"learning_rate": 1e-3})
+    return adjust(
+        config,
+        data={"train_molecules": 200, "held_out_molecules": 300},
+        training={"epochs": 2, "learning_rate": 1e-3},
+    )
+
+
+def adjust(config: RunConfig, **parts: dict[str, object]) -> RunConfig:
+    """A copy with some settings changed, validated anew; a setting given as None stays as it is.
+
+    Example: ``adjust(config, training={"epochs": 5, "batch_size": None})``.
+    """
+    content = config.model_dump()
+    for part, settings in parts.items():
+        content[part] |= {name: value for name, value in settings.items() if value is not None}
+    return RunConfig.model_validate(content)

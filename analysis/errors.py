@@ -1,0 +1,103 @@
+"""Per-molecule errors grouped by size and by element, under both evaluation protocols.
+
+The error of a molecule is e = predicted − true U0, eV, with the offsets of the *training* set.
+
+- `held_out`: e over the molecules of a set that were not trained on.
+- `as_reported`: every molecule of the set, training ones included, and the set's *own* mean per atom removed from the
+  target. This is what SchNetPack computes when a model is validated on a data module per set with
+  ``RemoveOffsets(remove_mean=True)``: each target moves by N·Δ, with Δ = (the set's mean) − (the training mean), and
+  the error becomes e + N·Δ.
+
+Both follow from four sums per set and part, so a record keeps the sums and not every molecule.
+"""
+
+import numpy as np
+import pandas as pd
+
+from analysis import offsets, subsets
+from analysis.molecules import Molecules
+
+PARTS = ("train", "held_out")
+_SUMS = ["molecules", "sum_e", "sum_ee", "sum_en", "sum_nn"]
+
+
+def group_sums(
+    molecules: Molecules, errors: dict[str, tuple[np.ndarray, np.ndarray]], training_mean: float
+) -> pd.DataFrame:
+    """Sums of errors per size and per element, training and held-out part apart.
+
+    Parameters
+    ----------
+    molecules
+        The whole database.
+    errors
+        For each of `PARTS`, the positions of its molecules [n] and their errors e [n], eV.
+    training_mean
+        The mean per atom that the model was trained with, eV (`Offsets.mean`).
+
+    Returns
+    -------
+    A row per group ("all"; "size" 3 … 29; "element" H … F) and part, with the number of molecules, Σe, Σe², ΣeN, ΣN²
+    and `shift` = Δ, eV per atom: the mean of the group's molecules in both parts less the training mean.
+    """
+    residual = (molecules.energy - offsets.reference_energies(molecules)) / molecules.n_atoms
+    used = np.concatenate([errors[part][0] for part in PARTS])
+    rows = []
+    for kind, group, members in _groups(molecules):
+        inside = np.zeros(len(molecules), dtype=bool)
+        inside[members] = True
+        of_group = used[inside[used]]
+        if len(of_group) == 0:
+            continue
+        shift = float(residual[of_group].mean()) - training_mean
+        for part in PARTS:
+            positions, e = errors[part]
+            keep = inside[positions]
+            e, n = e[keep], molecules.n_atoms[positions[keep]]
+            sums = [len(e), e.sum(), (e * e).sum(), (e * n).sum(), (n * n).sum()]
+            rows.append([kind, str(group), part, *map(float, sums), shift])
+    frame = pd.DataFrame(rows, columns=["kind", "group", "part", *_SUMS, "shift"])
+    return frame.astype({"molecules": np.int64})
+
+
+def mse(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Mean squared error per group of one kind under both protocols.
+
+    Parameters
+    ----------
+    sums
+        What `group_sums` gave.
+    kind
+        "all", "size" or "element".
+
+    Returns
+    -------
+    A frame indexed by group (sizes as integers, in order) with `molecules` (held out), `held_out` and `as_reported`
+    in eV². A group without held-out molecules has NaN in `held_out`.
+    """
+    rows = sums[sums["kind"] == kind]
+    if rows.empty:
+        raise ValueError(f"no groups of kind {kind!r}; there are {sorted(sums['kind'].unique())}")
+    held_out = rows[rows["part"] == "held_out"].set_index("group")
+    whole = rows.groupby("group", sort=False)[_SUMS].sum()
+    shift = held_out["shift"]
+    shifted = whole["sum_ee"] + 2 * shift * whole["sum_en"] + shift**2 * whole["sum_nn"]
+    frame = pd.DataFrame(
+        {
+            "molecules": held_out["molecules"],
+            "held_out": held_out["sum_ee"] / held_out["molecules"].where(held_out["molecules"] > 0),
+            "as_reported": shifted / whole["molecules"],
+        }
+    )
+    if kind == "size":
+        frame.index = frame.index.astype(int)
+        frame = frame.sort_index()
+    return frame
+
+
+def _groups(molecules: Molecules) -> list[tuple[str, str | int, np.ndarray]]:
+    sizes = subsets.by_size(molecules)
+    elements = subsets.by_element(molecules)
+    everything = ("all", "all", np.arange(len(molecules)))
+    by_size = [("size", size, sizes[size]) for size in sorted(sizes)]
+    return [everything, *by_size, *[("element", symbol, members) for symbol, members in elements.items()]]

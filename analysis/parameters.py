@@ -1,0 +1,61 @@
+"""The parameters of a notebook, checked before anything runs.
+
+papermill only prints a line for a parameter that a notebook does not have, and runs on with a misspelt name unused.
+A notebook therefore hands its whole namespace to `check`, right after the parameters cell.
+"""
+
+from types import ModuleType
+
+from pydantic import BaseModel, ValidationError
+
+_IPYTHON_NAMES = {"In", "Out"}
+
+
+class ParameterError(ValueError):
+    """Wrong notebook parameters; shown by IPython as its message alone, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"ParameterError: {self}"]
+
+
+def check[Parameters: BaseModel](model: type[Parameters], namespace: dict[str, object]) -> Parameters:
+    """Validate a notebook's parameters.
+
+    Parameters
+    ----------
+    model
+        A pydantic model with one field per parameter and ``extra="forbid"``.
+    namespace
+        The notebook's `globals()`. Names that begin with an underscore, modules, functions, classes and IPython's
+        own history are not parameters.
+
+    Raises
+    ------
+    ParameterError
+        One line for the first thing that is wrong: the parameter, what it was, and what is allowed.
+    """
+    given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
+    unknown = sorted(given.keys() - model.model_fields.keys())
+    if unknown:
+        raise ParameterError(f"unknown parameter {unknown[0]!r}; this notebook takes {', '.join(model.model_fields)}")
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        raise ParameterError(_first_line(error, model)) from None
+
+
+def _is_parameter(name: str, value: object) -> bool:
+    if name.startswith("_") or name in _IPYTHON_NAMES:
+        return False
+    return not (isinstance(value, ModuleType) or callable(value))
+
+
+def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    where = ".".join(str(part) for part in first["loc"])
+    described = model.model_fields[name].description if name in model.model_fields else None
+    allowed = f" ({described})" if described else ""
+    if not where:
+        return first["msg"].removeprefix("Value error, ")
+    return f"{where} = {first['input']!r}: {first['msg'].removeprefix('Value error, ')}{allowed}"

@@ -1,0 +1,252 @@
+"""The record of one run: load it, or train and record it.
+
+A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
+checksum of each other file), `history.csv`, `errors.parquet`, `groups.csv` and `model.safetensors`. It is written
+beside its place and renamed, so that it is there whole or not at all, and it is never overwritten.
+"""
+
+import hashlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
+
+from analysis import errors, training
+from analysis.config import RunConfig
+from analysis.molecules import Molecules
+from analysis.offsets import Offsets
+from analysis.subsets import Split
+
+SCHEMA_VERSION = 1
+RESULTS_VARIABLE = "COMPENDIUM_RESULTS"
+_FILES = ("history.csv", "errors.parquet", "groups.csv", "model.safetensors")
+_PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
+_log = logging.getLogger(__name__)
+
+
+def results_folder() -> Path:
+    """Where records lie: the checkout's `results/`, or the folder that COMPENDIUM_RESULTS names."""
+    named = os.environ.get(RESULTS_VARIABLE)
+    return Path(named) if named else Path(__file__).resolve().parent.parent / "results"
+
+
+class RecordError(RuntimeError):
+    """A record that is there but can't be trusted; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One recorded run.
+
+    `history` has a row per epoch (losses in eV²); `errors` a row per held-out molecule (QM9 index, number of atoms,
+    part, error in eV); `groups` the sums that both protocols need (see `errors.group_sums`); `about` is `run.json`.
+    """
+
+    folder: Path
+    config: RunConfig
+    about: dict
+    history: pd.DataFrame
+    errors: pd.DataFrame
+    groups: pd.DataFrame
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is its folder's name."""
+        return self.folder.name
+
+    def offsets(self) -> Offsets:
+        """The offsets that the model was trained with, as its weights file holds them."""
+        return Offsets(mean=float(self.state_dict()["postprocessors.1.mean"]))
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        """Weights and offsets, with SchNetPack's own names."""
+        return load_file(self.folder / "model.safetensors")
+
+
+def load_or_train(
+    config: RunConfig, molecules: Molecules, *, results: Path | None = None, progress: bool = False
+) -> Record:
+    """The record of a run: loaded if it is there, trained and recorded if not.
+
+    `results` is where records lie (by default `results_folder()`); `progress` shows a progress bar. A run that was
+    killed goes on from its last finished epoch. Two processes that ask for the same run take turns: the second waits
+    and loads what the first recorded.
+
+    Raises
+    ------
+    RecordError
+        There is a record, but a damaged or foreign one.
+    training.TrainingDivergedError
+        The loss became infinite or NaN; nothing is recorded.
+    """
+    run_id = config.run_id(molecules.fingerprint())
+    results = results or results_folder()
+    folder = results / config.experiment / run_id
+    if folder.exists():
+        return load(folder, expected=config)
+    partial = folder.with_name(f".{run_id}.partial")
+    locks = results / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{config.experiment}-{run_id}"):
+        if not folder.exists():
+            partial.mkdir(parents=True, exist_ok=True)
+            _log.info("training run %s of %s", run_id, config.experiment)
+            _train_and_record(config, molecules, partial, folder, progress=progress)
+            shutil.rmtree(partial)
+    return load(folder, expected=config)
+
+
+def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
+    """Read a record and check it: schema version, id, checksums, and the config if one is expected.
+
+    Raises RecordError, which names the file, if anything does not fit.
+    """
+    about = _read_about(folder)
+    try:
+        config = RunConfig.model_validate_json(json.dumps(about["config"]))
+    except ValidationError as error:
+        raise RecordError(f"{folder / 'run.json'}: its config is not valid: {error}") from error
+    if config.run_id(about["molecules_fingerprint"]) != folder.name or about["id"] != folder.name:
+        raise RecordError(
+            f"{folder / 'run.json'} does not describe run {folder.name}: it was edited or moved; restore or delete it"
+        )
+    if expected is not None and config != expected:
+        raise RecordError(f"{folder} holds another run than the one asked for: {config} instead of {expected}")
+    for name in _FILES:
+        _check_file(folder / name, about["sha256"][name])
+    return Record(
+        folder=folder,
+        config=config,
+        about=about,
+        history=pd.read_csv(folder / "history.csv"),
+        errors=pd.read_parquet(folder / "errors.parquet"),
+        groups=pd.read_csv(folder / "groups.csv", dtype={"group": str}),
+    )
+
+
+def _read_about(folder: Path) -> dict:
+    path = folder / "run.json"
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))
+        version = about["schema_version"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"{path} can't be read as a run's description ({error}); restore it or delete {folder}"
+        ) from error
+    if version != SCHEMA_VERSION:
+        raise RecordError(
+            f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}: use the version of the code that "
+            f"wrote it, or delete {folder} to train the run again"
+        )
+    missing = {"id", "config", "molecules_fingerprint", "sha256"} - about.keys() | set(_FILES) - about.get(
+        "sha256", {}
+    ).keys()
+    if missing:
+        raise RecordError(f"{path} lacks {', '.join(sorted(missing))}; restore it or delete {folder}")
+    return about
+
+
+def _check_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise RecordError(f"{path} is missing; restore it or delete {path.parent}")
+    if _sha256(path) != expected:
+        raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
+
+
+def _train_and_record(config: RunConfig, molecules: Molecules, partial: Path, folder: Path, *, progress: bool) -> None:
+    trained = training.train(config, molecules, partial, progress=progress)
+    start = time.perf_counter()
+    parts = trained.parts
+    found = {
+        "train": (parts.train, training.predict_errors(trained.model, trained.packed, parts.train)),
+        "held_out": (parts.held_out, training.predict_errors(trained.model, trained.packed, parts.held_out)),
+    }
+    groups = errors.group_sums(trained.molecules, found, trained.offsets.mean)
+    seconds = {**trained.seconds, "evaluation": time.perf_counter() - start}
+
+    whole = partial / "record"
+    shutil.rmtree(whole, ignore_errors=True)
+    whole.mkdir()
+    trained.history.to_csv(whole / "history.csv", index=False)
+    groups.to_csv(whole / "groups.csv", index=False)
+    _held_out_errors(trained.molecules, parts, found["held_out"]).to_parquet(
+        whole / "errors.parquet", compression="zstd"
+    )
+    save_file(
+        {name: value.contiguous() for name, value in trained.model.state_dict().items()}, whole / "model.safetensors"
+    )
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "id": folder.name,
+        "config": config.model_dump(mode="json"),
+        "molecules_fingerprint": molecules.fingerprint(),
+        "split_fingerprint": parts.fingerprint(trained.molecules),
+        "parameters": sum(value.numel() for value in trained.model.parameters()),
+        "molecules": {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
+        "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "machine": _machine(),
+        "git": _git_state(),
+        "sha256": {name: _sha256(whole / name) for name in _FILES},
+    }
+    (whole / "run.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    whole.rename(folder)
+
+
+def _held_out_errors(molecules: Molecules, parts: Split, held_out: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
+    positions, e = held_out
+    frame = pd.DataFrame(
+        {
+            "index": molecules.index[positions].astype(np.int32),
+            "n_atoms": molecules.n_atoms[positions].astype(np.int8),
+            "test": np.isin(positions, parts.test),
+            "error": e.astype(np.float32),
+        }
+    )
+    return frame.sort_values("index", ignore_index=True)
+
+
+def _machine() -> dict[str, str | int | float]:
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count() or 0,
+        "memory_gib": round(pages / 2**30, 1),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }
+
+
+def _git_state() -> dict[str, str | bool] | None:
+    """The commit that made the record and whether the package was as committed; None outside a git checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+    home = Path(__file__).resolve().parent
+    commit = subprocess.run([git, "rev-parse", "HEAD"], cwd=home, capture_output=True, text=True, check=False)  # noqa: S603
+    if commit.returncode != 0:
+        return None
+    changed = subprocess.run(  # noqa: S603
+        [git, "status", "--porcelain", "--", "."], cwd=home, capture_output=True, text=True, check=True
+    )
+    return {"commit": commit.stdout.strip(), "clean": not changed.stdout.strip()}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,84 @@
+import pytest
+from pydantic import ValidationError
+
+from analysis.config import RunConfig, adjust, apply_profile
+
+DATA = "0" * 64
+
+
+def test_the_default_is_the_reports_default_model():
+    config = RunConfig(experiment="baseline")
+    assert (config.model.n_atom_basis, config.model.data_cutoff, config.model.training_cutoff) == (30, 5.0, 5.0)
+    training = config.training
+    assert (training.learning_rate, training.batch_size, training.epochs) == (1e-4, 100, 30)
+    assert (config.data.held_out, config.data.split_seed, config.data.train_molecules) == (0.2, 0, None)
+
+
+def test_the_id_is_stable_over_versions_of_the_code():
+    """Should this id change, every record that was made before would be orphaned: raise the schema version."""
+    assert RunConfig(experiment="baseline").run_id(DATA) == "24f470d5dd93"
+    changed = adjust(RunConfig(experiment="baseline", seed=2), training={"epochs": 22})
+    assert changed.run_id(DATA) == "f1aaafada226"
+
+
+def test_the_id_follows_what_changes_the_result_and_nothing_else():
+    config = RunConfig(experiment="baseline")
+    assert RunConfig(experiment="final-comparison").run_id(DATA) == config.run_id(DATA)
+    others = [
+        config.run_id("1" * 64),
+        config.model_copy(update={"seed": 1}).run_id(DATA),
+        adjust(config, model={"n_atom_basis": 38}).run_id(DATA),
+        adjust(config, training={"epochs": 31}).run_id(DATA),
+        adjust(config, data={"split_seed": 1}).run_id(DATA),
+    ]
+    assert len({config.run_id(DATA), *others}) == len(others) + 1
+
+
+def test_a_config_survives_json():
+    config = adjust(RunConfig(experiment="baseline", seed=3), model={"training_cutoff": 4})
+    assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_profiles_scale_down_and_hand_settings_go_on_top():
+    full = RunConfig(experiment="baseline")
+    assert apply_profile(full, "full") == full
+    quick = apply_profile(full, "quick")
+    assert quick.data.train_molecules == 4000
+    assert adjust(quick, training={"epochs": 5, "batch_size": None}).training.epochs == 5
+    assert adjust(quick, training={"epochs": 5, "batch_size": None}).training.batch_size == full.training.batch_size
+    smoke = apply_profile(full, "smoke")
+    assert smoke.data.train_molecules < quick.data.train_molecules
+    assert smoke.training.epochs < quick.training.epochs
+
+
+@pytest.mark.parametrize(
+    ("part", "setting", "value"),
+    [
+        ("training", "epochs", 0),
+        ("training", "epochs", "30"),
+        ("training", "learning_rate", -1e-3),
+        ("training", "learning_rate", float("nan")),
+        ("training", "batch_size", 2.5),
+        ("training", "momentum", 0.9),
+        ("model", "n_rbf", 1),
+        ("model", "training_cutoff", 0.0),
+        ("model", "convolution", "quick"),
+        ("data", "held_out", 1.0),
+        ("data", "split_seed", -1),
+        ("data", "train_molecules", 50),
+    ],
+)
+def test_impossible_settings_are_refused_by_name(part, setting, value):
+    with pytest.raises(ValidationError, match=setting if setting != "train_molecules" else "batch_size 100 is larger"):
+        adjust(RunConfig(experiment="baseline"), **{part: {setting: value}})
+
+
+@pytest.mark.parametrize("experiment", ["../elsewhere", "Baseline", "", "a b"])
+def test_an_experiment_is_a_plain_folder_name(experiment):
+    with pytest.raises(ValidationError, match="experiment"):
+        RunConfig(experiment=experiment)
+
+
+def test_a_config_is_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        RunConfig(experiment="baseline").seed = 1

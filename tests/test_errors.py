@@ -1,0 +1,72 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import errors, offsets
+
+
+@pytest.fixture(scope="module")
+def made_up(few_molecules):
+    """Errors of a made-up model, and what it was trained with."""
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(few_molecules))
+    train, held_out = order[: len(order) // 2], order[len(order) // 2 :]
+    found = {part: (of, rng.normal(0.1, 0.5, len(of))) for part, of in (("train", train), ("held_out", held_out))}
+    return found, offsets.fit(few_molecules, train).mean
+
+
+@pytest.fixture(scope="module")
+def sums(few_molecules, made_up) -> pd.DataFrame:
+    return errors.group_sums(few_molecules, *made_up)
+
+
+def test_held_out_is_the_mean_square_over_molecules_not_trained_on(few_molecules, made_up, sums):
+    positions, e = made_up[0]["held_out"]
+    for size, row in errors.mse(sums, "size").iterrows():
+        of_size = few_molecules.n_atoms[positions] == size
+        assert row["molecules"] == of_size.sum()
+        if of_size.any():
+            assert row["held_out"] == pytest.approx(np.mean(e[of_size] ** 2), rel=1e-12)
+        else:
+            assert np.isnan(row["held_out"])
+
+
+def test_as_reported_is_each_sets_own_mean_removed_from_the_target(few_molecules, made_up, sums):
+    """Spelt out for every molecule: predict with the training mean, compare with targets less the set's own mean."""
+    found, training_mean = made_up
+    residual = few_molecules.energy - offsets.reference_energies(few_molecules)
+    e = np.empty(len(few_molecules))
+    for positions, of_part in found.values():
+        e[positions] = of_part
+    prediction = residual + e - training_mean * few_molecules.n_atoms
+    reported = errors.mse(sums, "element")["as_reported"]
+    for symbol, number in {"H": 1, "C": 6, "N": 7, "O": 8, "F": 9}.items():
+        holds = few_molecules.element_counts((number,))[:, 0] > 0
+        own_mean = np.mean((residual / few_molecules.n_atoms)[holds])
+        target = residual - own_mean * few_molecules.n_atoms
+        assert reported[symbol] == pytest.approx(np.mean((prediction - target)[holds] ** 2), rel=1e-10)
+
+
+def test_the_whole_database_is_a_group_too(few_molecules, made_up, sums):
+    row = errors.mse(sums, "all").loc["all"]
+    assert row["held_out"] == pytest.approx(np.mean(made_up[0]["held_out"][1] ** 2))
+    assert sums[sums["kind"] == "all"]["molecules"].sum() == len(few_molecules)
+
+
+def test_without_a_shift_the_protocols_differ_by_the_training_molecules_alone(few_molecules, made_up):
+    found, _ = made_up
+    own_mean = offsets.fit(few_molecules, np.arange(len(few_molecules))).mean
+    sums = errors.group_sums(few_molecules, found, own_mean)
+    everything = np.concatenate([e for _, e in found.values()])
+    assert errors.mse(sums, "all").loc["all", "as_reported"] == pytest.approx(np.mean(everything**2))
+
+
+def test_sizes_are_whole_numbers_in_order(sums):
+    index = errors.mse(sums, "size").index
+    assert index.is_monotonic_increasing
+    assert index.dtype.kind == "i"
+
+
+def test_an_unknown_kind_is_refused(sums):
+    with pytest.raises(ValueError, match=r"no groups of kind 'colour'; there are \['all', 'element', 'size'\]"):
+        errors.mse(sums, "colour")

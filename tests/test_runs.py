@@ -1,0 +1,148 @@
+import json
+import multiprocessing
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from analysis import errors, runs, schnet, subsets, training
+from analysis.config import RunConfig, adjust
+from analysis.pairs import ENERGY
+
+CONFIG = adjust(
+    RunConfig(experiment="tests"),
+    data={"train_molecules": 100, "held_out_molecules": 50},
+    model={"n_atom_basis": 8, "n_interactions": 1},
+    training={"batch_size": 25, "epochs": 2, "learning_rate": 1e-3},
+)
+
+
+@pytest.fixture(scope="module")
+def recorded(qm9_molecules, tmp_path_factory) -> runs.Record:
+    return runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path_factory.mktemp("results"))
+
+
+@pytest.fixture
+def copy(recorded, tmp_path) -> Path:
+    """The record's folder, free to be damaged."""
+    return Path(shutil.copytree(recorded.folder, tmp_path / "tests" / recorded.id))
+
+
+def test_a_record_is_loaded_and_not_trained_again(recorded, qm9_molecules, monkeypatch):
+    def refuse(*_args, **_kwargs):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(training, "train", refuse)
+    again = runs.load_or_train(CONFIG, qm9_molecules, results=recorded.folder.parent.parent)
+    pd.testing.assert_frame_equal(again.errors, recorded.errors)
+    pd.testing.assert_frame_equal(again.history, recorded.history)
+
+
+def test_nothing_is_left_beside_the_record(recorded):
+    assert [path.name for path in recorded.folder.parent.iterdir()] == [recorded.id]
+    names = {path.name for path in recorded.folder.iterdir()}
+    assert names == {"run.json", "history.csv", "errors.parquet", "groups.csv", "model.safetensors"}
+
+
+def test_run_json_says_what_was_run(recorded, qm9_molecules):
+    about = recorded.about
+    assert about["id"] == recorded.id == CONFIG.run_id(qm9_molecules.fingerprint())
+    assert RunConfig.model_validate_json(json.dumps(about["config"])) == CONFIG == recorded.config
+    assert about["molecules"] == {"train": 100, "validation": 25, "test": 25}
+    assert about["seconds"].keys() == {"data", "training", "evaluation"}
+    assert {"python", "torch", "schnetpack"} <= about["versions"].keys()
+    assert about["machine"]["cores"] >= 1
+    assert about["schema_version"] == runs.SCHEMA_VERSION
+
+
+def test_the_errors_are_those_of_the_held_out_molecules(recorded, qm9_molecules):
+    held_out = subsets.split(qm9_molecules).held_out
+    assert set(recorded.errors["index"]) <= set(qm9_molecules.index[held_out])
+    assert len(recorded.errors) == 50
+    assert recorded.errors["test"].sum() == 25
+    sizes = dict(zip(qm9_molecules.index, qm9_molecules.n_atoms, strict=True))
+    assert all(
+        sizes[row.index_] == row.n_atoms for row in recorded.errors.rename(columns={"index": "index_"}).itertuples()
+    )
+    general = errors.mse(recorded.groups, "all").loc["all", "held_out"]
+    assert np.mean(recorded.errors["error"].astype(float) ** 2) == pytest.approx(general, rel=1e-6)
+
+
+def test_the_recorded_model_gives_the_recorded_errors(recorded, qm9_molecules):
+    trained = training.choose_molecules(qm9_molecules, CONFIG.data)[0]
+    model = schnet.build(
+        n_atom_basis=8,
+        n_interactions=1,
+        n_rbf=CONFIG.model.n_rbf,
+        cutoff=CONFIG.model.training_cutoff,
+        postprocessors=recorded.offsets().postprocessors(ENERGY),
+    )
+    model.load_state_dict(recorded.state_dict())
+    held_out = trained.select(np.isin(trained.index, recorded.errors["index"]))
+    targets = held_out.energy - recorded.offsets().of(held_out)
+    packed = training.PackedMolecules(held_out, training.neighbour_pairs(held_out, 5.0), targets=targets)
+    e = training.predict_errors(model, packed, np.arange(len(held_out)))
+    np.testing.assert_allclose(e, recorded.errors["error"], atol=1e-5)
+
+
+def test_the_weights_are_plain_tensors(recorded):
+    state = recorded.state_dict()
+    assert sum(value.numel() for name, value in state.items() if "postprocessors" not in name) >= 100
+    assert all(isinstance(value, torch.Tensor) for value in state.values())
+    assert (recorded.folder / "model.safetensors").stat().st_size < 200_000
+
+
+def edit(path: Path, change) -> None:
+    about = json.loads(path.read_text())
+    change(about)
+    path.write_text(json.dumps(about))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "history.csv").unlink(), "history.csv is missing"),
+        (lambda folder: (folder / "errors.parquet").write_bytes(b"PAR1"), "errors.parquet is not what was recorded"),
+        (lambda folder: (folder / "run.json").write_text("{"), "run.json can't be read"),
+        (lambda folder: (folder / "run.json").unlink(), "run.json can't be read"),
+        (lambda folder: edit(folder / "run.json", lambda a: a.update(schema_version=99)), "schema version 99"),
+        (lambda folder: edit(folder / "run.json", lambda a: a["config"].update(seed=9)), "was edited or moved"),
+        (lambda folder: edit(folder / "run.json", lambda a: a["config"].update(sed=9)), "config is not valid"),
+        (lambda folder: edit(folder / "run.json", lambda a: a.pop("sha256")), "lacks .*sha256"),
+    ],
+)
+def test_a_damaged_record_is_named_and_refused(copy, qm9_molecules, damage, said):
+    damage(copy)
+    with pytest.raises(runs.RecordError, match=said) as caught:
+        runs.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
+    assert copy.name in str(caught.value)
+    assert copy.exists()
+
+
+def test_a_record_under_another_runs_id_is_refused(copy, qm9_molecules):
+    other = CONFIG.model_copy(update={"seed": 1})
+    copy.rename(copy.with_name(other.run_id(qm9_molecules.fingerprint())))
+    with pytest.raises(runs.RecordError, match="was edited or moved"):
+        runs.load_or_train(other, qm9_molecules, results=copy.parent.parent)
+
+
+def test_a_run_that_fails_leaves_no_record(qm9_molecules, tmp_path):
+    with pytest.raises(training.TrainingDivergedError):
+        runs.load_or_train(adjust(CONFIG, training={"learning_rate": 1e20}), qm9_molecules, results=tmp_path)
+    assert [path.name for path in (tmp_path / "tests").iterdir() if not path.name.startswith(".")] == []
+
+
+def _record_in_process(results: Path, molecules) -> str:
+    return runs.load_or_train(CONFIG, molecules, results=results).id
+
+
+def test_two_processes_that_ask_for_one_run_share_its_record(tmp_path, qm9_molecules):
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        ids = pool.starmap(
+            _record_in_process, [(tmp_path, qm9_molecules.select(np.arange(0, len(qm9_molecules), 50)))] * 2
+        )
+    assert len(set(ids)) == 1
+    assert [path.name for path in (tmp_path / "tests").iterdir()] == [ids[0]]
