@@ -73,7 +73,7 @@ $(BOOK)/.executed-with: $(SOURCES)
 
 .PHONY: book
 book: env $(BOOK)/.executed-with ## Build the bilingual book into book/_build/html, warnings as errors
-	@$(BIN)/jupyter-book build book -W --keep-going -n -q
+	@$(BIN)/jupyter-book build book --all -W --keep-going -n -q
 	@echo "The book: $(BOOK)/html/index.html"
 
 .PHONY: check-book
@@ -84,7 +84,7 @@ check-book: env system ## Test the built book in headless Chromium: links, image
 .PHONY: notebooks
 notebooks: env ## Run the notebooks again, with what is recorded, and renew their text twins
 	@for notebook in $(NOTEBOOKS); do \
-	  $(BIN)/jupyter execute --inplace $$notebook && \
+	  $(BIN)/jupyter nbconvert --to notebook --inplace --execute --ExecutePreprocessor.record_timing=False $$notebook && \
 	  $(BIN)/jupytext --quiet --to myst --output notebooks/text/$$(basename $$notebook .ipynb).md $$notebook; \
 	done
 

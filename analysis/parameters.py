@@ -5,10 +5,19 @@ A notebook therefore hands its whole namespace to `check`, right after the param
 """
 
 from types import ModuleType
+from typing import Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 _IPYTHON_NAMES = {"In", "Out"}
+
+
+class NotebookParameters(BaseModel):
+    """What every notebook takes; a notebook with parameters of its own extends it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    lang: Literal["ca", "en"] = Field("ca", description='language of figures and tables: "ca" or "en"')
 
 
 class ParameterError(ValueError):
@@ -18,13 +27,13 @@ class ParameterError(ValueError):
         return [f"ParameterError: {self}"]
 
 
-def check[Parameters: BaseModel](model: type[Parameters], namespace: dict[str, object]) -> Parameters:
+def check[Parameters: NotebookParameters](model: type[Parameters], namespace: dict[str, object]) -> Parameters:
     """Validate a notebook's parameters.
 
     Parameters
     ----------
     model
-        A pydantic model with one field per parameter and ``extra="forbid"``.
+        The notebook's parameters, a field each.
     namespace
         The notebook's `globals()`. Names that begin with an underscore, modules, functions, classes and IPython's
         own history are not parameters.

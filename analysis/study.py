@@ -1,22 +1,14 @@
 """Every run of every experiment: which runs a notebook's parameters mean, and their records."""
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 from tqdm.auto import tqdm
 
 from analysis import runs
 from analysis.config import Profile, RunConfig, adjust, apply_profile
 from analysis.molecules import Molecules
-
-
-class NotebookParameters(BaseModel):
-    """What every notebook takes; a notebook with parameters of its own extends it."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-    lang: Literal["ca", "en"] = Field("ca", description='language of figures and tables: "ca" or "en"')
+from analysis.parameters import NotebookParameters
 
 
 class BaselineParameters(NotebookParameters):

@@ -221,7 +221,7 @@ def _task(model: NeuralNetworkPotential, learning_rate: float) -> AtomisticTask:
             model,
             outputs=[ModelOutput(ENERGY, loss_fn=torch.nn.MSELoss(), metrics={})],
             optimizer_cls=torch.optim.AdamW,
-            optimizer_args={"lr": learning_rate},
+            optimizer_args={"lr": learning_rate, "fused": True},  # one kernel for all parameters
         )
     task.hparams.clear()
     return task

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import struct
 import sys
 from dataclasses import fields, replace
@@ -174,10 +175,18 @@ def test_select_nothing():
 
 
 @pytest.mark.parametrize(
-    "which", [[2], [-1], [True], [True, False, True], [0.0, 1.0], [[0, 1]]], ids=["2", "-1", "T", "TFT", "float", "2d"]
+    ("which", "message"),
+    [
+        ([2], "there is no position 2 among 2 molecules"),
+        ([0, -1], "there is no position -1 among 2 molecules"),
+        ([True], r"a mask of shape \(1,\) does not fit 2 molecules"),
+        ([True, False, True], r"a mask of shape \(3,\) does not fit"),
+        ([0.0, 1.0], "a mask or a row of integers, not float64"),
+        ([[0, 1]], "a mask or a row of integers"),
+    ],
 )
-def test_select_refuses_what_is_not_there(which: list):
-    with pytest.raises(IndexError):
+def test_select_refuses_what_is_not_there(which: list, message: str):
+    with pytest.raises(IndexError, match=message):
         water_and_methane().select(which)
 
 
@@ -301,6 +310,9 @@ def test_ase_molecules_that_do_not_fit_are_refused():
     methane.info["energy_U0"] = "low"
     with pytest.raises(MoleculesError, match="molecule 2: its energy is 'low'"):
         from_ase([water, methane])
+    methane.info["energy_U0"] = np.array([-1.0, -2.0])
+    with pytest.raises(MoleculesError, match="molecule 2: its energy is array"):
+        from_ase([water, methane])
     methane.info |= {"energy_U0": -1.0, "smiles": 3}
     with pytest.raises(MoleculesError, match="molecule 2: its SMILES is 3"):
         from_ase([water, methane])
@@ -414,6 +426,16 @@ def test_a_truncated_extxyz_is_refused(tmp_path: Path, lines: int):
 def test_no_extxyz_there(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         read_extxyz(tmp_path / "none.extxyz")
+
+
+def test_a_file_is_on_the_disk_before_it_is_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = tmp_path / "a.txt"
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda file: seen.append((os.fstat(file).st_size, path.exists())))
+    with whole_file(path) as temporary:
+        temporary.write_text("whole")
+    assert seen == [(5, False)]
+    assert path.read_text() == "whole"
 
 
 @pytest.mark.parametrize("before", [None, "what was there"])

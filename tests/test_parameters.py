@@ -1,19 +1,15 @@
 import math
-from typing import Literal
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from analysis.parameters import ParameterError, check
+from analysis.parameters import NotebookParameters, ParameterError, check
 from analysis.study import BaselineParameters
 
 
-class Example(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
-
+class Example(NotebookParameters):
     rates: list[int] = Field([0], min_length=1, description="at least one rate")
-    lang: Literal["ca", "en"] = "ca"
 
 
 def test_a_notebooks_namespace_is_searched_for_parameters_alone():
@@ -24,7 +20,7 @@ def test_a_notebooks_namespace_is_searched_for_parameters_alone():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"rate": [2]}, "unknown parameter 'rate'; this notebook takes rates, lang"),
+        ({"rate": [2]}, "unknown parameter 'rate'; this notebook takes lang, rates"),
         ({"rates": []}, r"rates = \[\]: .*at least one rate"),
         ({"rates": ["2"]}, r"rates\.0 = '2': .*integer.*at least one rate"),
         ({"lang": "es"}, "lang = 'es': .*'ca' or 'en'"),

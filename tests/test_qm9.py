@@ -102,6 +102,12 @@ def test_mean_atomisation_energy_is_the_designs(qm9_molecules: Molecules):
     assert np.mean(atomisation / qm9_molecules.n_atoms) == pytest.approx(-4.243, abs=5e-4)
 
 
+def test_atomic_references_are_those_of_pytorch_geometric():
+    """`torch_geometric.datasets.qm9.atomrefs`, eV, to its eight decimals."""
+    theirs = {1: -13.61312172, 6: -1029.86312267, 7: -1485.30251237, 8: -2042.61123593, 9: -2713.48485589}
+    assert dict(qm9.ATOMIC_REFERENCES_U0) == pytest.approx(theirs, abs=5.1e-9, rel=0)
+
+
 def test_published_molecules(qm9_molecules: Molecules):
     """Ramakrishnan et al. 2014: number 1 is methane, U0 −40.47893 Ha; the last has number 133885."""
     methane = qm9_molecules.select(qm9_molecules.index == 1)
@@ -360,6 +366,25 @@ def test_a_full_disk_costs_the_cache_only(tmp_path: Path, caplog: pytest.LogCapt
         assert len(qm9.load(tmp_path / "cache")) == 400
     assert "can't be kept in" in caplog.text
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+@pytest.mark.usefixtures("small_qm9pack")
+def test_a_kept_cache_survives_a_failed_write(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    def write_half(tensors: dict, path: Path, metadata: dict) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(f"no space for {len(tensors)} arrays and {len(metadata)} notes")
+
+    path = tmp_path / "cache" / "qm9.safetensors"
+    qm9.load(tmp_path / "cache")
+    flip(path)
+    before = path.read_bytes()
+    monkeypatch.setattr(qm9, "save_file", write_half)
+    assert len(qm9.load(tmp_path / "cache")) == 400
+    assert "no space for 6 arrays and 3 notes" in caplog.text
+    assert list((tmp_path / "cache").iterdir()) == [path]
+    assert path.read_bytes() == before
 
 
 def test_a_full_disk_leaves_no_half_file(few_molecules: Molecules, tmp_path: Path):

@@ -72,8 +72,14 @@ def test_parts_make_up_the_whole(n_molecules: int, percent: int, seed: int):
 
 
 def test_the_share_is_taken_as_it_is_written():
-    """In floating point 0.1 · 30 is a little more than 3 and 0.7 · 10 a little less than 7."""
-    for n_molecules, share, held_out in [(30, 0.1, 3), (10, 0.7, 7), (10, 0.9, 9), (1000, 0.29, 290)]:
+    """In floating point 0.07 · 100 is a little more than 7, 0.55 · 100 than 55 and 0.14 · 50 than 7."""
+    for n_molecules, share, held_out in [
+        (100, 0.07, 7),
+        (100, 0.55, 55),
+        (50, 0.14, 7),
+        (130, 0.2, 26),
+        (131, 0.2, 27),
+    ]:
         assert len(subsets.split(hydrogen_rings([1] * n_molecules), 0, share).held_out) == held_out
 
 

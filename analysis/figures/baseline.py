@@ -1,0 +1,173 @@
+"""Figures and tables of the baseline: how the default model learns, and its error by size and by element.
+
+Every function takes the records of several seeds and shows all of them. Tables are data frames of strings, written as
+the language writes numbers.
+"""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+
+from analysis import census, errors
+from analysis.figures import style
+from analysis.figures.labels import alt, label
+from analysis.runs import Record
+
+# colour and marker: told apart in grey, too
+PROTOCOLS = MappingProxyType({"held_out": (style.BLUE, "o"), "as_reported": (style.VERMILION, "s")})
+_MEV = 1000  # meV per eV
+
+
+def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+    """A row per seed and one for all: errors over the held-out molecules, and the time that the run took."""
+    columns = {
+        "mse": [errors.mse(record.groups, "all").loc["all", "held_out"] for record in records],
+        "rmse": [_MEV * np.sqrt(np.mean(record.errors["error"].astype(float) ** 2)) for record in records],
+        "mae": [_MEV * np.mean(np.abs(record.errors["error"].astype(float))) for record in records],
+        "minutes": [_minutes(record) for record in records],
+    }
+    decimals = {"mse": 4, "rmse": 0, "mae": 0, "minutes": 1}
+    rows = [
+        {label("run", lang): record.id}
+        | {label(key, lang): style.number(values[row], lang, decimals[key]) for key, values in columns.items()}
+        for row, record in enumerate(records)
+    ]
+    rows.append(
+        {label("run", lang): label("mean_and_deviation", lang)}
+        | {label(key, lang): _mean_and_deviation(values, lang, decimals[key]) for key, values in columns.items()}
+    )
+    index = [str(record.config.seed) for record in records] + [""]
+    return pd.DataFrame(rows, index=index).rename_axis(columns=label("seed", lang))
+
+
+def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the baseline quotes, as the language writes it; the same keys in both.
+
+    `span_…` is the largest over the smallest MSE (mean over seeds) among the sizes that the report shows, `best_…` the
+    size of the smallest.
+    """
+    general = [errors.mse(record.groups, "all").loc["all", "held_out"] for record in records]
+    molecules = records[0].about["molecules"]
+    found = {
+        "runs": style.number(len(records), lang),
+        "ids": ", ".join(f"{record.config.seed}: {record.id}" for record in records),
+        "train": style.number(molecules["train"], lang),
+        "held_out": style.number(molecules["validation"] + molecules["test"], lang),
+        "mse": _mean_and_deviation(general, lang, 3),
+        "minutes": style.number(float(np.mean([_minutes(record) for record in records])), lang, 1),
+    }
+    for protocol in PROTOCOLS:
+        by_size = _by_seed(records, "size", protocol).mean(axis=1).reindex(census.REPORT_COMMON_SIZES).dropna()
+        by_element = _by_seed(records, "element", protocol).mean(axis=1)
+        found[f"span_{protocol}"] = style.number(by_size.max() / by_size.min(), lang)
+        found[f"best_{protocol}"] = style.number(by_size.idxmin(), lang)
+        found[f"carbon_{protocol}"] = style.number(by_element["C"], lang, 3)
+        found[f"fluorine_{protocol}"] = style.number(by_element["F"], lang, 3)
+    return found
+
+
+def size_table(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+    """MSE per size under both protocols, mean and deviation over seeds, for the sizes that the report shows."""
+    return _protocol_table(records, "size", list(census.REPORT_COMMON_SIZES), lang)
+
+
+def element_table(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+    """MSE per element under both protocols, mean and deviation over seeds."""
+    return _protocol_table(records, "element", list(census.ELEMENTS), lang)
+
+
+def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """Training and validation loss per epoch, a curve per seed."""
+    with style.figure(alt("learning_curves", lang)) as figure:
+        axes = figure.subplots()
+        looks = {"train_loss": (style.SKY, "-"), "validation_loss": (style.BLACK, "--")}
+        for which, (colour, line) in looks.items():
+            for number, record in enumerate(records):
+                name = label(which, lang) if number == 0 else None
+                axes.plot(record.history["epoch"], record.history[which], line, color=colour, label=name)
+        axes.set_xlabel(label("epoch", lang))
+        axes.set_ylabel(label("mse", lang))
+        axes.xaxis.set_major_locator(MultipleLocator(max(1, len(records[0].history) // 6)))
+        _log_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """MSE by number of atoms under both protocols (Figure 3 of the report), a band from the best to the worst seed."""
+    with style.figure(alt("error_by_size", lang), height=4.2) as figure:
+        axes = figure.subplots()
+        for protocol, (colour, marker) in PROTOCOLS.items():
+            table = _by_seed(records, "size", protocol).reindex(census.REPORT_COMMON_SIZES).dropna()
+            axes.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.25, linewidth=0)
+            axes.plot(table.mean(axis=1), f"{marker}-", color=colour, markersize=4, label=label(protocol, lang))
+        axes.set_xlabel(label("n_atoms", lang))
+        axes.set_ylabel(label("mse", lang))
+        axes.xaxis.set_major_locator(MultipleLocator(2))
+        axes.xaxis.set_minor_locator(MultipleLocator(1))
+        _log_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=1)
+    return figure
+
+
+def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """MSE by element under both protocols (Figure 4 of the report), a point per seed, rarest element last."""
+    with style.figure(alt("error_by_element", lang), height=3.8) as figure:
+        axes = figure.subplots()
+        order = list(_held_out_molecules(records, "element").sort_values(ascending=False).index)
+        for (protocol, (colour, marker)), shift in zip(PROTOCOLS.items(), (-0.12, 0.12), strict=True):
+            table = _by_seed(records, "element", protocol).loc[order]
+            places = np.repeat(np.arange(len(order)) + shift, len(records))
+            axes.plot(places, table.to_numpy().ravel(), marker, color=colour, markersize=6, label=label(protocol, lang))
+        axes.set_xticks(np.arange(len(order)), [label(element, lang) for element in order])
+        axes.tick_params(axis="x", labelsize=9)
+        axes.set_ylabel(label("mse", lang))
+        _log_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=1)
+    return figure
+
+
+def _minutes(record: Record) -> float:
+    return sum(record.about["seconds"].values()) / 60
+
+
+def _by_seed(records: Sequence[Record], kind: str, protocol: str) -> pd.DataFrame:
+    return pd.concat({record.config.seed: errors.mse(record.groups, kind)[protocol] for record in records}, axis=1)
+
+
+def _held_out_molecules(records: Sequence[Record], kind: str) -> pd.Series:
+    return errors.mse(records[0].groups, kind)["molecules"]
+
+
+def _protocol_table(records: Sequence[Record], kind: str, groups: list, lang: str) -> pd.DataFrame:
+    molecules = _held_out_molecules(records, kind)
+    shown = [group for group in groups if group in molecules.index]
+    seeds = {protocol: _by_seed(records, kind, protocol) for protocol in PROTOCOLS}
+    rows = [
+        {label("held_out_molecules", lang): style.number(molecules[group], lang)}
+        | {
+            label(f"mse_{protocol}", lang): _mean_and_deviation(table.loc[group].to_numpy(), lang, 3)
+            for protocol, table in seeds.items()
+        }
+        for group in shown
+    ]
+    names = [label(group, lang) if kind == "element" else str(group) for group in shown]
+    return pd.DataFrame(rows, index=names).rename_axis(columns=label("n_atoms" if kind == "size" else "element", lang))
+
+
+def _mean_and_deviation(values: Sequence[float], lang: str, decimals: int) -> str:
+    mean = style.number(float(np.mean(values)), lang, decimals)
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {style.number(float(np.std(values, ddof=1)), lang, decimals)}"
+
+
+def _log_axis(axes: Axes, lang: str) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
+    axes.yaxis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,250 @@
+"""Figures and tables of the census: what QM9 holds, by element and by size.
+
+Tables are data frames of strings, written as the language writes numbers.
+"""
+
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from pydantic import Field
+
+from analysis import census, subsets
+from analysis.figures import style
+from analysis.figures.labels import alt, label
+from analysis.molecules import Molecules
+from analysis.parameters import NotebookParameters
+
+_SMALLEST_SHARE = 1e-4  # of a row of the heat map: below, colours no longer change
+# Means, drawn over dark and light cells alike.
+_MEANS = MappingProxyType({"color": "black", "markerfacecolor": "white", "markersize": 5})
+
+
+class CensusParameters(NotebookParameters):
+    """The parameters of notebook 01."""
+
+    share: float = Field(0.01, gt=0, lt=1, description="a share between 0 and 1, such as 0.01")
+
+
+def element_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
+    """Molecules with and without each element, and the share beside the report's (Table 1)."""
+    shares = census.element_share(molecules)
+    rows = [
+        {
+            label("with", lang): style.number(count, lang),
+            label("without", lang): style.number(len(molecules) - count, lang),
+            label("share", lang): style.number(share, lang, 3),
+            label("report", lang): style.number(census.REPORT_TABLE_1[element], lang, 2),
+        }
+        for element, count, share in shares.itertuples()
+    ]
+    return _table(rows, [label(element, lang) for element in shares.index], label("element", lang))
+
+
+def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
+    """How far each element's sizes are from the whole database's (`census.size_shift`)."""
+    shifts = census.size_shift(molecules)
+    rows = [
+        {
+            label("mean_with", lang): style.number(shift.mean_with, lang, 1),
+            label("mean_without", lang): style.number(shift.mean_without, lang, 1),
+            label("total_variation", lang): style.number(shift.total_variation, lang, 3),
+        }
+        for shift in shifts.itertuples()
+    ]
+    return _table(rows, [label(element, lang) for element in shifts.index], label("element", lang))
+
+
+def correlation_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
+    """Spearman's correlation of the size with what it is confounded with (`census.size_correlations`)."""
+    correlations = census.size_correlations(molecules)
+    rows = [{label("spearman", lang): style.number(value, lang, 2)} for value in correlations]
+    return _table(rows, [label(quantity, lang) for quantity in correlations.index], label("quantity", lang))
+
+
+def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dict[str, str]:
+    """Every number that the book's prose on the census quotes, as the language writes it.
+
+    The keys are the same in both languages; the pages glue them with the language as prefix. Per element (`_H` … `_F`):
+    `with`, `without`, `share`, `report`, `mean_with`, `mean_without`, `variation`, `variation_percent`. Raises
+    ValueError if no size makes up more than `share`.
+    """
+    sizes, common = census.size_counts(molecules), census.common_sizes(molecules, share)
+    by_size = census.composition_by_size(molecules)["hydrogen_share_mean"]
+    heavy = census.heavy_by_size(molecules).sum(axis=1)
+    correlations = census.size_correlations(molecules)
+    largest_three = sizes["molecules"].nlargest(3)
+    frequent = subsets.sizes_above(molecules, share)
+    facts = {
+        "molecules": style.number(len(molecules), lang),
+        "smallest": style.number(sizes.index[0], lang),
+        "largest": style.number(sizes.index[-1], lang),
+        "empty": style.ranges(sizes.index[sizes["molecules"] == 0], lang),
+        "top_sizes": style.ranges(largest_three.index, lang),
+        "top_share": style.percent(largest_three.sum() / len(molecules), lang),
+        "threshold": style.threshold(share, lang),
+        "common": style.ranges(frequent, lang),
+        "claimed": style.ranges(census.REPORT_COMMON_SIZES, lang),
+        "claimed_rare": style.ranges(common.index[common["in_report"] & ~common["common"]], lang),
+        "max_heavy": style.number(heavy.index[-1], lang),
+        "max_heavy_share": style.percent(heavy.iloc[-1] / len(molecules), lang),
+        "first_common": style.number(frequent[0], lang),
+        "last_common": style.number(frequent[-1], lang),
+        "hydrogen_share_first": style.percent(by_size[frequent[0]], lang),
+        "hydrogen_share_last": style.percent(by_size[frequent[-1]], lang),
+    }
+    for quantity, correlation in correlations.items():
+        facts[f"rank_{quantity}"] = style.number(correlation, lang, 2)
+    for element, count, fraction in census.element_share(molecules).itertuples():
+        facts[f"with_{element}"] = style.number(count, lang)
+        facts[f"without_{element}"] = style.number(len(molecules) - count, lang)
+        facts[f"share_{element}"] = style.number(fraction, lang, 3)
+        facts[f"report_{element}"] = style.number(census.REPORT_TABLE_1[element], lang, 2)
+    for shift in census.size_shift(molecules).itertuples():
+        facts[f"mean_with_{shift.Index}"] = style.number(shift.mean_with, lang, 1)
+        facts[f"mean_without_{shift.Index}"] = style.number(shift.mean_without, lang, 1)
+        facts[f"variation_{shift.Index}"] = style.number(shift.total_variation, lang, 2)
+        facts[f"variation_percent_{shift.Index}"] = style.percent(shift.total_variation, lang)
+    return facts
+
+
+def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> style.BookFigure:
+    """Molecules by number of atoms, sizes above `share` told apart (Figure 1 of the report)."""
+    sizes = census.size_counts(molecules)
+    common = sizes["share"] > share
+    with style.figure(alt("size_histogram", lang)) as figure:
+        axes = figure.subplots()
+        limit = style.threshold(share, lang)
+        axes.bar(sizes.index[common], sizes["molecules"][common], color=style.BLUE, label=f"> {limit}")
+        axes.bar(sizes.index[~common], sizes["molecules"][~common], color=style.ORANGE, label=f"≤ {limit}")
+        axes.plot(census.normal_counts(molecules), "--", color=style.BLACK, label=label("normal", lang))
+        axes.set_ylabel(label("molecules", lang))
+        axes.yaxis.set_major_formatter(style.number_axis(lang))
+        _size_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> style.BookFigure:
+    """Which sizes are above `share`, on a log scale, beside those that the report names."""
+    table = census.common_sizes(molecules, share)
+    held = table[table["molecules"] > 0]
+    with style.figure(alt("common_sizes", lang)) as figure:
+        axes = figure.subplots()
+        report = census.REPORT_COMMON_SIZES
+        named = label("report_range", lang, range=style.ranges(report, lang))
+        limit = style.threshold(share, lang)
+        axes.axvspan(report[0] - 0.5, report[-1] + 0.5, color="#E8EEF3", label=named)
+        axes.axhline(
+            share * len(molecules), color=style.BLACK, linestyle="--", label=label("threshold", lang, share=limit)
+        )
+        axes.plot(held["molecules"][held["common"]], "o", color=style.BLUE, label=f"> {limit}")
+        axes.plot(held["molecules"][~held["common"]], "s", color=style.VERMILION, label=f"≤ {limit}")
+        wrong = held[held["common"] != held["in_report"]]
+        for size, count in wrong["molecules"].items():
+            axes.annotate(str(size), (size, count), (0, -8), textcoords="offset points", ha="center", va="top")
+        axes.set_yscale("log")
+        axes.set_ylim(0.8, 3 * held["molecules"].max())
+        axes.set_ylabel(label("molecules_log", lang))
+        axes.yaxis.set_major_formatter(style.number_axis(lang))
+        _size_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure:
+    """Sizes of the molecules with each element, each row on its own (appendix Figure 5 of the report).
+
+    Beside the elements' rows, that of the whole database; a mark at each row's mean.
+    """
+    database = census.size_counts(molecules)["share"]
+    rows = pd.concat([database.to_frame().T, census.element_by_size(molecules)])
+    means = [molecules.n_atoms.mean(), *census.size_shift(molecules)["mean_with"]]
+    with style.figure(alt("element_size_heatmap", lang), height=3.6) as figure:
+        axes = figure.subplots()
+        shares = rows.to_numpy()
+        mesh = axes.pcolormesh(
+            rows.columns,
+            np.arange(len(rows)),
+            np.ma.masked_where(~(shares > 0), shares),
+            norm=LogNorm(_SMALLEST_SHARE, np.nanmax(shares)),
+            edgecolors="white",
+            linewidth=0.5,
+        )
+        axes.axhline(0.5, color="white", linewidth=5)
+        axes.axvline(means[0], color=style.BLACK, linestyle="--", linewidth=1, label=label("database_mean", lang))
+        axes.plot(
+            means,
+            np.arange(len(rows)),
+            "D",
+            **_MEANS,
+            label=label("row_mean", lang),
+        )
+        axes.set_yticks(np.arange(len(rows)), [label("database", lang), *census.ELEMENTS])
+        axes.invert_yaxis()
+        axes.grid(visible=False)
+        _size_axis(axes, lang)
+        means_axis = axes.secondary_yaxis("right")
+        means_axis.set_yticks(np.arange(len(rows)), [style.number(mean, lang, 1) for mean in means])
+        means_axis.set_ylabel(label("mean_n_atoms", lang))
+        bar = figure.colorbar(mesh, ax=axes, extend="min", pad=0.02, aspect=18)
+        bar.set_label(label("share_of_row", lang))
+        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: style.threshold(share, lang)))
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
+    """Heavy atoms (above) and share of hydrogen (below) against size: what size is confounded with in QM9."""
+    heavy = census.heavy_by_size(molecules)
+    table = census.composition_by_size(molecules)
+    with style.figure(alt("composition", lang), height=5.4) as figure:
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        mesh = upper.pcolormesh(
+            heavy.columns,
+            heavy.index,
+            np.ma.masked_equal(heavy.to_numpy(), 0),
+            norm=LogNorm(1, heavy.to_numpy().max()),
+            edgecolors="white",
+            linewidth=0.5,
+        )
+        upper.plot(table["heavy_atoms_mean"], "D-", linewidth=1, **_MEANS, label=label("mean", lang))
+        upper.grid(visible=False)
+        upper.set_ylabel(label("heavy_atoms", lang))
+        upper.set_ylim(bottom=0)
+        upper.yaxis.set_major_locator(MaxNLocator(integer=True))
+        upper.legend(loc="lower right")
+        bar = figure.colorbar(mesh, ax=upper, pad=0.02, aspect=12)
+        bar.set_label(label("molecules", lang))
+        bar.ax.yaxis.set_major_formatter(style.number_axis(lang))
+        lower.fill_between(
+            table.index,
+            table["hydrogen_share_low"],
+            table["hydrogen_share_high"],
+            color=style.SKY,
+            alpha=0.5,
+            linewidth=0,
+            label=label("band", lang),
+        )
+        lower.plot(
+            table["hydrogen_share_mean"], "o-", linewidth=2, markersize=4, color=style.BLUE, label=label("mean", lang)
+        )
+        lower.set_ylabel(label("hydrogen_share", lang))
+        lower.set_ylim(0, 1)
+        lower.yaxis.set_major_formatter(style.percent_axis(lang))
+        lower.legend(loc="upper left")
+        _size_axis(lower, lang)
+    return figure
+
+
+def _table(rows: list[dict[str, str]], names: list[str], corner: str) -> pd.DataFrame:
+    return pd.DataFrame(rows, index=names).rename_axis(columns=corner)
+
+
+def _size_axis(axes: Axes, lang: str) -> None:
+    axes.set_xlabel(label("n_atoms", lang))
+    axes.xaxis.set_major_locator(MultipleLocator(5))
+    axes.xaxis.set_minor_locator(MultipleLocator(1))

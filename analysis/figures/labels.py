@@ -1,0 +1,159 @@
+"""Every word of every figure and table, in Catalan and in English, in one place."""
+
+from types import MappingProxyType
+from typing import Literal, NamedTuple, get_args
+
+Language = Literal["ca", "en"]
+LANGUAGES: tuple[str, ...] = get_args(Language)
+
+
+class Words(NamedTuple):
+    """One label in both languages."""
+
+    ca: str
+    en: str
+
+
+LABELS = MappingProxyType(
+    {
+        # words
+        "and": Words("i", "and"),
+        "element": Words("Element", "Element"),
+        "H": Words("H, hidrogen", "H, hydrogen"),
+        "C": Words("C, carboni", "C, carbon"),
+        "N": Words("N, nitrogen", "N, nitrogen"),
+        "O": Words("O, oxigen", "O, oxygen"),
+        "F": Words("F, fluor", "F, fluorine"),
+        # quantities
+        "n_atoms": Words("Nombre d’àtoms", "Number of atoms"),
+        "molecules": Words("Molècules", "Molecules"),
+        "molecules_log": Words("Molècules (escala logarítmica)", "Molecules (log scale)"),
+        "heavy_atoms": Words("Àtoms pesants", "Heavy atoms"),
+        "hydrogens": Words("Hidrògens", "Hydrogens"),
+        "hydrogen_share": Words("Proporció d’hidrogen", "Share of hydrogen"),
+        "share_of_row": Words("Part de la fila", "Share of the row"),
+        "mean_n_atoms": Words("Mitjana", "Mean"),
+        # table of elements
+        "with": Words("Amb l’element", "With the element"),
+        "without": Words("Sense l’element", "Without it"),
+        "share": Words("Proporció", "Share"),
+        "report": Words("TFG", "Thesis"),
+        # table of shifts
+        "mean_with": Words("Mida amb l’element", "Size with the element"),
+        "mean_without": Words("Mida sense", "Size without it"),
+        "total_variation": Words("Variació total", "Total variation"),
+        # table of correlations
+        "quantity": Words("Magnitud", "Quantity"),
+        "spearman": Words("Spearman amb la mida", "Spearman with size"),
+        # legends
+        "threshold": Words("llindar: {share}", "threshold: {share}"),
+        "normal": Words("llei normal amb la mateixa mitjana i desviació", "normal law, same mean and deviation"),
+        "report_range": Words("mides del TFG ({range})", "sizes in the thesis ({range})"),
+        "mean": Words("mitjana", "mean"),
+        "band": Words("del percentil 5 al 95", "5th to 95th percentile"),
+        "row_mean": Words("mitjana de la fila", "mean of the row"),
+        "database_mean": Words("mitjana de tota la base", "mean of the whole database"),
+        "database": Words("Totes", "All"),
+        # baseline
+        "seed": Words("Llavor", "Seed"),
+        "run": Words("Execució", "Run"),
+        "mse": Words("MSE (eV²)", "MSE (eV²)"),
+        "rmse": Words("RMSE (meV)", "RMSE (meV)"),
+        "mae": Words("MAE (meV)", "MAE (meV)"),
+        "minutes": Words("Temps (min)", "Time (min)"),
+        "mean_and_deviation": Words("mitjana ± desviació", "mean ± deviation"),
+        "epoch": Words("Època", "Epoch"),
+        "train_loss": Words("entrenament", "training"),
+        "validation_loss": Words("validació", "validation"),
+        "held_out_molecules": Words("Reservades", "Held out"),
+        "held_out": Words(
+            "molècules reservades, mitjana de l’entrenament", "held-out molecules, the training set’s mean"
+        ),
+        "as_reported": Words("tot el conjunt, amb la seva pròpia mitjana", "the whole set, with its own mean"),
+        "mse_held_out": Words("MSE, reservades (eV²)", "MSE, held out (eV²)"),
+        "mse_as_reported": Words("MSE, mitjana pròpia (eV²)", "MSE, own mean (eV²)"),
+    }
+)
+
+ALT = MappingProxyType(
+    {
+        "learning_curves": Words(
+            "Pèrdua d’entrenament i de validació per època, en escala logarítmica, amb una corba per llavor: totes "
+            "baixen de pressa al principi i més a poc a poc després.",
+            "Training and validation loss per epoch on a log scale, with a curve per seed: all of them fall fast at "
+            "first and more slowly afterwards.",
+        ),
+        "error_by_size": Words(
+            "Error quadràtic mitjà per nombre d’àtoms, en escala logarítmica, amb dues corbes dels mateixos models: la "
+            "de les molècules reservades baixa suaument amb la mida; la de cada conjunt amb la seva pròpia mitjana té "
+            "forma de vall, amb el mínim a les mides més freqüents.",
+            "Mean squared error by number of atoms on a log scale, with two curves from the same models: that of the "
+            "held-out molecules falls gently with size; that of each set with its own mean has the shape of a valley, "
+            "lowest at the most frequent sizes.",
+        ),
+        "error_by_element": Words(
+            "Error quadràtic mitjà per element, en escala logarítmica, amb un punt per llavor i protocol: els dos "
+            "protocols s’assemblen en els elements que gairebé totes les molècules contenen i se separen, sobretot, "
+            "en el fluor.",
+            "Mean squared error by element on a log scale, with a point per seed and protocol: the two protocols are "
+            "alike on the elements that nearly all molecules hold and part ways above all on fluorine.",
+        ),
+        "size_histogram": Words(
+            "Histograma de les molècules per nombre d’àtoms: s’acumulen al centre i les cues gairebé no es veuen. "
+            "Les mides que superen el llindar i les que no són de colors diferents. Una corba normal segueix el costat "
+            "esquerre de l’histograma, però no les dents de serra del dret.",
+            "Histogram of the molecules by number of atoms: they pile up in the middle and the tails almost vanish. "
+            "Sizes above the threshold and sizes below it have different colours. A normal curve follows the left side "
+            "of the histogram but not the saw teeth on its right.",
+        ),
+        "common_sizes": Words(
+            "Nombre de molècules de cada mida, en escala logarítmica, amb una línia horitzontal al llindar i una "
+            "franja que marca les mides que el TFG dona per freqüents. Als dos extrems de la franja hi ha punts "
+            "que queden per sota de la línia.",
+            "Number of molecules of each size on a log scale, with a horizontal line at the threshold and a band "
+            "that marks the sizes that the thesis calls frequent. Near both ends of the band some points lie below "
+            "the line.",
+        ),
+        "element_size_heatmap": Words(
+            "Mapa de calor amb una fila per element i una per a tota la base de dades: el color diu quina part de "
+            "les molècules de la fila té cada nombre d’àtoms. Les files de l’hidrogen, el carboni i l’oxigen "
+            "s’assemblen a la de tota la base; la del nitrogen es decanta cap a molècules més petites i la del "
+            "fluor encara molt més.",
+            "Heat map with one row per element and one for the whole database: colour tells which share of the "
+            "row’s molecules has each number of atoms. The rows of hydrogen, carbon and oxygen look like that of "
+            "the whole database; nitrogen’s leans towards smaller molecules and fluorine’s far more so.",
+        ),
+        "composition": Words(
+            "Dos gràfics amb el nombre d’àtoms a l’eix horitzontal. A dalt, els àtoms pesants de les molècules: "
+            "gairebé totes s’acumulen a la fila del màxim. A baix, la proporció d’hidrogen, que, deixant de banda "
+            "les molècules més petites, creix sense parar amb la mida.",
+            "Two plots with the number of atoms on the horizontal axis. Above, the heavy atoms of the molecules: "
+            "nearly all pile up in the row of the maximum. Below, the share of hydrogen, which, but for the "
+            "smallest molecules, grows steadily with size.",
+        ),
+    }
+)
+
+
+def label(key: str, lang: str, **values: str) -> str:
+    """The label `key` in `lang`, its placeholders filled with `values`.
+
+    Raises ValueError for a language other than "ca" and "en", and KeyError for a key that no label has.
+    """
+    check_language(lang)
+    return getattr(LABELS[key], lang).format(**values)
+
+
+def alt(name: str, lang: str) -> str:
+    """Text for readers who do not see the figure `name` (the name of the function that draws it).
+
+    It describes shapes and holds no number of the data. Raises as `label` does.
+    """
+    check_language(lang)
+    return getattr(ALT[name], lang)
+
+
+def check_language(lang: str) -> None:
+    """Raise ValueError unless `lang` is one of the languages that figures are drawn in."""
+    if lang not in LANGUAGES:
+        raise ValueError(f"lang = {lang!r}: figures and tables are in 'ca' (Catalan) or 'en' (English)")

@@ -1,0 +1,142 @@
+"""One look for every figure: colours, sizes, and numbers as each language writes them."""
+
+import base64
+import io
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from decimal import Decimal
+from itertools import groupby
+from types import MappingProxyType
+
+import matplotlib.style
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
+
+from analysis.figures.labels import check_language, label
+
+# Okabe and Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
+BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+SKY, PURPLE, BLACK, GREY = "#56B4E9", "#CC79A7", "#000000", "#767676"
+COLOUR_MAP = "cividis"
+
+# A page column is some 730 px wide and a phone 360: at this width 11 pt text is 18 px in the one and 9 px in the other.
+WIDTH = 6.2  # inches
+_DPI = 144
+
+_RC = MappingProxyType(
+    {
+        "font.family": "DejaVu Sans",  # comes with Matplotlib: figures look the same on every machine
+        "font.size": 11,
+        "axes.labelsize": 11,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.axisbelow": True,
+        "axes.grid": True,
+        "axes.grid.axis": "y",
+        "grid.color": "#DDDDDD",
+        "grid.linewidth": 0.8,
+        "legend.fontsize": 10,
+        "legend.frameon": False,
+        "xtick.labelsize": 10,
+        "ytick.labelsize": 10,
+        "figure.facecolor": "white",
+        "savefig.facecolor": "white",
+        "image.cmap": COLOUR_MAP,
+    }
+)
+
+# Decimal and thousands separators; a space before the per cent sign is the rule in Catalan.
+_SEPARATORS = MappingProxyType({"ca": str.maketrans({",": ".", ".": ","}), "en": {}})
+_PER_CENT = MappingProxyType({"ca": "\N{NO-BREAK SPACE}%", "en": "%"})
+
+
+class BookFigure(Figure):
+    """A figure that shows itself in Jupyter as a PNG, with its alternative text, and without pyplot."""
+
+    def __init__(self, *args: object, alt: str, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.alt = alt
+
+    def png(self) -> bytes:
+        """The picture as a PNG file, the same bytes each time."""
+        buffer = io.BytesIO()
+        with _look():
+            self.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        picture = base64.b64encode(self.png()).decode("ascii")
+        return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+
+@contextmanager
+def figure(alt: str, *, height: float = 3.4) -> Iterator[BookFigure]:
+    """Draw a figure in the book's look, whatever the reader's own Matplotlib settings are.
+
+    Parameters
+    ----------
+    alt
+        Alternative text, see `labels.alt`.
+    height
+        In inches; the width is always `WIDTH`.
+    """
+    with _look():
+        drawn = BookFigure(figsize=(WIDTH, height), dpi=_DPI, layout="constrained", alt=alt)
+        yield drawn
+        # Laid out once: the engine starts from its last result, so that each drawing would move things a little.
+        drawn.draw_without_rendering()
+        drawn.set_layout_engine("none")
+
+
+def number(value: float, lang: str, decimals: int = 0) -> str:
+    """A number as the language writes it: 130.831 and 0,85 in Catalan, 130,831 and 0.85 in English."""
+    check_language(lang)
+    if not np.isfinite(value):
+        return "–"
+    text = f"{value:,.{decimals}f}".translate(_SEPARATORS[lang])
+    return text.replace("-", "−")
+
+
+def plain_number(value: float, lang: str) -> str:
+    """A round number with the decimals that it needs and no more: "30", "0,003"."""
+    exact = Decimal(f"{value:.6g}").normalize()
+    return number(value, lang, decimals=max(0, -int(exact.as_tuple().exponent)))
+
+
+def percent(share: float, lang: str, decimals: int = 0) -> str:
+    """A share (0 to 1) in per cent, as the language writes it: "1,5 %" and "1.5%"."""
+    return number(100 * share, lang, decimals) + (_PER_CENT[lang] if np.isfinite(share) else "")
+
+
+def threshold(share: float, lang: str) -> str:
+    """A round share in per cent, with the decimals that it needs and no more: "1 %", "0,25 %"."""
+    return plain_number(100 * share, lang) + _PER_CENT[lang]
+
+
+def number_axis(lang: str, decimals: int = 0) -> FuncFormatter:
+    """Tick labels through `number`."""
+    check_language(lang)
+    return FuncFormatter(lambda value, _: number(value, lang, decimals))
+
+
+def percent_axis(lang: str, decimals: int = 0) -> FuncFormatter:
+    """Tick labels through `percent`."""
+    check_language(lang)
+    return FuncFormatter(lambda value, _: percent(value, lang, decimals))
+
+
+def ranges(integers: Iterable[int], lang: str) -> str:
+    """Integers in ascending order, runs of three and more shortened: "12–23 i 25", "10, 11 and 24"."""
+    ordered = sorted(set(integers))
+    runs = ([value for _, value in run] for _, run in groupby(enumerate(ordered), key=lambda item: item[1] - item[0]))
+    parts = [
+        part for run in runs for part in ([f"{run[0]}–{run[-1]}"] if len(run) > 2 else [str(value) for value in run])
+    ]
+    if len(parts) < 2:
+        return "".join(parts)
+    return f"{', '.join(parts[:-1])} {label('and', lang)} {parts[-1]}"
+
+
+def _look() -> AbstractContextManager[None]:
+    return matplotlib.style.context(["default", dict(_RC)])

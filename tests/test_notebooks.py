@@ -1,0 +1,131 @@
+"""Every notebook: thin, in step with its text twin, and rerun by papermill with other parameters."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from analysis import runs
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+PAPERMILL = [sys.executable, "-m", "papermill"]
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def notebook(request) -> Path:
+    return request.param
+
+
+def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def parameter_names(path: Path) -> list[str]:
+    (source,) = [cell.source for cell in cells(path, "code") if "parameters" in cell.metadata.get("tags", [])]
+    assert all("#" in line for line in source.splitlines() if line), "each parameter says what it is"
+    body = ast.parse(source).body
+    assert all(isinstance(statement, ast.AnnAssign) for statement in body), "each parameter has its type"
+    return [statement.target.id for statement in body]
+
+
+def test_there_are_notebooks():
+    assert [path.stem for path in NOTEBOOKS] == ["01_dataset", "03_baseline"]
+
+
+def test_a_notebook_sets_parameters_calls_and_shows(notebook):
+    assert parameter_names(notebook)
+    forbidden = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.For, ast.While, ast.Lambda)
+    for cell in cells(notebook, "code"):
+        found = [type(node).__name__ for node in ast.walk(ast.parse(cell.source)) if isinstance(node, forbidden)]
+        assert not found, f"{found} belong in analysis/"
+
+
+def test_a_notebook_is_committed_with_the_outputs_of_one_run_in_order(notebook):
+    code = cells(notebook, "code")
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type in ("error", "stream")]
+    assert [output for output in outputs if "image/png" in output.get("data", {})]
+
+
+def test_a_notebook_and_its_text_twin_are_in_step(notebook):
+    twin = jupytext.read(FOLDER / "text" / f"{notebook.stem}.md")
+    ours = nbformat.read(notebook, as_version=4)
+    assert [(cell.cell_type, cell.source) for cell in twin.cells] == [
+        (cell.cell_type, cell.source) for cell in ours.cells
+    ]
+    tags = [[cell.metadata.get("tags", []) for cell in each.cells] for each in (twin, ours)]
+    assert tags[0] == tags[1]
+    assert not {path.stem for path in (FOLDER / "text").glob("*.md")} - {path.stem for path in NOTEBOOKS}
+
+
+def papermill(*arguments: object, results: Path) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [*PAPERMILL, *map(str, arguments)],
+        env=os.environ | {"COMPENDIUM_RESULTS": str(results)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_papermill_knows_a_notebooks_parameters(notebook, tmp_path):
+    shown = papermill("--help-notebook", notebook, results=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    for name in parameter_names(notebook):
+        assert f"  {name}: " in shown.stdout
+
+
+def test_an_unknown_parameter_is_refused_before_anything_runs(notebook, tmp_path):
+    out = tmp_path / "out.ipynb"
+    run = papermill(notebook, out, "-p", "sedes", "[1]", "--cwd", FOLDER, results=tmp_path)
+    assert run.returncode != 0
+    assert "ParameterError: unknown parameter 'sedes'; this notebook takes lang" in run.stderr
+    assert not [cell for cell in cells(out, "code") if any("image/png" in o.get("data", {}) for o in cell.outputs)]
+    assert not (tmp_path / "baseline").exists()
+
+
+def test_the_baseline_reruns_with_changed_parameters_and_the_same_outputs(tmp_path):
+    """papermill trains and records; nbval runs the result again, which now loads, and compares every text output."""
+    out = tmp_path / "out.ipynb"
+    results = tmp_path / "results"
+    parameters = {"profile": "smoke", "seeds": "[3, 5]", "epochs": 1, "batch_size": 50, "lang": "en"}
+    given = [word for name, value in parameters.items() for word in ("-p", name, value)]
+    run = papermill(FOLDER / "03_baseline.ipynb", out, *given, "--cwd", FOLDER, results=results)
+    assert run.returncode == 0, run.stderr
+    recorded = [runs.load(folder) for folder in (results / "baseline").iterdir()]
+    assert sorted(record.config.seed for record in recorded) == [3, 5]
+    assert {len(record.history) for record in recorded} == {1}
+
+    again = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", str(out)],
+        env=os.environ | {"COMPENDIUM_RESULTS": str(results)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert again.returncode == 0, again.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("seeds", "[]", "seeds"),
+        ("profile", "huge", "'smoke', 'quick' or 'full'"),
+        ("epochs", "many", "epochs = 'many'"),
+    ],
+)
+def test_wrong_values_are_one_readable_line(tmp_path, name, value, said):
+    out = tmp_path / "out.ipynb"
+    run = papermill(FOLDER / "03_baseline.ipynb", out, "-p", name, value, "--cwd", FOLDER, results=tmp_path)
+    assert run.returncode != 0
+    (line,) = [line for line in run.stderr.splitlines() if line.startswith("ParameterError: ")]
+    assert said in line
+    assert not (tmp_path / "baseline").exists()
