@@ -174,6 +174,12 @@ def test_select_nothing():
     assert len(nothing.select(np.zeros(0, dtype=bool))) == 0
 
 
+def test_a_table_of_nothing():
+    nothing = Molecules(index=[], n_atoms=[], numbers=[], positions=np.zeros((0, 3)), energy=[], smiles=[])
+    assert len(nothing) == 0
+    assert nothing.fingerprint() == water_and_methane().select([]).fingerprint()
+
+
 @pytest.mark.parametrize(
     ("which", "message"),
     [

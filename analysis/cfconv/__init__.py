@@ -10,9 +10,9 @@ evaluates the filter network for every pair and writes several arrays of pairs �
 - nothing of size pairs × features is kept: the gradient with respect to the features is the same convolution, that with
   respect to the table collects in one table per thread.
 
-On the CPU numba compiles the loops. On CUDA tensors, and where numba is missing, packed pure torch does the same
-with arrays of pairs × features; it is the reference that the fast path is tested against. Nobody has run the CUDA
-path on a GPU yet.
+On the CPU numba compiles the loops, and each thread takes a share of the molecules. On CUDA tensors, and where numba is
+missing, packed pure torch does the same with arrays of pairs × features; it is the reference that the fast path is
+tested against. Nobody has run the CUDA path on a GPU yet.
 """
 
 import importlib.util
@@ -158,14 +158,20 @@ class _Convolution(torch.autograd.Function):
     ) -> torch.Tensor:
         ctx.save_for_backward(features, table, *pairs.tensors())
         ctx.end = end
-        return torch.from_numpy(_kernels.forward(*_arrays(features, table, *pairs.tensors()), end))
+        out = torch.zeros_like(features, memory_format=torch.contiguous_format)
+        _kernels.forward(*_arrays(features, table, *pairs.tensors()), end, out.numpy())
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
         features, table, *pairs = ctx.saved_tensors
-        d_features, d_table = _kernels.backward(*_arrays(features, table, gradient, *pairs), ctx.end)
-        return torch.from_numpy(d_features), torch.from_numpy(d_table), None, None
+        d_features = torch.zeros_like(features, memory_format=torch.contiguous_format)
+        d_tables = table.new_zeros((len(pairs[-1]) - 1, *table.shape))
+        arrays = _arrays(features, table, gradient, *pairs)
+        _kernels.backward(*arrays, ctx.end, d_features.numpy(), d_tables.numpy())
+        # The sum goes through the chunks in their order, so that a repetition gives the same bits.
+        return d_features, d_tables.sum(dim=0), None, None
 
 
 def _arrays(*tensors: torch.Tensor) -> list[np.ndarray]:

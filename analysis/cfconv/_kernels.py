@@ -2,22 +2,25 @@
 
 A pair costs a few dozen vector operations, and the two rows that it adds to may be any two rows of one array. A
 compiler that cannot rule out that they overlap checks it at run time for each pair, or works number by number. So
-the loops over features are written out here as vector instructions of LLVM, sixteen numbers at a time, then eight,
+the loops over features are written out here as vector instructions of LLVM, 32 numbers at a time, then 16, eight,
 four, two and one: no width needs padding, and none is slow.
 """
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from llvmlite import ir
-from numba import get_num_threads, njit, prange, set_num_threads, types
+from numba import njit, types
 from numba.core import cgutils
 from numba.core.base import BaseContext
-from numba.core.config import NUMBA_NUM_THREADS
 from numba.core.typing import Signature
 from numba.extending import intrinsic
 
-_LANES = 16  # two AVX2 registers or one of AVX-512; LLVM splits it for a processor with smaller ones
+_LANES = 32  # two registers of AVX-512, four of AVX2; LLVM splits it to fit the processor
 _NODES = 4
 # A product and a sum may become one instruction. Nothing else may be reordered, or results would depend on LLVM.
 _CONTRACT = ("contract",)
@@ -181,7 +184,7 @@ def _add_pair_gradients(typingctx, features, table, gradient, d_features, d_tabl
     return types.void(features, table, gradient, d_features, d_table, i, j, node, weights), codegen
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _stencil(coordinate: float, last: int):
     """First of the four nodes around a coordinate, and Lagrange's cubic weights of the four."""
     node = min(max(int(coordinate) - 1, 0), last - 3)
@@ -190,7 +193,7 @@ def _stencil(coordinate: float, last: int):
     return node, (b * c * d / -6.0, a * c * d / 2.0, a * b * d / -2.0, a * b * c / 6.0)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _add_pairs(features, table, first, second, distance, start, stop, end, out) -> None:
     last = table.shape[0] - 1
     scale = last / end
@@ -200,7 +203,7 @@ def _add_pairs(features, table, first, second, distance, start, stop, end, out) 
             _add_pair(features, table, out, first[p], second[p], node, weights)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _add_gradients(features, table, gradient, first, second, distance, start, stop, end, d_features, d_table) -> None:
     last = table.shape[0] - 1
     scale = last / end
@@ -211,19 +214,6 @@ def _add_gradients(features, table, gradient, first, second, distance, start, st
             _add_pair_gradients(features, table, gradient, d_features, d_table, i, j, node, weights)
 
 
-@njit(cache=True, parallel=True)
-def _forward(features, table, first, second, distance, chunks, end, out) -> None:
-    for c in prange(len(chunks) - 1):
-        _add_pairs(features, table, first, second, distance, chunks[c], chunks[c + 1], end, out)
-
-
-@njit(cache=True, parallel=True)
-def _backward(features, table, gradient, first, second, distance, chunks, end, d_features, d_tables) -> None:
-    for c in prange(len(chunks) - 1):
-        start, stop = chunks[c], chunks[c + 1]
-        _add_gradients(features, table, gradient, first, second, distance, start, stop, end, d_features, d_tables[c])
-
-
 def forward(
     features: np.ndarray,
     table: np.ndarray,
@@ -232,12 +222,17 @@ def forward(
     distance: np.ndarray,
     chunks: np.ndarray,
     end: float,
-) -> np.ndarray:
-    """The convolution, one chunk of pairs per thread; no atom may be in two chunks. C-ordered arrays only."""
-    out = np.zeros_like(features)
-    with _Threads(len(chunks) - 1):
-        _forward(features, table, first, second, distance, chunks, end, out)
-    return out
+    out: np.ndarray,
+) -> None:
+    """Add the convolution to `out`, one chunk of pairs per thread; no atom may be in two chunks.
+
+    All arrays are C-ordered.
+    """
+
+    def work(_: int, start: int, stop: int) -> None:
+        _add_pairs(features, table, first, second, distance, start, stop, end, out)
+
+    _share_out(work, chunks)
 
 
 def backward(
@@ -249,28 +244,31 @@ def backward(
     distance: np.ndarray,
     chunks: np.ndarray,
     end: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """The gradients with respect to features and table.
+    d_features: np.ndarray,
+    d_tables: np.ndarray,
+) -> None:
+    """Add the gradients to `d_features` and, each chunk to a table of its own, to `d_tables` [C, K + 1, F]."""
 
-    Each chunk adds up its own table, and these are summed in the order of the chunks, so that a repetition gives the
-    same bits.
+    def work(chunk: int, start: int, stop: int) -> None:
+        d_table = d_tables[chunk]
+        _add_gradients(features, table, gradient, first, second, distance, start, stop, end, d_features, d_table)
+
+    _share_out(work, chunks)
+
+
+def _share_out(work: Callable[[int, int, int], None], chunks: np.ndarray) -> None:
+    """Do each chunk in a thread of its own, the first one in the caller's.
+
+    The loops let go of Python's lock. Threads of numba's own would come with a second OpenMP beside torch's: on few
+    cores each of the two then waits, spinning, for the cores that the other one has.
     """
-    d_features = np.zeros_like(features)
-    d_tables = np.zeros((len(chunks) - 1, *table.shape), table.dtype)
-    with _Threads(len(chunks) - 1):
-        _backward(features, table, gradient, first, second, distance, chunks, end, d_features, d_tables)
-    return d_features, d_tables.sum(axis=0)
+    (own, *others) = [(chunk, int(start), int(stop)) for chunk, (start, stop) in enumerate(pairwise(chunks))]
+    waiting = [_helpers(os.getpid(), len(others)).submit(work, *other) for other in others]
+    work(*own)
+    for future in waiting:
+        future.result()
 
 
-class _Threads:
-    """As many numba threads as there are chunks, and as before afterwards."""
-
-    def __init__(self, wanted: int) -> None:
-        self._wanted = min(wanted, NUMBA_NUM_THREADS)
-
-    def __enter__(self) -> None:
-        self._before = get_num_threads()
-        set_num_threads(self._wanted)
-
-    def __exit__(self, *_: object) -> None:
-        set_num_threads(self._before)
+@lru_cache(maxsize=1)
+def _helpers(process: int, threads: int) -> ThreadPoolExecutor:  # noqa: ARG001 (threads do not survive a fork)
+    return ThreadPoolExecutor(threads, thread_name_prefix="cfconv")

@@ -1,0 +1,118 @@
+"""The baseline's figures and tables, on the committed records."""
+
+import re
+from pathlib import Path
+
+import jupytext
+import numpy as np
+import pytest
+
+from analysis import census, errors, runs, study
+from analysis.figures import baseline, labels
+
+ROOT = Path(__file__).resolve().parent.parent
+DRAWN = [baseline.learning_curves, baseline.error_by_size, baseline.error_by_element]
+TABLES = [baseline.summary, baseline.size_table, baseline.element_table]
+EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
+
+
+@pytest.fixture(scope="module")
+def records(qm9_molecules) -> list[runs.Record]:
+    """What the book shows; a test that had to train them would be wrong."""
+    configs = study.BaselineParameters().configs()
+    folder = runs.results_folder() / "baseline"
+    data = qm9_molecules.fingerprint()
+    return [runs.load(folder / config.run_id(data), expected=config) for config in configs]
+
+
+def test_the_recorded_runs_are_three_seeds_on_one_split(records):
+    assert [record.config.seed for record in records] == [0, 1, 2]
+    assert len({record.about["split_fingerprint"] for record in records}) == 1
+    assert all(record.about["git"]["clean"] for record in records)
+
+
+@EACH_LANGUAGE
+@pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
+def test_a_figure_is_the_same_picture_each_time(draw, lang, records):
+    first = draw(records, lang=lang)
+    assert first.png() == draw(records, lang=lang).png()
+    assert first.alt == labels.alt(draw.__name__, lang)
+
+
+@EACH_LANGUAGE
+@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
+def test_a_table_is_text(table, lang, records):
+    frame = table(records, lang=lang)
+    assert frame.map(lambda cell: isinstance(cell, str)).all(axis=None)
+    assert not frame.map(lambda cell: ("." if lang == "ca" else ",") in cell and "±" in cell).any(axis=None)
+
+
+def test_the_size_curves_are_the_mean_over_seeds(records):
+    axes = baseline.error_by_size(records, lang="en").axes[0]
+    for line, protocol in zip(axes.lines, ("held_out", "as_reported"), strict=True):
+        each = [errors.mse(record.groups, "size")[protocol] for record in records]
+        expected = np.mean([mse.reindex(census.REPORT_COMMON_SIZES) for mse in each], axis=0)
+        np.testing.assert_allclose(line.get_ydata(), expected)
+        assert list(line.get_xdata()) == list(census.REPORT_COMMON_SIZES)
+    assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == [
+        labels.label("held_out", "en"),
+        labels.label("as_reported", "en"),
+    ]
+
+
+def test_the_element_figure_has_a_point_per_seed_rarest_element_last(records):
+    axes = baseline.error_by_element(records, lang="ca").axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()][-1] == "F, fluor"
+    assert len(axes.get_xticks()) == len(census.ELEMENTS)
+    fluorine = [errors.mse(record.groups, "element").loc["F", "as_reported"] for record in records]
+    assert list(axes.lines[1].get_ydata()[-len(records) :]) == fluorine
+
+
+def test_the_learning_curves_are_the_histories(records):
+    axes = baseline.learning_curves(records, lang="en").axes[0]
+    expected = [record.history[which] for which in ("train_loss", "validation_loss") for record in records]
+    for line, curve in zip(axes.lines, expected, strict=True):
+        np.testing.assert_allclose(line.get_ydata(), curve)
+
+
+def test_the_summary_has_a_row_per_seed_and_their_mean(records):
+    table = baseline.summary(records, lang="en")
+    assert list(table["Run"][:-1]) == [record.id for record in records]
+    mse = [np.mean(record.errors["error"].astype(float) ** 2) for record in records]
+    assert list(table["MSE (eV²)"][:-1]) == [f"{value:.4f}" for value in mse]
+    assert table["MSE (eV²)"].iloc[-1] == f"{np.mean(mse):.4f} ± {np.std(mse, ddof=1):.4f}"
+    assert list(table["RMSE (meV)"][:-1]) == [f"{1000 * value**0.5:.0f}" for value in mse]
+    assert baseline.summary(records[:1], lang="en")["MSE (eV²)"].iloc[-1] == f"{mse[0]:.4f}"
+
+
+def test_the_tables_hold_both_protocols(records):
+    table = baseline.size_table(records, lang="ca")
+    assert list(table.index) == [str(size) for size in census.REPORT_COMMON_SIZES]
+    of_18 = [errors.mse(record.groups, "size").loc[18] for record in records]
+    own = [row["as_reported"] for row in of_18]
+    expected = f"{np.mean(own):.3f} ± {np.std(own, ddof=1):.3f}".replace(".", ",")
+    assert table.loc["18", "MSE, mitjana pròpia (eV²)"] == expected
+    assert table.loc["18", "Reservades"] == str(int(of_18[0]["molecules"]))
+
+
+def test_the_facts_of_the_prose(records):
+    ca, en = (baseline.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert (ca["runs"], ca["train"], en["train"]) == ("3", "4.000", "4,000")
+    by_size = np.mean([errors.mse(record.groups, "size")["as_reported"] for record in records], axis=0)
+    sizes = errors.mse(records[0].groups, "size").index
+    shown = {size: mse for size, mse in zip(sizes, by_size, strict=True) if size in census.REPORT_COMMON_SIZES}
+    assert en["best_as_reported"] == str(min(shown, key=shown.get))
+    assert en["span_as_reported"] == f"{max(shown.values()) / min(shown.values()):.0f}"
+
+
+@pytest.mark.parametrize("page", ["notebooks/03_baseline.ipynb", "book/ca/baseline.md", "book/en/baseline.md"])
+def test_a_page_shows_every_figure_with_its_own_alternative_text(page):
+    lang = "en" if "/en/" in page else "ca"
+    book = jupytext.read(ROOT / page, fmt="ipynb" if page.endswith(".ipynb") else "md:myst")
+    given = {}
+    for cell in book.cells:
+        called = re.search(r"^baseline\.(\w+)\(records, lang=", cell.source, re.MULTILINE)
+        if called and called[1] in labels.ALT:
+            given[called[1]] = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+    assert given == {draw.__name__: labels.alt(draw.__name__, lang) for draw in DRAWN}
