@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from analysis import runs
 from analysis.config import Profile, RunConfig, adjust, apply_profile
