@@ -86,8 +86,9 @@ check-book: env system ## Test the built book in headless Chromium: links, image
 
 # ---- notebooks -----------------------------------------------------------------------------------------------
 .PHONY: notebooks
-notebooks: env ## Run the notebooks again, with what is recorded, and renew their text twins
+notebooks: env ## Run the notebooks again, with what is recorded, and renew their text twins and the README's picture
 	@$(BIN)/python tools/execute_notebooks.py $(NOTEBOOKS)
+	@$(BIN)/python tools/readme_picture.py
 
 .PHONY: rerun
 rerun: env ## Rerun one notebook: make rerun NOTEBOOK=03_baseline ARGS='-p profile smoke -p seeds "[5]"'

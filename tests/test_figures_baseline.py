@@ -1,11 +1,13 @@
 """The baseline's figures and tables, on the committed records."""
 
+import io
 import re
 from pathlib import Path
 
 import jupytext
 import numpy as np
 import pytest
+from PIL import Image
 
 from analysis import census, errors, runs, study
 from analysis.figures import baseline, labels
@@ -116,3 +118,11 @@ def test_a_page_shows_every_figure_with_its_own_alternative_text(page):
         if called and called[1] in labels.ALT:
             given[called[1]] = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
     assert given == {draw.__name__: labels.alt(draw.__name__, lang) for draw in DRAWN}
+
+
+def test_the_readmes_picture_is_the_recorded_one(records):
+    drawn = Image.open(io.BytesIO(baseline.error_by_size(records, lang="en").png())).convert("L")
+    committed = Image.open(ROOT / "book" / "_static" / "error-by-size.png").convert("L")
+    assert "(book/_static/error-by-size.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
+    difference = np.abs(np.asarray(drawn, float) - np.asarray(committed, float))
+    assert difference.mean() < 0.5, "run `make notebooks`"

@@ -1,6 +1,6 @@
 """Run the notebooks in place and renew their text twins: what `make notebooks` calls.
 
-Each runs from a fresh kernel in its own folder, and what changes from run to run (times, kernel versions) is kept out of
+Each runs from a fresh kernel in its own folder. What changes from run to run (times, kernel versions) is kept out of
 the file, so that a diff shows results alone.
 """
 
