@@ -65,7 +65,7 @@ lint: env ## Check style and format (ruff)
 
 .PHONY: test
 test: env system lint ## Run every test that needs no built book, the notebooks among them (nbval, papermill)
-	@$(BIN)/python -m pytest -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov --cov-report=term tests notebooks
+	@$(BIN)/python -m pytest -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov=analysis --cov-config=pyproject.toml --cov-report=term tests notebooks
 
 # ---- book ----------------------------------------------------------------------------------------------------
 # The build's cache of executed pages looks at their cells alone: drop it when the package or the records changed.

@@ -4,6 +4,7 @@ papermill only prints a line for a parameter that a notebook does not have, and 
 A notebook therefore hands its whole namespace to `check`, right after the parameters cell.
 """
 
+import json
 from types import ModuleType
 from typing import Literal
 
@@ -43,7 +44,7 @@ def check[Parameters: NotebookParameters](model: type[Parameters], namespace: di
     ParameterError
         One line for the first thing that is wrong: the parameter, what it was, and what is allowed.
     """
-    given = {name: value for name, value in namespace.items() if _is_parameter(name, value)}
+    given = {name: _unquoted(value) for name, value in namespace.items() if _is_parameter(name, value)}
     unknown = sorted(given.keys() - model.model_fields.keys())
     if unknown:
         raise ParameterError(f"unknown parameter {unknown[0]!r}; this notebook takes {', '.join(model.model_fields)}")
@@ -57,6 +58,16 @@ def _is_parameter(name: str, value: object) -> bool:
     if name.startswith("_") or name in _IPYTHON_NAMES:
         return False
     return not (isinstance(value, ModuleType) or callable(value))
+
+
+def _unquoted(value: object) -> object:
+    """A list that came as text: papermill's ``-p name "[1, 2]"`` reads numbers, but hands on lists as typed."""
+    if not (isinstance(value, str) and value.lstrip().startswith("[")):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        return value
 
 
 def _first_line(error: ValidationError, model: type[BaseModel]) -> str:

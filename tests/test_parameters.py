@@ -17,6 +17,12 @@ def test_a_notebooks_namespace_is_searched_for_parameters_alone():
     assert check(Example, namespace | {"rates": [2, 4]}) == Example(rates=[2, 4])
 
 
+def test_a_list_may_come_as_text_as_papermill_hands_it_on():
+    assert check(Example, {"rates": "[2, 4]"}).rates == [2, 4]
+    with pytest.raises(ParameterError, match=r"rates = '\[2, 4': .*list"):
+        check(Example, {"rates": "[2, 4"})
+
+
 @pytest.mark.parametrize(
     ("given", "said"),
     [
