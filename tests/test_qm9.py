@@ -455,7 +455,8 @@ def test_schnetpack_reads_our_database(few_molecules: Molecules, tmp_path: Path,
     assert {z: references[z] for z in np.flatnonzero(references)} == pytest.approx(dict(qm9.ATOMIC_REFERENCES_U0))
 
 
-def test_schnetpacks_qm9_module_takes_our_database(few_molecules: Molecules, tmp_path: Path):
+def test_schnetpacks_qm9_module_takes_our_database(few_molecules: Molecules, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # SchNetPack leaves a lock file in the working folder
     path = tmp_path / "qm9.db"
     qm9.write_schnetpack_database(path, few_molecules)
     module = QM9(
