@@ -96,6 +96,20 @@ def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(trained, qm9_molec
         assert torch.equal(value, resumed.model.state_dict()[name]), name
 
 
+def test_every_epoch_has_an_order_of_its_own_and_all_molecules(qm9_molecules, tmp_path, monkeypatch):
+    seen: dict[int, list[int]] = {}
+    original = training.History.on_train_batch_end
+
+    def note(self, trainer, module, outputs, batch, step):
+        seen.setdefault(trainer.current_epoch, []).extend(batch[properties.idx].tolist())
+        original(self, trainer, module, outputs, batch, step)
+
+    monkeypatch.setattr(training.History, "on_train_batch_end", note)
+    trained = training.train(SMALL, qm9_molecules, tmp_path)
+    assert len({tuple(order) for order in seen.values()}) == 3
+    assert all(sorted(order) == sorted(trained.parts.train) for order in seen.values())
+
+
 def test_stock_and_fused_training_agree(trained, qm9_molecules, tmp_path):
     stock = training.train(STOCK, qm9_molecules, tmp_path)
     for column in ("train_loss", "validation_loss"):
