@@ -4,7 +4,12 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from analysis.weights import DEFAULT_FLOOR, Weighting
+
+LOGS = "logs"
+"""The folder beside the experiments' where loggers write; no experiment can have its name."""
 
 
 class _Frozen(BaseModel):
@@ -41,7 +46,7 @@ class Model(_Frozen):
 
 
 class Training(_Frozen):
-    """How the weights are found: AdamW on the mean squared error of U0, in eV².
+    """How the network's weights are found: AdamW on the mean squared error of U0, in eV².
 
     The defaults are those of SchNetPack's QM9 tutorial, which the report calls "Default". The tutorial stops after 3
     epochs; the 30 are the report's own, given for its model "Custom".
@@ -52,6 +57,30 @@ class Training(_Frozen):
     epochs: PositiveInt = 30
 
 
+class Loss(_Frozen):
+    """How much each training molecule counts in the loss, by its number of atoms; see `analysis.weights`.
+
+    `rate` is the report's r, or the exponent α of the inverse frequency; 0 is the unmodified loss. `floor` guards the
+    report's two formulas where they are small, negative or undefined; None switches the guard off, and a weight that
+    is undefined or negative is then an error. The validation loss is never weighted.
+    """
+
+    weighting: Literal["none"] | Weighting = "none"
+    rate: float = Field(0.0, ge=0)
+    floor: float | None = Field(DEFAULT_FLOOR, ge=0)
+
+    @model_validator(mode="after")
+    def _rate_has_a_weighting(self) -> "Loss":
+        if self.weighting == "none" and self.rate != 0:
+            raise ValueError(f"rate {self.rate:g} without a weighting: say which, or leave the rate at 0")
+        if self.weighting in ("none", "inverse-frequency") and self.floor != DEFAULT_FLOOR:
+            raise ValueError(
+                f"floor {self.floor} with weighting {self.weighting!r}, which has no use for it: the floor guards "
+                "'size' and 'size-frequency' only; leave it out"
+            )
+        return self
+
+
 class RunConfig(_Frozen):
     """Everything that changes the result of one run; `experiment` only says where its record lies."""
 
@@ -60,6 +89,14 @@ class RunConfig(_Frozen):
     data: Data = Data()
     model: Model = Model()
     training: Training = Training()
+    loss: Loss = Loss()
+
+    @field_validator("experiment")
+    @classmethod
+    def _not_the_logs(cls, experiment: str) -> str:
+        if experiment == LOGS:
+            raise ValueError(f"{experiment!r} is the folder of the loggers; give the experiment another name")
+        return experiment
 
     @model_validator(mode="after")
     def _batch_fits(self) -> "RunConfig":
@@ -105,12 +142,18 @@ def apply_profile(config: RunConfig, profile: Profile) -> RunConfig:
     )
 
 
-def adjust(config: RunConfig, **parts: dict[str, object]) -> RunConfig:
+def adjust(config: RunConfig, **parts: dict[str, object] | BaseModel) -> RunConfig:
     """A copy with some settings changed, validated anew; a setting given as None stays as it is.
 
-    Example: ``adjust(config, training={"epochs": 5, "batch_size": None})``.
+    A part given whole replaces the old one: the way to a setting that is None.
+
+    Examples: ``adjust(config, training={"epochs": 5, "batch_size": None})``,
+    ``adjust(config, loss=Loss(weighting="size", rate=10, floor=None))``.
     """
     content = config.model_dump()
     for part, settings in parts.items():
-        content[part] |= {name: value for name, value in settings.items() if value is not None}
+        if isinstance(settings, BaseModel):
+            content[part] = settings.model_dump()
+        else:
+            content[part] |= {name: value for name, value in settings.items() if value is not None}
     return RunConfig.model_validate(content)

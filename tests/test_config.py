@@ -1,7 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from analysis.config import RunConfig, adjust, apply_profile
+from analysis import runs
+from analysis.config import Loss, RunConfig, adjust, apply_profile
 
 DATA = "0" * 64
 
@@ -21,6 +22,13 @@ def test_the_id_is_stable_over_versions_of_the_code():
     assert changed.run_id(DATA) == "f1aaafada226"
 
 
+def test_the_recorded_runs_keep_their_ids(qm9_molecules):
+    data = qm9_molecules.fingerprint()
+    quick = [apply_profile(RunConfig(experiment="baseline", seed=seed), "quick") for seed in (0, 1, 2)]
+    assert [config.run_id(data) for config in quick] == ["296e6b606e85", "5e81a25a34ff", "9ad31bd29ba6"]
+    assert all((runs.results_folder() / "baseline" / config.run_id(data)).is_dir() for config in quick)
+
+
 def test_the_id_follows_what_changes_the_result_and_nothing_else():
     config = RunConfig(experiment="baseline")
     assert RunConfig(experiment="final-comparison").run_id(DATA) == config.run_id(DATA)
@@ -30,13 +38,37 @@ def test_the_id_follows_what_changes_the_result_and_nothing_else():
         adjust(config, model={"n_atom_basis": 38}).run_id(DATA),
         adjust(config, training={"epochs": 31}).run_id(DATA),
         adjust(config, data={"split_seed": 1}).run_id(DATA),
+        adjust(config, loss={"weighting": "size", "rate": 2}).run_id(DATA),
+        adjust(config, loss={"weighting": "size", "rate": 4}).run_id(DATA),
+        adjust(config, loss={"weighting": "size", "rate": 4, "floor": 0.5}).run_id(DATA),
+        adjust(config, loss=Loss(weighting="size", rate=4, floor=None)).run_id(DATA),
     ]
     assert len({config.run_id(DATA), *others}) == len(others) + 1
 
 
 def test_a_config_survives_json():
     config = adjust(RunConfig(experiment="baseline", seed=3), model={"training_cutoff": 4})
+    config = adjust(config, loss=Loss(weighting="size-frequency", rate=10, floor=None))
+    assert config.loss.floor is None
     assert RunConfig.model_validate_json(config.model_dump_json()) == config
+
+
+def test_the_loss_is_unmodified_unless_asked():
+    loss = RunConfig(experiment="baseline").loss
+    assert (loss.weighting, loss.rate, loss.floor) == ("none", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("loss", "said"),
+    [
+        ({"rate": 2}, "rate 2 without a weighting: say which"),
+        ({"floor": 0.5}, "floor 0.5 with weighting 'none', which has no use for it"),
+        ({"weighting": "inverse-frequency", "rate": 1, "floor": 0.5}, "floor 0.5 with weighting 'inverse-frequency'"),
+    ],
+)
+def test_settings_of_the_loss_that_contradict_each_other_are_refused(loss, said):
+    with pytest.raises(ValidationError, match=said):
+        adjust(RunConfig(experiment="baseline"), loss=loss)
 
 
 def test_profiles_scale_down_and_hand_settings_go_on_top():
@@ -63,6 +95,11 @@ def test_profiles_scale_down_and_hand_settings_go_on_top():
         ("model", "n_rbf", 1),
         ("model", "training_cutoff", 0.0),
         ("model", "convolution", "quick"),
+        ("loss", "weighting", "frequency"),
+        ("loss", "rate", -1.0),
+        ("loss", "rate", float("inf")),
+        ("loss", "floor", -0.1),
+        ("loss", "exponent", 2.0),
         ("data", "held_out", 1.0),
         ("data", "split_seed", -1),
         ("data", "train_molecules", 50),
@@ -73,7 +110,7 @@ def test_impossible_settings_are_refused_by_name(part, setting, value):
         adjust(RunConfig(experiment="baseline"), **{part: {setting: value}})
 
 
-@pytest.mark.parametrize("experiment", ["../elsewhere", "Baseline", "", "a b"])
+@pytest.mark.parametrize("experiment", ["../elsewhere", "Baseline", "", "a b", "logs"])
 def test_an_experiment_is_a_plain_folder_name(experiment):
     with pytest.raises(ValidationError, match="experiment"):
         RunConfig(experiment=experiment)

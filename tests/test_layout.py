@@ -8,6 +8,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
 FLOORS = {
     "molecules": 1,
+    "weights": 1,
     "cfconv": 1,
     "qm9": 2,
     "pairs": 2,

@@ -1,0 +1,182 @@
+"""The report's loss weights v(s; r): how much a molecule of s atoms counts in the loss, at rate r.
+
+The report gives two formulas. They are here as printed, with the sizes for which they mean something (`domain`), and
+so is a third one, which does what the report's words describe. `loss_weights` is what a training uses: it guards the
+formulas where they fail, and hands out nothing that is not a finite number ≥ 0.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+
+Weighting = Literal["size", "size-frequency", "inverse-frequency"]
+"""`size_based`, `size_and_frequency_based` and `inverse_frequency`."""
+
+DEFAULT_FLOOR = 1.0
+_LARGEST = float(np.finfo(np.float32).max)  # the loss is computed in single precision
+
+
+class WeightError(ValueError):
+    """A loss weight that can't be: not finite, or negative. The message names s and r."""
+
+
+def size_based(s: np.ndarray | int, r: float) -> np.ndarray:
+    """The report's "size based" weight, as printed: (s − 7)^r / 10^(r + 1) + 1.
+
+    Parameters
+    ----------
+    s
+        Numbers of atoms, any shape.
+    r
+        The rate, ≥ 0. By the report's convention 0 is the unmodified loss, weight 1 (as printed it would be 1.1).
+
+    Returns
+    -------
+    np.ndarray
+        float64, the shape of `s`; NaN where the power is undefined (s < 7 and a rate that is not whole).
+
+    Raises
+    ------
+    WeightError
+        The rate is negative or not finite.
+    """
+    s, r = _size(s), _rate(r)
+    if r == 0:
+        return np.ones_like(s)
+    with np.errstate(invalid="ignore", over="ignore"):
+        # One power of a quotient: the two powers alone overflow at rates where the weight is still finite.
+        return ((s - 7) / 10) ** r / 10 + 1
+
+
+def size_and_frequency_based(s: np.ndarray | int, r: float) -> np.ndarray:
+    """The report's "size and frequency based" weight, as printed: ln(s^r / 10^(r + 1) − r / 4.5).
+
+    The report says that it takes the frequency of a size into account; no frequency stands in the formula.
+
+    Parameters
+    ----------
+    s
+        Numbers of atoms, any shape.
+    r
+        The rate, ≥ 0. By the report's convention 0 is the unmodified loss, weight 1 (as printed it would be ln 0.1).
+
+    Returns
+    -------
+    np.ndarray
+        float64, the shape of `s`; NaN where the logarithm is undefined (its argument is not positive). Negative
+        where the argument lies between 0 and 1.
+
+    Raises
+    ------
+    WeightError
+        The rate is negative or not finite.
+    """
+    s, r = _size(s), _rate(r)
+    if r == 0:
+        return np.ones_like(s)
+    with np.errstate(over="ignore"):
+        argument = (s / 10) ** r / 10 - r / 4.5
+    return np.log(argument, out=np.full_like(s, np.nan), where=argument > 0)
+
+
+def inverse_frequency(sizes: np.ndarray, alpha: float) -> np.ndarray:
+    """What the report's words describe: (f_max / f(s))^α, brought to mean 1 over the molecules given.
+
+    Parameters
+    ----------
+    sizes
+        int [n]: the number of atoms of each training molecule; f(s) is how many of them have s atoms.
+    alpha
+        The rate, ≥ 0; 0 gives weight 1, and 1 gives every size the same share of the loss.
+
+    Returns
+    -------
+    np.ndarray
+        float64 [n]: the weight of each molecule.
+
+    Raises
+    ------
+    WeightError
+        The rate is negative or not finite.
+    """
+    alpha = _rate(alpha)
+    _, which, frequency = np.unique(np.asarray(sizes), return_inverse=True, return_counts=True)
+    if len(frequency) == 0 or alpha == 0:
+        return np.ones(len(which))
+    logarithm = -alpha * np.log(frequency)
+    # Against the rarest size in place of the most frequent one: the same after the mean is set to 1, and no overflow.
+    weight = np.exp(logarithm - logarithm.max())
+    return (weight * len(which) / (weight @ frequency))[which]
+
+
+def domain(function: Callable[[np.ndarray, float], np.ndarray], r: float, sizes: np.ndarray) -> np.ndarray:
+    """For which sizes a formula gives a weight that is finite and positive at rate r: bool, the shape of `sizes`.
+
+    `function` is `size_based` or `size_and_frequency_based`.
+    """
+    v = function(sizes, r)
+    return np.isfinite(v) & (v > 0)
+
+
+def loss_weights(
+    weighting: Weighting, sizes: np.ndarray, rate: float, *, floor: float | None = DEFAULT_FLOOR
+) -> np.ndarray:
+    """The weight of each training molecule in the loss.
+
+    Parameters
+    ----------
+    weighting
+        Which function.
+    sizes
+        int [n]: the number of atoms of each training molecule.
+    rate
+        The report's r, or α of the inverse frequency; 0 is the unmodified loss, weight 1, whatever the floor.
+    floor
+        The guard of the report's two formulas: a weight below it is raised to it, and so is one that is undefined (a
+        logarithm of nothing positive). None: no guard, a formula outside its domain is an error. The inverse
+        frequency needs no guard and takes no notice of it.
+
+    Returns
+    -------
+    np.ndarray
+        float64 [n], finite and ≥ 0, in single precision too.
+
+    Raises
+    ------
+    WeightError
+        A weight is not finite, or negative; the rate is negative or not finite; or the floor is.
+    """
+    if floor is not None and not (np.isfinite(floor) and floor >= 0):
+        raise WeightError(f"the floor of the loss weights must be a finite number ≥ 0, or None, not {floor}")
+    if weighting == "inverse-frequency":
+        v = inverse_frequency(sizes, rate)
+    else:
+        v = {"size": size_based, "size-frequency": size_and_frequency_based}[weighting](sizes, rate)
+        if floor is not None and rate != 0:
+            v = np.fmax(v, floor)  # fmax takes the floor for NaN
+    return _checked(v, sizes, rate, weighting)
+
+
+def _checked(v: np.ndarray, sizes: np.ndarray, rate: float, weighting: str) -> np.ndarray:
+    fine = (v >= 0) & (v <= _LARGEST)  # false for NaN
+    if not fine.all():
+        worst = int(np.argmin(fine))
+        at = v[worst]
+        said = "undefined" if np.isnan(at) else "negative" if at < 0 else "too large for single precision"
+        remedy = "take a smaller rate" if at > 0 else "set a floor, another rate, or leave out molecules of that size"
+        raise WeightError(
+            f"the loss weight {weighting!r} is {said} ({at:.4g}) at s = {np.asarray(sizes)[worst]} atoms and rate "
+            f"r = {rate:g}: {remedy}"
+        )
+    return v
+
+
+def _size(s: np.ndarray | int) -> np.ndarray:
+    return np.asarray(s, np.float64)
+
+
+def _rate(r: float) -> float:
+    if not (np.isfinite(r) and r >= 0):
+        raise WeightError(f"the rate of a loss weight must be a finite number ≥ 0, not r = {r}")
+    return float(r)
