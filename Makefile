@@ -96,6 +96,11 @@ rerun: env ## Rerun one notebook: make rerun NOTEBOOK=03_baseline ARGS='-p profi
 	@$(BIN)/papermill --cwd notebooks notebooks/$(NOTEBOOK).ipynb reruns/$(NOTEBOOK).ipynb $(ARGS)
 	@echo "Rerun: reruns/$(NOTEBOOK).ipynb"
 
+# ---- benchmark -----------------------------------------------------------------------------------------------
+.PHONY: bench
+bench: env ## Measure training speed against SchNetPack and PyTorch Geometric, print and record it (ARGS=--quick: a check)
+	@$(BIN)/python -m tools.benchmark run $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything that these targets made, the environment too (the records stay)
 	@rm -rf $(VENV) $(BOOK) reruns .pytest_cache .ruff_cache .hypothesis .coverage htmlcov *.egg-info

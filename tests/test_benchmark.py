@@ -1,0 +1,396 @@
+# ruff: noqa: E402
+"""The benchmark: the contestants train one network on the same molecules, the record is checked, the bars follow."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
+
+from analysis import benchmark, schnet, training
+from analysis.benchmark import Benchmark, BenchmarkError, Spread
+from analysis.config import adjust
+from analysis.pairs import ENERGY, PackedMolecules, neighbour_pairs
+from analysis.training import choose_molecules
+from tools.benchmark import contestants, floor, geometric, measure, plan
+from tools.benchmark.window import Window, WindowClosedError
+
+WIDTH, BATCH, COUNT = 16, 50, 200
+SETTINGS = plan.settings(
+    quick=True, molecules=1000, widths=(WIDTH,), batches=(BATCH,), scaling=(COUNT,), scaling_schnetpack=(COUNT,)
+).model_copy(update={"molecules": COUNT, "seconds": 0.01, "min_steps": 6, "warm_up": 1})
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(monkeypatch, tmp_path):
+    """SchNetPack leaves a lock in the working folder."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """What `prepare` leaves."""
+    path = tmp_path_factory.mktemp("benchmark")
+    measure.run({"kind": "prepare"}, SETTINGS, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def packed(qm9_molecules) -> tuple[PackedMolecules, np.ndarray]:
+    """The packed molecules of (b) and (d), and which of them are trained on."""
+    molecules, parts, targets = contestants.chosen(qm9_molecules, COUNT)
+    return PackedMolecules(molecules, neighbour_pairs(molecules, SETTINGS.cutoff), targets=targets), parts.train
+
+
+def copied(stock: torch.nn.Module, width: int) -> torch.nn.Module:
+    """PyTorch Geometric's SchNet with the weights of SchNetPack's."""
+    model = geometric.build(SETTINGS, width)
+    source = stock.state_dict()
+    names = {"embedding.weight": "representation.embedding.weight"}
+    for layer in range(SETTINGS.n_interactions):
+        theirs, ours = f"interactions.{layer}", f"representation.interactions.{layer}"
+        names[f"{theirs}.conv.lin1.weight"] = f"{ours}.in2f.weight"
+        layers = {"mlp.0": "filter_network.0", "mlp.2": "filter_network.1", "conv.lin2": "f2out.0", "lin": "f2out.1"}
+        for one, other in layers.items():
+            names |= {f"{theirs}.{one}.{part}": f"{ours}.{other}.{part}" for part in ("weight", "bias")}
+    for one, other in {"lin1": "outnet.0", "lin2": "outnet.1"}.items():
+        names |= {f"{one}.{part}": f"output_modules.0.{other}.{part}" for part in ("weight", "bias")}
+    with torch.no_grad():
+        parameters = dict(model.named_parameters())
+        assert parameters.keys() == names.keys()
+        for name, other in names.items():
+            parameters[name].copy_(source[other])
+    return model
+
+
+# ---- the contestants
+
+
+def test_every_contestant_trains_the_same_network_and_its_loss_falls(folder):
+    found = {
+        name: measure.run(
+            {"kind": "steps", "contestant": name, "width": WIDTH, "batch": BATCH, "repeat": 0}, SETTINGS, folder
+        )
+        for name in (*benchmark.CONTESTANTS, benchmark.BARE)
+    }
+    for name, values in found.items():
+        one = benchmark.Steps.model_validate_json(json.dumps(values))
+        assert one.contestant == name
+        assert one.last_loss < one.first_loss, name
+        assert one.molecules == BATCH * one.steps, name
+        assert 0 < one.first_batch < one.first_step, name
+    assert len({values["parameters"] for values in found.values()}) == 1
+    assert found["schnetpack"]["workers_memory"] > 0
+    assert found["ours"]["workers_memory"] == 0
+
+
+def test_every_contestant_sees_the_same_molecules(folder, packed):
+    """By their targets, which tell molecules apart."""
+    inputs, train = packed
+    expected = np.sort(inputs.targets[train])
+    data = contestants.data_module(SETTINGS, folder, batch=BATCH, molecules=COUNT)
+    data.num_workers = 0
+    data.setup()
+    stock = np.sort(torch.cat([batch[ENERGY] for batch in data.train_dataloader()]).numpy())
+    edges = np.sort([one.y.item() for one in geometric.read(folder / "edges.npz")])
+    np.testing.assert_allclose(stock, expected, atol=6e-3)  # SchNetPack takes its offsets away in float32
+    np.testing.assert_allclose(edges, expected, rtol=1e-6)
+
+
+def test_all_four_predict_the_same_energies(folder, packed):
+    inputs, train = packed
+    stock = contestants.stock_model(SETTINGS, WIDTH, [])
+    fused = schnet.build(n_atom_basis=WIDTH, cutoff=SETTINGS.cutoff)
+    fused.load_state_dict(stock.state_dict())
+    theirs = copied(stock, WIDTH)
+    everything = geometric.read(folder / "edges.npz")
+    loader = geometric.DataLoader(everything, batch_size=COUNT)
+    with torch.no_grad():
+        b = stock(inputs.batch(train, stock=True))[ENERGY]
+        d = fused(inputs.batch(train))[ENERGY]
+        c = torch.cat([geometric.predict(theirs, batch) for batch in loader])
+    torch.testing.assert_close(d, b, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(c, b, rtol=1e-4, atol=1e-4)
+
+
+def test_stock_and_ours_follow_the_same_losses_on_the_same_molecules(packed, qm9_molecules, tmp_path):
+    trained = {}
+    for convolution in ("stock", "fused"):
+        config = contestants.config_of(SETTINGS, width=WIDTH, batch=BATCH, molecules=COUNT, epochs=2)
+        config = adjust(config, model={"convolution": convolution})
+        trained[convolution] = training.train(config, qm9_molecules, tmp_path / convolution)
+    stock, fused = trained["stock"].history, trained["fused"].history
+    np.testing.assert_allclose(fused["train_loss"], stock["train_loss"], rtol=1e-4)
+    inputs, train = packed
+    for one in trained.values():
+        np.testing.assert_array_equal(one.molecules.index[one.parts.train], inputs.molecules.index[train])
+        np.testing.assert_array_equal(one.packed.targets, inputs.targets)
+
+
+def test_the_bare_loop_takes_the_steps_of_ours(folder):
+    losses = {
+        name: measure.run(
+            {"kind": "steps", "contestant": name, "width": WIDTH, "batch": BATCH, "repeat": 0},
+            SETTINGS.model_copy(update={"seconds": 1e-9}),
+            folder,
+        )
+        for name in ("ours", benchmark.BARE)
+    }
+    assert losses["bare"]["steps"] == losses["ours"]["steps"]
+    for which in ("first_loss", "last_loss"):
+        assert losses["bare"][which] == pytest.approx(losses["ours"][which], rel=1e-4)
+
+
+def test_a_draw_can_take_nearly_all_molecules(qm9_molecules):
+    for count in (1000, 104_664, 130_000):
+        _, parts = choose_molecules(qm9_molecules, contestants.data_of(count))
+        assert len(parts.train) == count
+
+
+# ---- the stopwatch and the floor
+
+
+def test_the_window_leaves_out_the_warm_up_and_steps_across_epochs(monkeypatch):
+    times = iter([0.0, 1.0, 2.0, 5.0, 7.0, 17.0, 20.0])
+    monkeypatch.setattr("tools.benchmark.window.time.perf_counter", lambda: next(times))
+    window = Window(warm_up=2, min_steps=3, seconds=4)
+    window.network(torch.nn.Linear(3, 1))
+    window.epoch_begins()
+    window.batch_in_hand()  # at 1 s
+    window.step_done(10, 5.0)  # 2 s
+    window.step_done(10, 4.0)  # 5 s: the window opens
+    window.step_done(10, 3.0)  # 7 s
+    window.epoch_begins()
+    window.step_done(10, 2.0)  # 17 s
+    with pytest.raises(WindowClosedError):
+        window.step_done(6, 1.0)  # 20 s
+    assert window.result() == {
+        "molecules": 26,
+        "seconds": 15.0,
+        "steps": 3,
+        "step_seconds": 2.5,
+        "first_batch": 1.0,
+        "first_step": 2.0,
+        "parameters": 4,
+        "workers_memory": 0,
+        "first_loss": 5.0,
+        "last_loss": 1.0,
+    }
+
+
+def test_the_floor_counts_what_its_definition_says(monkeypatch):
+    shapes = []
+    monkeypatch.setattr(floor, "_layer", lambda *shape: shapes.append(shape[:3]) or 1.0)
+    monkeypatch.setattr(floor, "copy_rate", lambda moved, seconds: 2.0 * moved)  # noqa: ARG005
+    found = floor.measure(width=64, batch=10, n_interactions=3, atoms=18.0, pairs=140.0, rate=1e6, seconds=0)
+    assert shapes == [(180, 64, 64), (180, 64, 32), (180, 32, 1)]
+    assert found["products"] == 3 * 3 + 2
+    assert found["multiply_adds"] == 3 * 6 * 1400 * 64
+    assert found["moved"] == 3 * 5 * 180 * 64 * 4 + 12 * 1400
+    one = benchmark.Floor.model_validate({"repeat": 0} | found)
+    assert one.traffic == pytest.approx(0.5)
+    assert one.seconds == pytest.approx(one.products + max(one.arithmetic, 0.5))
+
+
+def test_the_floors_rates_are_those_of_something_computed():
+    assert floor.multiply_add_rate(seconds=0) > 1e6
+    assert floor.copy_rate(1000, seconds=0) > 1e3
+
+
+# ---- the record
+
+
+@pytest.fixture
+def record() -> Benchmark:
+    """Two repeats, made by hand: ours 30 and 26 times (a), 12 and 8 times (c), at 1.5 times the floor."""
+    return made()
+
+
+def made(**changes: object) -> Benchmark:
+    rates = {"schnetpack": (100, 100), "packed": (200, 200), "geometric": (250, 325), "ours": (3000, 2600)}
+    common = {"step_seconds": 0.12, "first_batch": 1.0, "first_step": 2.0, "workers_memory": 0, "parameters": 10}
+    common |= {"memory": 10**9, "imports_memory": 5 * 10**8, "first_loss": 2.0, "last_loss": 1.0, "steps": 9}
+    steps = [
+        {"contestant": name, "width": width, "batch": batch, "repeat": repeat, "molecules": rate, "seconds": 1.0}
+        | common
+        | ({"step_seconds": {38: 0.1, 64: 0.115}[width]} if name == "bare" else {})
+        for width, batch in ((38, 512), (64, 512), (38, 128))
+        for name, both in (rates | {"bare": (3000, 3000)}).items()
+        for repeat, rate in enumerate(both)
+    ]
+    floors = [
+        {"width": 64, "batch": 512, "repeat": repeat, "atoms": 9216.0, "pairs": 71680.0, "products": 0.1}
+        | {"multiply_adds": 1e6, "multiply_add_rate": 1e8, "moved": 512e6 / both, "copy_rate": 1e6 / 1.0}
+        for repeat, both in enumerate(rates["ours"])
+    ]
+    # Floor = 0.1 s + traffic; make the traffic so that our step is 1.5 times the floor.
+    for one, ours in zip(floors, rates["ours"], strict=True):
+        one["moved"] = (512 / ours / 1.5 - 0.1) * 1e6
+    content = {
+        "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2}
+        | {"wait_policy": "PASSIVE"},
+        "versions": {"python": "3.12"},
+        "git": {"commit": "0123456789abcdef", "clean": True},
+        "settings": plan.settings(repeats=2, widths=(38, 64), batches=(128, 512)).model_dump(mode="json"),
+        "neighbour_list": "VesinNeighborList",
+        "steps": steps,
+        "floor": floors,
+        "scaling": [
+            {"contestant": name, "molecules": count, "repeat": 0, "load": 0.1, "prepare": 1.0, "epoch": count / 1000}
+            for name, count in (("schnetpack", 1000), ("ours", 1000), ("ours", 130_000))
+        ],
+        "full": {"molecules": 104_664, "validation": 13_083, "epochs": 22, "width": 38, "batch": 512}
+        | {"phases": {"load": 1.0, "training": 99.0}, "memory": 1_500_000_000, "validation_loss": 0.05},
+    }
+    return Benchmark.model_validate_json(json.dumps(content | changes))
+
+
+def test_the_record_comes_back_from_its_file(record, tmp_path):
+    path = tmp_path / "benchmark.json"
+    path.write_text(record.model_dump_json(), encoding="utf-8")
+    assert benchmark.load(path) == record
+
+
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda text: text[: len(text) // 2], "Invalid JSON"),
+        (lambda text: text.replace('"schema_version":1', '"schema_version":2'), "schema_version"),
+        (lambda text: text.replace('"parameters":10', '"parameters":-1'), r"steps\.0\.parameters"),
+        (lambda text: text.replace('"cores":2', '"kernels":2'), r"machine\.cores"),
+        (lambda text: text.replace('"memory_gib":23.5', '"memory_gib":NaN'), r"machine\.memory_gib"),
+    ],
+)
+def test_a_damaged_record_is_refused_with_one_message_that_names_the_file(damage, says, record, tmp_path):
+    path = tmp_path / "benchmark.json"
+    path.write_text(damage(record.model_dump_json()), encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=says) as raised:
+        benchmark.load(path)
+    assert str(raised.value).startswith(str(path))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_missing_record_says_how_to_make_one(tmp_path):
+    with pytest.raises(BenchmarkError, match=r"nowhere\.json is missing: run `make bench`"):
+        benchmark.load(tmp_path / "nowhere.json")
+
+
+def test_ratios_are_taken_within_a_repeat(record):
+    assert benchmark.ratio(record, "ours", "schnetpack", width=38, batch=512) == (28, 26, 30)
+    assert benchmark.ratio(record, "ours", "geometric", width=38, batch=512) == (10, 8, 12)
+    assert benchmark.ratio(record, "ours", "schnetpack", width=128, batch=512) is None
+    assert benchmark.over_floor(record, width=64, batch=512) == pytest.approx((1.5, 1.5, 1.5))
+    assert benchmark.lightning_share(record, width=38, batch=512) == pytest.approx((0.2, 0.2, 0.2))
+    assert benchmark.spread(record, "ours", "rate", width=38, batch=128) == (2800, 2600, 3000)
+
+
+def test_bars_are_met_missed_or_not_measured(record):
+    met = {(bar.kind, bar.width, bar.batch): bar.met for bar in benchmark.bars(record)}
+    assert met == {
+        ("schnetpack", 38, 512): True,
+        ("geometric", 38, 512): True,  # at the bar itself
+        ("schnetpack", 128, 512): None,
+        ("schnetpack", 38, 128): True,
+        ("floor", 64, 512): True,
+        ("lightning", 38, 512): False,
+        ("lightning", 64, 512): True,
+        ("memory", None, None): True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("values", "at_least", "at_most"), [((24, 26, 30), True, False), ((20, 24, 26), False, True), ((25,), True, True)]
+)
+def test_a_bar_is_judged_by_its_median(values, at_least, at_most):
+    measured = Spread.over(values)
+    assert benchmark.Bar("floor", 25, at_most=False, measured=measured).met is at_least
+    assert benchmark.Bar("floor", 25, at_most=True, measured=measured).met is at_most
+
+
+def test_a_run_on_a_part_says_nothing_about_the_memory_of_all():
+    asked = plan.settings(quick=True).model_dump(mode="json")
+    assert benchmark.bars(made(settings=asked))[-1].met is None
+    assert benchmark.bars(made(full=made().full.model_dump() | {"memory": 3 * 10**9}))[-1].met is False
+
+
+# ---- the plan
+
+
+def test_the_contestants_take_turns_within_each_repeat():
+    asked = plan.settings(repeats=2, widths=(30, 38), batches=(100, 512))
+    steps = [job for job in plan.jobs(asked) if job["kind"] == "steps"]
+    names = [job["contestant"] for job in steps if job["repeat"] == 1]
+    assert names == [*benchmark.CONTESTANTS * 4, benchmark.BARE]
+    assert [job["repeat"] for job in steps] == sorted(job["repeat"] for job in steps)
+    everything = [json.dumps(job) for job in plan.jobs(asked)]
+    assert len(set(everything)) == len(everything)
+
+
+def test_a_killed_benchmark_goes_on_and_a_finished_one_is_left_alone(monkeypatch, tmp_path):
+    """With measurements made up, the second start does only what the first had not done."""
+    out = tmp_path / "benchmark.json"
+    done = []
+    whole = made()
+    answers = {
+        "steps": lambda job: whole.steps[0].model_dump() | {key: job[key] for key in ("contestant", "width", "batch")},
+        "floor": lambda job: [whole.floor[0].model_dump() | {"repeat": job["repeat"]}],
+        "scaling": lambda job: whole.scaling[0].model_dump() | {key: job[key] for key in ("contestant", "molecules")},
+        "full": lambda job: whole.full.model_dump(),  # noqa: ARG005
+        "prepare": lambda job: {  # noqa: ARG005
+            "machine": whole.machine.model_dump(),
+            "neighbour_list": "A",
+            "atoms": 18.0,
+            "pairs": 140.0,
+        },
+    }
+
+    def measured(job, asked, folder):  # noqa: ARG001
+        if len(done) == 4:
+            done.append(None)
+            raise KeyboardInterrupt
+        done.append(job)
+        return answers[job["kind"]](job)
+
+    monkeypatch.setattr(plan, "_run", measured)
+    asked = plan.settings(quick=True)
+    with pytest.raises(KeyboardInterrupt):
+        plan.measure(out, asked, say=lambda _: None)
+    assert not out.exists()
+    kept = out.with_name("benchmark.json.partial") / "measured.jsonl"
+    kept.write_text(kept.read_text(encoding="utf-8") + '\n{"job": {"ki', encoding="utf-8")  # cut in a line
+    with pytest.raises(plan.BenchmarkFailedError, match="other settings"):
+        plan.measure(out, plan.settings(quick=True, repeats=2), say=lambda _: None)
+    record = plan.measure(out, asked, say=lambda _: None)
+    assert [job for job in done if job] == [{"kind": "prepare"}, *_with_extra(plan.jobs(asked))]
+    assert benchmark.load(out) == record
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    with pytest.raises(plan.BenchmarkFailedError, match="exists"):
+        plan.measure(out, asked, say=lambda _: None)
+
+
+def _with_extra(jobs):
+    return [job | ({"atoms": 18.0, "pairs": 140.0} if job["kind"] == "floor" else {}) for job in jobs]
+
+
+def test_a_measurement_that_fails_says_why(tmp_path):
+    with pytest.raises(plan.BenchmarkFailedError, match="KeyError: 'dance'"):
+        plan._run({"kind": "dance"}, SETTINGS, tmp_path)
+
+
+def test_the_command_prints_a_records_tables(record, tmp_path):
+    path = tmp_path / "benchmark.json"
+    path.write_text(record.model_dump_json(), encoding="utf-8")
+    command = [sys.executable, "-W", "ignore", "-m", "tools.benchmark"]
+    shown = subprocess.run([*command, "show", path], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "30" in shown
+    assert "molecules" not in shown.splitlines()[0]
+    again = subprocess.run([*command, "run", "--out", path], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert again.returncode == 1
+    assert "exists" in again.stderr
+    assert benchmark.load(path) == record

@@ -1,0 +1,200 @@
+"""The benchmark's figures and tables, on a record made by hand; the pages that show them."""
+
+import json
+import re
+from pathlib import Path
+
+import jupytext
+import pytest
+
+from analysis import benchmark
+from analysis.benchmark import Benchmark
+from analysis.figures import benchmark as figures
+from analysis.figures import labels
+
+ROOT = Path(__file__).resolve().parent.parent
+DRAWN = [figures.throughput, figures.scaling]
+EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
+WIDTHS, BATCHES = (38, 64, 128), (128, 512)
+RATES = {"schnetpack": 600, "packed": 900, "geometric": 1200, "ours": 18_000, "bare": 20_000}
+
+
+def made(*, quick: bool = False, clean: bool = True, ours: int = RATES["ours"]) -> Benchmark:
+    """Two repeats, the second 10 % slower for all; ours 30 times (a) unless said otherwise."""
+    rates = RATES | {"ours": ours}
+    steps = [
+        {"contestant": name, "width": width, "batch": batch, "repeat": repeat, "steps": 9, "seconds": 1.0}
+        | {"molecules": rate * (10 - repeat) // 10, "step_seconds": 512 / rate, "first_batch": 1.0, "first_step": 2.0}
+        | {"memory": 1_500_000_000, "workers_memory": 250_000_000, "imports_memory": 10**9, "parameters": 24_625}
+        | {"first_loss": 2.0, "last_loss": 1.0}
+        for name, rate in rates.items()
+        for width in WIDTHS
+        for batch in BATCHES
+        for repeat in (0, 1)
+    ]
+    floors = [
+        {"width": width, "batch": 512, "repeat": repeat, "atoms": 9216.0, "pairs": 71_680.0, "products": 0.010}
+        | {"multiply_adds": 2e8, "multiply_add_rate": 1e11, "moved": 1e8, "copy_rate": 2e10}
+        for width in WIDTHS
+        for repeat in (0, 1)
+    ]
+    settings = {"quick": quick, "repeats": 2, "seconds": 4.0, "min_steps": 6, "warm_up": 3, "molecules": 20_000}
+    content = {
+        "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2}
+        | {"wait_policy": "PASSIVE"},
+        "versions": {"python": "3.12"},
+        "git": {"commit": "0123456789abcdef", "clean": clean},
+        "settings": settings | {"widths": WIDTHS, "batches": BATCHES, "scaling": [1000]},
+        "neighbour_list": "VesinNeighborList",
+        "steps": steps,
+        "floor": floors,
+        "scaling": [
+            {"contestant": name, "molecules": count, "repeat": 0, "load": 0.5, "prepare": 1.0, "epoch": count / rate}
+            for name, rate, counts in (("schnetpack", 500, (1000, 10_000)), ("ours", 20_000, (1000, 10_000, 130_000)))
+            for count in counts
+        ],
+        "full": {"molecules": 104_664, "validation": 13_083, "epochs": 22, "width": 38, "batch": 512}
+        | {"phases": {"load": 0.5, "data": 4.5, "training": 95.0}, "memory": 1_600_000_000, "validation_loss": 0.0512},
+    }
+    return Benchmark.model_validate_json(json.dumps(content))
+
+
+@EACH_LANGUAGE
+@pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
+def test_a_figure_is_the_same_picture_each_time(draw, lang):
+    first = draw(made(), lang=lang)
+    assert first.png() == draw(made(), lang=lang).png()
+    assert first.alt == labels.alt(draw.__name__, lang)
+
+
+@EACH_LANGUAGE
+def test_the_throughput_figure_shows_every_contestant_at_every_size(lang):
+    figure = figures.throughput(made(), lang=lang)
+    panels = figure.axes
+    word = {"ca": "lots de", "en": "batches of"}[lang]
+    assert [axes.get_title() for axes in panels] == [f"{word} {batch}" for batch in BATCHES]
+    for axes in panels:
+        assert axes.get_yscale() == "log"
+        assert [text.get_text() for text in axes.get_xticklabels()] == [str(width) for width in WIDTHS]
+        for container, name in zip(axes.containers, benchmark.CONTESTANTS, strict=True):
+            assert list(container.lines[0].get_ydata()) == [0.95 * RATES[name]] * len(WIDTHS)
+            (bars,) = container.lines[2]
+            assert [tuple(segment[:, 1]) for segment in bars.get_segments()] == [
+                pytest.approx((0.9 * RATES[name], RATES[name]))
+            ] * len(WIDTHS)
+    assert panels[0].get_ylabel() == {"ca": "Molècules per segon", "en": "Molecules per second"}[lang]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == [labels.label(f"contestant_{name}", lang) for name in benchmark.CONTESTANTS]
+
+
+@EACH_LANGUAGE
+def test_the_scaling_figure_shows_epochs_and_preparation(lang):
+    figure = figures.scaling(made(), lang=lang)
+    stock, ours, before = figure.axes[0].lines
+    assert dict(zip(stock.get_xdata(), stock.get_ydata(), strict=True)) == {1000: 2.0, 10_000: 20.0}
+    assert dict(zip(ours.get_xdata(), ours.get_ydata(), strict=True)) == {1000: 0.05, 10_000: 0.5, 130_000: 6.5}
+    assert set(before.get_ydata()) == {1.5}
+    assert figure.axes[0].get_ylabel() == {"ca": "Temps (s)", "en": "Time (s)"}[lang]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names[0].startswith({"ca": "una època, (a)", "en": "one epoch, (a)"}[lang])
+
+
+@EACH_LANGUAGE
+@pytest.mark.parametrize("table", figures.TABLES, ids=lambda table: table.__name__)
+def test_a_table_is_text_in_its_language(table, lang):
+    frame = table(made(), lang=lang)
+    assert frame.map(lambda cell: isinstance(cell, str)).all(axis=None)
+    wrong = r"\d\.\d{1,2}(?!\d)" if lang == "ca" else r"\d,\d{1,2}(?!\d)"
+    assert not frame.map(lambda cell: re.search(wrong, cell) is not None).any(axis=None)
+    other = table(made(), lang={"ca": "en", "en": "ca"}[lang])
+    assert frame.shape == other.shape
+    assert set(frame.columns) - {"(a)", "(b)", "(c)", "(d)", "(d)/(a)", "(d)/(c)"} != set(other.columns)
+
+
+def test_the_tables_hold_the_record():
+    rates = figures.rate_table(made(), lang="en")
+    assert list(rates.index) == ["128"] * 3 + ["512"] * 3
+    assert rates.iloc[0].to_dict() == {
+        "Features": "38",
+        "(a)": "570",
+        "(b)": "855",
+        "(c)": "1,140",
+        "(d)": "17,100",
+        "(d)/(a)": "30.0",
+        "(d)/(c)": "15.0",
+        "(d) / floor": "–",
+    }
+    floor = figures.floor_table(made(), lang="ca").loc["64"].to_dict()
+    assert floor == {
+        "Productes densos (ms)": "10,00",
+        "Aritmètica (ms)": "2,00",
+        "Trànsit (ms)": "5,00",
+        "Terra (ms)": "15,0",
+        "Pas de (d) (ms)": "29,9",
+        "(d) / terra": "2,00",
+    }
+    cost = figures.cost_table(made(), lang="ca").loc["(d) aquest compendi"]
+    assert list(cost) == ["1,75", "1,00", "1,0", "2,0", "24.625"]
+
+
+def test_the_bars_say_whether_they_are_met():
+    table = figures.bars_table(made(), lang="en")
+    first = table.loc["(d) against (a), 38 features, batches of 512"]
+    assert list(first) == ["≥ 25 ×", "30.0 ×", "met"]
+    missed = [name for name, met in table["Met"].items() if met == "missed"]  # the floor's by a hair
+    assert [name.partition(",")[0] for name in missed] == ["(d) against the floor", *["what Lightning adds"] * 2]
+    assert table.loc["memory of a training on all of QM9", "Measured"] == "1.60 GB"
+    slow = figures.bars_table(made(ours=6000), lang="ca")
+    assert list(slow.loc["(d) contra (a), 38 característiques, lots de 512"]) == ["≥ 25 ×", "10,0 ×", "no"]
+
+
+def test_the_facts_are_those_of_the_record():
+    ca, en = (figures.facts(made(), lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert all(isinstance(value, str) and value for value in [*ca.values(), *en.values()])
+    assert (ca["rate_ours"], en["rate_ours"]) == ("17.100", "17,100")
+    assert (ca["times_schnetpack"], en["packed_over_stock"]) == ("30,0", "1.5")
+    assert (en["most_molecules"], en["most_epoch"], en["most_prepare"]) == ("130,000", "6.5", "1.5")
+    assert (en["full_seconds"], en["full_memory"], ca["full_mse"]) == ("100", "1.60", "0,051")
+    assert en["code"] == "commit 0123456789"
+    assert "changes" in figures.facts(made(clean=False), lang="en")["code"]
+
+
+def test_the_prose_says_which_bars_are_missed_and_whether_the_record_counts():
+    facts = figures.facts(made(ours=6000), lang="en")
+    assert facts["verdict"].startswith("Not all are met. Missed: (d) against (a), 38 features, batches of 512;")
+    fast = figures.facts(made(ours=19_900), lang="en")
+    assert (fast["bars_met"], fast["verdict"]) == (fast["bars"], "All of them are met.")
+    assert "2 repeats" in fast["kind"]
+    quick = figures.facts(made(quick=True), lang="en")
+    assert "no result" in quick["kind"]
+
+
+# ---- the pages
+
+
+@EACH_LANGUAGE
+def test_the_page_shows_every_figure_and_table_with_its_own_alternative_text(lang):
+    book = jupytext.read(ROOT / "book" / lang / "benchmark.md", fmt="md:myst")
+    called = {}
+    for cell in book.cells:
+        if found := re.search(r"^figures\.(\w+)\(record, lang=\"(\w+)\"\)$", cell.source, re.MULTILINE):
+            assert found[2] == lang
+            called[found[1]] = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
+    expected = {draw.__name__: labels.alt(draw.__name__, lang) for draw in DRAWN}
+    assert called == expected | {table.__name__: None for table in figures.TABLES}
+
+
+@EACH_LANGUAGE
+def test_the_page_quotes_only_facts_and_all_that_it_needs(lang):
+    text = (ROOT / "book" / lang / "benchmark.md").read_text(encoding="utf-8")
+    quoted = set(re.findall(rf"\{{glue:text\}}`{lang}-(\w+)`", text))
+    known = figures.facts(made(), lang=lang).keys()
+    assert quoted == set(known) - {"repeats", "workers", *(f"rate_{name}" for name in list(RATES)[:3])}
+
+
+def test_the_record_that_the_book_shows_can_be_read():
+    record = benchmark.load()
+    assert {one.contestant for one in record.steps} >= set(benchmark.CONTESTANTS)
+    text = benchmark.default_path().read_text(encoding="utf-8")
+    assert str(ROOT) not in text

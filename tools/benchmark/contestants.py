@@ -1,0 +1,239 @@
+"""Ways of training the same SchNet on the same molecules: SchNetPack's own, and this compendium's.
+
+Each trains without end: a window (see `window`) stops it. (c), PyTorch Geometric's, is in `geometric`, so that no
+contestant's memory holds another's libraries.
+"""
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from schnetpack import transform
+from schnetpack.data import AtomsDataFormat, AtomsDataModule
+from schnetpack.model import NeuralNetworkPotential
+from schnetpack.task import AtomisticTask, ModelOutput
+
+from analysis import offsets, qm9, schnet, training
+from analysis.benchmark import Settings
+from analysis.config import Data, RunConfig, adjust
+from analysis.molecules import Molecules
+from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, neighbour_pairs
+from analysis.subsets import Split
+from tools.benchmark.window import Window
+
+NEIGHBOUR_LIST = transform.VesinNeighborList
+"""The quickest of SchNetPack's neighbour lists on QM9 here: 2,050 molecules/s with two workers, matscipy's 1,610,
+ASE's 1,310; cached on disk 1,010."""
+
+_ENDLESS = 1_000_000  # epochs
+
+
+class Clock(Callback):
+    """Tells a window of a Lightning training's steps."""
+
+    def __init__(self, window: Window) -> None:
+        self._window = window
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:  # noqa: ARG002
+        """Show the window the network."""
+        self._window.network(module.model)
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        """Mark the next step as one that begins an epoch."""
+        self._window.epoch_begins()
+
+    def on_train_batch_start(self, *_: object) -> None:
+        """The batch is there."""
+        self._window.batch_in_hand()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, step: int) -> None:  # noqa: ARG002
+        """The step is made."""
+        self._window.step_done(len(batch[ENERGY]), float(outputs["loss"]))
+
+
+class EpochTimes(Callback):
+    """Wall time of each epoch in `seconds`; `first_batch` is when the first batch was there (`time.perf_counter`)."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+        self.first_batch = 0.0
+        self._start = 0.0
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        """Start the watch; SchNetPack's workers have not been started yet."""
+        self._start = time.perf_counter()
+
+    def on_train_batch_start(self, *_: object) -> None:
+        """Note the first batch."""
+        self.first_batch = self.first_batch or time.perf_counter()
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        """Stop the watch."""
+        self.seconds.append(time.perf_counter() - self._start)
+
+
+def data_of(molecules: int) -> Data:
+    """A seeded draw of so many training molecules; two others are held out, because a run needs some."""
+    share = molecules / qm9.N_MOLECULES
+    held_out = 0.2 if share <= 0.8 else (1 - share) / 2
+    return Data(held_out=held_out, train_molecules=molecules, held_out_molecules=2)
+
+
+def config_of(settings: Settings, *, width: int, batch: int, molecules: int, epochs: int = _ENDLESS) -> RunConfig:
+    """The run that (d) does, as any user of the package would describe it."""
+    return adjust(
+        RunConfig(experiment="benchmark", seed=settings.seed, data=data_of(molecules)),
+        model={
+            "n_atom_basis": width,
+            "n_interactions": settings.n_interactions,
+            "n_rbf": settings.n_rbf,
+            "data_cutoff": settings.cutoff,
+            "training_cutoff": settings.cutoff,
+        },
+        training={"batch_size": batch, "learning_rate": settings.learning_rate, "epochs": epochs},
+    )
+
+
+def chosen(molecules: Molecules, count: int) -> tuple[Molecules, Split, np.ndarray]:
+    """The molecules that every contestant sees, their parts, and the targets without offsets (float64 [M], eV)."""
+    used, parts = training.choose_molecules(molecules, data_of(count))
+    return used, parts, used.energy - offsets.fit(used, parts.train).of(used)
+
+
+def write_database(folder: Path, molecules: Molecules, count: int) -> None:
+    """Leave `count` training molecules in `folder` as SchNetPack's data module reads them: a database and a split."""
+    database, split = _files(folder, count)
+    if not (database.exists() and split.exists()):
+        used, parts, _ = chosen(molecules, count)
+        database.unlink(missing_ok=True)
+        qm9.write_schnetpack_database(database, used)
+        np.savez(split, train_idx=parts.train, val_idx=parts.validation, test_idx=parts.test)
+
+
+def stock_model(settings: Settings, width: int, postprocessors: list[torch.nn.Module]) -> NeuralNetworkPotential:
+    """SchNetPack's modules and nothing else."""
+    torch.manual_seed(settings.seed)
+    return schnet.build(
+        n_atom_basis=width,
+        n_interactions=settings.n_interactions,
+        n_rbf=settings.n_rbf,
+        cutoff=settings.cutoff,
+        fused=False,
+        postprocessors=postprocessors,
+    )
+
+
+def data_module(settings: Settings, folder: Path, *, batch: int, molecules: int) -> AtomsDataModule:
+    """SchNetPack's data module on an ASE database, as in its QM9 tutorial but for the faster neighbour list."""
+    database, split = _files(folder, molecules)
+    return AtomsDataModule(
+        str(database),
+        batch_size=batch,
+        split_file=str(split),
+        format=AtomsDataFormat.ASE,
+        load_properties=[ENERGY],
+        property_units={ENERGY: "eV"},
+        distance_unit="Ang",
+        transforms=[
+            transform.RemoveOffsets(ENERGY, remove_mean=True, remove_atomrefs=True),
+            NEIGHBOUR_LIST(cutoff=settings.cutoff),
+            transform.CastTo32(),
+        ],
+        num_workers=settings.workers,
+    )
+
+
+def schnetpack(
+    settings: Settings,
+    folder: Path,
+    *,
+    width: int,
+    batch: int,
+    molecules: int,
+    callbacks: list[Callback],
+    epochs: int = _ENDLESS,
+) -> NeuralNetworkPotential:
+    """(a) Stock SchNetPack: `AtomsDataModule`, `AtomisticTask`, `Trainer`, with nothing written while it trains."""
+    data = data_module(settings, folder, batch=batch, molecules=molecules)
+    model = stock_model(
+        settings, width, [transform.CastTo64(), transform.AddOffsets(ENERGY, add_mean=True, add_atomrefs=True)]
+    )
+    with _quiet():
+        task = AtomisticTask(
+            model,
+            outputs=[ModelOutput(ENERGY, loss_fn=torch.nn.MSELoss(), metrics={})],
+            optimizer_cls=torch.optim.AdamW,
+            optimizer_args={"lr": settings.learning_rate, "fused": True},
+        )
+        trainer = pl.Trainer(
+            max_epochs=epochs,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+        )
+        trainer.fit(task, datamodule=data)
+    return model
+
+
+def packed(settings: Settings, folder: Path, *, width: int, batch: int, callbacks: list[Callback]) -> None:
+    """(b) SchNetPack's modules, fed by our packed batches."""
+    config = config_of(settings, width=width, batch=batch, molecules=settings.molecules)
+    training.train(adjust(config, model={"convolution": "stock"}), qm9.load(), folder, callbacks=callbacks)
+
+
+def ours(settings: Settings, folder: Path, *, width: int, batch: int, callbacks: list[Callback]) -> None:
+    """(d) This compendium, through its public interface."""
+    config = config_of(settings, width=width, batch=batch, molecules=settings.molecules)
+    training.train(config, qm9.load(), folder, callbacks=callbacks)
+
+
+def bare(settings: Settings, *, width: int, batch: int, window: Window) -> None:
+    """The model, loader, loss and optimiser of (d) without Lightning, task and callbacks."""
+    molecules, parts, targets = chosen(qm9.load(), settings.molecules)
+    packed_molecules = PackedMolecules(molecules, neighbour_pairs(molecules, settings.cutoff), targets=targets)
+    loader = PackedLoader(packed_molecules, parts.train, batch_size=batch, seed=settings.seed, shuffle=True)
+    torch.manual_seed(settings.seed)
+    model = schnet.build(
+        n_atom_basis=width, n_interactions=settings.n_interactions, n_rbf=settings.n_rbf, cutoff=settings.cutoff
+    )
+    window.network(model)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
+    while True:
+        window.epoch_begins()
+        for inputs in loader:
+            window.batch_in_hand()
+            target = inputs[ENERGY]  # the model writes its prediction under the same key
+            loss = torch.nn.functional.mse_loss(model(inputs)[ENERGY], target)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            window.step_done(len(target), loss.item())
+        loader.epoch += 1
+
+
+def _files(folder: Path, count: int) -> tuple[Path, Path]:
+    return folder / f"schnetpack-{count}.db", folder / f"schnetpack-{count}.npz"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's banners and advice out of the measurement's log."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

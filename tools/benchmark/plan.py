@@ -1,0 +1,219 @@
+"""The benchmark as a list of measurements, each in a process of its own, and the record that they make.
+
+Within a repeat, the contestants follow each other at each size, so that a machine that slows down for a while does so
+for all of them. What was measured is kept line by line in a folder beside the record; a benchmark that was killed goes
+on from there. The record is written in one piece at the end.
+"""
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from analysis.benchmark import BARE, CONTESTANTS, Benchmark, Settings
+from analysis.molecules import whole_file
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BARE_WIDTHS = (38, 64)
+"""Widths at which the loop without Lightning runs too, with the largest batch."""
+
+_PACKAGES = ("schnetpack", "torch", "torch-geometric", "pytorch-lightning", "numpy", "numba", "vesin", "ase", "qm9pack")
+_TIME_LIMIT = 1800  # s for one measurement: far more than any takes
+_SAID = 2000  # characters of a failed process's last words
+
+Job = dict[str, Any]
+
+
+class BenchmarkFailedError(RuntimeError):
+    """A measurement failed, or what is there is in the way; the message says what to do."""
+
+
+def settings(*, quick: bool = False, **changes: object) -> Settings:
+    """The whole benchmark's settings, or those of a check of a minute or two; what is not None in `changes` on top."""
+    chosen = {
+        "quick": quick,
+        "repeats": 3,
+        "seconds": 4.0,
+        "min_steps": 6,
+        "warm_up": 3,
+        "widths": (30, 38, 64, 128),
+        "batches": (100, 128, 512),
+        "molecules": 20_000,
+        "scaling": (1_000, 3_000, 10_000, 30_000, 104_664, 130_000),
+        "scaling_schnetpack": (1_000, 3_000, 10_000),
+    }
+    if quick:
+        chosen |= {
+            "repeats": 1,
+            "seconds": 0.5,
+            "min_steps": 2,
+            "warm_up": 1,
+            "widths": (38,),
+            "batches": (512,),
+            "molecules": 3_000,
+            "scaling": (1_000, 3_000),
+            "scaling_schnetpack": (1_000,),
+            "full_molecules": 3_000,
+            "full_epochs": 2,
+        }
+    return Settings.model_validate(chosen | {key: value for key, value in changes.items() if value is not None})
+
+
+def jobs(asked: Settings) -> Iterator[Job]:
+    """Every measurement after `prepare`, in order."""
+    for repeat in range(asked.repeats):
+        yield {"kind": "floor", "repeat": repeat}
+        for batch in asked.batches:
+            for width in asked.widths:
+                with_bare = width in BARE_WIDTHS and batch == max(asked.batches)
+                for contestant in (*CONTESTANTS, BARE) if with_bare else CONTESTANTS:
+                    job = {"kind": "steps", "contestant": contestant, "width": width, "batch": batch}
+                    yield job | {"repeat": repeat}
+    for molecules in asked.scaling:
+        who = [name for name in ("schnetpack", "ours") if name == "ours" or molecules in asked.scaling_schnetpack]
+        for contestant in who:
+            yield {"kind": "scaling", "contestant": contestant, "molecules": molecules, "repeat": 0}
+    yield {"kind": "full"}
+
+
+def measure(out: Path, asked: Settings, *, say: Callable[[str], None]) -> Benchmark:
+    """Measure whatever is not measured yet, and write the record to `out`.
+
+    `say` is told of each measurement. Raises BenchmarkFailedError if `out` exists, if what was kept of an earlier start
+    belongs to other settings or to another state of the code, or if a measurement fails.
+    """
+    if out.exists():
+        raise BenchmarkFailedError(f"{out} exists: name another file with --out, or remove it to measure it again")
+    folder = out.with_name(out.name + ".partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    found = _Kept(folder, {"settings": asked.model_dump(mode="json"), "git": git_state(), "versions": _versions()})
+    prepared = found.get({"kind": "prepare"}) or found.keep(
+        {"kind": "prepare"}, _run({"kind": "prepare"}, asked, folder)
+    )
+    everything = list(jobs(asked))
+    for number, job in enumerate(everything, start=1):
+        if found.get(job) is None:
+            extra = {key: prepared[key] for key in ("atoms", "pairs")} if job["kind"] == "floor" else {}
+            found.keep(job, _run(job | extra, asked, folder))
+            say(f"[{number}/{len(everything)}] {_words(job, found.get(job))}")
+    by_kind = {kind: [found.get(job) for job in everything if job["kind"] == kind] for kind in ("steps", "scaling")}
+    content = found.header | {
+        "machine": prepared["machine"],
+        "neighbour_list": prepared["neighbour_list"],
+        **by_kind,
+        "floor": [one for job in everything if job["kind"] == "floor" for one in found.get(job)],
+        "full": found.get({"kind": "full"}),
+    }
+    record = Benchmark.model_validate_json(json.dumps(content))
+    with whole_file(out) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder)
+    return record
+
+
+def git_state() -> dict[str, str | bool] | None:
+    """The commit, and whether package and tools are as committed; None outside a git checkout."""
+    git = shutil.which("git")
+    if git is None:
+        return None
+
+    def said(*words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([git, *words], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+
+    commit = said("rev-parse", "HEAD")
+    if commit.returncode != 0:
+        return None
+    changed = said("status", "--porcelain", "--", "analysis", "tools")
+    return {"commit": commit.stdout.strip(), "clean": not changed.stdout.strip()}
+
+
+class _Kept:
+    """Results by job, in a file that grows by a line at a time."""
+
+    def __init__(self, folder: Path, header: dict[str, Any]) -> None:
+        self.header = header
+        self._path = folder / "measured.jsonl"
+        self._results: dict[str, Any] = {}
+        if not self._path.exists():
+            self._append(header)
+        lines = self._path.read_text(encoding="utf-8").splitlines()
+        if json.loads(lines[0]) != header:
+            raise BenchmarkFailedError(
+                f"{folder} holds a benchmark that was started with other settings or another state of the code; "
+                "remove that folder to start afresh"
+            )
+        for line in lines[1:]:
+            try:
+                kept = json.loads(line)
+            except json.JSONDecodeError:
+                continue  # cut by a kill: that job is done again
+            self._results[self._key(kept["job"])] = kept["result"]
+
+    def get(self, job: Job) -> Any:
+        """What the job found, or None."""
+        return self._results.get(self._key(job))
+
+    def keep(self, job: Job, result: Any) -> Any:
+        """Write down what the job found."""
+        self._append({"job": job, "result": result})
+        self._results[self._key(job)] = result
+        return result
+
+    def _append(self, content: Any) -> None:
+        # The new line comes first, so that a line that was cut spoils no other.
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(("\n" if file.tell() else "") + json.dumps(content))
+            file.flush()
+            os.fsync(file.fileno())
+
+    @staticmethod
+    def _key(job: Job) -> str:
+        return json.dumps(job, sort_keys=True)
+
+
+def _run(job: Job, asked: Settings, folder: Path) -> Any:
+    """Do a job in a fresh process; its working folder is `folder`, where SchNetPack leaves a lock."""
+    with tempfile.TemporaryDirectory() as scratch:
+        result = Path(scratch) / "result.json"
+        words = [json.dumps(job), asked.model_dump_json(), str(folder.resolve()), str(result)]
+        try:
+            done = subprocess.run(  # noqa: S603
+                [sys.executable, "-W", "ignore", "-m", "tools.benchmark.measure", *words],
+                cwd=folder,
+                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                capture_output=True,
+                text=True,
+                timeout=_TIME_LIMIT,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BenchmarkFailedError(f"{job} was not done after {_TIME_LIMIT} s") from error
+        if done.returncode != 0 or not result.exists():
+            raise BenchmarkFailedError(f"{job} ended with status {done.returncode}:\n{done.stderr[-_SAID:]}")
+        return json.loads(result.read_text(encoding="utf-8"))
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES}
+
+
+def _words(job: Job, result: Any) -> str:
+    """A measurement in a line."""
+    match job["kind"]:
+        case "steps":
+            rate = result["molecules"] / result["seconds"]
+            memory = (result["memory"] + result["workers_memory"]) / 1e6
+            what = f"{job['contestant']:<10} {job['width']:>3} features, batch {job['batch']:>3}"
+            return f"{what}: {rate:>8,.0f} molecules/s, first batch {result['first_batch']:.1f} s, {memory:,.0f} MB"
+        case "scaling":
+            return f"{job['contestant']:<10} {job['molecules']:>7,} molecules: {result['epoch']:.2f} s per epoch"
+        case "full":
+            return f"whole run: {sum(result['phases'].values()):.0f} s, {result['memory'] / 1e6:,.0f} MB"
+    return f"floor, repeat {job['repeat'] + 1}"
