@@ -1,8 +1,9 @@
 """The record of one run: load it, or train and record it.
 
 A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
-checksum of each other file), `history.csv`, `errors.parquet`, `groups.csv` and `model.safetensors`. It is written
-beside its place and renamed, so that it is there whole or not at all, and it is never overwritten.
+checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`.
+It is written beside its place and renamed, so that it is there whole or not at all, and it is never overwritten. What
+the loggers write is no part of it: that lies in ``<results>/logs/<experiment>/<run id>``.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,17 +24,19 @@ import pandas as pd
 import torch
 from filelock import FileLock
 from pydantic import ValidationError
+from pytorch_lightning.callbacks import Callback
 from safetensors.torch import load_file, save_file
 
 from analysis import errors, training
-from analysis.config import RunConfig
+from analysis.config import LOGS, RunConfig
 from analysis.molecules import Molecules
 from analysis.offsets import Offsets
 from analysis.subsets import Split
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""1: without `steps.parquet`, and with the time of validation in that of training."""
 RESULTS_VARIABLE = "COMPENDIUM_RESULTS"
-_FILES = ("history.csv", "errors.parquet", "groups.csv", "model.safetensors")
+_FILES = ("history.csv", "steps.parquet", "errors.parquet", "groups.csv", "model.safetensors")
 _PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
 _log = logging.getLogger(__name__)
 
@@ -51,7 +55,8 @@ class RecordError(RuntimeError):
 class Record:
     """One recorded run.
 
-    `history` has a row per epoch (losses in eV²); `errors` a row per held-out molecule (QM9 index, number of atoms,
+    `history` has a row per epoch (losses in eV²); `steps` the learning curve per step, averaged over blocks of steps
+    (see `callbacks.LearningCurves.steps`); `errors` a row per held-out molecule (QM9 index, number of atoms,
     part, error in eV); `groups` the sums that both protocols need (see `errors.group_sums`); `about` is `run.json`.
     """
 
@@ -59,6 +64,7 @@ class Record:
     config: RunConfig
     about: dict
     history: pd.DataFrame
+    steps: pd.DataFrame
     errors: pd.DataFrame
     groups: pd.DataFrame
 
@@ -77,20 +83,44 @@ class Record:
 
 
 def load_or_train(
-    config: RunConfig, molecules: Molecules, *, results: Path | None = None, progress: bool = False
+    config: RunConfig,
+    molecules: Molecules,
+    *,
+    results: Path | None = None,
+    progress: bool = False,
+    callbacks: Sequence[Callback] = (),
+    logger: training.LoggerName | None = "csv",
 ) -> Record:
     """The record of a run: loaded if it is there, trained and recorded if not.
 
-    `results` is where records lie (by default `results_folder()`); `progress` shows a progress bar. A run that was
-    killed goes on from its last finished epoch. Two processes that ask for the same run take turns: the second waits
-    and loads what the first recorded.
+    A run that was killed goes on from its last finished epoch. Two processes that ask for the same run take turns: the
+    second waits and loads what the first recorded.
+
+    Parameters
+    ----------
+    config
+        The run.
+    molecules
+        The whole database.
+    results
+        Where records lie, by default `results_folder()`.
+    progress
+        Show how far the training is.
+    callbacks
+        Further Lightning callbacks of a training, see `training.train`; a record that is loaded calls none.
+    logger
+        "csv", "tensorboard", "wandb" (offline) or None: what a training logs, see `training.train`.
 
     Raises
     ------
     RecordError
         There is a record, but a damaged or foreign one.
-    training.TrainingDivergedError
+    callbacks.TrainingDivergedError
         The loss became infinite or NaN; nothing is recorded.
+    weights.WeightError
+        A loss weight is not finite, or negative; nothing is recorded.
+    training.LoggerError
+        There is no such logger, or its package is not installed.
     """
     run_id = config.run_id(molecules.fingerprint())
     results = results or results_folder()
@@ -104,7 +134,16 @@ def load_or_train(
         if not folder.exists():
             partial.mkdir(parents=True, exist_ok=True)
             _log.info("training run %s of %s", run_id, config.experiment)
-            _train_and_record(config, molecules, partial, folder, progress=progress)
+            trained = training.train(
+                config,
+                molecules,
+                partial,
+                progress=progress,
+                callbacks=callbacks,
+                logger=logger,
+                logs=results / LOGS / config.experiment / run_id,
+            )
+            _record(config, molecules, trained, partial, folder)
             shutil.rmtree(partial)
     return load(folder, expected=config)
 
@@ -132,6 +171,7 @@ def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
         config=config,
         about=about,
         history=pd.read_csv(folder / "history.csv"),
+        steps=pd.read_parquet(folder / "steps.parquet"),
         errors=pd.read_parquet(folder / "errors.parquet"),
         groups=pd.read_csv(folder / "groups.csv", dtype={"group": str}),
     )
@@ -166,8 +206,7 @@ def _check_file(path: Path, expected: str) -> None:
         raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
 
 
-def _train_and_record(config: RunConfig, molecules: Molecules, partial: Path, folder: Path, *, progress: bool) -> None:
-    trained = training.train(config, molecules, partial, progress=progress)
+def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, partial: Path, folder: Path) -> None:
     start = time.perf_counter()
     parts = trained.parts
     found = {
@@ -181,6 +220,7 @@ def _train_and_record(config: RunConfig, molecules: Molecules, partial: Path, fo
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
     trained.history.to_csv(whole / "history.csv", index=False)
+    trained.steps.to_parquet(whole / "steps.parquet", compression="zstd")
     groups.to_csv(whole / "groups.csv", index=False)
     _held_out_errors(trained.molecules, parts, found["held_out"]).to_parquet(
         whole / "errors.parquet", compression="zstd"

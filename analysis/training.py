@@ -1,33 +1,44 @@
 """Training of one run: SchNetPack's task and model in a Lightning trainer, over packed batches."""
 
+import importlib.util
 import logging
-import math
+import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from schnetpack import properties
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 
-from analysis import offsets, schnet, subsets
-from analysis.config import Data, RunConfig
+from analysis import offsets, schnet, subsets, weights
+from analysis.callbacks import SQUARED_ERRORS, EpochLog, KeepLast, LearningCurves, Progress, Stopwatch
+from analysis.config import Data, Loss, RunConfig
 from analysis.molecules import Molecules
 from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, neighbour_pairs
 
-_EVALUATION_BATCH = 1024
+LOSS_WEIGHT = "loss_weight"
+"""Key of a training batch's loss weights: float32 [B]; not there if the loss is unmodified."""
+
 CHECKPOINT = "last.ckpt"
+LoggerName = Literal["csv", "tensorboard", "wandb"]
+
+_EVALUATION_BATCH = 1024
+_LOGGER_PACKAGE = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
-class TrainingDivergedError(RuntimeError):
-    """The loss stopped being a finite number."""
+class LoggerError(ValueError):
+    """A logger that there is not, or whose package is not installed."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +46,9 @@ class Trained:
     """What a finished training leaves.
 
     `model` predicts total energies (its postprocessors add the offsets back); `molecules` are those of the run, and
-    `parts` positions in them; `history` has a row per epoch with the mean training loss and the validation loss in
-    eV²; `seconds` is the wall time of each phase.
+    `parts` positions in them; `history` has a row per epoch and `steps` one per block of steps, with squared errors in
+    eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is the wall time of the phases `data`,
+    `training` and `validation`.
     """
 
     model: NeuralNetworkPotential
@@ -45,72 +57,118 @@ class Trained:
     packed: PackedMolecules
     offsets: offsets.Offsets
     history: pd.DataFrame
+    steps: pd.DataFrame
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-class PackedDataModule(pl.LightningDataModule):
-    """Packed batches of the training and validation part; the order of epoch k depends on (seed, k) alone."""
+class _WeightedLoader(PackedLoader):
+    """Packed batches that carry the loss weights of their molecules."""
 
-    def __init__(self, packed: PackedMolecules, parts: subsets.Split, *, batch_size: int, seed: int, stock: bool):
+    def __init__(self, packed: PackedMolecules, positions: np.ndarray, loss_weights: np.ndarray, **settings: object):
+        super().__init__(packed, positions, **settings)
+        # By position in `packed`. NaN elsewhere: a molecule that has no weight can't slip into the loss.
+        by_position = torch.full((len(packed),), torch.nan)
+        by_position[torch.from_numpy(self.positions)] = torch.from_numpy(loss_weights.astype(np.float32))
+        self._weights = by_position
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        for batch in super().__iter__():
+            batch[LOSS_WEIGHT] = self._weights[batch[properties.idx]]
+            yield batch
+
+
+class PackedDataModule(pl.LightningDataModule):
+    """Packed batches of the training and validation part; the order of epoch k depends on (seed, k) alone.
+
+    `loss_weights` (float [n], one per molecule of the training part) go into the training batches under LOSS_WEIGHT.
+    """
+
+    def __init__(
+        self,
+        packed: PackedMolecules,
+        parts: subsets.Split,
+        *,
+        batch_size: int,
+        seed: int,
+        stock: bool,
+        loss_weights: np.ndarray | None = None,
+    ) -> None:
         super().__init__()
-        self._train = PackedLoader(packed, parts.train, batch_size=batch_size, seed=seed, shuffle=True, stock=stock)
+        settings = {"batch_size": batch_size, "seed": seed, "shuffle": True, "stock": stock}
+        if loss_weights is None:
+            self.train_part = PackedLoader(packed, parts.train, **settings)
+        else:
+            self.train_part = _WeightedLoader(packed, parts.train, loss_weights, **settings)
         self._validation = PackedLoader(packed, parts.validation, batch_size=_EVALUATION_BATCH, stock=stock)
 
     def train_dataloader(self) -> PackedLoader:
         """Shuffled batches of the trainer's current epoch; the trainer asks anew before each."""
-        self._train.epoch = self.trainer.current_epoch
-        return self._train
+        self.train_part.epoch = self.trainer.current_epoch
+        return self.train_part
 
     def val_dataloader(self) -> PackedLoader:
         """The validation part in its own order."""
         return self._validation
 
+    def transfer_batch_to_device(
+        self,
+        batch: dict[str, torch.Tensor],
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002 - the name is Lightning's
+    ) -> dict[str, torch.Tensor]:
+        """The batch on an accelerator; on a CPU it is there already (Lightning's own look at it takes 0.5 ms)."""
+        if device.type == "cpu":
+            return batch
+        return {key: tensor.to(device, non_blocking=True) for key, tensor in batch.items()}
 
-class History(Callback):
-    """Losses per epoch, eV², and a checkpoint after each, which holds the losses too.
 
-    Raises TrainingDivergedError at the first step whose loss is not finite.
+class WeightedOutput(ModelOutput):
+    """A model output whose loss is the mean over the molecules of v·Δ²: v the batch's loss weights, Δ in eV.
+
+    Without weights among the targets it is the mean squared error. `squared_errors` keeps Δ² of the last batch,
+    float32 [B], eV².
     """
 
-    def __init__(self, checkpoint: Path) -> None:
-        self._checkpoint = checkpoint
-        self.rows: list[dict[str, float]] = []
-        self._sum = 0.0
-        self._molecules = 0
+    def __init__(self, name: str) -> None:
+        super().__init__(name, loss_fn=torch.nn.MSELoss(reduction="none"), metrics={})
+        self.squared_errors: torch.Tensor | None = None
 
-    def on_train_epoch_start(self, *_: object) -> None:
-        """Start the epoch's mean anew."""
-        self._sum, self._molecules = 0.0, 0
+    def calculate_loss(self, pred: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The loss of one batch, a scalar."""
+        squared = self.loss_fn(pred[self.name], target[self.target_property])
+        self.squared_errors = squared.detach()
+        weighted = squared * target[LOSS_WEIGHT] if LOSS_WEIGHT in target else squared
+        return self.loss_weight * weighted.mean()
 
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, step: int) -> None:  # noqa: ARG002
-        """Add one batch, weighted by its molecules."""
-        loss = float(outputs["loss"])
-        if not math.isfinite(loss):
-            raise TrainingDivergedError(
-                f"the loss became {loss} in epoch {trainer.current_epoch + 1}, step {step + 1}; "
-                "try a smaller learning rate"
-            )
-        molecules = len(batch[ENERGY])
-        self._sum += loss * molecules
-        self._molecules += molecules
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        """Close the epoch, which Lightning has validated by now, and replace the checkpoint."""
-        row = {
-            "epoch": trainer.current_epoch + 1,
-            "train_loss": self._sum / self._molecules,
-            "validation_loss": float(trainer.callback_metrics["val_loss"]),
-        }
-        self.rows.append(row)
-        trainer.save_checkpoint(self._checkpoint)
+class EnergyTask(AtomisticTask):
+    """SchNetPack's task for one `WeightedOutput`; the validation loss is SchNetPack's own, unweighted.
 
-    def state_dict(self) -> dict[str, list]:
-        """What the checkpoint keeps."""
-        return {"rows": self.rows}
+    A training step hands on the batch's squared errors beside the loss, and leaves logging to the callbacks:
+    SchNetPack's logs at every step, which takes 0.3 ms.
+    """
 
-    def load_state_dict(self, state_dict: dict[str, list]) -> None:
-        """Take up the curve where the checkpoint left it."""
-        self.rows = list(state_dict["rows"])
+    def __init__(self, model: NeuralNetworkPotential, output: WeightedOutput, *, learning_rate: float) -> None:
+        super().__init__(
+            model,
+            outputs=[output],
+            optimizer_cls=torch.optim.AdamW,
+            optimizer_args={"lr": learning_rate, "fused": True},  # one kernel for all parameters
+        )
+
+    def save_hyperparameters(self, *_args: object, **_settings: object) -> None:
+        """Save none: a checkpoint would hold the model twice, and more than tensors and plain values."""
+
+    def log(self, name: str, value: torch.Tensor, **settings: object) -> None:
+        """As Lightning's, but the loggers get their one row per epoch from `callbacks.EpochLog`."""
+        super().log(name, value, **settings | {"logger": False})
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:  # noqa: ARG002
+        """SchNetPack's, with the loss weights among the targets."""
+        (output,) = self.outputs
+        targets = {key: batch[key] for key in (output.target_property, LOSS_WEIGHT) if key in batch}
+        loss = self.loss_fn(self.predict_without_postprocessing(batch), targets)
+        return {"loss": loss, SQUARED_ERRORS: output.squared_errors}
 
 
 def choose_molecules(molecules: Molecules, data: Data) -> tuple[Molecules, subsets.Split]:
@@ -131,7 +189,26 @@ def choose_molecules(molecules: Molecules, data: Data) -> tuple[Molecules, subse
     return molecules.select(used), subsets.Split(*parts)
 
 
-def train(config: RunConfig, molecules: Molecules, folder: Path, *, progress: bool = False) -> Trained:
+def loss_weights(loss: Loss, sizes: np.ndarray) -> np.ndarray | None:
+    """The weight of each training molecule, float64 [n], from their numbers of atoms; None for the unmodified loss.
+
+    Raises weights.WeightError, which names size and rate, if a weight is not finite or negative.
+    """
+    if loss.weighting == "none":
+        return None
+    return weights.loss_weights(loss.weighting, sizes, loss.rate, floor=loss.floor)
+
+
+def train(
+    config: RunConfig,
+    molecules: Molecules,
+    folder: Path,
+    *,
+    progress: bool = False,
+    callbacks: Sequence[Callback] = (),
+    logger: LoggerName | None = "csv",
+    logs: Path | None = None,
+) -> Trained:
     """Train one run, taking up the checkpoint in `folder` if there is one.
 
     Parameters
@@ -143,13 +220,29 @@ def train(config: RunConfig, molecules: Molecules, folder: Path, *, progress: bo
     folder
         Where the checkpoint of the last finished epoch is kept.
     progress
-        Show Lightning's progress bar.
+        Show how far the training is: a bar in a terminal, a line in a notebook, plain lines in a log file.
+    callbacks
+        Further Lightning callbacks. They can look, and they can stop the training; one that changes what is learned
+        makes a result that the configuration does not describe. A `state_dict` may hold tensors and plain values only.
+    logger
+        Which of Lightning's loggers gets a row per epoch (losses in eV², learning rate); None for no log. "wandb"
+        works offline unless the environment variable WANDB_MODE says otherwise.
+    logs
+        Folder of the log, by default `folder / "logs"`. Each start of a run writes a new `version_<n>` in it; Weights
+        & Biases a new `wandb/offline-run-…`.
 
     Raises
     ------
-    TrainingDivergedError
+    callbacks.TrainingDivergedError
         The loss became infinite or NaN.
+    callbacks.CheckpointError
+        The checkpoint was written by another version of the code.
+    weights.WeightError
+        A loss weight is not finite, or negative.
+    LoggerError
+        There is no such logger, or its package is not installed.
     """
+    _check_logger(logger)
     seconds: dict[str, float] = {}
     with _timed(seconds, "data"):
         molecules, parts = choose_molecules(molecules, config.data)
@@ -159,7 +252,14 @@ def train(config: RunConfig, molecules: Molecules, folder: Path, *, progress: bo
             neighbour_pairs(molecules, config.model.data_cutoff),
             targets=molecules.energy - fitted.of(molecules),
         )
-    stock = config.model.convolution == "stock"
+        module = PackedDataModule(
+            packed,
+            parts,
+            batch_size=config.training.batch_size,
+            seed=config.seed,
+            stock=config.model.convolution == "stock",
+            loss_weights=loss_weights(config.loss, molecules.n_atoms[parts.train]),
+        )
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = schnet.build(
@@ -168,26 +268,28 @@ def train(config: RunConfig, molecules: Molecules, folder: Path, *, progress: bo
             n_rbf=config.model.n_rbf,
             cutoff=config.model.training_cutoff,
             shared_interactions=config.model.shared_interactions,
-            fused=not stock,
+            fused=config.model.convolution == "fused",
             postprocessors=fitted.postprocessors(ENERGY),
         )
-    task = _task(model, config.training.learning_rate)
+    task = EnergyTask(model, WeightedOutput(ENERGY), learning_rate=config.training.learning_rate)
     checkpoint = folder / CHECKPOINT
-    history = History(checkpoint)
-    module = PackedDataModule(packed, parts, batch_size=config.training.batch_size, seed=config.seed, stock=stock)
-    with _timed(seconds, "training"), _quiet_lightning():
+    curves, stopwatch = LearningCurves(), Stopwatch()
+    ours = [curves, stopwatch, EpochLog(curves), KeepLast(checkpoint), *([Progress(curves)] if progress else [])]
+    with _quiet_lightning(), _logging_to(logger, logs or folder / "logs", config) as log:
         trainer = pl.Trainer(
             max_epochs=config.training.epochs,
-            callbacks=[history],
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=progress,
+            callbacks=[*ours, *callbacks],
+            logger=log or False,
+            # For callbacks that log per step themselves; Lightning warns if no step of an epoch would be logged.
+            log_every_n_steps=min(50, len(module.train_part)),
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             enable_model_summary=False,
             num_sanity_val_steps=0,
             reload_dataloaders_every_n_epochs=1,
         )
         trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True)
-    return Trained(model, molecules, parts, packed, fitted, pd.DataFrame(history.rows), seconds)
+    seconds |= stopwatch.seconds
+    return Trained(model, molecules, parts, packed, fitted, curves.history(), curves.steps(), seconds)
 
 
 def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, positions: np.ndarray) -> np.ndarray:
@@ -212,19 +314,45 @@ def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, posit
     return torch.cat(errors).numpy()
 
 
-def _task(model: NeuralNetworkPotential, learning_rate: float) -> AtomisticTask:
-    with warnings.catch_warnings():
-        # The task saves its arguments as hyperparameters, and Lightning warns that this doubles the model in the
-        # checkpoint. They are emptied below: a checkpoint then holds tensors and plain values alone.
-        warnings.filterwarnings("ignore", "Attribute '.*' is an instance of `nn.Module`", UserWarning)
-        task = AtomisticTask(
-            model,
-            outputs=[ModelOutput(ENERGY, loss_fn=torch.nn.MSELoss(), metrics={})],
-            optimizer_cls=torch.optim.AdamW,
-            optimizer_args={"lr": learning_rate, "fused": True},  # one kernel for all parameters
+def _check_logger(name: str | None) -> None:
+    if name is None:
+        return
+    if name not in get_args(LoggerName):
+        raise LoggerError(f"there is no logger {name!r}: choose one of {', '.join(get_args(LoggerName))}, or None")
+    package = _LOGGER_PACKAGE.get(name)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise LoggerError(
+            f"the logger {name!r} needs the package {package}, which is not installed: pip install -e '.[loggers]'"
         )
-    task.hparams.clear()
-    return task
+
+
+@contextmanager
+def _logging_to(name: LoggerName | None, folder: Path, config: RunConfig) -> Iterator[Logger | None]:
+    if name is None:
+        yield None
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == "csv":
+        log = CSVLogger(folder, name="")
+    elif name == "tensorboard":
+        log = TensorBoardLogger(folder, name="", default_hp_metric=False)
+    else:
+        import wandb  # the import of a package that few need takes a second
+
+        run = wandb.init(
+            dir=folder,
+            project="schnet-qm9",
+            group=config.experiment,
+            mode=os.environ.get("WANDB_MODE", "offline"),
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+        log = WandbLogger(experiment=run)
+    log.log_hyperparams(config.model_dump(mode="json"))
+    try:
+        yield log
+    finally:
+        if name == "wandb":
+            log.experiment.finish()  # otherwise the next training would write to the same run
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from analysis import errors, runs, schnet, subsets, training
+from analysis import callbacks, errors, runs, schnet, subsets, training
 from analysis.config import RunConfig, adjust
 from analysis.pairs import ENERGY
 
@@ -39,12 +39,63 @@ def test_a_record_is_loaded_and_not_trained_again(recorded, qm9_molecules, monke
     again = runs.load_or_train(CONFIG, qm9_molecules, results=recorded.folder.parent.parent)
     pd.testing.assert_frame_equal(again.errors, recorded.errors)
     pd.testing.assert_frame_equal(again.history, recorded.history)
+    pd.testing.assert_frame_equal(again.steps, recorded.steps)
 
 
 def test_nothing_is_left_beside_the_record(recorded):
     assert [path.name for path in recorded.folder.parent.iterdir()] == [recorded.id]
     names = {path.name for path in recorded.folder.iterdir()}
-    assert names == {"run.json", "history.csv", "errors.parquet", "groups.csv", "model.safetensors"}
+    assert names == {
+        "run.json",
+        "history.csv",
+        "steps.parquet",
+        "errors.parquet",
+        "groups.csv",
+        "model.safetensors",
+    }
+
+
+def test_the_log_lies_beside_the_experiments(recorded):
+    results = recorded.folder.parent.parent
+    log = pd.read_csv(results / "logs" / "tests" / recorded.id / "version_0" / "metrics.csv")
+    np.testing.assert_array_equal(log["validation_loss"], recorded.history["validation_loss"])
+
+
+def test_callbacks_and_logger_reach_the_training(qm9_molecules, tmp_path):
+    class Counter(callbacks.Callback):
+        steps = 0
+
+        def on_train_batch_end(self, *_):
+            self.steps += 1
+
+    counter = Counter()
+    runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path, callbacks=[counter], logger=None)
+    assert counter.steps == 8
+    assert not (tmp_path / "logs").exists()
+    with pytest.raises(training.LoggerError, match="no logger 'mlflow'"):
+        runs.load_or_train(CONFIG.model_copy(update={"seed": 1}), qm9_molecules, results=tmp_path, logger="mlflow")
+
+
+def test_the_learning_curve_per_step_is_recorded(recorded):
+    assert list(recorded.steps.columns) == ["step", "epoch", "loss", "lowest", "highest"]
+    assert recorded.steps["step"].tolist() == list(range(1, 9))
+    assert (recorded.steps["lowest"] <= recorded.steps["loss"]).all()
+    assert (recorded.steps["loss"] <= recorded.steps["highest"]).all()
+    per_epoch = recorded.steps["loss"].to_numpy().reshape(2, 4).mean(axis=1)
+    np.testing.assert_allclose(per_epoch, recorded.history["train_loss"], rtol=1e-6)
+
+
+def test_a_record_of_the_first_schema_is_refused_with_what_to_do(copy, qm9_molecules):
+    """They had no learning curve per step."""
+
+    def downgrade(about):
+        about["schema_version"] = 1
+        del about["sha256"]["steps.parquet"]
+
+    edit(copy / "run.json", downgrade)
+    (copy / "steps.parquet").unlink()
+    with pytest.raises(runs.RecordError, match=r"schema version 1, this code reads 2: .* delete .* to train the run"):
+        runs.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
 
 
 def test_run_json_says_what_was_run(recorded, qm9_molecules):
@@ -52,7 +103,7 @@ def test_run_json_says_what_was_run(recorded, qm9_molecules):
     assert about["id"] == recorded.id == CONFIG.run_id(qm9_molecules.fingerprint())
     assert RunConfig.model_validate_json(json.dumps(about["config"])) == CONFIG == recorded.config
     assert about["molecules"] == {"train": 100, "validation": 25, "test": 25}
-    assert about["seconds"].keys() == {"data", "training", "evaluation"}
+    assert about["seconds"].keys() == {"data", "training", "validation", "evaluation"}
     assert {"python", "torch", "schnetpack"} <= about["versions"].keys()
     assert about["machine"]["cores"] >= 1
     assert about["schema_version"] == runs.SCHEMA_VERSION
@@ -105,6 +156,7 @@ def edit(path: Path, change) -> None:
     ("damage", "said"),
     [
         (lambda folder: (folder / "history.csv").unlink(), "history.csv is missing"),
+        (lambda folder: (folder / "steps.parquet").unlink(), "steps.parquet is missing"),
         (lambda folder: (folder / "errors.parquet").write_bytes(b"PAR1"), "errors.parquet is not what was recorded"),
         (lambda folder: (folder / "run.json").write_text("{"), "run.json can't be read"),
         (lambda folder: (folder / "run.json").unlink(), "run.json can't be read"),
@@ -130,7 +182,7 @@ def test_a_record_under_another_runs_id_is_refused(copy, qm9_molecules):
 
 
 def test_a_run_that_fails_leaves_no_record(qm9_molecules, tmp_path):
-    with pytest.raises(training.TrainingDivergedError):
+    with pytest.raises(callbacks.TrainingDivergedError):
         runs.load_or_train(adjust(CONFIG, training={"learning_rate": 1e20}), qm9_molecules, results=tmp_path)
     assert [path.name for path in (tmp_path / "tests").iterdir() if not path.name.startswith(".")] == []
 

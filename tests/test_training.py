@@ -1,13 +1,22 @@
+import json
+import math
+import os
+import struct
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from schnetpack import properties
 from schnetpack.interfaces import AtomsConverter
 from schnetpack.transform import MatScipyNeighborList
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from wandb.proto.wandb_internal_pb2 import Record
 
-from analysis import offsets, qm9, training
-from analysis.config import Data, RunConfig, adjust
+from analysis import callbacks, offsets, qm9, schnet, training, weights
+from analysis.config import Data, Loss, RunConfig, adjust
 from analysis.molecules import to_ase
 from analysis.pairs import ENERGY
 
@@ -18,6 +27,7 @@ SMALL = adjust(
     training={"batch_size": 20, "epochs": 3, "learning_rate": 2e-3},
 )
 STOCK = adjust(SMALL, model={"convolution": "stock"})
+WEIGHTED = adjust(SMALL, loss={"weighting": "size", "rate": 10})
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +39,7 @@ def test_training_learns(trained):
     losses = trained.history["train_loss"]
     assert list(trained.history["epoch"]) == [1, 2, 3]
     assert losses.iloc[-1] < losses.iloc[0] / 2
-    assert trained.seconds.keys() == {"data", "training"}
+    assert trained.seconds.keys() == {"data", "training", "validation"}
 
 
 def test_the_validation_loss_is_the_mse_of_the_last_model(trained):
@@ -69,45 +79,188 @@ def test_training_leaves_the_callers_random_state_alone(qm9_molecules, tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(trained, qm9_molecules, tmp_path, monkeypatch):
-    """Stopped in its third epoch; the second start does the third epoch alone."""
-    steps = []
-    original = training.History.on_train_batch_end
+class Interrupt(Callback):
+    """As Ctrl-C would, in the second step of the third epoch."""
 
-    def stop_in_third_epoch(self, trainer, *rest):
-        steps.append(trainer.current_epoch)
-        if trainer.current_epoch == 2 and steps.count(2) == 2:
+    def on_train_batch_end(self, trainer, *others):
+        if trainer.current_epoch == 2 and others[-1] == 1:
             raise KeyboardInterrupt
-        return original(self, trainer, *rest)
 
-    monkeypatch.setattr(training.History, "on_train_batch_end", stop_in_third_epoch)
+
+class Epochs(Callback):
+    def __init__(self):
+        self.seen = []
+
+    def on_train_epoch_start(self, trainer, *_):
+        self.seen.append(trainer.current_epoch)
+
+
+@pytest.mark.parametrize("config", [SMALL, WEIGHTED], ids=["unweighted", "weighted"])
+def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(config, qm9_molecules, tmp_path, monkeypatch):
+    """Stopped in its third epoch; the second start does the third epoch alone."""
+    monkeypatch.setattr(callbacks, "MOST_ROWS", 4)  # blocks of 5 steps, 6 steps an epoch: one is open at the stop
+    whole = training.train(config, qm9_molecules, tmp_path / "whole")
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        training.train(SMALL, qm9_molecules, tmp_path)
-    steps.clear()
-    monkeypatch.setattr(
-        training.History,
-        "on_train_batch_end",
-        lambda self, t, *r: (steps.append(t.current_epoch), original(self, t, *r)),
-    )
-    resumed = training.train(SMALL, qm9_molecules, tmp_path)
-    assert set(steps) == {2}
-    pd.testing.assert_frame_equal(resumed.history, trained.history, check_exact=True)
-    for name, value in trained.model.state_dict().items():
+        training.train(config, qm9_molecules, tmp_path / "stopped", callbacks=[Interrupt()])
+    epochs = Epochs()
+    resumed = training.train(config, qm9_molecules, tmp_path / "stopped", callbacks=[epochs])
+    assert epochs.seen == [2]
+    assert list(whole.steps["step"]) == [5, 10, 15, 18]
+    pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
+    pd.testing.assert_frame_equal(resumed.steps, whole.steps, check_exact=True)
+    for name, value in whole.model.state_dict().items():
         assert torch.equal(value, resumed.model.state_dict()[name]), name
 
 
-def test_every_epoch_has_an_order_of_its_own_and_all_molecules(qm9_molecules, tmp_path, monkeypatch):
-    seen: dict[int, list[int]] = {}
-    original = training.History.on_train_batch_end
+def test_a_run_that_was_killed_after_its_last_epoch_is_taken_as_it_is(qm9_molecules, tmp_path):
+    whole = training.train(SMALL, qm9_molecules, tmp_path)
+    epochs = Epochs()
+    again = training.train(SMALL, qm9_molecules, tmp_path, callbacks=[epochs])
+    assert epochs.seen == []
+    pd.testing.assert_frame_equal(again.history, whole.history, check_exact=True)
+    pd.testing.assert_frame_equal(again.steps, whole.steps, check_exact=True)
+    assert again.seconds["training"] >= whole.seconds["training"] / 2  # what the checkpoint had counted
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name]), name
 
-    def note(self, trainer, module, outputs, batch, step):
-        seen.setdefault(trainer.current_epoch, []).extend(batch[properties.idx].tolist())
-        original(self, trainer, module, outputs, batch, step)
 
-    monkeypatch.setattr(training.History, "on_train_batch_end", note)
-    trained = training.train(SMALL, qm9_molecules, tmp_path)
-    assert len({tuple(order) for order in seen.values()}) == 3
-    assert all(sorted(order) == sorted(trained.parts.train) for order in seen.values())
+def test_a_checkpoint_of_another_version_is_refused_with_what_to_do(qm9_molecules, tmp_path):
+    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path)
+    path = tmp_path / training.CHECKPOINT
+    content = torch.load(path, weights_only=True)
+    del content["callbacks"]["LearningCurves"]["blocks"]
+    torch.save(content, path)
+    with pytest.raises(callbacks.CheckpointError, match=r"lacks 'blocks'.* delete it"):
+        training.train(SMALL, qm9_molecules, tmp_path)
+    del content["callbacks"]["LearningCurves"]
+    torch.save(content, path)
+    with pytest.raises(callbacks.CheckpointError, match=f"done 6 steps, but .* holds 0.* delete {path}"):
+        training.train(SMALL, qm9_molecules, tmp_path)
+
+
+class Seen(Callback):
+    """The batches and what each step handed on."""
+
+    def __init__(self):
+        self.order, self.weights, self.losses, self.squared = {}, {}, [], []
+
+    def on_train_batch_end(self, trainer, _module, outputs, batch, _step):
+        positions = batch[properties.idx].tolist()
+        self.order.setdefault(trainer.current_epoch, []).extend(positions)
+        self.losses.append(float(outputs["loss"]))
+        self.squared.append(outputs[callbacks.SQUARED_ERRORS].numpy())
+        if training.LOSS_WEIGHT in batch:
+            self.weights |= dict(zip(positions, batch[training.LOSS_WEIGHT].tolist(), strict=True))
+
+
+def test_every_epoch_has_an_order_of_its_own_and_all_molecules(qm9_molecules, tmp_path):
+    seen = Seen()
+    trained = training.train(SMALL, qm9_molecules, tmp_path, callbacks=[seen])
+    assert len({tuple(order) for order in seen.order.values()}) == 3
+    assert all(sorted(order) == sorted(trained.parts.train) for order in seen.order.values())
+    assert not seen.weights
+
+
+def test_the_curves_are_the_unweighted_losses_of_the_steps(qm9_molecules, tmp_path):
+    seen = Seen()
+    trained = training.train(WEIGHTED, qm9_molecules, tmp_path, callbacks=[seen])
+    assert trained.steps["step"].tolist() == list(range(1, 19))
+    np.testing.assert_allclose(trained.steps["epoch"], np.arange(1, 19) / 6, rtol=1e-6)
+    np.testing.assert_allclose(trained.steps["loss"], [squared.mean() for squared in seen.squared], rtol=1e-6)
+    by_size = [np.sort(squared) for squared in seen.squared]
+    np.testing.assert_allclose(trained.steps["lowest"], [squared[:5].mean() for squared in by_size], rtol=1e-6)
+    np.testing.assert_allclose(trained.steps["highest"], [squared[-5:].mean() for squared in by_size], rtol=1e-6)
+    assert (trained.steps.dtypes[["epoch", "loss", "lowest", "highest"]] == np.float32).all()
+    first = np.concatenate(seen.squared[:6])
+    assert trained.history["train_loss"][0] == pytest.approx(first.mean(dtype=np.float64), rel=1e-12)
+    assert trained.history["highest"][2] == pytest.approx(trained.steps["highest"][12:].mean(), rel=1e-6)
+    assert np.mean(seen.losses[:6]) > 1.2 * trained.history["train_loss"][0]  # the loss itself is weighted
+
+
+def test_the_batches_carry_the_weight_of_each_molecules_size(qm9_molecules, tmp_path):
+    seen = Seen()
+    trained = training.train(WEIGHTED, qm9_molecules, tmp_path, callbacks=[seen])
+    assert seen.weights.keys() == set(trained.parts.train.tolist())
+    for position, weight in seen.weights.items():
+        expected = max(1, weights.size_based(trained.molecules.n_atoms[position], 10))
+        assert weight == pytest.approx(expected, rel=1e-6)
+    assert len(set(seen.weights.values())) > 5
+
+
+@pytest.mark.parametrize("weighting", ["size", "size-frequency", "inverse-frequency"])
+def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weighting):
+    """Against plain torch: the mean over molecules of v·(E − U0)², through SchNetPack's own modules in float64."""
+    rate = 2 if weighting == "inverse-frequency" else 6
+    positions = trained.parts.train[:40]
+    sizes = trained.molecules.n_atoms[trained.parts.train]
+    v = training.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
+    module = training.PackedDataModule(
+        trained.packed, trained.parts, batch_size=40, seed=0, stock=False, loss_weights=v
+    )
+    module.train_part.shuffle = False
+    batch = next(iter(module.train_part))
+    assert batch[properties.idx].tolist() == positions.tolist()
+    task = training.EnergyTask(
+        schnet.build(n_atom_basis=16, n_interactions=2, postprocessors=trained.offsets.postprocessors(ENERGY)),
+        training.WeightedOutput(ENERGY),
+        learning_rate=1e-3,
+    )
+    task.model.load_state_dict(trained.model.state_dict())
+    found = task.training_step(batch, 0)
+    found["loss"].backward()
+
+    by_hand = schnet.build(n_atom_basis=16, n_interactions=2, fused=False)
+    state = {name: value for name, value in trained.model.state_dict().items() if "postprocessors" not in name}
+    by_hand.load_state_dict(state)
+    by_hand.double()
+    stock = trained.packed.batch(positions, stock=True)
+    stock[properties.R] = stock[properties.R].double()
+    stock[properties.offsets] = stock[properties.offsets].double()
+    loss = 0
+    energies = by_hand(stock)[ENERGY]
+    for energy, position, weight in zip(energies, positions, v, strict=False):
+        loss = loss + float(weight) * (energy - trained.packed.targets[position]) ** 2 / len(positions)
+    loss.backward()
+    assert found["loss"].item() == pytest.approx(loss.item(), rel=1e-4)
+    theirs = dict(by_hand.named_parameters())
+    for name, parameter in task.model.named_parameters():
+        exact = theirs[name].grad
+        assert (parameter.grad - exact).abs().max() <= 2e-4 * exact.abs().max(), name
+
+
+def test_weights_of_one_change_no_bit(trained, qm9_molecules, tmp_path):
+    """Rate 0 goes through the weighted loss, with weights that are all 1."""
+    seen = Seen()
+    config = adjust(SMALL, loss={"weighting": "size", "rate": 0.0})
+    ones = training.train(config, qm9_molecules, tmp_path, callbacks=[seen])
+    assert set(seen.weights.values()) == {1.0}
+    pd.testing.assert_frame_equal(ones.history, trained.history, check_exact=True)
+    pd.testing.assert_frame_equal(ones.steps, trained.steps, check_exact=True)
+    for name, value in trained.model.state_dict().items():
+        assert torch.equal(value, ones.model.state_dict()[name]), name
+
+
+def test_the_validation_loss_is_never_weighted(qm9_molecules, tmp_path):
+    weighted = training.train(WEIGHTED, qm9_molecules, tmp_path)
+    e = training.predict_errors(weighted.model, weighted.packed, weighted.parts.validation)
+    assert weighted.history["validation_loss"].iloc[-1] == pytest.approx(np.mean(e**2), rel=1e-5)
+
+
+def test_a_weight_that_cannot_be_stops_the_training_before_it_begins(qm9_molecules, tmp_path):
+    config = adjust(SMALL, loss=Loss(weighting="size-frequency", rate=10, floor=None))
+    with pytest.raises(weights.WeightError, match=r"(undefined|negative) .* at s = \d+ atoms and rate r = 10"):
+        training.train(config, qm9_molecules, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_molecule_without_a_weight_makes_the_loss_nan(trained):
+    """Should a batch ever hold one, the training stops instead of learning from a made-up weight."""
+    ones = np.ones(len(trained.parts.train))
+    module = training.PackedDataModule(
+        trained.packed, trained.parts, batch_size=8, seed=0, stock=False, loss_weights=ones
+    )
+    module.train_part.positions = trained.parts.test
+    assert all(torch.isnan(batch[training.LOSS_WEIGHT]).all() for batch in module.train_part)
 
 
 def test_stock_and_fused_training_agree(trained, qm9_molecules, tmp_path):
@@ -116,9 +269,16 @@ def test_stock_and_fused_training_agree(trained, qm9_molecules, tmp_path):
         np.testing.assert_allclose(stock.history[column], trained.history[column], rtol=1e-3)
 
 
+def test_stock_and_fused_training_agree_with_weights(qm9_molecules, tmp_path):
+    fused = training.train(WEIGHTED, qm9_molecules, tmp_path / "fused")
+    stock = training.train(adjust(WEIGHTED, model={"convolution": "stock"}), qm9_molecules, tmp_path / "stock")
+    for column in ("train_loss", "validation_loss", "lowest", "highest"):
+        np.testing.assert_allclose(stock.history[column], fused.history[column], rtol=2e-3)
+
+
 def test_a_diverging_run_stops_at_once(qm9_molecules, tmp_path):
     config = adjust(SMALL, training={"learning_rate": 1e20})
-    with pytest.raises(training.TrainingDivergedError, match=r"in epoch \d, step \d+; try a smaller learning rate"):
+    with pytest.raises(callbacks.TrainingDivergedError, match=r"in epoch \d, step \d+; try a smaller learning rate"):
         training.train(config, qm9_molecules, tmp_path)
 
 
@@ -150,3 +310,129 @@ def test_molecules_from_another_source_train_too(few_molecules, tmp_path):
 
 def trained_batches(trained):
     return training.PackedLoader(trained.packed, trained.parts.test, batch_size=8)
+
+
+def test_callbacks_of_the_caller_are_called(qm9_molecules, tmp_path):
+    """A bar and a checkpoint of Lightning's own among them, and one that stops the training."""
+    stop = EarlyStopping("val_loss", min_delta=1e9, patience=1)
+    keep = ModelCheckpoint(tmp_path / "kept", monitor="val_loss")
+    trained = training.train(
+        SMALL, qm9_molecules, tmp_path, callbacks=[stop, keep, TQDMProgressBar(refresh_rate=0)], logger=None
+    )
+    assert len(trained.history) == 2
+    assert [path.suffix for path in (tmp_path / "kept").iterdir()] == [".ckpt"]
+
+
+def test_the_last_checkpoint_holds_what_other_callbacks_did_in_its_epoch(qm9_molecules, tmp_path):
+    class Counter(Callback):
+        count = 0
+
+        def on_train_epoch_end(self, *_):
+            self.count += 1
+
+        def state_dict(self):
+            return {"count": self.count}
+
+    training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Counter()])
+    content = torch.load(tmp_path / training.CHECKPOINT, weights_only=True)
+    (state,) = [state for key, state in content["callbacks"].items() if "Counter" in key]
+    assert state == {"count": 3}
+
+
+def expected_log(trained) -> pd.DataFrame:
+    return trained.history.assign(learning_rate=2e-3, step=[6, 12, 18])
+
+
+def test_the_csv_log_is_the_history(qm9_molecules, tmp_path):
+    trained = training.train(SMALL, qm9_molecules, tmp_path)
+    log = pd.read_csv(tmp_path / "logs" / "version_0" / "metrics.csv")
+    expected = expected_log(trained)
+    pd.testing.assert_frame_equal(log[expected.columns], expected, check_exact=True)
+    assert set(log.columns) == set(expected.columns)
+    hyperparameters = yaml.safe_load((tmp_path / "logs" / "version_0" / "hparams.yaml").read_text())
+    assert RunConfig.model_validate(hyperparameters) == SMALL
+
+
+def test_each_start_of_a_run_has_a_log_of_its_own(qm9_molecules, tmp_path):
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Interrupt()])
+    training.train(SMALL, qm9_molecules, tmp_path)
+    logs = [pd.read_csv(tmp_path / "logs" / f"version_{n}" / "metrics.csv") for n in (0, 1)]
+    assert [list(log["epoch"]) for log in logs] == [[1, 2], [3]]
+
+
+def test_the_tensorboard_log_is_the_history(qm9_molecules, tmp_path):
+    logs = tmp_path / "elsewhere"
+    trained = training.train(SMALL, qm9_molecules, tmp_path / "run", logger="tensorboard", logs=logs)
+    events = EventAccumulator(str(logs / "version_0")).Reload()
+    expected = expected_log(trained)
+    for name in set(expected.columns) - {"step"}:
+        scalars = events.Scalars(name)
+        assert [scalar.step for scalar in scalars] == [6, 12, 18]
+        np.testing.assert_allclose([scalar.value for scalar in scalars], expected[name], rtol=1e-6)
+
+
+def wandb_records(path) -> list[Record]:
+    """A .wandb file of less than one block: LevelDB's log format after a header of 7 bytes."""
+    content = path.read_bytes()
+    assert content.startswith(b":W&B")
+    assert len(content) < 2**15
+    records, place = [], 7
+    while place + 7 <= len(content):
+        length, kind = struct.unpack_from("<HB", content, place + 4)
+        assert kind == 1, "a whole record"
+        records.append(Record.FromString(content[place + 7 : place + 7 + length]))
+        place += 7 + length
+    return records
+
+
+def test_the_wandb_log_stays_on_the_machine_and_holds_the_history(qm9_molecules, tmp_path, monkeypatch, capfd):
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody answers there
+    trained = training.train(SMALL, qm9_molecules, tmp_path, logger="wandb")
+    training.train(SMALL.model_copy(update={"seed": 1}), qm9_molecules, tmp_path / "other", logger="wandb")
+    assert "WANDB_MODE" not in os.environ
+    assert capfd.readouterr().err == ""
+    (path,) = (tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb")
+    assert len(list((tmp_path / "other" / "logs" / "wandb").glob("offline-run-*/*.wandb"))) == 1
+
+    rows = [
+        {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in record.history.item}
+        for record in wandb_records(path)
+        if record.HasField("history")
+    ]
+    expected = expected_log(trained)
+    for name in set(expected.columns) - {"step"}:
+        np.testing.assert_allclose([row[name] for row in rows], expected[name], rtol=1e-12)
+    assert [row["trainer/global_step"] for row in rows] == [6, 12, 18]
+
+
+def test_no_logger_writes_nothing(qm9_molecules, tmp_path):
+    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path, logger=None)
+    assert [path.name for path in tmp_path.iterdir()] == [training.CHECKPOINT]
+
+
+def test_a_logger_that_there_is_not_is_refused_before_anything_runs(qm9_molecules, tmp_path, monkeypatch):
+    with pytest.raises(training.LoggerError, match="no logger 'mlflow': choose one of csv, tensorboard, wandb"):
+        training.train(SMALL, qm9_molecules, tmp_path, logger="mlflow")
+    monkeypatch.setattr(training.importlib.util, "find_spec", lambda _name: None)
+    for name in ("tensorboard", "wandb"):
+        with pytest.raises(training.LoggerError, match=rf"needs the package {name}, .* pip install -e '\.\[loggers\]'"):
+            training.train(SMALL, qm9_molecules, tmp_path, logger=name)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_time_is_that_of_the_phases(qm9_molecules, tmp_path):
+    class Slow(Callback):
+        def on_validation_batch_start(self, *_):
+            callbacks.time.sleep(0.1)
+
+        def on_train_batch_start(self, *_):
+            callbacks.time.sleep(0.05)
+
+    start = callbacks.time.perf_counter()
+    trained = training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Slow()])
+    took = callbacks.time.perf_counter() - start
+    assert trained.seconds["validation"] >= 3 * 0.1
+    assert trained.seconds["training"] >= 18 * 0.05
+    assert 0.5 * took <= math.fsum(trained.seconds.values()) <= took

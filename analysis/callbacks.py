@@ -1,0 +1,334 @@
+"""What watches a training: learning curves, time per phase, the last checkpoint, loggers and the progress display.
+
+A step takes some ten milliseconds, so that what happens in each is kept to a few microseconds. What has to survive a
+kill is in the callbacks' `state_dict`, as tensors and plain values alone, and the checkpoint is written last.
+"""
+
+import importlib
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, Checkpoint
+from tqdm import tqdm
+
+SQUARED_ERRORS = "squared_errors"
+"""Key of what a training step hands on beside its loss: float32 [B], eV², the batch's squared errors, unweighted."""
+
+EXTREMES = 5
+"""How many of a step's smallest and largest losses are averaged, as in the report's learning curves."""
+MOST_ROWS = 2000
+"""The learning curve per step is thinned to at most so many rows."""
+
+_BAR_SECONDS = 0.2  # between two refreshes of a terminal's bar
+_DISPLAY_SECONDS = 1.0  # … of a notebook's line
+_LINE_SECONDS = 5.0  # between two lines in a log file
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss stopped being a finite number."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that does not belong to this version of the code."""
+
+
+class LearningCurves(Callback):
+    """The losses per epoch and, thinned, per step: squared errors in eV², unweighted whatever the loss.
+
+    `rows` has one entry per finished epoch: `epoch`, `train_loss` (mean over the molecules that the epoch has seen),
+    `validation_loss`, and `lowest` and `highest`: the mean over its steps of the mean of the 5 smallest and of the 5
+    largest per-molecule losses of a step (of all molecules in a batch of fewer). `steps()` has the same per step,
+    averaged over blocks of consecutive steps.
+
+    Raises TrainingDivergedError at the first step whose losses are not finite, or when the validation loss isn't.
+    """
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._block = 1
+        self._done = 0  # steps
+        self._blocks: list[np.ndarray] = []  # of float64 [3]: loss, lowest, highest
+        self._open = np.zeros(3)  # sums of the block under way
+        self._steps_per_epoch = 1
+        self._start_epoch()
+
+    def _start_epoch(self) -> None:
+        self._sum, self._molecules = 0.0, 0
+        self._epoch_extremes = np.zeros(2)
+        self._epoch_steps = 0
+
+    def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Settle the length of a block, which follows from the number of steps of the whole training."""
+        if self._done != trainer.global_step:
+            raise CheckpointError(
+                f"the checkpoint has done {trainer.global_step} steps, but its learning curve holds {self._done}: it "
+                f"was written by another version of the code; delete {trainer.ckpt_path} to train from the beginning"
+            )
+        self._steps_per_epoch = int(trainer.num_training_batches)
+        self._block = max(1, -(-self._steps_per_epoch * trainer.max_epochs // MOST_ROWS))
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        """Start the epoch's means anew."""
+        self._start_epoch()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, step: int) -> None:  # noqa: ARG002
+        """Add one batch."""
+        squared = outputs[SQUARED_ERRORS].numpy(force=True)  # the one copy off an accelerator in a step
+        total = float(squared.sum(dtype=np.float64))
+        if not np.isfinite(total):
+            raise TrainingDivergedError(
+                f"the loss became {total} in epoch {trainer.current_epoch + 1}, step {step + 1}; "
+                "try a smaller learning rate"
+            )
+        lowest, highest = extremes(squared)
+        self._sum += total
+        self._molecules += len(squared)
+        self._epoch_steps += 1
+        self._epoch_extremes += (lowest, highest)
+        self._open += (total / len(squared), lowest, highest)
+        self._done += 1
+        if self._done % self._block == 0:
+            self._blocks.append(self._open / self._block)
+            self._open = np.zeros(3)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Close the epoch, which Lightning has validated by now."""
+        validation_loss = float(trainer.callback_metrics["val_loss"])
+        if not np.isfinite(validation_loss):
+            raise TrainingDivergedError(
+                f"the validation loss became {validation_loss} in epoch {trainer.current_epoch + 1}; "
+                "try a smaller learning rate"
+            )
+        lowest, highest = (float(value) for value in self._epoch_extremes / self._epoch_steps)
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "train_loss": self._sum / self._molecules,
+            "validation_loss": validation_loss,
+            "lowest": lowest,
+            "highest": highest,
+        }
+        self.rows.append(row)
+
+    def history(self) -> pd.DataFrame:
+        """A row per epoch."""
+        return pd.DataFrame(self.rows)
+
+    def steps(self) -> pd.DataFrame:
+        """The learning curve per step, averaged over equal blocks of consecutive steps: at most 2,000 rows.
+
+        `step` (int32) is the last step of the block, counted from 1, so that the first row's is the block's length
+        (the last block holds what is left over); `epoch` is how many epochs were done by then, as a fraction;
+        `loss`, `lowest` and `highest` (eV²) are means over the block's steps. All but `step` are float32.
+        """
+        blocks, ends = list(self._blocks), [self._block * (n + 1) for n in range(len(self._blocks))]
+        left_over = self._done - self._block * len(blocks)
+        if left_over:
+            blocks.append(self._open / left_over)
+            ends.append(self._done)
+        values = np.array(blocks, np.float64).reshape(-1, 3).astype(np.float32)
+        step = np.array(ends, np.int32)
+        epoch = (step / self._steps_per_epoch).astype(np.float32)
+        return pd.DataFrame(
+            {"step": step, "epoch": epoch, "loss": values[:, 0], "lowest": values[:, 1], "highest": values[:, 2]}
+        )
+
+    def state_dict(self) -> dict[str, object]:
+        """What the checkpoint keeps."""
+        blocks = np.array(self._blocks, np.float64).reshape(-1, 3)
+        return {
+            "rows": self.rows,
+            "done": self._done,
+            "block": self._block,
+            "steps_per_epoch": self._steps_per_epoch,
+            "blocks": torch.from_numpy(blocks),
+            "open": torch.from_numpy(self._open.copy()),
+        }
+
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
+        """Take up the curves where the checkpoint left them."""
+        try:
+            self.rows = list(state_dict["rows"])
+            self._done = state_dict["done"]
+            self._block = state_dict["block"]
+            self._steps_per_epoch = state_dict["steps_per_epoch"]
+            self._blocks = list(state_dict["blocks"].numpy())
+            self._open = state_dict["open"].numpy().copy()
+        except KeyError as error:
+            raise CheckpointError(
+                f"the checkpoint's learning curve lacks {error}: it was written by another version of the code; "
+                "delete it to train from the beginning"
+            ) from error
+
+
+def extremes(losses: np.ndarray) -> tuple[float, float]:
+    """Mean of the 5 smallest and mean of the 5 largest values of float [n], n ≥ 1; of all of them if n < 5."""
+    n = len(losses)
+    if n <= EXTREMES:
+        mean = float(losses.mean(dtype=np.float64))
+        return mean, mean
+    parted = np.partition(losses, (EXTREMES - 1, n - EXTREMES))
+    return float(parted[:EXTREMES].mean(dtype=np.float64)), float(parted[-EXTREMES:].mean(dtype=np.float64))
+
+
+class Stopwatch(Callback):
+    """Wall time of a training, s: `seconds` of `validation`, and of `training`, which is all the rest.
+
+    A run that was killed and resumed counts what its checkpoint had counted.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = {"training": 0.0, "validation": 0.0}
+        self._mark = 0.0
+
+    def _count(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.seconds[phase] += now - self._mark
+        self._mark = now
+
+    def on_fit_start(self, *_: object) -> None:
+        """Start."""
+        self._mark = time.perf_counter()
+
+    def on_validation_start(self, *_: object) -> None:
+        """Training so far."""
+        self._count("training")
+
+    def on_validation_end(self, *_: object) -> None:
+        """Validation so far."""
+        self._count("validation")
+
+    def on_fit_end(self, *_: object) -> None:
+        """Stop."""
+        self._count("training")
+
+    def state_dict(self) -> dict[str, float]:
+        """What the checkpoint keeps."""
+        self._count("training")
+        return dict(self.seconds)
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Go on counting from the checkpoint."""
+        self.seconds = dict(state_dict)
+
+
+class KeepLast(Checkpoint):
+    """A checkpoint after each epoch, in place of the one before; Lightning calls it after all other callbacks."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Replace the checkpoint."""
+        trainer.save_checkpoint(self._path)
+
+
+class EpochLog(Callback):
+    """Hands every logger a row per epoch: the learning curves' means (eV²) and the learning rate."""
+
+    def __init__(self, curves: LearningCurves) -> None:
+        self._curves = curves
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Log the epoch that was closed, and write it out."""
+        row = self._curves.rows[-1] | {"learning_rate": trainer.optimizers[0].param_groups[0]["lr"]}
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=trainer.global_step)
+            logger.save()
+
+
+class Progress(Callback):
+    """How far a training is: a bar in a terminal, a line that is replaced in a notebook, plain lines in a log file.
+
+    A log file gets a line after the first and the last epoch, and in between at most one every 5 s. All of it goes to
+    the standard error.
+    """
+
+    def __init__(self, curves: LearningCurves) -> None:
+        self._curves = curves
+        self._show: Callable[[str], None] = _write_line
+        self._close: Callable[[], None] = lambda: None
+        self._per_epoch = True
+        self._interval = 0.0
+        self._start = self._last = 0.0
+        self._steps = self._resumed = self._total = 0
+
+    def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Find out where the display goes."""
+        self._start = time.perf_counter()
+        self._last = -np.inf
+        self._resumed = self._steps = trainer.global_step
+        self._total = int(trainer.num_training_batches) * trainer.max_epochs
+        if _in_notebook():
+            display = importlib.import_module("IPython.display").display  # there in every kernel, and only there
+            handle = display({"text/plain": "training …"}, raw=True, display_id=True)
+            self._per_epoch, self._interval = False, _DISPLAY_SECONDS
+            self._show = lambda text: handle.update({"text/plain": text}, raw=True)
+        elif sys.stderr.isatty():
+            bar = tqdm(total=self._total, leave=None, dynamic_ncols=True, bar_format="{percentage:3.0f}%|{bar}| {desc}")
+            self._per_epoch, self._interval = False, _BAR_SECONDS
+
+            def show(text: str) -> None:
+                bar.n = self._steps
+                bar.set_description_str(text)
+
+            self._show, self._close = show, bar.close
+        else:
+            self._interval = _LINE_SECONDS
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """One step more; shown if it is time."""
+        self._steps += 1
+        if not self._per_epoch and time.perf_counter() - self._last >= self._interval:
+            self._update(len(self._curves.rows) + 1, trainer.max_epochs)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """One epoch more; shown if it is time, and the last one always."""
+        epoch = len(self._curves.rows)
+        if epoch == trainer.max_epochs or time.perf_counter() - self._last >= self._interval:
+            self._update(epoch, trainer.max_epochs)
+
+    def on_train_end(self, *_: object) -> None:
+        """Leave the last state standing."""
+        self._close()
+
+    def on_exception(self, *_: object) -> None:
+        """Leave the last state standing, so that the message begins on a line of its own."""
+        self._close()
+
+    def _update(self, epoch: int, epochs: int) -> None:
+        self._last = now = time.perf_counter()
+        elapsed = now - self._start
+        to_go = elapsed / max(1, self._steps - self._resumed) * (self._total - self._steps)
+        losses = ""
+        if self._curves.rows:
+            row = self._curves.rows[-1]
+            losses = f"train {row['train_loss']:.4g} eV², validation {row['validation_loss']:.4g} eV², "
+        self._show(f"epoch {epoch}/{epochs}: {losses}{_clock(elapsed)} elapsed, {_clock(to_go)} to go")
+
+
+def _clock(seconds: float) -> str:
+    """Seconds as `12 s`, `3 min 05 s` or `1 h 28 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _write_line(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _in_notebook() -> bool:
+    """Whether this runs in a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "IPKernelApp" in shell.config
