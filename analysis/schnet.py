@@ -12,9 +12,12 @@ from schnetpack import properties
 from schnetpack.atomistic import Atomwise, PairwiseDistances
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
+from schnetpack.nn.activations import shifted_softplus
 from schnetpack.representation import SchNet
+from schnetpack.representation.schnet import SchNetInteraction
 
-from analysis.cfconv import MIN_INTERVALS, HalfList, convolve
+from analysis.cfconv import MIN_INTERVALS, HalfList, Interaction, Spare, convolve, interact
+from analysis.cfconv import shifted_softplus as fast_shifted_softplus
 from analysis.pairs import (
     ENERGY,
     PAIR_CUTOFF,
@@ -65,26 +68,32 @@ class FusedSchNet(SchNet):
         if intervals_per_gaussian < 1:
             raise ValueError(f"the table needs at least one interval per Gaussian, not {intervals_per_gaussian}")
         self.intervals_per_gaussian = intervals_per_gaussian
+        self._spare = Spare()
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `scalar_representation` [A, n_atom_basis]."""
         if not _can_fuse(inputs):
             return super().forward(inputs)
+        n_atoms = inputs[properties.n_atoms]
         pairs = HalfList.share_out(
             inputs[PAIR_FIRST],
             inputs[PAIR_SECOND],
             inputs[PAIR_DISTANCE],
-            offsets=inputs[PAIR_OFFSETS],
-            n_atoms=len(inputs[properties.Z]),
+            atoms=torch.cat([n_atoms.new_zeros(1), n_atoms.cumsum(0)]),
+            pairs=inputs[PAIR_OFFSETS],
         )
         grid, end = self._grid(inputs[PAIR_CUTOFF].item())
         basis, cutoff = self.radial_basis(grid), self.cutoff_fn(grid)[:, None]
         x = self.embedding(inputs[properties.Z])
         for embedding in self.electronic_embeddings:
             x = x + embedding(x, inputs)
-        for interaction in self.interactions:
-            table = interaction.filter_network(basis) * cutoff
-            x = x + interaction.f2out(convolve(interaction.in2f(x), table, pairs, end=end))
+        tables = [_layers(interaction.filter_network, basis) * cutoff for interaction in self.interactions]
+        if all(_is_plain(interaction) for interaction in self.interactions):
+            blocks = [_interaction(*given) for given in zip(tables, self.interactions, strict=True)]
+            x = interact(x, blocks, pairs, end=end, spare=self._spare)
+        else:
+            for table, interaction in zip(tables, self.interactions, strict=True):
+                x = x + interaction.f2out(convolve(interaction.in2f(x), table, pairs, end=end))
         inputs["scalar_representation"] = x
         return inputs
 
@@ -147,3 +156,22 @@ def is_fused(model: NeuralNetworkPotential) -> bool:
 
 def _can_fuse(inputs: dict[str, torch.Tensor]) -> bool:
     return has_half_list(inputs) and not inputs[properties.R].requires_grad
+
+
+def _layers(network: torch.nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+    """SchNetPack's dense layers, with its shifted softplus compiled."""
+    for layer in network:
+        x = torch.nn.functional.linear(x, layer.weight, layer.bias)
+        x = fast_shifted_softplus(x) if layer.activation is shifted_softplus else layer.activation(x)
+    return x
+
+
+def _is_plain(interaction: SchNetInteraction) -> bool:
+    """Whether an interaction block is as in the paper: one width, and a shifted softplus between the last layers."""
+    width = interaction.in2f.in_features
+    return interaction.in2f.out_features == width and interaction.f2out[0].activation is shifted_softplus
+
+
+def _interaction(table: torch.Tensor, block: SchNetInteraction) -> Interaction:
+    hidden, output = block.f2out
+    return Interaction(table, block.in2f.weight, hidden.weight, hidden.bias, output.weight, output.bias)

@@ -1,5 +1,7 @@
+import copy
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import cfconv
-from analysis.cfconv import HalfList, convolve, convolve_reference
+from analysis.cfconv import HalfList, Interaction, Spare, convolve, convolve_reference, interact, shifted_softplus
 
 END = 5.0
 
@@ -35,8 +37,13 @@ def half_list(n_atoms: list[int], *, seed: int = 0, end: float = END, dtype: tor
     distance = torch.from_numpy(np.random.default_rng(seed).uniform(0, end, len(first))).to(dtype)
     distance[::17] = end
     distance[5::17] = 0
-    offsets = torch.tensor([0, *np.cumsum(counts)])
-    return HalfList.share_out(first, second, distance, offsets=offsets, n_atoms=start)
+    atoms, pairs = (torch.tensor([0, *np.cumsum(numbers)]) for numbers in (n_atoms, counts))
+    return HalfList.share_out(first, second, distance, atoms=atoms, pairs=pairs)
+
+
+def one_block(first: torch.Tensor, distance: torch.Tensor, n_atoms: int) -> HalfList:
+    """Pairs of each atom in `first` with the next one."""
+    return HalfList(first, first + 1, distance, torch.tensor([[0, 0], [n_atoms, len(first)]]))
 
 
 def random(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> torch.Tensor:
@@ -85,7 +92,7 @@ def test_the_interpolation_error_keeps_the_bound_that_the_docstring_states(inter
     n = 4001
     distance = torch.linspace(0, end, n, dtype=torch.float64)
     first = torch.arange(0, 2 * n, 2, dtype=torch.int32)
-    pairs = HalfList(first, first + 1, distance, torch.tensor([0, n]), 2 * n)
+    pairs = one_block(first, distance, 2 * n)
     for centre in (0.0, 7.3 * sigma, end):
         table = torch.exp(-((grid - centre) ** 2) / (2 * sigma**2))[:, None]
         found = convolve(torch.ones(2 * n, 1, dtype=torch.float64), table, pairs, end=end)[::2, 0]
@@ -148,7 +155,7 @@ def test_a_pair_counts_up_to_the_end_of_the_table_and_not_beyond(function, dtype
     kinds = [np.nextafter(end, 0), end, np.nextafter(end, 9), 4.301, 100.0, np.inf]
     distance = torch.tensor(kinds, dtype=torch.float64).to(dtype)
     first = torch.arange(0, 12, 2, dtype=torch.int32)
-    pairs = HalfList(first, first + 1, distance, torch.tensor([0, 6]), 12)
+    pairs = one_block(first, distance, 12)
     y = function(torch.ones(12, 1, dtype=dtype), torch.full((10, 1), 2.0, dtype=dtype), pairs, end=end)
     expected = [2, 2, 2 if dtype == torch.float32 else 0, 0, 0, 0]
     torch.testing.assert_close(y[::2, 0], torch.tensor(expected, dtype=dtype))
@@ -168,7 +175,7 @@ def test_one_and_two_threads_agree_and_each_repeats_its_bits(threads):
     for number in (1, 2):
         threads(number)
         pairs = half_list(molecules)
-        assert len(pairs.chunks) == number + 1
+        assert len(pairs.shares()) == pairs.threads == number
         results[number] = with_gradients(convolve, features, table, pairs)
         for once, again in zip(results[number], with_gradients(convolve, features, table, pairs), strict=True):
             assert torch.equal(once, again)
@@ -186,11 +193,22 @@ def test_more_threads_than_cores(threads):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
-def test_chunks_are_cut_between_molecules_and_hold_about_equally_many_pairs(threads):
+def test_blocks_are_cut_between_molecules_and_each_thread_gets_as_much_work(threads):
     threads(3)
-    pairs = half_list([10] * 30)
-    assert pairs.chunks.tolist() == [0, 450, 900, 1350]
-    assert half_list([10, 2]).chunks.tolist()[-1] == 46
+    pairs = half_list([10] * 300)
+    atoms, ends = pairs.blocks.T.tolist()
+    assert all(atom % 10 == 0 for atom in atoms)
+    assert [end * 10 for end in ends] == [atom * 45 for atom in atoms]
+    assert max(np.diff(atoms) + np.diff(ends)) <= 4096 + 55
+    assert len(pairs.blocks) % 3 == 1
+    shares = [int(share[-1, 1] - share[0, 1]) for share in pairs.shares()]
+    assert sum(shares) == 300 * 45
+    assert max(shares) - min(shares) <= 45
+
+
+def test_few_molecules_leave_threads_without_a_share(threads):
+    threads(5)
+    assert half_list([10, 2]).threads == 2
 
 
 def test_columns_that_are_not_contiguous_are_taken_as_they_are():
@@ -250,15 +268,160 @@ def test_what_does_not_fit_together_is_refused(features, table, end, match):
     ("change", "match"),
     [
         ({"first": torch.tensor([0, 0], dtype=torch.int32)}, "3 distances, but 2 first"),
-        ({"second": torch.tensor([1, 3, 2], dtype=torch.int32)}, "pairs of atoms 1 … 3, but there are 3"),
-        ({"first": torch.tensor([-1, 0, 1], dtype=torch.int32)}, "pairs of atoms -1 … 1"),
-        ({"chunks": torch.tensor([0, 2])}, r"chunks \[0, 2\] do not share out 3 pairs"),
-        ({"chunks": torch.tensor([1, 3])}, "do not share out"),
-        ({"chunks": torch.tensor([0, 3, 2, 3])}, "do not share out"),
+        ({"second": torch.tensor([1, 3, 2], dtype=torch.int32)}, "pair 1 is of atoms 0 and 3, .* the atoms 0 … 2"),
+        ({"first": torch.tensor([-1, 0, 1], dtype=torch.int32)}, "pair 0 is of atoms -1 and 1"),
+        ({"blocks": torch.tensor([[0, 0], [2, 1], [3, 3]])}, "pair 1 is of atoms 0 and 2, .* the atoms 2 … 2"),
+        ({"blocks": torch.tensor([[0, 0], [3, 2]])}, "do not share out 3 pairs"),
+        ({"blocks": torch.tensor([[0, 1], [3, 3]])}, "do not share out"),
+        ({"blocks": torch.tensor([[0, 0], [3, 3], [2, 2], [3, 3]])}, "do not share out"),
+        ({"threads": 2}, "2 threads can't share 1 blocks"),
+        ({"threads": 0}, "0 threads"),
     ],
 )
-def test_a_list_that_would_reach_outside_the_arrays_is_refused(change, match):
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_list_that_would_reach_outside_the_arrays_is_refused(change, match, compiled, monkeypatch):
+    monkeypatch.setattr(cfconv, "HAS_NUMBA", compiled)
     good = half_list([3])
-    parts = {"first": good.first, "second": good.second, "distance": good.distance, "chunks": good.chunks}
+    parts = {"first": good.first, "second": good.second, "distance": good.distance, "blocks": good.blocks}
     with pytest.raises(ValueError, match=match):
-        HalfList(**(parts | change), n_atoms=3)
+        HalfList(**(parts | change))
+
+
+# ---- whole interaction blocks --------------------------------------------------------------------------------------
+
+
+def layers(width: int, number: int = 3, *, rows: int = 60, dtype: torch.dtype = torch.float32) -> list[Interaction]:
+    """Random blocks that neither blow up nor die out."""
+
+    def tensor(*shape: int, seed: int) -> torch.Tensor:
+        return (random(*shape, seed=seed, dtype=dtype) / shape[-1] ** 0.5).requires_grad_()
+
+    square, row = (width, width), (width,)
+    shapes = [(rows, width), square, square, row, square, row]
+    return [Interaction(*(tensor(*shape, seed=10 * n + k) for k, shape in enumerate(shapes))) for n in range(number)]
+
+
+def in_double(given: list[Interaction]) -> list[Interaction]:
+    return [Interaction(*(t.detach().double().requires_grad_() for t in layer.tensors())) for layer in given]
+
+
+def result_and_gradients(x: torch.Tensor, given: list[Interaction], pairs: HalfList) -> list[torch.Tensor]:
+    x = x.detach().requires_grad_()
+    y = interact(x, given, pairs, end=END)
+    tensors = [x] + [tensor for layer in given for tensor in layer.tensors()]
+    return [y.detach(), *torch.autograd.grad((y * random(*y.shape, seed=3, dtype=y.dtype)).sum(), tensors)]
+
+
+@pytest.mark.parametrize("molecules", [[4, 12, 1, 18, 18, 3], [1], [1, 1, 2], [29] * 40])
+@pytest.mark.parametrize("width", [1, 7, 16, 30, 38, 64, 65, 100, 128])
+def test_interactions_and_all_gradients_are_those_of_pure_torch_in_float64(width, molecules):
+    pairs, x, given = half_list(molecules), random(sum(molecules), width), layers(width)
+    fast = result_and_gradients(x, given, pairs)
+    exact = result_and_gradients(x.double(), in_double(given), pairs)
+    for ours, theirs in zip(fast, exact, strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=2e-6 * float(theirs.abs().max() + 1))
+
+
+def test_interactions_in_pure_torch_are_finite_differences_own():
+    pairs = half_list([4, 3, 1], dtype=torch.float64)
+    given = layers(3, 2, rows=5, dtype=torch.float64)
+
+    def whole(x: torch.Tensor, *tensors: torch.Tensor) -> torch.Tensor:
+        return interact(x, [Interaction(*tensors[:6]), Interaction(*tensors[6:])], pairs, end=END)
+
+    tensors = [tensor for layer in given for tensor in layer.tensors()]
+    assert torch.autograd.gradcheck(whole, (random(8, 3, dtype=torch.float64).requires_grad_(), *tensors))
+
+
+def test_interactions_with_any_number_of_threads(threads):
+    molecules, width = [18] * 60 + [1, 3, 29], 38
+    found = {}
+    for number in (1, 2, 5):
+        threads(number)
+        pairs, x, given = half_list(molecules), random(sum(molecules), width), layers(width)
+        found[number] = result_and_gradients(x, given, pairs)
+        for once, again in zip(found[number], result_and_gradients(x, given, pairs), strict=True):
+            assert torch.equal(once, again)
+    for number in (2, 5):
+        assert torch.equal(found[1][0], found[number][0])
+        assert torch.equal(found[1][1], found[number][1])
+        for one, many in zip(found[1], found[number], strict=True):
+            torch.testing.assert_close(one, many, rtol=1e-4, atol=1e-5 * float(one.abs().max()))
+
+
+def test_one_block_used_twice_gets_both_gradients():
+    pairs, x = half_list([5, 9]), random(14, 8)
+    (layer,) = layers(8, 1)
+    twice = result_and_gradients(x, [layer, layer], pairs)[2:]
+    copies = in_double([layer, layer])
+    apart = result_and_gradients(x.double(), copies, pairs)[2:]
+    for k in range(6):
+        torch.testing.assert_close(twice[k].double(), apart[k] + apart[6 + k], rtol=1e-4, atol=1e-5)
+
+
+def test_spare_memory_is_used_again_but_never_twice_at_once():
+    pairs, x, given, spare = half_list([9] * 20), random(180, 16), layers(16), Spare()
+    alone = result_and_gradients(x, given, pairs)[2]
+    first, second = (interact(x, given, pairs, end=END, spare=spare) for _ in range(2))
+    weights = random(180, 16, seed=3)
+    for y in (second, first):
+        (gradient,) = torch.autograd.grad((y * weights).sum(), given[0].table)
+        assert torch.equal(gradient, alone)
+    del first, second, y
+    memory = {array.ctypes.data for array in (spare.take(1), spare.take(1))}
+    assert len(memory) == 2
+    assert copy.deepcopy(spare) is not spare
+
+
+def test_a_backward_pass_can_be_repeated():
+    pairs, x, given = half_list([9] * 20), random(180, 16), layers(16)
+    y = interact(x, given, pairs, end=END).square().sum()
+    tensors = [tensor for layer in given for tensor in layer.tensors()]
+    for once, again in zip(
+        torch.autograd.grad(y, tensors, retain_graph=True), torch.autograd.grad(y, tensors), strict=True
+    ):
+        assert torch.equal(once, again)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"table": random(60, 5)}, "must have one width"),
+        ({"table": random(50, 4)}, "same length"),
+        ({"in2f": random(4, 5)}, r"\[4, 5\] .* does not fit"),
+        ({"hidden": random(4, 4, dtype=torch.float64)}, "float64.* does not fit"),
+        ({"output_bias": random(3)}, r"\[3\] .* does not fit"),
+    ],
+)
+def test_blocks_that_do_not_fit_are_refused(change, match):
+    good, bad = layers(4, 2)
+    with pytest.raises(ValueError, match=match):
+        interact(random(3, 4), [good, replace(bad, **change)], half_list([3]), end=END)
+
+
+def test_no_block_at_all_is_refused():
+    with pytest.raises(ValueError, match="at least one interaction block"):
+        interact(random(3, 4), [], half_list([3]), end=END)
+
+
+def test_the_shifted_softplus_and_its_slope_are_exact_to_rounding():
+    x = torch.cat([torch.linspace(-30, 30, 20001), torch.tensor([0.0, -0.0, 1e-30, -1e4, 1e4, 88.0, -104.0])])
+    x.requires_grad_()
+    exact = x.detach().double()
+    y = shifted_softplus(x)
+    (slope,) = torch.autograd.grad(y.sum(), x)
+    reference = torch.nn.functional.softplus(exact, threshold=1e9) - np.log(2)
+    rounding = torch.finfo(torch.float32).eps
+    assert ((y.double() - reference).abs() <= rounding * (reference.abs() + 0.5)).all()
+    assert not y[exact == 0].any()
+    assert ((slope.double() - exact.sigmoid()).abs() <= rounding * exact.sigmoid() * 2 + 1e-34).all()
+
+
+def test_the_shifted_softplus_keeps_what_is_not_a_number():
+    assert shifted_softplus(torch.tensor([float("nan"), 1.0])).isnan().tolist() == [True, False]
+
+
+def test_the_shifted_softplus_elsewhere_is_torchs():
+    x = random(50, dtype=torch.float64)
+    torch.testing.assert_close(shifted_softplus(x), torch.nn.functional.softplus(x) - np.log(2))

@@ -1,270 +1,480 @@
-"""The convolution's inner loops, compiled by numba for the processor at hand.
+"""The compiled loops of the convolution and of SchNet's interaction blocks, and how threads share them.
 
-A pair costs a few dozen vector operations, and the two rows that it adds to may be any two rows of one array. A
-compiler that cannot rule out that they overlap checks it at run time for each pair, or works number by number. So
-the loops over features are written out here as vector instructions of LLVM, 32 numbers at a time, then 16, eight,
-four, two and one: no width needs padding, and none is slow.
+A molecule's atoms see only each other. So a thread takes some of the molecules, block by block, through all
+interactions before the next block: what it works on stays in its own cache, and threads wait for each other once per
+pass.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.core.base import BaseContext
-from numba.core.typing import Signature
-from numba.extending import intrinsic
+from numba import njit
 
-_LANES = 32  # two registers of AVX-512, four of AVX2; LLVM splits it to fit the processor
-_NODES = 4
-# A product and a sum may become one instruction. Nothing else may be reordered, or results would depend on LLVM.
-_CONTRACT = ("contract",)
+from analysis.cfconv._vectors import (
+    NODES,
+    ROWS,
+    VECTOR_BYTES,
+    WIDEST_TILE,
+    convolution_gradient_tile,
+    convolution_tile,
+    float_from_bits,
+    outer_tile,
+    padded_width,
+    product_tile,
+)
 
+_LOG2_HIGH, _LOG2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
+_PER_LOG2 = np.float32(1.4426950408889634)
+_PART = 64  # rows that are summed before their sum goes to the others: long sums in float32 lose digits
+_TINY = np.float32(80)  # exp(-80) is nothing beside 1, and still a normal number
 
-class _Vectors:
-    """Writes the instructions for `lanes` neighbouring columns of matrix rows."""
-
-    def __init__(self, builder: ir.IRBuilder, element: ir.Type, itemsize: int) -> None:
-        self.builder = builder
-        self.element = element
-        self.itemsize = itemsize
-        self.lanes = 1
-        self.column: ir.Value | None = None
-
-    def _address(self, row: ir.Value) -> ir.Value:
-        place = self.builder.gep(row, [self.column])
-        return self.builder.bitcast(place, ir.VectorType(self.element, self.lanes).as_pointer())
-
-    def load(self, row: ir.Value) -> ir.Value:
-        return self.builder.load(self._address(row), align=self.itemsize)
-
-    def store(self, vector: ir.Value, row: ir.Value) -> None:
-        self.builder.store(vector, self._address(row), align=self.itemsize)
-
-    def spread(self, scalar: ir.Value) -> ir.Value:
-        """The same number in all lanes."""
-        empty = ir.Constant(ir.VectorType(self.element, self.lanes), ir.Undefined)
-        first = self.builder.insert_element(empty, scalar, ir.Constant(ir.IntType(32), 0))
-        everywhere = ir.Constant(ir.VectorType(ir.IntType(32), self.lanes), [0] * self.lanes)
-        return self.builder.shuffle_vector(first, empty, everywhere)
-
-    def multiply(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return self.builder.fmul(a, b, flags=_CONTRACT)
-
-    def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
-        return self.builder.fadd(c, self.multiply(a, b), flags=_CONTRACT)
-
-    def filter(self, weights: Sequence[ir.Value], rows: Sequence[ir.Value]) -> ir.Value:
-        """The filter between the nodes of the grid: a weighted sum of rows of the table."""
-        value = self.multiply(self.spread(weights[0]), self.load(rows[0]))
-        for weight, row in zip(weights[1:], rows[1:], strict=True):
-            value = self.multiply_add(self.spread(weight), self.load(row), value)
-        return value
-
-
-class _Emitter:
-    """What an intrinsic needs to know of its arguments, by name."""
-
-    def __init__(
-        self, context: BaseContext, builder: ir.IRBuilder, signature: Signature, names: str, values: Sequence[ir.Value]
-    ) -> None:
-        self.context = context
-        self.builder = builder
-        self._arguments = dict(zip(names.split(), zip(signature.args, values, strict=True), strict=True))
-
-    def row(self, matrix: str, index: str, shift: int = 0) -> ir.Value:
-        """Address of row `index` + `shift` of a C-ordered matrix."""
-        kind, value = self._arguments[matrix]
-        index_kind, index_value = self._arguments[index]
-        array = self.context.make_array(kind)(self.context, self.builder, value)
-        position = self.context.cast(self.builder, index_value, index_kind, types.intp)
-        position = self.builder.add(position, ir.Constant(position.type, shift))
-        return self.builder.gep(array.data, [self.builder.mul(position, self._width(matrix))])
-
-    def rows(self, matrix: str, index: str) -> list[ir.Value]:
-        """Addresses of the rows of a grid's nodes, from row `index` on."""
-        return [self.row(matrix, index, shift) for shift in range(_NODES)]
-
-    def weights(self, name: str, matrix: str) -> list[ir.Value]:
-        """The nodes' weights, as numbers of the matrix's type."""
-        kind, value = self._arguments[name]
-        element = self._arguments[matrix][0].dtype
-        parts = cgutils.unpack_tuple(self.builder, value)
-        return [self.context.cast(self.builder, part, kind.dtype, element) for part in parts]
-
-    def _width(self, matrix: str) -> ir.Value:
-        kind, value = self._arguments[matrix]
-        array = self.context.make_array(kind)(self.context, self.builder, value)
-        return cgutils.unpack_tuple(self.builder, array.shape)[1]
-
-    def across_columns(self, matrix: str, emit: Callable[[_Vectors], None]) -> None:
-        """Write a loop over all columns of `matrix`, `_LANES` at a time, and then what is left over by halves."""
-        builder, width = self.builder, self._width(matrix)
-        dtype = self._arguments[matrix][0].dtype
-        vectors = _Vectors(builder, self.context.get_data_type(dtype), dtype.bitwidth // 8)
-
-        def constant(number: int) -> ir.Constant:
-            return ir.Constant(width.type, number)
-
-        def write(lanes: int, column: ir.Value) -> None:
-            vectors.lanes, vectors.column = lanes, column
-            emit(vectors)
-
-        done = builder.and_(width, constant(-_LANES))
-        with cgutils.for_range_slice(builder, constant(0), done, constant(_LANES)) as (column, _):
-            write(_LANES, column)
-        lanes = _LANES // 2
-        while lanes:
-            left = builder.and_(width, constant(lanes))
-            with builder.if_then(builder.icmp_unsigned("!=", left, constant(0))):
-                write(lanes, done)
-            done = builder.add(done, left)
-            lanes //= 2
-
-
-@intrinsic
-def _add_pair(typingctx, features, table, out, i, j, node, weights):  # noqa: ARG001
-    """out[i] += W * features[j] and out[j] += W * features[i], with W interpolated in the table."""
-    names = "features table out i j node weights"
-
-    def codegen(context, builder, signature, values):
-        emitter = _Emitter(context, builder, signature, names, values)
-        feature_i, feature_j = emitter.row("features", "i"), emitter.row("features", "j")
-        out_i, out_j = emitter.row("out", "i"), emitter.row("out", "j")
-        nodes, shares = emitter.rows("table", "node"), emitter.weights("weights", "table")
-
-        def emit(v: _Vectors) -> None:
-            w = v.filter(shares, nodes)
-            sum_i = v.multiply_add(w, v.load(feature_j), v.load(out_i))
-            sum_j = v.multiply_add(w, v.load(feature_i), v.load(out_j))
-            v.store(sum_i, out_i)
-            v.store(sum_j, out_j)
-
-        emitter.across_columns("features", emit)
-        return context.get_dummy_value()
-
-    return types.void(features, table, out, i, j, node, weights), codegen
-
-
-@intrinsic
-def _add_pair_gradients(typingctx, features, table, gradient, d_features, d_table, i, j, node, weights):  # noqa: ARG001
-    """What a pair adds to the gradients with respect to the features and the table."""
-    names = "features table gradient d_features d_table i j node weights"
-
-    def codegen(context, builder, signature, values):
-        emitter = _Emitter(context, builder, signature, names, values)
-        feature_i, feature_j = emitter.row("features", "i"), emitter.row("features", "j")
-        gradient_i, gradient_j = emitter.row("gradient", "i"), emitter.row("gradient", "j")
-        d_i, d_j = emitter.row("d_features", "i"), emitter.row("d_features", "j")
-        nodes, d_nodes = emitter.rows("table", "node"), emitter.rows("d_table", "node")
-        shares = emitter.weights("weights", "table")
-
-        def emit(v: _Vectors) -> None:
-            w = v.filter(shares, nodes)
-            g_i, g_j = v.load(gradient_i), v.load(gradient_j)
-            sum_i = v.multiply_add(w, g_j, v.load(d_i))
-            sum_j = v.multiply_add(w, g_i, v.load(d_j))
-            d_w = v.multiply_add(g_i, v.load(feature_j), v.multiply(g_j, v.load(feature_i)))
-            d_sums = [
-                v.multiply_add(v.spread(share), d_w, v.load(row)) for share, row in zip(shares, d_nodes, strict=True)
-            ]
-            v.store(sum_i, d_i)
-            v.store(sum_j, d_j)
-            for d_sum, row in zip(d_sums, d_nodes, strict=True):
-                v.store(d_sum, row)
-
-        emitter.across_columns("features", emit)
-        return context.get_dummy_value()
-
-    return types.void(features, table, gradient, d_features, d_table, i, j, node, weights), codegen
+# ---- one pair, one row ---------------------------------------------------------------------------------------------
 
 
 @njit(cache=True, nogil=True)
-def _stencil(coordinate: float, last: int):
-    """First of the four nodes around a coordinate, and Lagrange's cubic weights of the four."""
-    node = min(max(int(coordinate) - 1, 0), last - 3)
-    a = coordinate - node
-    b, c, d = a - 1.0, a - 2.0, a - 3.0
-    return node, (b * c * d / -6.0, a * c * d / 2.0, a * b * d / -2.0, a * b * c / 6.0)
+def _stencils(first, second, distance, start, stop, shift, end, last, near_first, near_second, node, weights) -> int:
+    """Take the pairs up to `end`, counting atoms from `shift` on; how many there are.
 
-
-@njit(cache=True, nogil=True)
-def _add_pairs(features, table, first, second, distance, start, stop, end, out) -> None:
-    last = table.shape[0] - 1
-    scale = last / end
-    for p in range(start, stop):
-        if distance[p] <= end:
-            node, weights = _stencil(distance[p] * scale, last)
-            _add_pair(features, table, out, first[p], second[p], node, weights)
-
-
-@njit(cache=True, nogil=True)
-def _add_gradients(features, table, gradient, first, second, distance, start, stop, end, d_features, d_table) -> None:
-    last = table.shape[0] - 1
-    scale = last / end
-    for p in range(start, stop):
-        if distance[p] <= end:
-            node, weights = _stencil(distance[p] * scale, last)
-            i, j = first[p], second[p]
-            _add_pair_gradients(features, table, gradient, d_features, d_table, i, j, node, weights)
-
-
-def forward(
-    features: np.ndarray,
-    table: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    distance: np.ndarray,
-    chunks: np.ndarray,
-    end: float,
-    out: np.ndarray,
-) -> None:
-    """Add the convolution to `out`, one chunk of pairs per thread; no atom may be in two chunks.
-
-    All arrays are C-ordered.
+    Writes each one's first node on a grid of `last` intervals and Lagrange's cubic weights of its four nodes.
     """
+    scale = last / end
+    n = 0
+    for p in range(start, stop):
+        if distance[p] <= end:
+            coordinate = distance[p] * scale
+            q = min(max(int(coordinate) - 1, 0), last - 3)
+            a = coordinate - q
+            b, c, d = a - 1.0, a - 2.0, a - 3.0
+            near_first[n], near_second[n], node[n] = first[p] - shift, second[p] - shift, q
+            weights[n, 0], weights[n, 1] = b * c * d / -6.0, a * c * d / 2.0
+            weights[n, 2], weights[n, 3] = a * b * d / -2.0, a * b * c / 6.0
+            n += 1
+    return n
 
-    def work(_: int, start: int, stop: int) -> None:
-        _add_pairs(features, table, first, second, distance, start, stop, end, out)
 
-    _share_out(work, chunks)
+@njit(cache=True, nogil=True)
+def stray_pair(first, second, blocks) -> int:
+    """The first pair with an atom outside its block, or −1."""
+    for b in range(blocks.shape[0] - 1):
+        start, stop = blocks[b, 0], blocks[b + 1, 0]
+        for p in range(blocks[b, 1], blocks[b + 1, 1]):
+            if min(first[p], second[p]) < start or max(first[p], second[p]) >= stop:
+                return p
+    return -1
 
 
-def backward(
-    features: np.ndarray,
-    table: np.ndarray,
-    gradient: np.ndarray,
-    first: np.ndarray,
-    second: np.ndarray,
-    distance: np.ndarray,
-    chunks: np.ndarray,
-    end: float,
-    d_features: np.ndarray,
-    d_tables: np.ndarray,
+@njit(cache=True, nogil=True)
+def _convolve(h, table, out, first, second, node, weights, start, stop) -> None:
+    lanes = VECTOR_BYTES // h.itemsize
+    column = 0
+    while column < h.shape[1]:
+        vectors = min((h.shape[1] - column) // lanes, WIDEST_TILE)
+        if vectors == 1:
+            convolution_tile(h, table, out, first, second, node, weights, start, stop, column, 1)
+        elif vectors == 2:
+            convolution_tile(h, table, out, first, second, node, weights, start, stop, column, 2)
+        elif vectors == 3:
+            convolution_tile(h, table, out, first, second, node, weights, start, stop, column, 3)
+        else:
+            convolution_tile(h, table, out, first, second, node, weights, start, stop, column, 4)
+        column += vectors * lanes
+
+
+@njit(cache=True, nogil=True)
+def _convolve_gradients(h, table, g, d_h, d_table, first, second, node, weights, start, stop) -> None:
+    lanes = VECTOR_BYTES // h.itemsize
+    column = 0
+    while column < h.shape[1]:
+        vectors = min((h.shape[1] - column) // lanes, WIDEST_TILE)
+        if vectors == 1:
+            convolution_gradient_tile(h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, 1)
+        elif vectors == 2:
+            convolution_gradient_tile(h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, 2)
+        elif vectors == 3:
+            convolution_gradient_tile(h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, 3)
+        else:
+            convolution_gradient_tile(h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, 4)
+        column += vectors * lanes
+
+
+@njit(cache=True, nogil=True)
+def _product(x, w, bias, out, count) -> None:
+    """Out = bias + x w for `count` rows and up to ROWS − 1 more."""
+    lanes, depth = VECTOR_BYTES // x.itemsize, w.shape[0]
+    column = 0
+    while column < w.shape[1]:
+        vectors = min((w.shape[1] - column) // lanes, WIDEST_TILE)
+        if vectors == 1:
+            for row in range(0, count, 8):
+                product_tile(x, w, bias, out, row, column, depth, 1, 8, 0)
+        elif vectors == 2:
+            for row in range(0, count, 4):
+                product_tile(x, w, bias, out, row, column, depth, 2, 4, 0)
+        elif vectors == 3:
+            for row in range(0, count, 4):
+                product_tile(x, w, bias, out, row, column, depth, 3, 4, 0)
+        else:
+            for row in range(0, count, 4):
+                product_tile(x, w, bias, out, row, column, depth, 4, 4, 0)
+        column += vectors * lanes
+
+
+@njit(cache=True, nogil=True)
+def _add_product(x, w, bias, out, count) -> None:
+    """Out += bias + x w for `count` rows and up to ROWS − 1 more."""
+    lanes, depth = VECTOR_BYTES // x.itemsize, w.shape[0]
+    column = 0
+    while column < w.shape[1]:
+        vectors = min((w.shape[1] - column) // lanes, WIDEST_TILE)
+        if vectors == 1:
+            for row in range(0, count, 8):
+                product_tile(x, w, bias, out, row, column, depth, 1, 8, 1)
+        elif vectors == 2:
+            for row in range(0, count, 4):
+                product_tile(x, w, bias, out, row, column, depth, 2, 4, 1)
+        elif vectors == 3:
+            for row in range(0, count, 4):
+                product_tile(x, w, bias, out, row, column, depth, 3, 4, 1)
+        else:
+            for row in range(0, count, 4):
+                product_tile(x, w, bias, out, row, column, depth, 4, 4, 1)
+        column += vectors * lanes
+
+
+@njit(cache=True, nogil=True)
+def _add_outer(g, x, out, count) -> None:
+    """Add gᵀ x, over `count` rows, to `out`."""
+    lanes = VECTOR_BYTES // x.itemsize
+    for start in range(0, count, _PART):
+        rows = min(start + _PART, count) - start
+        column = 0
+        while column < out.shape[1]:
+            vectors = min((out.shape[1] - column) // lanes, WIDEST_TILE)
+            if vectors == 1:
+                for row in range(0, out.shape[0], 8):
+                    outer_tile(g[start:], x[start:], out, row, column, rows, 1, 8)
+            elif vectors == 2:
+                for row in range(0, out.shape[0], 4):
+                    outer_tile(g[start:], x[start:], out, row, column, rows, 2, 4)
+            elif vectors == 3:
+                for row in range(0, out.shape[0], 4):
+                    outer_tile(g[start:], x[start:], out, row, column, rows, 3, 4)
+            else:
+                for row in range(0, out.shape[0], 4):
+                    outer_tile(g[start:], x[start:], out, row, column, rows, 4, 4)
+            column += vectors * lanes
+
+
+@njit(cache=True, nogil=True)
+def _add_rows(g, out, count) -> None:
+    """Add the sum of `count` rows of g to `out`."""
+    part, whole = np.empty_like(out), np.zeros_like(out)
+    for start in range(0, count, _PART):
+        part[:] = 0
+        for a in range(start, min(start + _PART, count)):
+            for f in range(out.shape[0]):
+                part[f] += g[a, f]
+        whole += part
+    out += whole
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _shifted_softplus(x, y, slope) -> None:
+    """Y = log(1 + eˣ) − log 2, and its slope eˣ/(1 + eˣ), number by number; three different arrays.
+
+    To rounding in float32, and exactly 0 at 0: e^−|x| = u = 2⁻ⁿ e^r with |r| ≤ ½ log 2 by a polynomial, and
+    log(1 + u) − log 2 = 2 artanh((u − 1)/(u + 3)) by another.
+    """
+    for a in range(x.shape[0]):
+        value = x[a]
+        t = min(abs(value), _TINY)
+        n = np.int32(t * _PER_LOG2 + np.float32(0.5))
+        r = (n * _LOG2_HIGH - t) + n * _LOG2_LOW
+        u = np.float32(1 / 5040)
+        u = u * r + np.float32(1 / 720)
+        u = u * r + np.float32(1 / 120)
+        u = u * r + np.float32(1 / 24)
+        u = u * r + np.float32(1 / 6)
+        u = u * r + np.float32(0.5)
+        u = u * r + np.float32(1)
+        u = u * r + np.float32(1)
+        u *= float_from_bits(np.int32((np.int32(127) - n) << np.int32(23)))
+        s = (u - np.float32(1)) / (u + np.float32(3))
+        z = s * s
+        log = np.float32(1 / 15)
+        log = log * z + np.float32(1 / 13)
+        log = log * z + np.float32(1 / 11)
+        log = log * z + np.float32(1 / 9)
+        log = log * z + np.float32(1 / 7)
+        log = log * z + np.float32(1 / 5)
+        log = log * z + np.float32(1 / 3)
+        log = log * z + np.float32(1)
+        y[a] = max(value, np.float32(0)) + np.float32(2) * s * log
+        slope[a] = (np.float32(1) if value >= 0 else u) / (np.float32(1) + u)
+
+
+@njit(cache=True, nogil=True)
+def _scale(x, y) -> None:
+    for a in range(x.shape[0]):
+        x[a] *= y[a]
+
+
+# ---- one thread's share --------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _convolution_share(h, table, out, first, second, distance, start, stop, end) -> None:
+    n = stop - start
+    near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    weights = np.empty((n, NODES), h.dtype)
+    last = table.shape[0] - 1
+    n = _stencils(first, second, distance, start, stop, 0, end, last, near_first, near_second, node, weights)
+    _convolve(h, table, out, near_first, near_second, node, weights, 0, n)
+
+
+@njit(cache=True, nogil=True)
+def _gradient_share(h, table, g, d_h, d_table, first, second, distance, start, stop, end) -> None:
+    n = stop - start
+    near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    weights = np.empty((n, NODES), h.dtype)
+    last = table.shape[0] - 1
+    n = _stencils(first, second, distance, start, stop, 0, end, last, near_first, near_second, node, weights)
+    _convolve_gradients(h, table, g, d_h, d_table, near_first, near_second, node, weights, 0, n)
+
+
+@njit(cache=True, nogil=True)
+def _largest_step(blocks, column) -> int:
+    largest = 0
+    for b in range(blocks.shape[0] - 1):
+        largest = max(largest, blocks[b + 1, column] - blocks[b, column])
+    return largest
+
+
+@njit(cache=True, nogil=True)
+def _interactions_share(x, tables, into, biases, first, second, distance, blocks, end, kept, out) -> None:
+    """All interactions for one thread's blocks of molecules.
+
+    `into` [L, 3, F, W] holds in2f's and f2out's matrices from input to output, `biases` [L, 3, 1, W]; `kept`
+    [5 L + 1, R, W] takes, for the backward pass, each layer's input, features to convolve, convolution, and the hidden
+    layer's value and slope; in the end, the result.
+    """
+    width, layers, last = x.shape[1], tables.shape[0], tables.shape[1] - 1
+    n = _largest_step(blocks, 1)
+    near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    weights = np.empty((n, NODES), x.dtype)
+    inner = np.empty((_largest_step(blocks, 0) + ROWS, tables.shape[2]), x.dtype)
+    origin = blocks[0, 0]
+    for b in range(blocks.shape[0] - 1):
+        shift, stop = blocks[b, 0], blocks[b + 1, 0]
+        count = stop - shift
+        low, high = shift - origin, stop - origin + ROWS
+        pairs = _stencils(
+            first,
+            second,
+            distance,
+            blocks[b, 1],
+            blocks[b + 1, 1],
+            shift,
+            end,
+            last,
+            near_first,
+            near_second,
+            node,
+            weights,
+        )
+        start = kept[0][low:high]
+        start[:, width:] = 0
+        start[:count, :width] = x[shift:stop]
+        for layer in range(layers):
+            k = 5 * layer
+            value, h, y = kept[k][low:high], kept[k + 1][low:high], kept[k + 2][low:high]
+            hidden, slope = kept[k + 3][low:high], kept[k + 4][low:high]
+            _product(value, into[layer, 0], biases[layer, 0], h, count)
+            y[:count] = 0
+            _convolve(h, tables[layer], y, near_first, near_second, node, weights, 0, pairs)
+            _product(y, into[layer, 1], biases[layer, 1], inner, count)
+            _shifted_softplus(inner[:count].reshape(-1), hidden[:count].reshape(-1), slope[:count].reshape(-1))
+            result = kept[k + 5][low:high]
+            result[:count] = value[:count]
+            _add_product(hidden, into[layer, 2], biases[layer, 2], result, count)
+        out[shift:stop] = kept[5 * layers][low : low + count, :width]
+
+
+@njit(cache=True, nogil=True)
+def _interactions_gradient_share(
+    g_out, tables, back, first, second, distance, blocks, end, kept, d_x, d_tables, d_matrices, d_biases
 ) -> None:
-    """Add the gradients to `d_features` and, each chunk to a table of its own, to `d_tables` [C, K + 1, F]."""
+    """The backward pass of `_interactions_share`; `back` [L, 3, F, W] holds the matrices from output to input."""
+    width, layers, last = g_out.shape[1], tables.shape[0], tables.shape[1] - 1
+    n = _largest_step(blocks, 1)
+    near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    weights = np.empty((n, NODES), g_out.dtype)
+    rows = _largest_step(blocks, 0) + ROWS
+    g = np.zeros((rows, tables.shape[2]), g_out.dtype)
+    inner, through, d_h = np.empty_like(g), np.empty_like(g), np.empty_like(g)
+    no_bias = np.zeros((1, tables.shape[2]), g_out.dtype)
+    origin = blocks[0, 0]
+    for b in range(blocks.shape[0] - 1):
+        shift, stop = blocks[b, 0], blocks[b + 1, 0]
+        count = stop - shift
+        low, high = shift - origin, stop - origin + ROWS
+        pairs = _stencils(
+            first,
+            second,
+            distance,
+            blocks[b, 1],
+            blocks[b + 1, 1],
+            shift,
+            end,
+            last,
+            near_first,
+            near_second,
+            node,
+            weights,
+        )
+        g[:count, :width] = g_out[shift:stop]
+        for layer in range(layers - 1, -1, -1):
+            k = 5 * layer
+            value, h, y = kept[k][low:high], kept[k + 1][low:high], kept[k + 2][low:high]
+            hidden, slope = kept[k + 3][low:high], kept[k + 4][low:high]
+            _add_outer(g, hidden, d_matrices[layer, 2], count)
+            _add_rows(g, d_biases[layer, 2, 0], count)
+            _product(g, back[layer, 2], no_bias, inner, count)
+            _scale(inner[:count].reshape(-1), slope[:count].reshape(-1))
+            _add_outer(inner, y, d_matrices[layer, 1], count)
+            _add_rows(inner, d_biases[layer, 1, 0], count)
+            _product(inner, back[layer, 1], no_bias, through, count)
+            d_h[:count] = 0
+            _convolve_gradients(
+                h, tables[layer], through, d_h, d_tables[layer], near_first, near_second, node, weights, 0, pairs
+            )
+            _add_outer(d_h, value, d_matrices[layer, 0], count)
+            _add_product(d_h, back[layer, 0], no_bias, g, count)
+        d_x[shift:stop] = g[:count, :width]
 
-    def work(chunk: int, start: int, stop: int) -> None:
-        d_table = d_tables[chunk]
-        _add_gradients(features, table, gradient, first, second, distance, start, stop, end, d_features, d_table)
 
-    _share_out(work, chunks)
+# ---- all threads ---------------------------------------------------------------------------------------------------
 
 
-def _share_out(work: Callable[[int, int, int], None], chunks: np.ndarray) -> None:
-    """Do each chunk in a thread of its own, the first one in the caller's.
+def convolve(
+    h: np.ndarray, table: np.ndarray, pairs: tuple[np.ndarray, ...], shares: list[np.ndarray], end: float
+) -> np.ndarray:
+    """The convolution of padded features, [A, W]; `pairs` are first and second atoms and distances."""
+    out = np.zeros_like(h)
+
+    def work(share: int) -> None:
+        blocks = shares[share]
+        _convolution_share(h, table, out, *pairs, blocks[0, 1], blocks[-1, 1], end)
+
+    _each(work, len(shares))
+    return out
+
+
+def convolve_gradients(
+    h: np.ndarray,
+    table: np.ndarray,
+    g: np.ndarray,
+    pairs: tuple[np.ndarray, ...],
+    shares: list[np.ndarray],
+    end: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Its gradients with respect to the features, [A, W], and to the table, [K + 1, W]."""
+    d_h, d_tables = np.zeros_like(h), np.zeros((len(shares), *table.shape), table.dtype)
+
+    def work(share: int) -> None:
+        blocks = shares[share]
+        _gradient_share(h, table, g, d_h, d_tables[share], *pairs, blocks[0, 1], blocks[-1, 1], end)
+
+    _each(work, len(shares))
+    # The sums over threads go in their order, so that a repetition gives the same bits.
+    return d_h, d_tables.sum(axis=0)
+
+
+def kept_shapes(shares: list[np.ndarray], layers: int, width: int) -> list[tuple[int, int, int]]:
+    """What each share's forward pass keeps for the backward pass."""
+    return [(5 * layers + 1, int(blocks[-1, 0] - blocks[0, 0]) + ROWS, width) for blocks in shares]
+
+
+def interact(
+    x: np.ndarray,
+    tables: np.ndarray,
+    into: np.ndarray,
+    biases: np.ndarray,
+    pairs: tuple[np.ndarray, ...],
+    shares: list[np.ndarray],
+    end: float,
+    kept: list[np.ndarray],
+) -> np.ndarray:
+    """The features after all interactions, [A, F]; `kept`, of `kept_shapes`, takes what the backward pass needs."""
+    out = np.empty_like(x)
+
+    def work(share: int) -> None:
+        _interactions_share(x, tables, into, biases, *pairs, shares[share], end, kept[share], out)
+
+    _each(work, len(shares))
+    return out
+
+
+def interact_gradients(
+    g: np.ndarray,
+    tables: np.ndarray,
+    back: np.ndarray,
+    pairs: tuple[np.ndarray, ...],
+    shares: list[np.ndarray],
+    end: float,
+    kept: list[np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients with respect to the features [A, F], tables, matrices [L, 3, W, W] and biases [L, 3, 1, W]."""
+    layers, _, width = tables.shape
+    d_x = np.empty_like(g)
+    d_tables = np.zeros((len(shares), *tables.shape), g.dtype)
+    d_matrices = np.zeros((len(shares), layers, 3, width, width), g.dtype)
+    d_biases = np.zeros((len(shares), layers, 3, 1, width), g.dtype)
+
+    def work(share: int) -> None:
+        _interactions_gradient_share(
+            g,
+            tables,
+            back,
+            *pairs,
+            shares[share],
+            end,
+            kept[share],
+            d_x,
+            d_tables[share],
+            d_matrices[share],
+            d_biases[share],
+        )
+
+    _each(work, len(shares))
+    return d_x, d_tables.sum(axis=0), d_matrices.sum(axis=0), d_biases.sum(axis=0)
+
+
+def shifted_softplus(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The shifted softplus of float32 numbers, and its slope."""
+    y, slope = np.empty_like(x), np.empty_like(x)
+    _shifted_softplus(x.reshape(-1), y.reshape(-1), slope.reshape(-1))
+    return y, slope
+
+
+def padded(matrix: np.ndarray) -> np.ndarray:
+    """A C-ordered copy with as many columns as the loops need, the new ones zero."""
+    copy = np.zeros((*matrix.shape[:-1], padded_width(matrix.shape[-1], matrix.itemsize)), matrix.dtype)
+    copy[..., : matrix.shape[-1]] = matrix
+    return copy
+
+
+def _each(work: Callable[[int], None], shares: int) -> None:
+    """Do each share in a thread of its own, the first one in the caller's.
 
     The loops let go of Python's lock. Threads of numba's own would come with a second OpenMP beside torch's: on few
     cores each of the two then waits, spinning, for the cores that the other one has.
     """
-    (own, *others) = [(chunk, int(start), int(stop)) for chunk, (start, stop) in enumerate(pairwise(chunks))]
-    waiting = [_helpers(os.getpid(), len(others)).submit(work, *other) for other in others]
-    work(*own)
+    waiting = [_helpers(os.getpid(), shares - 1).submit(work, share) for share in range(1, shares)]
+    work(0)
     for future in waiting:
         future.result()
 
