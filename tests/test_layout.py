@@ -17,7 +17,6 @@ FLOORS = {
     "census": 3,
     "offsets": 3,
     "callbacks": 3,
-    "callbacks": 3,
     "schnet": 3,
     "config": 3,
     "training": 4,
