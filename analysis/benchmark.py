@@ -124,8 +124,9 @@ class Floor(_Frozen):
     """The least that a step of `width` features and `batch` molecules can take on this machine, see `seconds`.
 
     A batch has `atoms` atoms and `pairs` pairs nearer than the cut-off, each counted once (means over the molecules).
-    `products` is the time of the dense products, s; `multiply_adds` and `moved` (bytes) are what the convolutions must
-    compute and move, at `multiply_add_rate` (1/s) and `copy_rate` (bytes/s).
+    `products` is the time of the dense products, s, and `product_multiply_adds` what they compute; `multiply_adds` and
+    `moved` (bytes) are what the convolutions must compute and move, at `multiply_add_rate` (1/s) and `copy_rate`
+    (bytes/s).
     """
 
     width: PositiveInt
@@ -134,6 +135,7 @@ class Floor(_Frozen):
     atoms: PositiveFloat
     pairs: PositiveFloat
     products: PositiveFloat
+    product_multiply_adds: PositiveFloat
     multiply_adds: PositiveFloat
     multiply_add_rate: PositiveFloat
     moved: PositiveFloat
@@ -158,6 +160,11 @@ class Floor(_Frozen):
         loading and Python.
         """
         return self.products + max(self.arithmetic, self.traffic)
+
+    @property
+    def peak(self) -> float:
+        """Seconds for all multiply-adds, the dense products' too, at the rate of a large product: no floor is lower."""
+        return (self.product_multiply_adds + self.multiply_adds) / self.multiply_add_rate
 
 
 class Scaling(_Frozen):

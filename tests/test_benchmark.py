@@ -191,6 +191,7 @@ def test_the_floor_counts_what_its_definition_says(monkeypatch):
     found = floor.measure(width=64, batch=10, n_interactions=3, atoms=18.0, pairs=140.0, rate=1e6, seconds=0)
     assert shapes == [(180, 64, 64), (180, 64, 32), (180, 32, 1)]
     assert found["products"] == 3 * 3 + 2
+    assert found["product_multiply_adds"] == 3 * 180 * (9 * 64 * 64 + 64 * 32 + 32)
     assert found["multiply_adds"] == 3 * 6 * 1400 * 64
     assert found["moved"] == 3 * 5 * 180 * 64 * 4 + 12 * 1400
     one = benchmark.Floor.model_validate({"repeat": 0} | found)
@@ -226,6 +227,7 @@ def made(**changes: object) -> Benchmark:
     ]
     floors = [
         {"width": 64, "batch": 512, "repeat": repeat, "atoms": 9216.0, "pairs": 71680.0, "products": 0.1}
+        | {"product_multiply_adds": 1e6}
         | {"multiply_adds": 1e6, "multiply_add_rate": 1e8, "moved": 512e6 / both, "copy_rate": 1e6 / 1.0}
         for repeat, both in enumerate(rates["ours"])
     ]

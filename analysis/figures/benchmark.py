@@ -134,7 +134,7 @@ def cost_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
 
 
 def floor_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
-    """The floor's terms by width at the largest batch, beside our step."""
+    """The floor's terms by width at the largest batch, the bound by arithmetic alone, and our step."""
     batch = max(record.settings.batches)
     rows, names = [], []
     for width in sorted(record.settings.widths):
@@ -143,12 +143,15 @@ def floor_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
             label(term, lang): _number(Spread.over(getattr(one, term) for one in floors), lang, 2, 1 / _MS)
             for term in ("products", "arithmetic", "traffic")
         }
-        total = _number(Spread.over(one.seconds for one in floors), lang, 1, 1 / _MS)
+        total, peak = (
+            _number(Spread.over(getattr(one, bound) for one in floors), lang, 1, 1 / _MS)
+            for bound in ("seconds", "peak")
+        )
         rate = benchmark.spread(record, "ours", "rate", width=width, batch=batch)
         step = style.number(_MS * batch / rate.median if rate else math.nan, lang, 1)
         over = _number(benchmark.over_floor(record, width=width, batch=batch), lang, 2)
-        rest = {label("floor", lang): total, label("our_step", lang): step, label("over_floor", lang): over}
-        rows.append(terms | rest)
+        ours = {label("our_step", lang): step, label("over_floor", lang): over}
+        rows.append(terms | {label("floor", lang): total, label("peak", lang): peak} | ours)
         names.append(style.number(width, lang))
     return _table(rows, names, label("width", lang))
 

@@ -96,6 +96,7 @@ LABELS = MappingProxyType(
         "arithmetic": Words("Aritmètica (ms)", "Arithmetic (ms)"),
         "traffic": Words("Trànsit (ms)", "Traffic (ms)"),
         "floor": Words("Terra (ms)", "Floor (ms)"),
+        "peak": Words("Tot al màxim (ms)", "All at peak (ms)"),
         "our_step": Words("Pas de (d) (ms)", "Step of (d) (ms)"),
         "over_floor": Words("(d) / terra", "(d) / floor"),
         "bar": Words("Llistó", "Bar"),
@@ -120,8 +121,8 @@ LABELS = MappingProxyType(
         ),
         "bar_memory": Words("memòria d’un entrenament amb tot QM9", "memory of a training on all of QM9"),
         "not_measured": Words("no mesurat", "not measured"),
-        "all_met": Words("Se superen tots.", "All of them are met."),
-        "some_missed": Words("No se superen tots. Queden fora: {bars}.", "Not all are met. Missed: {bars}."),
+        "all_met": Words("No en falla cap.", "None is missed."),
+        "some_missed": Words("No se superen: {bars}.", "Missed: {bars}."),
         "some_unknown": Words("No s’han mesurat: {bars}.", "Not measured: {bars}."),
         "record_quick": Words(
             "Atenció: el registre és d’una prova ràpida, que només comprova que el mesurament funciona; les xifres no "

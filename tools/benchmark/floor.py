@@ -44,6 +44,12 @@ def products(atoms: int, width: int, n_interactions: int, *, seconds: float) -> 
     return squares + _layer(atoms, width, half, seconds) + _layer(atoms, half, 1, seconds)
 
 
+def product_multiply_adds(atoms: float, width: int, n_interactions: int) -> float:
+    """Multiply-adds of the dense products of a step, forward and twice backward."""
+    half = width // 2
+    return 3 * atoms * (3 * n_interactions * width**2 + width * half + half)
+
+
 def multiply_add_rate(*, seconds: float) -> float:
     """Multiply-adds per second of a large product."""
     a, b, out = (torch.rand(_LARGE, _LARGE) for _ in range(3))
@@ -71,6 +77,7 @@ def measure(
         "batch": batch,
         "atoms": atoms,
         "pairs": pairs,
+        "product_multiply_adds": product_multiply_adds(atoms, width, n_interactions),
         "products": products(round(atoms), width, n_interactions, seconds=seconds),
         "multiply_adds": n_interactions * 6 * pairs * width,
         "multiply_add_rate": rate,

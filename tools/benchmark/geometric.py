@@ -1,7 +1,7 @@
 """(c) PyTorch Geometric's SchNet: molecules in memory, edges found beforehand, a plain training loop.
 
 Everything is set in its favour: edges and distances are read from a file where (d) has to find them, and there is no
-Lightning. Loader workers were tried and made it slower.
+Lightning. Its loader has no workers: alone it gave 23,000 molecules/s here, with two workers 8,200.
 """
 
 from pathlib import Path

@@ -187,7 +187,8 @@ def _run(job: Job, asked: Settings, folder: Path) -> Any:
             done = subprocess.run(  # noqa: S603
                 [sys.executable, "-W", "ignore", "-m", "tools.benchmark.measure", *words],
                 cwd=folder,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                # Lightning would take a GPU where there is one, the plain loops would not.
+                env=os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
                 capture_output=True,
                 text=True,
                 timeout=_TIME_LIMIT,
