@@ -287,7 +287,10 @@ def train(
             num_sanity_val_steps=0,
             reload_dataloaders_every_n_epochs=1,
         )
-        trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True)
+        with schnet.own_threads(model):
+            trainer.fit(
+                task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True
+            )
     seconds |= stopwatch.seconds
     return Trained(model, molecules, parts, packed, fitted, curves.history(), curves.steps(), seconds)
 
@@ -303,7 +306,7 @@ def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, posit
     model.eval()
     errors = []
     try:
-        with torch.no_grad():
+        with torch.no_grad(), schnet.own_threads(model):
             for batch in PackedLoader(
                 packed, positions, batch_size=_EVALUATION_BATCH, stock=not schnet.is_fused(model)
             ):

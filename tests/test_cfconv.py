@@ -38,7 +38,8 @@ def half_list(n_atoms: list[int], *, seed: int = 0, end: float = END, dtype: tor
     distance[::17] = end
     distance[5::17] = 0
     atoms, pairs = (torch.tensor([0, *np.cumsum(numbers)]) for numbers in (n_atoms, counts))
-    return HalfList.share_out(first, second, distance, atoms=atoms, pairs=pairs)
+    threads = torch.get_num_threads()
+    return HalfList.share_out(first, second, distance, atoms=atoms, pairs=pairs, threads=threads)
 
 
 def one_block(first: torch.Tensor, distance: torch.Tensor, n_atoms: int) -> HalfList:

@@ -267,6 +267,46 @@ def test_one_atom_no_pair_and_a_pair_at_the_cutoff(positions):
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
+# ---- threads ---------------------------------------------------------------------------------------------------
+
+
+def test_the_fast_path_has_torchs_threads_unless_told_otherwise(packed, monkeypatch):
+    seen = []
+    original = schnet.interact
+    monkeypatch.setattr(
+        schnet,
+        "interact",
+        lambda x, layers, pairs, **rest: (
+            seen.append((pairs.threads, torch.get_num_threads())),
+            original(x, layers, pairs, **rest),
+        )[1],
+    )
+    model, batch = build(), packed.batch(np.arange(9))
+    model(dict(batch))
+    with schnet.own_threads(model):
+        model(dict(batch))
+    model(dict(batch))
+    model.representation.threads = 3
+    with schnet.own_threads(model):
+        model(dict(batch))
+    assert seen == [(2, 2), (2, 1), (2, 2), (3, 1)]
+    assert torch.get_num_threads() == 2
+    assert model.representation.threads == 3
+
+
+def test_a_stock_model_keeps_torchs_threads():
+    with schnet.own_threads(build(fused=False)):
+        assert torch.get_num_threads() == 2
+
+
+def test_threads_come_back_after_an_error():
+    model = build()
+    with pytest.raises(KeyError), schnet.own_threads(model):
+        raise KeyError
+    assert torch.get_num_threads() == 2
+    assert model.representation.threads is None
+
+
 # ---- invariances -----------------------------------------------------------------------------------------------
 
 MODEL = {"seed": 0, "n_atom_basis": 24}

@@ -108,14 +108,15 @@ class HalfList:
         *,
         atoms: torch.Tensor,
         pairs: torch.Tensor,
+        threads: int,
     ) -> Self:
-        """A list for as many threads as torch has, in blocks with about equally much work each.
+        """A list for up to `threads` threads, in blocks with about equally much work each.
 
         `atoms` and `pairs`, int64 [M + 1], say where each molecule's atoms and pairs begin: blocks are cut between
         molecules only.
         """
         work = atoms + pairs
-        threads = max(1, min(torch.get_num_threads(), len(atoms) - 1))
+        threads = max(1, min(threads, len(atoms) - 1))
         total = int(work[-1])
         n_blocks = threads * -(-total // (threads * _BLOCK)) if total else threads
         goals = torch.arange(n_blocks + 1, device=work.device) * total // n_blocks
