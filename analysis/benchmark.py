@@ -34,14 +34,13 @@ class _Frozen(BaseModel):
 
 
 class Machine(_Frozen):
-    """The machine, by what decides its speed; `threads` is torch's, `wait_policy` the value of OMP_WAIT_POLICY."""
+    """The machine, by what decides its speed; `threads` is torch's."""
 
     system: str
     architecture: str
     cores: PositiveInt
     memory_gib: PositiveFloat
     threads: PositiveInt
-    wait_policy: str
 
 
 class Git(_Frozen):

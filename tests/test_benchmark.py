@@ -235,8 +235,7 @@ def made(**changes: object) -> Benchmark:
     for one, ours in zip(floors, rates["ours"], strict=True):
         one["moved"] = (512 / ours / 1.5 - 0.1) * 1e6
     content = {
-        "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2}
-        | {"wait_policy": "PASSIVE"},
+        "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2},
         "versions": {"python": "3.12"},
         "git": {"commit": "0123456789abcdef", "clean": True},
         "settings": plan.settings(repeats=2, widths=(38, 64), batches=(128, 512)).model_dump(mode="json"),
@@ -396,3 +395,12 @@ def test_the_command_prints_a_records_tables(record, tmp_path):
     assert again.returncode == 1
     assert "exists" in again.stderr
     assert benchmark.load(path) == record
+
+
+def test_only_schnetpacks_threads_sleep_while_they_wait_and_nobody_sees_a_gpu(monkeypatch):
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    stock = plan._environment({"kind": "steps", "contestant": "schnetpack"})
+    ours = plan._environment({"kind": "steps", "contestant": "ours"})
+    assert stock["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert "OMP_WAIT_POLICY" not in ours
+    assert stock["CUDA_VISIBLE_DEVICES"] == ours["CUDA_VISIBLE_DEVICES"] == ""

@@ -41,8 +41,7 @@ def made(*, quick: bool = False, clean: bool = True, ours: int = RATES["ours"]) 
     ]
     settings = {"quick": quick, "repeats": 2, "seconds": 4.0, "min_steps": 6, "warm_up": 3, "molecules": 20_000}
     content = {
-        "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2}
-        | {"wait_policy": "PASSIVE"},
+        "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2},
         "versions": {"python": "3.12"},
         "git": {"commit": "0123456789abcdef", "clean": clean},
         "settings": settings | {"widths": WIDTHS, "batches": BATCHES, "scaling": [1000]},

@@ -59,7 +59,6 @@ def prepare(settings: Settings, folder: Path) -> dict[str, Any]:
             "cores": os.cpu_count(),
             "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
             "threads": torch.get_num_threads(),
-            "wait_policy": os.environ.get("OMP_WAIT_POLICY", ""),
         },
         "neighbour_list": contestants.NEIGHBOUR_LIST.__name__,
         "atoms": atoms,
