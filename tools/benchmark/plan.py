@@ -204,7 +204,7 @@ def _run(job: Job, asked: Settings, folder: Path) -> Any:
 
 
 def _environment(job: Job) -> dict[str, str]:
-    """The process's environment: no GPU, which Lightning would take and the plain loops not, and each one's best wait."""
+    """The process's environment: no GPU, which Lightning alone would take, and the wait that suits the contestant."""
     env = os.environ | {"PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""}
     env.pop("OMP_WAIT_POLICY", None)
     return env | ({"OMP_WAIT_POLICY": "PASSIVE"} if job.get("contestant") in _SLEEPERS else {})
