@@ -213,6 +213,11 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "train": (parts.train, training.predict_errors(trained.model, trained.packed, parts.train)),
         "held_out": (parts.held_out, training.predict_errors(trained.model, trained.packed, parts.held_out)),
     }
+    if len(trained.left_out):
+        found["left_out"] = (
+            trained.left_out,
+            training.predict_errors(trained.model, trained.packed, trained.left_out),
+        )
     groups = errors.group_sums(trained.molecules, found, trained.offsets.mean)
     seconds = {**trained.seconds, "evaluation": time.perf_counter() - start}
 
@@ -235,7 +240,12 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "molecules_fingerprint": molecules.fingerprint(),
         "split_fingerprint": parts.fingerprint(trained.molecules),
         "parameters": sum(value.numel() for value in trained.model.parameters()),
-        "molecules": {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
+        "molecules": {
+            "train": len(parts.train),
+            "validation": len(parts.validation),
+            "test": len(parts.test),
+            "left_out": len(trained.left_out),
+        },
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},

@@ -123,7 +123,7 @@ def test_the_errors_are_those_of_the_held_out_molecules(recorded, qm9_molecules)
 
 
 def test_the_recorded_model_gives_the_recorded_errors(recorded, qm9_molecules):
-    trained = training.choose_molecules(qm9_molecules, CONFIG.data)[0]
+    trained = training.choose_molecules(qm9_molecules, CONFIG.data).molecules
     model = schnet.build(
         n_atom_basis=8,
         n_interactions=1,

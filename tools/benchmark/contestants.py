@@ -103,7 +103,8 @@ def config_of(settings: Settings, *, width: int, batch: int, molecules: int, epo
 
 def chosen(molecules: Molecules, count: int) -> tuple[Molecules, Split, np.ndarray]:
     """The molecules that every contestant sees, their parts, and the targets without offsets (float64 [M], eV)."""
-    used, parts = training.choose_molecules(molecules, data_of(count))
+    picked = training.choose_molecules(molecules, data_of(count))
+    used, parts = picked.molecules, picked.parts
     return used, parts, used.energy - offsets.fit(used, parts.train).of(used)
 
 
