@@ -185,7 +185,7 @@ def matched_updates(config: RunConfig, reference: RunConfig, molecules: Molecule
 
 
 def work(config: RunConfig, molecules: Molecules) -> float:
-    """How long a run takes next to others, in any unit: molecules seen, and a part per step that doesn't grow with it."""
+    """How long a run takes next to others, in any unit: per molecule, and per step for what doesn't grow with it."""
     chosen = len(training.training_part(molecules, config.data))
     per_molecule = 1 + (config.model.n_atom_basis / 64) ** 2
     return config.training.epochs * (chosen * per_molecule + 60 * _steps_per_epoch(config, molecules))

@@ -46,9 +46,9 @@ class Trained:
     """What a finished training leaves.
 
     `model` predicts total energies (its postprocessors add the offsets back); `molecules` are those of the run, and
-    `parts` positions in them, `left_out` those of the training part's molecules that the run did not train on; `history` has a row per epoch and `steps` one per block of steps, with squared errors in
-    eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is the wall time of the phases `data`,
-    `training` and `validation`.
+    `parts` and `left_out` positions in them (see `Chosen`); `history` has a row per epoch and `steps` one per block of
+    steps, with squared errors in eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is the wall
+    time of the phases `data`, `training` and `validation`.
     """
 
     model: NeuralNetworkPotential
