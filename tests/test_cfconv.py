@@ -356,6 +356,8 @@ def test_interactions_with_any_number_of_threads(threads):
 NARROW = """
 import sys
 import llvmlite.binding
+import numba
+numba.njit(lambda: 0)()  # numba looks at the processor once, and is to see the real one
 llvmlite.binding.get_host_cpu_features = lambda: dict.fromkeys(sys.argv[1:], True)
 sys.path.insert(0, "tests")
 import test_cfconv as t

@@ -339,9 +339,14 @@ def stray_pair(first, second, blocks) -> int:
     """The first pair with an atom outside its block, or −1."""
     for b in range(blocks.shape[0] - 1):
         start, stop = blocks[b, 0], blocks[b + 1, 0]
+        lowest, highest = start, start
         for p in range(blocks[b, 1], blocks[b + 1, 1]):
-            if min(first[p], second[p]) < start or max(first[p], second[p]) >= stop:
-                return p
+            lowest = min(lowest, first[p], second[p])
+            highest = max(highest, first[p], second[p])
+        if lowest < start or highest >= stop:
+            for p in range(blocks[b, 1], blocks[b + 1, 1]):
+                if min(first[p], second[p]) < start or max(first[p], second[p]) >= stop:
+                    return p
     return -1
 
 

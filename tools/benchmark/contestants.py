@@ -209,17 +209,18 @@ def bare(settings: Settings, *, width: int, batch: int, window: Window) -> None:
     )
     window.network(model)
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
-    while True:
-        window.epoch_begins()
-        for inputs in loader:
-            window.batch_in_hand()
-            target = inputs[ENERGY]  # the model writes its prediction under the same key
-            loss = torch.nn.functional.mse_loss(model(inputs)[ENERGY], target)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            window.step_done(len(target), loss.item())
-        loader.epoch += 1
+    with schnet.own_threads(model):
+        while True:
+            window.epoch_begins()
+            for inputs in loader:
+                window.batch_in_hand()
+                target = inputs[ENERGY]  # the model writes its prediction under the same key
+                loss = torch.nn.functional.mse_loss(model(inputs)[ENERGY], target)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                window.step_done(len(target), loss.item())
+            loader.epoch += 1
 
 
 def _files(folder: Path, count: int) -> tuple[Path, Path]:
