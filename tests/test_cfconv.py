@@ -372,7 +372,7 @@ print(_kernels.VECTOR_BYTES, _kernels.WIDEST_TILE)
 """
 
 
-@pytest.mark.parametrize(("features", "expected"), [(["avx"], "32 2"), (["neon"], "16 4"), ([], "16 2")])
+@pytest.mark.parametrize(("features", "expected"), [(["avx"], "32 2"), (["neon"], "16 4")])
 def test_processors_with_narrower_or_fewer_registers(features, expected, tmp_path):
     """The same loops in other tiles; what LLVM makes of them here differs from there, their bookkeeping doesn't."""
     done = subprocess.run(
