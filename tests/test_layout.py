@@ -22,7 +22,9 @@ FLOORS = {
     "training": 4,
     "errors": 4,
     "runs": 5,
+    "sweeps": 4,
     "study": 6,
+    "search": 6,
     "parameters": 1,
     "figures": 7,
 }
