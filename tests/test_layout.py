@@ -25,8 +25,11 @@ FLOORS = {
     "sweeps": 4,
     "study": 6,
     "search": 6,
+    "reproduction": 6,
     "parameters": 1,
     "figures": 7,
+    "commands": 7,
+    "__main__": 8,
 }
 
 
