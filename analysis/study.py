@@ -5,17 +5,19 @@ report's baseline, all of them train the model "Default" and change one thing; o
 model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 from tqdm import tqdm
 
 from analysis import runs, training
+from analysis.callbacks import CheckpointError
 from analysis.config import Loss, Profile, RunConfig, Selection, adjust, apply_profile
 from analysis.molecules import Molecules
-from analysis.parameters import NotebookParameters
+from analysis.parameters import NotebookParameters, check
 from analysis.weights import DEFAULT_FLOOR
 
 PROFILE = '"smoke", "quick" or "full"'
@@ -211,3 +213,172 @@ def load_or_train(
         runs.load_or_train(config, molecules, results=results, progress=not done)
         for config, done in zip(bar, recorded, strict=True)
     ]
+
+
+# ---- the study as a whole --------------------------------------------------------------------------------------------
+
+
+class StudyError(ValueError):
+    """Something was asked for that the study does not have; the message says what there is."""
+
+
+State = Literal["recorded", "under way", "missing", "damaged"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How it stands with one run.
+
+    `config` is None for a damaged record that does not say what was run; `outline` what is recorded, if it is; `epochs`
+    how many epochs a run under way has finished, None if it was never started; `trouble` what is wrong with a damaged
+    record or checkpoint.
+    """
+
+    folder: Path
+    config: RunConfig | None
+    outline: runs.Outline | None = None
+    epochs: int | None = None
+    trouble: str = ""
+
+    @property
+    def state(self) -> State:
+        """In a word."""
+        if self.trouble:
+            return "damaged"
+        if self.outline is not None:
+            return "recorded"
+        return "missing" if self.epochs is None else "under way"
+
+
+def plan(
+    molecules: Molecules, experiment: str | None = None, *, profile: str = "full", seeds: Sequence[int] | None = None
+) -> list[RunConfig]:
+    """The runs of one experiment, or of all, each once, in the order of the report.
+
+    Parameters
+    ----------
+    molecules
+        The whole database.
+    experiment
+        A key of `EXPERIMENTS`; None and "all" mean all of them.
+    profile
+        "smoke", "quick" or "full".
+    seeds
+        Seeds of every configuration, each once; None for each experiment's own.
+
+    Raises
+    ------
+    StudyError
+        There is no such experiment.
+    ParameterError
+        There is no such profile, or a seed is negative or stands there twice.
+    """
+    if experiment in (None, "all"):
+        chosen = list(EXPERIMENTS.values())
+    elif experiment in EXPERIMENTS:
+        chosen = [EXPERIMENTS[experiment]]
+    else:
+        raise StudyError(f"there is no experiment {experiment!r}: choose one of {', '.join(EXPERIMENTS)}, or all")
+    given = {"profile": profile} | ({} if seeds is None else {"seeds": list(seeds)})
+    asked = [check(parameters, given) for parameters in chosen]
+    return list(dict.fromkeys(config for parameters in asked for config in parameters.configs(molecules)))
+
+
+def seed_by_seed(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """The same runs, first all those of the seed that comes first: a study that is stopped early has whole seeds."""
+    seeds = list(dict.fromkeys(config.seed for config in configs))
+    return sorted(configs, key=lambda config: seeds.index(config.seed))
+
+
+def standing(config: RunConfig, data_fingerprint: str, results: Path, *, whole: bool = False) -> Standing:
+    """How it stands with a run: from its `run.json` alone, or (`whole`) with the checksums of all its files."""
+    folder = results / config.experiment / config.run_id(data_fingerprint)
+    try:
+        if folder.exists():
+            return Standing(folder, config, outline=_outline(folder, config, whole=whole))
+        return Standing(folder, config, epochs=runs.finished_epochs(folder))
+    except (runs.RecordError, CheckpointError) as error:
+        return Standing(folder, config, trouble=_one_line(error))
+
+
+def other_records(known: Collection[Path], results: Path, *, whole: bool = False) -> list[Standing]:
+    """The records in `results` whose folders are not among `known`: of other profiles, seeds or experiments."""
+    found = []
+    for folder in runs.recorded_folders(results):
+        if folder in known:
+            continue
+        try:
+            outline = _outline(folder, None, whole=whole)
+            found.append(Standing(folder, outline.config, outline=outline))
+        except runs.RecordError as error:
+            found.append(Standing(folder, None, trouble=_one_line(error)))
+    return found
+
+
+def _outline(folder: Path, expected: RunConfig | None, *, whole: bool) -> runs.Outline:
+    if whole:
+        record = runs.load(folder, expected=expected)
+        return runs.Outline(folder, record.config, record.about)
+    return runs.outline(folder, expected=expected)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+_SETTINGS = {
+    "data": {
+        "split_seed": "split seed {}",
+        "held_out": "{:g} of the molecules held out",
+        "train_molecules": "{:,} training molecules",
+        "held_out_molecules": "{:,} held-out molecules",
+    },
+    "model": {
+        "n_atom_basis": "{} features",
+        "n_interactions": "{} interactions",
+        "n_rbf": "{} Gaussians",
+        "data_cutoff": "data cut-off {:g} Å",
+        "training_cutoff": "training cut-off {:g} Å",
+        "shared_interactions": "shared interactions: {}",
+        "convolution": "{} convolution",
+    },
+    "training": {"batch_size": "batch {}", "learning_rate": "learning rate {:g}", "epochs": "{} epochs"},
+}
+"""Words for every setting that has none in `_selection_words` and `_loss_words`."""
+
+
+def describe(config: RunConfig, profile: Profile = "full") -> str:
+    """What is special about a run, in words: all but its seed in which it differs from the baseline of a profile."""
+    usual = apply_profile(RunConfig(experiment=config.experiment, seed=config.seed), profile)
+    words = [*_selection_words(config.data.selection), *_loss_words(config.loss)]
+    for part, settings in _SETTINGS.items():
+        for name, text in settings.items():
+            value = getattr(getattr(config, part), name)
+            if value != getattr(getattr(usual, part), name):
+                # None is the setting of a part that is not thinned
+                words.append(text.replace("{:,}", "all").format() if value is None else text.format(value))
+    return "; ".join(words) or "the model Default on all training molecules"
+
+
+def _selection_words(selection: Selection) -> list[str]:
+    words = []
+    if selection.smallest is not None and selection.largest is not None:
+        words.append(f"{selection.smallest} to {selection.largest} atoms")
+    elif selection.smallest is not None:
+        words.append(f"{selection.smallest} atoms or more")
+    elif selection.largest is not None:
+        words.append(f"{selection.largest} atoms or fewer")
+    if selection.cap_per_size is not None:
+        words.append(f"at most {selection.cap_per_size:,} molecules per size")
+    if selection.random_control:
+        return [f"random control, as many molecules as: {', '.join(words)}"]
+    return words
+
+
+def _loss_words(loss: Loss) -> list[str]:
+    if loss.weighting == "none":
+        return []
+    if loss.weighting == "inverse-frequency":
+        return [f"loss weighted by inverse frequency, exponent {loss.rate:g}"]
+    floor = {DEFAULT_FLOOR: "", None: ", no floor"}.get(loss.floor, f", floor {loss.floor}")
+    return [f"loss weighted by {loss.weighting.replace('-', ' and ')}, rate {loss.rate:g}{floor}"]

@@ -289,7 +289,7 @@ def train(
     LoggerError
         There is no such logger, or its package is not installed.
     """
-    _check_logger(logger)
+    check_logger(logger)
     seconds: dict[str, float] = {}
     with _timed(seconds, "data"):
         chosen = choose_molecules(molecules, config.data)
@@ -365,7 +365,8 @@ def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, posit
     return torch.cat(errors).numpy()
 
 
-def _check_logger(name: str | None) -> None:
+def check_logger(name: str | None) -> None:
+    """Raise LoggerError unless there is a logger of this name and its package is installed; None is no logger."""
     if name is None:
         return
     if name not in get_args(LoggerName):

@@ -64,7 +64,7 @@ def test_the_loss_modification_has_one_unmodified_run_per_seed(qm9_molecules):
 
 def test_a_rate_whose_weight_is_undefined_is_said_before_anything_is_trained(qm9_molecules, tmp_path):
     parameters = study.LossModificationParameters(rates=[10], floor=None, seeds=[0])
-    with pytest.raises(WeightError, match=r"13.*10"):
+    with pytest.raises(WeightError, match=r"at s = 1[34] atoms and rate r = 10"):
         study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -119,3 +119,58 @@ def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, mon
     monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
     again = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert [record.id for record in again] == [record.id for record in first]
+
+
+def test_every_run_of_the_study_is_described_in_words_of_its_own(qm9_molecules):
+    configs = study.plan(qm9_molecules)
+    assert {config.experiment for config in configs} == set(study.EXPERIMENTS)
+    described = {(study.describe(config), config.seed) for config in configs}
+    assert len(described) == len(set(configs)) == len(configs)
+
+
+def test_every_setting_has_its_words():
+    for part, settings in study._SETTINGS.items():
+        fields = set(type(getattr(RunConfig(experiment="tests"), part)).model_fields) - {"selection"}
+        assert set(settings) == fields
+    assert set(study._SETTINGS) | {"experiment", "seed", "loss"} == set(RunConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({}, "the model Default on all training molecules"),
+        ({"data": {"selection": Selection(cap_per_size=2000)}}, "at most 2,000 molecules per size"),
+        ({"data": {"selection": Selection(smallest=13, largest=23)}}, "13 to 23 atoms"),
+        ({"data": {"selection": Selection(largest=9)}}, "9 atoms or fewer"),
+        (
+            {"data": {"selection": Selection(smallest=18, random_control=True)}},
+            "random control, as many molecules as: 18 atoms or more",
+        ),
+        ({"loss": {"weighting": "size-frequency", "rate": 4.0}}, "loss weighted by size and frequency, rate 4"),
+        ({"loss": Loss(weighting="size", rate=2.5, floor=None)}, "loss weighted by size, rate 2.5, no floor"),
+        ({"loss": {"weighting": "inverse-frequency", "rate": 0.5}}, "loss weighted by inverse frequency, exponent 0.5"),
+        ({"data": {"train_molecules": 4000}}, "4,000 training molecules"),
+        ({"model": {"data_cutoff": 4.0, "convolution": "stock"}}, "data cut-off 4 Å; stock convolution"),
+    ],
+)
+def test_a_run_is_described_by_what_is_special_about_it(parts, words):
+    assert study.describe(adjust(RunConfig(experiment="tests", seed=3), **parts)) == words
+
+
+def test_what_a_profile_changes_is_nothing_special(qm9_molecules):
+    (quick,) = study.plan(qm9_molecules, "baseline", profile="quick", seeds=[0])
+    assert study.describe(quick, "quick") == "the model Default on all training molecules"
+    assert study.describe(quick) == "4,000 training molecules; 4,000 held-out molecules; learning rate 0.001"
+    assert "all training molecules" in study.describe(RunConfig(experiment="tests"), "quick")
+
+
+def test_the_plan_holds_each_run_once_and_goes_seed_by_seed(qm9_molecules):
+    configs = study.plan(qm9_molecules, profile="smoke", seeds=[7, 3])
+    assert len(set(configs)) == len(configs)
+    assert (
+        sum(config == study.plan(qm9_molecules, "baseline", profile="smoke", seeds=[7])[0] for config in configs) == 1
+    )
+    ordered = study.seed_by_seed(configs)
+    assert [config.seed for config in ordered] == [7] * (len(configs) // 2) + [3] * (len(configs) // 2)
+    assert [config for config in ordered if config.seed == 7] == [config for config in configs if config.seed == 7]
+    assert {config.seed for config in study.plan(qm9_molecules, "final-comparison", profile="smoke")} == set(range(5))
