@@ -309,10 +309,10 @@ class Progress(Callback):
         if self._curves.rows:
             row = self._curves.rows[-1]
             losses = f"train {row['train_loss']:.4g} eV², validation {row['validation_loss']:.4g} eV², "
-        self._show(f"epoch {epoch}/{epochs}: {losses}{_clock(elapsed)} elapsed, {_clock(to_go)} to go")
+        self._show(f"epoch {epoch}/{epochs}: {losses}{clock(elapsed)} elapsed, {clock(to_go)} to go")
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Seconds as `12 s`, `3 min 05 s` or `1 h 28 min`."""
     whole = round(seconds)
     if whole < 60:

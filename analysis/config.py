@@ -16,14 +16,37 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-class Data(_Frozen):
-    """Which molecules a run sees: a seeded split, and how many of each part.
+class Selection(_Frozen):
+    """Which molecules of the training part a run trains on: those that meet every condition; None sets none.
 
-    `train_molecules` and `held_out_molecules` draw that many at random from the part; None takes all of it.
+    `smallest` and `largest` are numbers of atoms, both included; `cap_per_size` keeps at most that many molecules of
+    each size, drawn at random. With `random_control` as many molecules as all that leaves are drawn from the whole
+    training part instead: the control of equal size.
+    """
+
+    smallest: PositiveInt | None = None
+    largest: PositiveInt | None = None
+    cap_per_size: PositiveInt | None = None
+    random_control: bool = False
+
+    @model_validator(mode="after")
+    def _conditions_fit(self) -> "Selection":
+        if self.smallest is not None and self.largest is not None and self.smallest > self.largest:
+            raise ValueError(f"no molecule has at least {self.smallest} and at most {self.largest} atoms")
+        if self.random_control and self.smallest is self.largest is self.cap_per_size is None:
+            raise ValueError("a random control needs a condition: it is as large as what the condition leaves")
+        return self
+
+
+class Data(_Frozen):
+    """Which molecules a run sees: a seeded split, what is selected of its training part, and how many of each part.
+
+    `train_molecules` and `held_out_molecules` draw that many at random from what is there; None takes all of it.
     """
 
     split_seed: int = Field(0, ge=0)
     held_out: float = Field(0.2, gt=0, lt=1)
+    selection: Selection = Selection()
     train_molecules: PositiveInt | None = None
     held_out_molecules: int | None = Field(None, ge=2)
 

@@ -17,7 +17,9 @@ import pandas as pd
 from analysis import offsets, subsets
 from analysis.molecules import Molecules
 
-PARTS = ("train", "held_out")
+PARTS = ("train", "held_out", "left_out")
+"""Trained on; held out; of the training part, but left out by a run that trains on a selection of it."""
+
 _SUMS = ["molecules", "sum_e", "sum_ee", "sum_en", "sum_nn"]
 
 
@@ -31,17 +33,18 @@ def group_sums(
     molecules
         The whole database.
     errors
-        For each of `PARTS`, the positions of its molecules [n] and their errors e [n], eV.
+        For each of `PARTS` that a run has, the positions of its molecules [n] and their errors e [n], eV.
     training_mean
         The mean per atom that the model was trained with, eV (`Offsets.mean`).
 
     Returns
     -------
     A row per group ("all"; "size" 3 … 29; "element" H … F) and part, with the number of molecules, Σe, Σe², ΣeN, ΣN²
-    and `shift` = Δ, eV per atom: the mean of the group's molecules in both parts less the training mean.
+    and `shift` = Δ, eV per atom: the mean of the group's molecules in all parts less the training mean.
     """
     residual = (molecules.energy - offsets.reference_energies(molecules)) / molecules.n_atoms
-    used = np.concatenate([errors[part][0] for part in PARTS])
+    parts = [part for part in PARTS if part in errors]
+    used = np.concatenate([errors[part][0] for part in parts])
     rows = []
     for kind, group, members in _groups(molecules):
         inside = np.zeros(len(molecules), dtype=bool)
@@ -50,7 +53,7 @@ def group_sums(
         if len(of_group) == 0:
             continue
         shift = float(residual[of_group].mean()) - training_mean
-        for part in PARTS:
+        for part in parts:
             positions, e = errors[part]
             keep = inside[positions]
             e, n = e[keep], molecules.n_atoms[positions[keep]]

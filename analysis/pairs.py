@@ -5,6 +5,7 @@ whole data set are found once, each pair of atoms once (half list, i < j), and a
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -331,8 +332,18 @@ class PackedLoader:
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         order = self.order()
-        for start, stop in pairwise([*range(0, len(order), self.batch_size), len(order)]):
-            yield self.packed.batch(order[start:stop], stock=self.stock)
+        parts = [order[start:stop] for start, stop in pairwise([*range(0, len(order), self.batch_size), len(order)])]
+        if self.stock:
+            # put together with torch's operations, whose threads would get into each other's way
+            yield from (self.packed.batch(part, stock=True) for part in parts)
+            return
+        # The next batch is put together while the caller works on this one.
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as helper:
+            ahead = helper.submit(self.packed.batch, parts[0])
+            for part in parts[1:]:
+                ready, ahead = ahead.result(), helper.submit(self.packed.batch, part)
+                yield ready
+            yield ahead.result()
 
     def order(self) -> np.ndarray:
         """The molecules' positions in the order of the current epoch: int [n]."""

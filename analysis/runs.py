@@ -11,12 +11,15 @@ import importlib.metadata
 import json
 import logging
 import os
+import pickle
 import platform
+import re
 import shutil
 import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +31,7 @@ from pytorch_lightning.callbacks import Callback
 from safetensors.torch import load_file, save_file
 
 from analysis import errors, training
+from analysis.callbacks import CheckpointError
 from analysis.config import LOGS, RunConfig
 from analysis.molecules import Molecules
 from analysis.offsets import Offsets
@@ -37,7 +41,9 @@ SCHEMA_VERSION = 2
 """1: without `steps.parquet`, and with the time of validation in that of training."""
 RESULTS_VARIABLE = "COMPENDIUM_RESULTS"
 _FILES = ("history.csv", "steps.parquet", "errors.parquet", "groups.csv", "model.safetensors")
+_KEYS = {"id", "config", "molecules_fingerprint", "molecules", "seconds", "versions", "machine", "sha256"}
 _PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
+_ID = re.compile("[0-9a-f]{12}")
 _log = logging.getLogger(__name__)
 
 
@@ -49,6 +55,38 @@ def results_folder() -> Path:
 
 class RecordError(RuntimeError):
     """A record that is there but can't be trusted; the message names the file and what to do."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What `run.json` alone says of a record; `about` is its content."""
+
+    folder: Path
+    config: RunConfig
+    about: dict
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is its folder's name."""
+        return self.folder.name
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all phases, s."""
+        return float(sum(self.about["seconds"].values()))
+
+    @cached_property
+    def validation_loss(self) -> float | None:
+        """Of the last epoch, eV²; None if it can't be read.
+
+        A record whose `run.json` does not say it is of an older version: its history is looked at.
+        """
+        if "last_epoch" in self.about:
+            return float(self.about["last_epoch"]["validation_loss"])
+        try:
+            return float(pd.read_csv(self.folder / "history.csv")["validation_loss"].iloc[-1])
+        except (OSError, ValueError, KeyError, IndexError):
+            return None
 
 
 @dataclass(frozen=True)
@@ -127,7 +165,7 @@ def load_or_train(
     folder = results / config.experiment / run_id
     if folder.exists():
         return load(folder, expected=config)
-    partial = folder.with_name(f".{run_id}.partial")
+    partial = _partial(folder)
     locks = results / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / f"{config.experiment}-{run_id}"):
@@ -148,8 +186,8 @@ def load_or_train(
     return load(folder, expected=config)
 
 
-def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
-    """Read a record and check it: schema version, id, checksums, and the config if one is expected.
+def outline(folder: Path, *, expected: RunConfig | None = None) -> Outline:
+    """Read a record's `run.json` alone and check it: schema version, id, and the config if one is expected.
 
     Raises RecordError, which names the file, if anything does not fit.
     """
@@ -164,6 +202,16 @@ def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
         )
     if expected is not None and config != expected:
         raise RecordError(f"{folder} holds another run than the one asked for: {config} instead of {expected}")
+    return Outline(folder, config, about)
+
+
+def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
+    """Read a record and check it: what `outline` checks, and the checksums of all files.
+
+    Raises RecordError, which names the file, if anything does not fit.
+    """
+    found = outline(folder, expected=expected)
+    config, about = found.config, found.about
     for name in _FILES:
         _check_file(folder / name, about["sha256"][name])
     return Record(
@@ -175,6 +223,38 @@ def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
         errors=pd.read_parquet(folder / "errors.parquet"),
         groups=pd.read_csv(folder / "groups.csv", dtype={"group": str}),
     )
+
+
+def recorded_folders(results: Path) -> list[Path]:
+    """The folder of every record in `results`, damaged ones included, by experiment and id; the files are not read."""
+    if not results.is_dir():
+        return []
+    experiments = sorted(
+        path for path in results.iterdir() if path.is_dir() and path.name != LOGS and not path.name.startswith(".")
+    )
+    return [path for experiment in experiments for path in sorted(experiment.iterdir()) if _ID.fullmatch(path.name)]
+
+
+def finished_epochs(folder: Path) -> int | None:
+    """How many epochs a run whose record is to be `folder` has finished; None if it was never started.
+
+    Raises callbacks.CheckpointError if its checkpoint can't be read.
+    """
+    partial = _partial(folder)
+    if not partial.is_dir():
+        return None
+    path = partial / training.CHECKPOINT
+    try:
+        return int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
+    except FileNotFoundError:
+        return 0
+    except (OSError, RuntimeError, EOFError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"{path} can't be read; delete {partial} to train the run from the beginning") from error
+
+
+def _partial(folder: Path) -> Path:
+    """Where the checkpoint lies of a run whose record is to be `folder`."""
+    return folder.with_name(f".{folder.name}.partial")
 
 
 def _read_about(folder: Path) -> dict:
@@ -191,9 +271,7 @@ def _read_about(folder: Path) -> dict:
             f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}: use the version of the code that "
             f"wrote it, or delete {folder} to train the run again"
         )
-    missing = {"id", "config", "molecules_fingerprint", "sha256"} - about.keys() | set(_FILES) - about.get(
-        "sha256", {}
-    ).keys()
+    missing = _KEYS - about.keys() | set(_FILES) - about.get("sha256", {}).keys()
     if missing:
         raise RecordError(f"{path} lacks {', '.join(sorted(missing))}; restore it or delete {folder}")
     return about
@@ -213,6 +291,11 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "train": (parts.train, training.predict_errors(trained.model, trained.packed, parts.train)),
         "held_out": (parts.held_out, training.predict_errors(trained.model, trained.packed, parts.held_out)),
     }
+    if len(trained.left_out):
+        found["left_out"] = (
+            trained.left_out,
+            training.predict_errors(trained.model, trained.packed, trained.left_out),
+        )
     groups = errors.group_sums(trained.molecules, found, trained.offsets.mean)
     seconds = {**trained.seconds, "evaluation": time.perf_counter() - start}
 
@@ -235,7 +318,13 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "molecules_fingerprint": molecules.fingerprint(),
         "split_fingerprint": parts.fingerprint(trained.molecules),
         "parameters": sum(value.numel() for value in trained.model.parameters()),
-        "molecules": {"train": len(parts.train), "validation": len(parts.validation), "test": len(parts.test)},
+        "molecules": {
+            "train": len(parts.train),
+            "validation": len(parts.validation),
+            "test": len(parts.test),
+            "left_out": len(trained.left_out),
+        },
+        "last_epoch": {name: float(trained.history[name].iloc[-1]) for name in ("train_loss", "validation_loss")},
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -265,11 +354,21 @@ def _machine() -> dict[str, str | int | float]:
     return {
         "system": platform.system(),
         "architecture": platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count() or 0,
         "memory_gib": round(pages / 2**30, 1),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
+
+
+def _processor() -> str:
+    """The processor's model: two of one architecture may round differently. Empty where the system does not tell."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
 
 
 def _git_state() -> dict[str, str | bool] | None:

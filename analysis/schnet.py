@@ -91,7 +91,7 @@ class FusedSchNet(SchNet):
         x = self.embedding(inputs[properties.Z])
         for embedding in self.electronic_embeddings:
             x = x + embedding(x, inputs)
-        tables = [_layers(interaction.filter_network, basis) * cutoff for interaction in self.interactions]
+        tables = _filters(self.interactions, basis, cutoff)
         if all(_is_plain(interaction) for interaction in self.interactions):
             blocks = [_interaction(*given) for given in zip(tables, self.interactions, strict=True)]
             x = interact(x, blocks, pairs, end=end, spare=self._spare)
@@ -184,12 +184,25 @@ def _can_fuse(inputs: dict[str, torch.Tensor]) -> bool:
     return has_half_list(inputs) and not inputs[properties.R].requires_grad
 
 
-def _layers(network: torch.nn.Sequential, x: torch.Tensor) -> torch.Tensor:
-    """SchNetPack's dense layers, with its shifted softplus compiled."""
-    for layer in network:
-        x = torch.nn.functional.linear(x, layer.weight, layer.bias)
-        x = fast_shifted_softplus(x) if layer.activation is shifted_softplus else layer.activation(x)
-    return x
+def _filters(
+    interactions: Sequence[SchNetInteraction], basis: torch.Tensor, cutoff: torch.Tensor
+) -> Sequence[torch.Tensor]:
+    """Each interaction's filter [K + 1, F], from the Gaussians [K + 1, n_rbf] and cut-offs [K + 1, 1] of the distances.
+
+    The same layers of all interactions go in one product: they are small, and each operation has a cost of its own.
+    """
+    networks = [interaction.filter_network for interaction in interactions]
+    if not all(network[0].activation is shifted_softplus for network in networks):
+        return [network(basis) * cutoff for network in networks]
+    hidden, output = ([network[k] for network in networks] for k in (0, 1))
+    values = fast_shifted_softplus(_side_by_side(hidden, basis.expand(len(networks), *basis.shape)))
+    return (_side_by_side(output, values) * cutoff).unbind()
+
+
+def _side_by_side(layers: Sequence[torch.nn.Linear], x: torch.Tensor) -> torch.Tensor:
+    """Each of L layers on its own of the inputs [L, n, n_in]: [L, n, n_out]."""
+    biases = torch.stack([layer.bias for layer in layers])[:, None]
+    return torch.baddbmm(biases, x, torch.stack([layer.weight for layer in layers]).mT)
 
 
 def _is_plain(interaction: SchNetInteraction) -> bool:

@@ -1,43 +1,210 @@
-"""Every run of every experiment: which runs a notebook's parameters mean, and their records."""
+"""Every run of every experiment: which runs a notebook's parameters mean, and their records.
 
+The experiments are those of the report, section 5.3, each with the controls that tell its effect from others'. Like the
+report's baseline, all of them train the model "Default" and change one thing; only the final comparison has a second
+model.
+"""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 from tqdm import tqdm
 
-from analysis import runs
-from analysis.config import Profile, RunConfig, adjust, apply_profile
+from analysis import runs, training
+from analysis.callbacks import CheckpointError
+from analysis.config import Loss, Profile, RunConfig, Selection, adjust, apply_profile
 from analysis.molecules import Molecules
-from analysis.parameters import NotebookParameters
+from analysis.parameters import NotebookParameters, check
+from analysis.weights import DEFAULT_FLOOR
+
+PROFILE = '"smoke", "quick" or "full"'
+_POSITIVE_INTEGER = "a positive whole number, or None for the profile's"
+
+CUSTOM = {
+    "model": {"n_atom_basis": 38, "data_cutoff": 4.0, "training_cutoff": 5.0},
+    "training": {"batch_size": 128, "learning_rate": 1e-4, "epochs": 30},
+    "loss": {"weighting": "size", "rate": 10.0},
+}
+"""The model "Custom" of the report's final experiment, but for its training molecules: those of more than 17 atoms."""
 
 
-class BaselineParameters(NotebookParameters):
-    """Parameters of `03_baseline`: the model "Default", trained on the whole training part."""
+class ExperimentParameters(NotebookParameters):
+    """What every experiment's notebook can be asked for."""
 
-    profile: Profile = Field("quick", description='"smoke", "quick" or "full"')
+    experiment: ClassVar[str]
+    profile: Profile = Field("full", description=PROFILE)
     seeds: list[NonNegativeInt] = Field([0, 1, 2], min_length=1, description="at least one, each once")
-    epochs: PositiveInt | None = Field(None, description="a positive whole number, or None for the profile's")
+    epochs: PositiveInt | None = Field(None, description=_POSITIVE_INTEGER)
     learning_rate: PositiveFloat | None = Field(None, description="a positive number, or None for the profile's")
-    batch_size: PositiveInt | None = Field(None, description="a positive whole number, or None for the profile's")
+    batch_size: PositiveInt | None = Field(None, description=_POSITIVE_INTEGER)
 
-    @field_validator("seeds")
+    @field_validator("*", mode="after")
     @classmethod
-    def _each_once(cls, seeds: list[int]) -> list[int]:
-        if len(set(seeds)) != len(seeds):
-            raise ValueError("a seed stands there twice")
-        return seeds
+    def _each_once(cls, value: object) -> object:
+        if isinstance(value, list) and len(set(value)) != len(value):
+            raise ValueError(f"a value stands there twice: {value}")
+        return value
 
-    def configs(self) -> list[RunConfig]:
-        """One run per seed."""
-        training = {"epochs": self.epochs, "learning_rate": self.learning_rate, "batch_size": self.batch_size}
-        return [
-            adjust(apply_profile(RunConfig(experiment="baseline", seed=seed), self.profile), training=training)
-            for seed in self.seeds
+    def configs(self, molecules: Molecules) -> list[RunConfig]:
+        """The runs that these parameters mean on the database `molecules`, each once."""
+        found = [config for seed in self.seeds for config in self._runs(seed, molecules)]
+        return list(dict.fromkeys(found))
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        """The runs of one seed."""
+        raise NotImplementedError
+
+    def _run(self, seed: int, *, experiment: str | None = None, **parts: object) -> RunConfig:
+        """The model "Default" but for `parts`, in the profile asked for."""
+        config = adjust(RunConfig(experiment=experiment or self.experiment, seed=seed), **parts)
+        asked = {"epochs": self.epochs, "learning_rate": self.learning_rate, "batch_size": self.batch_size}
+        return adjust(apply_profile(config, self.profile), training=asked)
+
+
+class BaselineParameters(ExperimentParameters):
+    """Parameters of `03_baseline`: the model "Default", trained on the whole training part (section 5.3.1)."""
+
+    experiment = "baseline"
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
+        yield self._run(seed)
+
+
+class BalancingParameters(ExperimentParameters):
+    """Parameters of `04_balancing`: at most so many molecules of each size (section 5.3.2).
+
+    Two controls per cap: as many molecules drawn at random, and the capped set trained for as many updates as the
+    baseline makes (to the nearest whole epoch).
+    """
+
+    experiment = "balancing"
+    caps: list[PositiveInt] = Field([2000, 4000, 6000], min_length=1, description="positive whole numbers, each once")
+    controls: bool = Field(default=True, description="True or False")
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        for cap in self.caps:
+            capped = self._run(seed, data={"selection": Selection(cap_per_size=cap)})
+            yield capped
+            if self.controls:
+                yield self._run(seed, data={"selection": Selection(cap_per_size=cap, random_control=True)})
+                yield matched_updates(capped, self._run(seed), molecules)
+
+
+class LossModificationParameters(ExperimentParameters):
+    """Parameters of `05_loss_modification`: weighted losses on molecules of 13 to 23 atoms (section 5.3.4).
+
+    `rates` are those of the report's two formulas (0 is the unmodified loss), `alphas` the exponents of the inverse
+    frequency; an empty list leaves the function out. `floor` guards the two formulas where they are undefined or small;
+    None switches the guard off.
+    """
+
+    experiment = "loss-modification"
+    weightings: list[str] = Field(
+        ["size", "size-frequency"], description='out of "size" and "size-frequency", each once; or an empty list'
+    )
+    rates: list[NonNegativeFloat] = Field(
+        [0, 2, 4, 6, 8, 10], min_length=1, description="numbers of 0 or more, at least one, each once"
+    )
+    alphas: list[PositiveFloat] = Field([0.5, 1.0], description="positive numbers, each once; or an empty list")
+    floor: NonNegativeFloat | None = Field(DEFAULT_FLOOR, description="a number of 0 or more, or None for no guard")
+    smallest: PositiveInt = Field(13, description="a number of atoms")
+    largest: PositiveInt = Field(23, description="a number of atoms, at least `smallest`")
+
+    @field_validator("weightings")
+    @classmethod
+    def _known(cls, weightings: list[str]) -> list[str]:
+        if unknown := sorted(set(weightings) - {"size", "size-frequency"}):
+            raise ValueError(f"no such weighting: {', '.join(unknown)}")
+        return weightings
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        selection = Selection(smallest=self.smallest, largest=self.largest)
+        losses = [
+            Loss(weighting=weighting, rate=float(rate), floor=self.floor) if rate else Loss()
+            for weighting in self.weightings
+            for rate in self.rates
         ]
+        losses += [Loss(weighting="inverse-frequency", rate=float(alpha)) for alpha in self.alphas]
+        for loss in losses:
+            config = self._run(seed, data={"selection": selection}, loss=loss)
+            # An undefined weight is said before anything is trained.
+            training.loss_weights(loss, molecules.n_atoms[training.training_part(molecules, config.data)])
+            yield config
 
 
-def load_or_train(configs: list[RunConfig], molecules: Molecules, *, results: Path | None = None) -> list[runs.Record]:
-    """The records of several runs, in order; a progress bar counts the runs if one of them has to be trained."""
+class DirectedTrainingParameters(ExperimentParameters):
+    """Parameters of `06_directed_training`: only molecules of more than 17 atoms (section 5.3.4).
+
+    The control trains on as many molecules drawn at random.
+    """
+
+    experiment = "directed-training"
+    more_than: list[PositiveInt] = Field([17], min_length=1, description="numbers of atoms, each once")
+    controls: bool = Field(default=True, description="True or False")
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
+        for atoms in self.more_than:
+            yield self._run(seed, data={"selection": Selection(smallest=atoms + 1)})
+            if self.controls:
+                yield self._run(seed, data={"selection": Selection(smallest=atoms + 1, random_control=True)})
+
+
+class FinalComparisonParameters(ExperimentParameters):
+    """Parameters of `07_final_comparison`: "Default" against "Custom" (section 5.3.4 of the report, the last).
+
+    The runs of "Default" are the baseline's, and lie with them.
+    """
+
+    experiment = "final-comparison"
+    seeds: list[NonNegativeInt] = Field([0, 1, 2, 3, 4], min_length=1, description="at least one, each once")
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
+        yield self._run(seed, experiment=BaselineParameters.experiment)
+        yield self._run(seed, data={"selection": Selection(smallest=18)}, **CUSTOM)
+
+
+EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
+    parameters.experiment: parameters
+    for parameters in (
+        BaselineParameters,
+        BalancingParameters,
+        LossModificationParameters,
+        DirectedTrainingParameters,
+        FinalComparisonParameters,
+    )
+}
+"""The parameters of every experiment, by its name, in the order of the report."""
+
+
+def matched_updates(config: RunConfig, reference: RunConfig, molecules: Molecules) -> RunConfig:
+    """`config` with as many epochs as bring it nearest to the number of updates that `reference` makes."""
+    updates = reference.training.epochs * _steps_per_epoch(reference, molecules)
+    epochs = max(1, round(updates / _steps_per_epoch(config, molecules)))
+    return adjust(config, training={"epochs": epochs})
+
+
+def work(config: RunConfig, molecules: Molecules) -> float:
+    """How long a run takes next to others, in any unit: per molecule, and per step for what doesn't grow with it."""
+    chosen = len(training.training_part(molecules, config.data))
+    per_molecule = 1 + (config.model.n_atom_basis / 64) ** 2
+    return config.training.epochs * (chosen * per_molecule + 60 * _steps_per_epoch(config, molecules))
+
+
+def _steps_per_epoch(config: RunConfig, molecules: Molecules) -> int:
+    return -(-len(training.training_part(molecules, config.data)) // config.training.batch_size)
+
+
+def load_or_train(
+    parameters: ExperimentParameters, molecules: Molecules, *, results: Path | None = None
+) -> list[runs.Record]:
+    """The records of an experiment's runs, in order; a progress bar counts them if one of them has to be trained.
+
+    `results` is where records lie, by default `runs.results_folder()`; errors are those of `runs.load_or_train`.
+    """
+    configs = parameters.configs(molecules)
     results = results or runs.results_folder()
     data = molecules.fingerprint()
     recorded = [(results / config.experiment / config.run_id(data)).exists() for config in configs]
@@ -46,3 +213,172 @@ def load_or_train(configs: list[RunConfig], molecules: Molecules, *, results: Pa
         runs.load_or_train(config, molecules, results=results, progress=not done)
         for config, done in zip(bar, recorded, strict=True)
     ]
+
+
+# ---- the study as a whole --------------------------------------------------------------------------------------------
+
+
+class StudyError(ValueError):
+    """Something was asked for that the study does not have; the message says what there is."""
+
+
+State = Literal["recorded", "under way", "missing", "damaged"]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How it stands with one run.
+
+    `config` is None for a damaged record that does not say what was run; `outline` what is recorded, if it is; `epochs`
+    how many epochs a run under way has finished, None if it was never started; `trouble` what is wrong with a damaged
+    record or checkpoint.
+    """
+
+    folder: Path
+    config: RunConfig | None
+    outline: runs.Outline | None = None
+    epochs: int | None = None
+    trouble: str = ""
+
+    @property
+    def state(self) -> State:
+        """In a word."""
+        if self.trouble:
+            return "damaged"
+        if self.outline is not None:
+            return "recorded"
+        return "missing" if self.epochs is None else "under way"
+
+
+def plan(
+    molecules: Molecules, experiment: str | None = None, *, profile: str = "full", seeds: Sequence[int] | None = None
+) -> list[RunConfig]:
+    """The runs of one experiment, or of all, each once, in the order of the report.
+
+    Parameters
+    ----------
+    molecules
+        The whole database.
+    experiment
+        A key of `EXPERIMENTS`; None and "all" mean all of them.
+    profile
+        "smoke", "quick" or "full".
+    seeds
+        Seeds of every configuration, each once; None for each experiment's own.
+
+    Raises
+    ------
+    StudyError
+        There is no such experiment.
+    ParameterError
+        There is no such profile, or a seed is negative or stands there twice.
+    """
+    if experiment in (None, "all"):
+        chosen = list(EXPERIMENTS.values())
+    elif experiment in EXPERIMENTS:
+        chosen = [EXPERIMENTS[experiment]]
+    else:
+        raise StudyError(f"there is no experiment {experiment!r}: choose one of {', '.join(EXPERIMENTS)}, or all")
+    given = {"profile": profile} | ({} if seeds is None else {"seeds": list(seeds)})
+    asked = [check(parameters, given) for parameters in chosen]
+    return list(dict.fromkeys(config for parameters in asked for config in parameters.configs(molecules)))
+
+
+def seed_by_seed(configs: Sequence[RunConfig]) -> list[RunConfig]:
+    """The same runs, first all those of the seed that comes first: a study that is stopped early has whole seeds."""
+    seeds = list(dict.fromkeys(config.seed for config in configs))
+    return sorted(configs, key=lambda config: seeds.index(config.seed))
+
+
+def standing(config: RunConfig, data_fingerprint: str, results: Path, *, whole: bool = False) -> Standing:
+    """How it stands with a run: from its `run.json` alone, or (`whole`) with the checksums of all its files."""
+    folder = results / config.experiment / config.run_id(data_fingerprint)
+    try:
+        if folder.exists():
+            return Standing(folder, config, outline=_outline(folder, config, whole=whole))
+        return Standing(folder, config, epochs=runs.finished_epochs(folder))
+    except (runs.RecordError, CheckpointError) as error:
+        return Standing(folder, config, trouble=_one_line(error))
+
+
+def other_records(known: Collection[Path], results: Path, *, whole: bool = False) -> list[Standing]:
+    """The records in `results` whose folders are not among `known`: of other profiles, seeds or experiments."""
+    found = []
+    for folder in runs.recorded_folders(results):
+        if folder in known:
+            continue
+        try:
+            outline = _outline(folder, None, whole=whole)
+            found.append(Standing(folder, outline.config, outline=outline))
+        except runs.RecordError as error:
+            found.append(Standing(folder, None, trouble=_one_line(error)))
+    return found
+
+
+def _outline(folder: Path, expected: RunConfig | None, *, whole: bool) -> runs.Outline:
+    if whole:
+        record = runs.load(folder, expected=expected)
+        return runs.Outline(folder, record.config, record.about)
+    return runs.outline(folder, expected=expected)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+_SETTINGS = {
+    "data": {
+        "split_seed": "split seed {}",
+        "held_out": "{:g} of the molecules held out",
+        "train_molecules": "{:,} training molecules",
+        "held_out_molecules": "{:,} held-out molecules",
+    },
+    "model": {
+        "n_atom_basis": "{} features",
+        "n_interactions": "{} interactions",
+        "n_rbf": "{} Gaussians",
+        "data_cutoff": "data cut-off {:g} Å",
+        "training_cutoff": "training cut-off {:g} Å",
+        "shared_interactions": "shared interactions: {}",
+        "convolution": "{} convolution",
+    },
+    "training": {"batch_size": "batch {}", "learning_rate": "learning rate {:g}", "epochs": "{} epochs"},
+}
+"""Words for every setting that has none in `_selection_words` and `_loss_words`."""
+
+
+def describe(config: RunConfig, profile: Profile = "full") -> str:
+    """What is special about a run, in words: all but its seed in which it differs from the baseline of a profile."""
+    usual = apply_profile(RunConfig(experiment=config.experiment, seed=config.seed), profile)
+    words = [*_selection_words(config.data.selection), *_loss_words(config.loss)]
+    for part, settings in _SETTINGS.items():
+        for name, text in settings.items():
+            value = getattr(getattr(config, part), name)
+            if value != getattr(getattr(usual, part), name):
+                # None is the setting of a part that is not thinned
+                words.append(text.replace("{:,}", "all").format() if value is None else text.format(value))
+    return "; ".join(words) or "the model Default on all training molecules"
+
+
+def _selection_words(selection: Selection) -> list[str]:
+    words = []
+    if selection.smallest is not None and selection.largest is not None:
+        words.append(f"{selection.smallest} to {selection.largest} atoms")
+    elif selection.smallest is not None:
+        words.append(f"{selection.smallest} atoms or more")
+    elif selection.largest is not None:
+        words.append(f"{selection.largest} atoms or fewer")
+    if selection.cap_per_size is not None:
+        words.append(f"at most {selection.cap_per_size:,} molecules per size")
+    if selection.random_control:
+        return [f"random control, as many molecules as: {', '.join(words)}"]
+    return words
+
+
+def _loss_words(loss: Loss) -> list[str]:
+    if loss.weighting == "none":
+        return []
+    if loss.weighting == "inverse-frequency":
+        return [f"loss weighted by inverse frequency, exponent {loss.rate:g}"]
+    floor = {DEFAULT_FLOOR: "", None: ", no floor"}.get(loss.floor, f", floor {loss.floor}")
+    return [f"loss weighted by {loss.weighting.replace('-', ' and ')}, rate {loss.rate:g}{floor}"]

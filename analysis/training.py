@@ -23,7 +23,7 @@ from schnetpack.task import AtomisticTask, ModelOutput
 
 from analysis import offsets, schnet, subsets, weights
 from analysis.callbacks import SQUARED_ERRORS, EpochLog, KeepLast, LearningCurves, Progress, Stopwatch
-from analysis.config import Data, Loss, RunConfig
+from analysis.config import Data, Loss, RunConfig, Selection
 from analysis.molecules import Molecules
 from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, neighbour_pairs
 
@@ -46,14 +46,15 @@ class Trained:
     """What a finished training leaves.
 
     `model` predicts total energies (its postprocessors add the offsets back); `molecules` are those of the run, and
-    `parts` positions in them; `history` has a row per epoch and `steps` one per block of steps, with squared errors in
-    eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is the wall time of the phases `data`,
-    `training` and `validation`.
+    `parts` and `left_out` positions in them (see `Chosen`); `history` has a row per epoch and `steps` one per block of
+    steps, with squared errors in eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is the wall
+    time of the phases `data`, `training` and `validation`.
     """
 
     model: NeuralNetworkPotential
     molecules: Molecules
     parts: subsets.Split
+    left_out: np.ndarray
     packed: PackedMolecules
     offsets: offsets.Offsets
     history: pd.DataFrame
@@ -171,22 +172,68 @@ class EnergyTask(AtomisticTask):
         return {"loss": loss, SQUARED_ERRORS: output.squared_errors}
 
 
-def choose_molecules(molecules: Molecules, data: Data) -> tuple[Molecules, subsets.Split]:
-    """The molecules of one run and their parts: the seeded split of the database, thinned at random where asked.
+@dataclass(frozen=True)
+class Chosen:
+    """The molecules of one run; `parts` and `left_out` are positions in them.
 
-    Raises ValueError if a part holds fewer molecules than asked for.
+    `left_out` (int64 [n], sorted) are the molecules of the training part that the selection leaves out: they are
+    neither trained on nor held out, but belong to the sets that a model is evaluated on. A run on a thinned training
+    part has none: what it does not train on is not looked at.
+    """
+
+    molecules: Molecules
+    parts: subsets.Split
+    left_out: np.ndarray
+
+
+def choose_molecules(molecules: Molecules, data: Data) -> Chosen:
+    """The molecules of one run: the seeded split of the database, what is selected of its training part, then thinned.
+
+    Raises ValueError if a part holds fewer molecules than asked for, or if the selection leaves none.
     """
     whole = subsets.split(molecules, seed=data.split_seed, held_out=data.held_out)
-    train, validation, test = whole.train, whole.validation, whole.test
-    if data.train_molecules is not None:
-        train = subsets.random_subset(train, data.train_molecules, seed=data.split_seed)
+    validation, test = whole.validation, whole.test
+    train = training_part(molecules, data)
+    left_out = np.setdiff1d(whole.train, train if data.train_molecules is None else whole.train)
     if data.held_out_molecules is not None:
         half = data.held_out_molecules // 2
         validation = subsets.random_subset(validation, half, seed=data.split_seed)
         test = subsets.random_subset(test, data.held_out_molecules - half, seed=data.split_seed)
-    used = np.sort(np.concatenate([train, validation, test]))
-    parts = [np.searchsorted(used, part) for part in (train, validation, test)]
-    return molecules.select(used), subsets.Split(*parts)
+    used = np.sort(np.concatenate([train, validation, test, left_out]))
+    *parts, left_out = (np.searchsorted(used, part) for part in (train, validation, test, left_out))
+    return Chosen(molecules.select(used), subsets.Split(*parts), left_out)
+
+
+def training_part(molecules: Molecules, data: Data) -> np.ndarray:
+    """Positions, in the whole database, of the molecules that a run trains on: int64 [n], sorted.
+
+    Raises ValueError if the selection leaves none, or fewer than asked for.
+    """
+    train = subsets.split(molecules, seed=data.split_seed, held_out=data.held_out).train
+    train = _select(molecules, train, data.selection, seed=data.split_seed)
+    if data.train_molecules is not None:
+        train = subsets.random_subset(train, data.train_molecules, seed=data.split_seed)
+    return train
+
+
+def _select(molecules: Molecules, train: np.ndarray, selection: Selection, *, seed: int) -> np.ndarray:
+    sizes = molecules.n_atoms[train]
+    keep = np.ones(len(train), dtype=bool)
+    if selection.smallest is not None:
+        keep &= sizes >= selection.smallest
+    if selection.largest is not None:
+        keep &= sizes <= selection.largest
+    if not keep.any():
+        raise ValueError(
+            f"no training molecule has between {selection.smallest or 1} and {selection.largest or 'any number of'} "
+            f"atoms; they have {sizes.min()} to {sizes.max()}"
+        )
+    chosen = train[keep]
+    if selection.cap_per_size is not None:
+        chosen = subsets.cap_per_size(molecules, selection.cap_per_size, seed=seed, among=chosen)
+    if selection.random_control:
+        chosen = subsets.random_subset(train, len(chosen), seed=seed)
+    return chosen
 
 
 def loss_weights(loss: Loss, sizes: np.ndarray) -> np.ndarray | None:
@@ -242,10 +289,11 @@ def train(
     LoggerError
         There is no such logger, or its package is not installed.
     """
-    _check_logger(logger)
+    check_logger(logger)
     seconds: dict[str, float] = {}
     with _timed(seconds, "data"):
-        molecules, parts = choose_molecules(molecules, config.data)
+        chosen = choose_molecules(molecules, config.data)
+        molecules, parts = chosen.molecules, chosen.parts
         fitted = offsets.fit(molecules, parts.train)
         packed = PackedMolecules(
             molecules,
@@ -292,7 +340,7 @@ def train(
                 task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True
             )
     seconds |= stopwatch.seconds
-    return Trained(model, molecules, parts, packed, fitted, curves.history(), curves.steps(), seconds)
+    return Trained(model, molecules, parts, chosen.left_out, packed, fitted, curves.history(), curves.steps(), seconds)
 
 
 def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, positions: np.ndarray) -> np.ndarray:
@@ -317,7 +365,8 @@ def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, posit
     return torch.cat(errors).numpy()
 
 
-def _check_logger(name: str | None) -> None:
+def check_logger(name: str | None) -> None:
+    """Raise LoggerError unless there is a logger of this name and its package is installed; None is no logger."""
     if name is None:
         return
     if name not in get_args(LoggerName):

@@ -157,4 +157,4 @@ trained = training.train(config, qm9.load(), Path({str(tmp_path)!r}), progress=T
     [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (5280, "1 h 28 min")],
 )
 def test_times_are_readable(seconds, said):
-    assert callbacks._clock(seconds) == said
+    assert callbacks.clock(seconds) == said

@@ -1,7 +1,9 @@
 import copy
+import os
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -349,6 +351,40 @@ def test_interactions_with_any_number_of_threads(threads):
         assert torch.equal(found[1][1], found[number][1])
         for one, many in zip(found[1], found[number], strict=True):
             torch.testing.assert_close(one, many, rtol=1e-4, atol=1e-5 * float(one.abs().max()))
+
+
+NARROW = """
+import sys
+import llvmlite.binding
+import numba
+numba.njit(lambda: 0)()  # numba looks at the processor once, and is to see the real one
+llvmlite.binding.get_host_cpu_features = lambda: dict.fromkeys(sys.argv[1:], True)
+sys.path.insert(0, "tests")
+import test_cfconv as t
+from analysis.cfconv import _kernels
+for width in (30, 38):
+    pairs, x, given = t.half_list([4, 12, 1, 18]), t.random(35, width), t.layers(width)
+    fast = t.result_and_gradients(x, given, pairs)
+    exact = t.result_and_gradients(x.double(), t.in_double(given), pairs)
+    for ours, theirs in zip(fast, exact, strict=True):
+        t.torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=2e-6 * float(theirs.abs().max() + 1))
+print(_kernels.VECTOR_BYTES, _kernels.WIDEST_TILE)
+"""
+
+
+@pytest.mark.parametrize(("features", "expected"), [(["avx"], "32 2"), (["neon"], "16 4")])
+def test_processors_with_narrower_or_fewer_registers(features, expected, tmp_path):
+    """The same loops in other tiles; what LLVM makes of them here differs from there, their bookkeeping doesn't."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", NARROW, *features],
+        cwd=Path(__file__).resolve().parent.parent,
+        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == expected
 
 
 def test_one_block_used_twice_gets_both_gradients():

@@ -21,7 +21,7 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
 @pytest.fixture(scope="module")
 def records(qm9_molecules) -> list[runs.Record]:
     """What the book shows; a test that had to train them would be wrong."""
-    configs = study.BaselineParameters().configs()
+    configs = study.BaselineParameters().configs(qm9_molecules)
     folder = runs.results_folder() / "baseline"
     data = qm9_molecules.fingerprint()
     return [runs.load(folder / config.run_id(data), expected=config) for config in configs]

@@ -22,9 +22,14 @@ FLOORS = {
     "training": 4,
     "errors": 4,
     "runs": 5,
+    "sweeps": 4,
     "study": 6,
+    "search": 6,
+    "reproduction": 6,
     "parameters": 1,
     "figures": 7,
+    "commands": 7,
+    "__main__": 8,
 }
 
 

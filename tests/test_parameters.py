@@ -64,8 +64,8 @@ def test_the_baseline_notebook_refuses(given, said):
         check(BaselineParameters, given)
 
 
-def test_the_baseline_notebooks_parameters_become_runs():
-    configs = BaselineParameters(profile="smoke", seeds=[4, 7], epochs=3).configs()
+def test_the_baseline_notebooks_parameters_become_runs(qm9_molecules):
+    configs = BaselineParameters(profile="smoke", seeds=[4, 7], epochs=3).configs(qm9_molecules)
     assert [config.seed for config in configs] == [4, 7]
     assert {config.training.epochs for config in configs} == {3}
     assert {config.training.batch_size for config in configs} == {100}

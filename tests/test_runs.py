@@ -102,11 +102,53 @@ def test_run_json_says_what_was_run(recorded, qm9_molecules):
     about = recorded.about
     assert about["id"] == recorded.id == CONFIG.run_id(qm9_molecules.fingerprint())
     assert RunConfig.model_validate_json(json.dumps(about["config"])) == CONFIG == recorded.config
-    assert about["molecules"] == {"train": 100, "validation": 25, "test": 25}
+    assert about["molecules"] == {"train": 100, "validation": 25, "test": 25, "left_out": 0}
     assert about["seconds"].keys() == {"data", "training", "validation", "evaluation"}
     assert {"python", "torch", "schnetpack"} <= about["versions"].keys()
     assert about["machine"]["cores"] >= 1
+    assert about["machine"].keys() >= {"processor", "architecture", "threads"}
+    assert about["last_epoch"]["validation_loss"] == recorded.history["validation_loss"].iloc[-1]
     assert about["schema_version"] == runs.SCHEMA_VERSION
+
+
+def test_the_outline_needs_run_json_alone(recorded, tmp_path):
+    folder = tmp_path / "tests" / recorded.id
+    folder.mkdir(parents=True)
+    shutil.copy(recorded.folder / "run.json", folder)
+    outline = runs.outline(folder, expected=CONFIG)
+    assert (outline.id, outline.config, outline.about) == (recorded.id, CONFIG, recorded.about)
+    assert outline.seconds == pytest.approx(sum(recorded.about["seconds"].values()))
+    assert outline.validation_loss == recorded.history["validation_loss"].iloc[-1]
+    with pytest.raises(runs.RecordError, match="another run"):
+        runs.outline(folder, expected=adjust(CONFIG, training={"epochs": 3}))
+
+
+def test_recorded_folders_are_those_of_records(tmp_path):
+    for name in (
+        "b/0123456789ab",
+        "a/ffffffffffff",
+        "a/.0123456789ab.partial",
+        "logs/000000000000",
+        "a/other",
+        ".locks/000000000000",
+    ):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "search.db").write_text("")
+    assert runs.recorded_folders(tmp_path) == [tmp_path / "a/ffffffffffff", tmp_path / "b/0123456789ab"]
+    assert runs.recorded_folders(tmp_path / "none") == []
+
+
+def test_the_finished_epochs_of_a_run_under_way(recorded, tmp_path):
+    folder = tmp_path / "tests" / recorded.id
+    assert runs.finished_epochs(folder) is None
+    partial = folder.with_name(f".{recorded.id}.partial")
+    partial.mkdir(parents=True)
+    assert runs.finished_epochs(folder) == 0
+    torch.save({"epoch": 1}, partial / "last.ckpt")
+    assert runs.finished_epochs(folder) == 2
+    torch.save([], partial / "last.ckpt")
+    with pytest.raises(callbacks.CheckpointError, match=r"last\.ckpt can't be read"):
+        runs.finished_epochs(folder)
 
 
 def test_the_errors_are_those_of_the_held_out_molecules(recorded, qm9_molecules):
@@ -123,7 +165,7 @@ def test_the_errors_are_those_of_the_held_out_molecules(recorded, qm9_molecules)
 
 
 def test_the_recorded_model_gives_the_recorded_errors(recorded, qm9_molecules):
-    trained = training.choose_molecules(qm9_molecules, CONFIG.data)[0]
+    trained = training.choose_molecules(qm9_molecules, CONFIG.data).molecules
     model = schnet.build(
         n_atom_basis=8,
         n_interactions=1,

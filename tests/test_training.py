@@ -16,7 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from wandb.proto.wandb_internal_pb2 import Record
 
 from analysis import callbacks, offsets, qm9, schnet, training, weights
-from analysis.config import Data, Loss, RunConfig, adjust
+from analysis.config import Data, Loss, RunConfig, Selection, adjust
 from analysis.molecules import to_ase
 from analysis.pairs import ENERGY
 
@@ -286,14 +286,54 @@ def test_a_diverging_run_stops_at_once(qm9_molecules, tmp_path):
 
 
 def test_the_parts_are_thinned_from_the_split(qm9_molecules):
-    molecules, parts = training.choose_molecules(qm9_molecules, Data(train_molecules=500, held_out_molecules=101))
-    assert (len(parts.train), len(parts.validation), len(parts.test)) == (500, 50, 51)
-    assert len(molecules) == 601
-    whole, split = training.choose_molecules(qm9_molecules, Data())
-    assert len(whole) == len(qm9_molecules)
+    some = training.choose_molecules(qm9_molecules, Data(train_molecules=500, held_out_molecules=101))
+    assert (len(some.parts.train), len(some.parts.validation), len(some.parts.test)) == (500, 50, 51)
+    assert len(some.molecules) == 601
+    whole = training.choose_molecules(qm9_molecules, Data())
+    assert len(whole.molecules) == len(qm9_molecules)
+    assert len(some.left_out) == len(whole.left_out) == 0
     for part in ("train", "validation", "test"):
-        thinned = molecules.index[getattr(parts, part)]
-        assert set(thinned) <= set(whole.index[getattr(split, part)])
+        thinned = some.molecules.index[getattr(some.parts, part)]
+        assert set(thinned) <= set(whole.molecules.index[getattr(whole.parts, part)])
+
+
+def test_a_selection_changes_the_training_part_alone(qm9_molecules):
+    whole = training.choose_molecules(qm9_molecules, Data())
+    large = training.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=18)))
+    assert len(large.molecules) == len(qm9_molecules)
+    sizes = large.molecules.n_atoms
+    assert sizes[large.parts.train].min() == 18
+    assert sizes[large.left_out].max() == 17
+    np.testing.assert_array_equal(np.union1d(large.parts.train, large.left_out), whole.parts.train)
+    for part in ("validation", "test"):
+        np.testing.assert_array_equal(getattr(large.parts, part), getattr(whole.parts, part))
+    middle = training.training_part(qm9_molecules, Data(selection=Selection(smallest=13, largest=23)))
+    assert set(qm9_molecules.n_atoms[middle]) == set(range(13, 24))
+
+
+def test_a_cap_leaves_no_size_more_than_it_and_its_control_is_as_large(qm9_molecules):
+    capped = training.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
+    counts = np.bincount(qm9_molecules.n_atoms[capped])
+    whole = np.bincount(qm9_molecules.n_atoms[training.training_part(qm9_molecules, Data())])
+    np.testing.assert_array_equal(counts, np.minimum(whole, 2000))
+    control = training.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000, random_control=True)))
+    assert len(control) == len(capped)
+    share = np.bincount(qm9_molecules.n_atoms[control]) / len(control)
+    np.testing.assert_allclose(share, whole / whole.sum(), atol=0.01)
+
+
+def test_a_thinned_selection_is_a_miniature_of_it_and_leaves_nobody_out(qm9_molecules):
+    data = Data(selection=Selection(cap_per_size=2000), train_molecules=1000, held_out_molecules=100)
+    chosen = training.choose_molecules(qm9_molecules, data)
+    assert len(chosen.molecules) == 1100
+    assert len(chosen.left_out) == 0
+    capped = training.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
+    assert set(chosen.molecules.index[chosen.parts.train]) <= set(qm9_molecules.index[capped])
+
+
+def test_a_selection_that_leaves_nobody_is_refused(qm9_molecules):
+    with pytest.raises(ValueError, match="between 30 and any number of atoms; they have 3 to 29"):
+        training.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=30)))
 
 
 def test_more_molecules_than_there_are_is_refused(qm9_molecules):

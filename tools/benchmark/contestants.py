@@ -103,7 +103,8 @@ def config_of(settings: Settings, *, width: int, batch: int, molecules: int, epo
 
 def chosen(molecules: Molecules, count: int) -> tuple[Molecules, Split, np.ndarray]:
     """The molecules that every contestant sees, their parts, and the targets without offsets (float64 [M], eV)."""
-    used, parts = training.choose_molecules(molecules, data_of(count))
+    picked = training.choose_molecules(molecules, data_of(count))
+    used, parts = picked.molecules, picked.parts
     return used, parts, used.energy - offsets.fit(used, parts.train).of(used)
 
 
@@ -208,17 +209,18 @@ def bare(settings: Settings, *, width: int, batch: int, window: Window) -> None:
     )
     window.network(model)
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
-    while True:
-        window.epoch_begins()
-        for inputs in loader:
-            window.batch_in_hand()
-            target = inputs[ENERGY]  # the model writes its prediction under the same key
-            loss = torch.nn.functional.mse_loss(model(inputs)[ENERGY], target)
-            optimiser.zero_grad()
-            loss.backward()
-            optimiser.step()
-            window.step_done(len(target), loss.item())
-        loader.epoch += 1
+    with schnet.own_threads(model):
+        while True:
+            window.epoch_begins()
+            for inputs in loader:
+                window.batch_in_hand()
+                target = inputs[ENERGY]  # the model writes its prediction under the same key
+                loss = torch.nn.functional.mse_loss(model(inputs)[ENERGY], target)
+                optimiser.zero_grad()
+                loss.backward()
+                optimiser.step()
+                window.step_done(len(target), loss.item())
+            loader.epoch += 1
 
 
 def _files(folder: Path, count: int) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""The floor: the least time that one training step can take on this machine, whoever programs it.
+"""The floor: the least time that one training step can take with the products of torch's library on this machine.
 
 An exact implementation of SchNet's training must do three things for a batch of A atoms, P pairs (each counted once),
 F features and L interactions:

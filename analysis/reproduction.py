@@ -1,0 +1,210 @@
+"""A recorded run trained once more, and how far the two are apart.
+
+On the machine of the record, with its versions and its number of threads, the bits are to be the same. Elsewhere sums
+are rounded in another order, and a training of thousands of steps carries that on: then the tolerance applies.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from analysis import runs
+from analysis.molecules import Molecules
+
+TOLERANCE = 0.02
+"""Largest relative difference of a part of a record on another machine, or with other threads or versions."""
+
+_SURROUNDINGS = ("system", "architecture", "processor", "device", "threads")
+
+
+class OtherMoleculesError(ValueError):
+    """The record was made from other molecules than those that are here."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One part of a record against its repetition.
+
+    `where` names the column or tensor that differs most, "" if all are the same bits; `relative` is ‖repeated −
+    recorded‖ / ‖recorded‖ there, infinite where the two can't be compared, and `largest` the largest difference of a
+    single number, in `unit`.
+    """
+
+    part: str
+    where: str = ""
+    relative: float = 0.0
+    largest: float = 0.0
+    unit: str = ""
+
+    @property
+    def none(self) -> bool:
+        """Whether the two are the same bits."""
+        return not self.where
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A record against its repetition: the parts, and what was different around the two (words, empty if nothing)."""
+
+    parts: list[Difference]
+    surroundings: list[str]
+
+    @property
+    def identical(self) -> bool:
+        """Whether every number is the same, to the bit."""
+        return all(part.none for part in self.parts)
+
+    @property
+    def within_tolerance(self) -> bool:
+        """Whether all differences are small; without a reason around the two none is allowed."""
+        return self.identical or (bool(self.surroundings) and all(part.relative <= TOLERANCE for part in self.parts))
+
+
+@contextmanager
+def trained_again(
+    record: runs.Record, molecules: Molecules, *, threads: int | None = None, progress: bool = False
+) -> Iterator[runs.Record]:
+    """The same run trained anew in a temporary folder, which is gone afterwards; the record is only read.
+
+    Parameters
+    ----------
+    record
+        The record.
+    molecules
+        The whole database.
+    threads
+        Number of torch's threads, by default those of the record.
+    progress
+        Show how far the training is.
+
+    Raises
+    ------
+    OtherMoleculesError
+        The record was made from another database.
+    """
+    if molecules.fingerprint() != record.about["molecules_fingerprint"]:
+        raise OtherMoleculesError(
+            f"run {record.id} was recorded on other molecules than the {len(molecules):,} here (their fingerprints "
+            "differ): it can be trained again with those alone"
+        )
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or record.about["machine"]["threads"])
+    try:
+        with tempfile.TemporaryDirectory(prefix="again-") as folder:
+            yield runs.load_or_train(record.config, molecules, results=Path(folder), progress=progress, logger=None)
+    finally:
+        torch.set_num_threads(before)
+
+
+def compare(recorded: runs.Record, again: runs.Record) -> Comparison:
+    """How far two records of one run are apart, part by part."""
+    return Comparison(
+        [
+            _of_tables("history", recorded.history, again.history, "eV²"),
+            _of_tables("learning curve per step", recorded.steps, again.steps, "eV²"),
+            _of_tables("held-out errors", recorded.errors, again.errors, "eV"),
+            _of_tables("group sums", recorded.groups, again.groups, "in the sum's unit", _bounds(recorded.groups)),
+            *_of_weights(recorded.state_dict(), again.state_dict()),
+        ],
+        _surroundings(recorded.about, again.about),
+    )
+
+
+def _bounds(groups: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the sums of signed errors can be at most: they may cancel, and a share of next to nothing says little."""
+    return {
+        "sum_e": np.sqrt(groups["molecules"] * groups["sum_ee"]).to_numpy(),
+        "sum_en": np.sqrt(groups["sum_ee"] * groups["sum_nn"]).to_numpy(),
+    }
+
+
+def _of_tables(
+    part: str, one: pd.DataFrame, two: pd.DataFrame, unit: str, scales: dict[str, np.ndarray] | None = None
+) -> Difference:
+    """Numbers may differ by a little, but neither the columns nor what says which row is which.
+
+    Differences are relative to the recorded column, or to its entry in `scales`.
+    """
+    if list(one.columns) != list(two.columns) or len(one) != len(two):
+        return Difference(part, "its rows or columns", np.inf, np.inf, unit)
+    worst = Difference(part)
+    for name in one.columns:
+        a, b = one[name].to_numpy(), two[name].to_numpy()
+        if a.dtype.kind != "f" or b.dtype.kind != "f":
+            if not np.array_equal(a, b):
+                return Difference(part, name, np.inf, np.inf, unit)
+            continue
+        worst = _worse(worst, part, name, a, b, unit, (scales or {}).get(name, a))
+    return worst
+
+
+def _of_weights(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> list[Difference]:
+    """The network's weights as one vector (a bias near zero would differ from itself by a lot), and the offsets."""
+    parts = []
+    for part, keep, unit in (("weights", False, ""), ("offsets", True, "eV")):
+        first, second = (
+            {name: value.double().numpy() for name, value in state.items() if name.startswith("postprocessors") is keep}
+            for state in (one, two)
+        )
+        if {name: value.shape for name, value in first.items()} != {n: v.shape for n, v in second.items()}:
+            parts.append(Difference(part, "its tensors' names or shapes", np.inf, np.inf, unit))
+            continue
+        most = max(first, key=lambda name: np.abs(second[name] - first[name]).max(initial=0.0))
+        whole = _worse(
+            Difference(part),
+            part,
+            most,
+            *(np.concatenate([values[name].ravel() for name in first]) for values in (first, second)),
+            unit,
+        )
+        parts.append(whole)
+    return parts
+
+
+def _worse(
+    worst: Difference,
+    part: str,
+    where: str,
+    one: np.ndarray,
+    two: np.ndarray,
+    unit: str,
+    scale: np.ndarray | None = None,
+) -> Difference:
+    """The larger of the worst difference so far and that of two float arrays of one shape; NaN equals NaN."""
+    if np.array_equal(one, two, equal_nan=True):
+        return worst
+    one, two = one.astype(np.float64), two.astype(np.float64)
+    if not (np.isfinite(one).all() and np.isfinite(two).all()):
+        return Difference(part, where, np.inf, np.inf, unit)
+    apart, norm = np.linalg.norm(two - one), np.linalg.norm(one if scale is None else scale)
+    relative = float(apart / norm) if norm else np.inf
+    if not worst.none and relative <= worst.relative:
+        return worst
+    return Difference(part, where, relative, float(np.abs(two - one).max()), unit)
+
+
+def _surroundings(recorded: dict, again: dict) -> list[str]:
+    """In words, what was different around two runs of one configuration: machine, threads, versions, code."""
+    words = []
+    for kind, names in (("machine", _SURROUNDINGS), ("versions", sorted(recorded["versions"] | again["versions"]))):
+        for name in names:
+            then, now = (about[kind].get(name, "not recorded") for about in (recorded, again))
+            if then != now:
+                words.append(f"{name} {then}, here {now}")
+    then, now = _code(recorded), _code(again)
+    if then != now:
+        words.append(f"code {then}, here {now}")
+    elif not all((about.get("git") or {}).get("clean", True) for about in (recorded, again)):
+        words.append("code that was not as committed")
+    return words
+
+
+def _code(about: dict) -> str:
+    git = about.get("git")
+    return git["commit"][:7] if git else "outside git"

@@ -1,0 +1,136 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from analysis import reproduction
+from analysis.reproduction import TOLERANCE, compare
+
+ABOUT = {
+    "machine": {"system": "Linux", "architecture": "x86_64", "processor": "A", "device": "cpu", "threads": 1},
+    "versions": {"torch": "2.15.0", "numpy": "2.5.5"},
+    "git": {"commit": "a" * 40, "clean": True},
+}
+
+
+def record(**changed) -> SimpleNamespace:
+    """What `compare` looks at."""
+    parts = {
+        "history": pd.DataFrame({"epoch": [1, 2], "train_loss": [2.0, 1.0], "validation_loss": [3.0, 2.0]}),
+        "steps": pd.DataFrame({"step": [10, 20], "loss": np.array([2.0, 1.0], np.float32)}),
+        "errors": pd.DataFrame({"index": [5, 7, 9], "error": np.array([0.5, -0.5, 0.1], np.float32)}),
+        "groups": pd.DataFrame(
+            {
+                "group": ["all", "3"],
+                "molecules": [100, 0],
+                "sum_e": [1e-6, 0.0],
+                "sum_ee": [4.0, 0.0],
+                "sum_en": [1e-6, 0.0],
+                "sum_nn": [900.0, 0.0],
+                "shift": [0.5, np.nan],
+            }
+        ),
+        "state": {
+            "representation.weight": torch.ones(10),
+            "representation.bias": torch.full((2,), 1e-9),
+            "postprocessors.1.mean": torch.tensor([-4.25], dtype=torch.float64),
+        },
+        "about": ABOUT,
+    } | changed
+    state = parts.pop("state")
+    return SimpleNamespace(**parts, state_dict=lambda: state)
+
+
+def with_column(part: str, name: str, values) -> SimpleNamespace:
+    return record(**{part: getattr(record(), part).assign(**{name: values})})
+
+
+def on_another_machine(one: SimpleNamespace) -> SimpleNamespace:
+    one.about = ABOUT | {"machine": ABOUT["machine"] | {"processor": "B"}}
+    return one
+
+
+def the_one_that_differs(compared) -> reproduction.Difference:
+    (part,) = [part for part in compared.parts if not part.none]
+    return part
+
+
+def test_the_same_is_identical_even_where_nothing_is_a_number():
+    compared = compare(record(), record())
+    assert compared.identical
+    assert compared.within_tolerance
+    assert compared.surroundings == []
+
+
+def test_the_column_that_differs_most_is_named():
+    again = record(history=record().history.assign(train_loss=[2.0, 1.001], validation_loss=[3.0, 2.01]))
+    part = the_one_that_differs(compare(record(), again))
+    assert (part.part, part.where, part.unit) == ("history", "validation_loss", "eV²")
+    assert part.relative == pytest.approx(0.01 / np.hypot(3, 2))
+    assert part.largest == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("factor", "allowed"), [(1 + 0.9 * TOLERANCE, True), (1 + 1.1 * TOLERANCE, False)])
+def test_a_small_difference_needs_a_reason(factor, allowed):
+    again = with_column("steps", "loss", np.array([2.0, 1.0], np.float32) * np.float32(factor))
+    assert not compare(record(), again).within_tolerance
+    compared = compare(record(), on_another_machine(again))
+    assert compared.surroundings == ["processor A, here B"]
+    assert compared.within_tolerance is allowed
+
+
+def test_sums_of_signed_errors_are_measured_by_what_they_could_be():
+    compared = compare(record(), on_another_machine(with_column("groups", "sum_e", [2e-6, 0.0])))
+    assert the_one_that_differs(compared).relative == pytest.approx(1e-6 / 20)
+    assert compared.within_tolerance
+
+
+def test_weights_are_measured_together():
+    state = record().state_dict()
+    again = record(state=state | {"representation.bias": torch.full((2,), 3e-9)})
+    part = the_one_that_differs(compare(record(), again))
+    assert (part.part, part.where) == ("weights", "representation.bias")
+    assert part.relative < 1e-8
+    part = the_one_that_differs(
+        compare(record(), record(state=state | {"postprocessors.1.mean": torch.tensor([-4.0]).double()}))
+    )
+    assert (part.part, part.where, part.largest) == ("offsets", "postprocessors.1.mean", 0.25)
+
+
+@pytest.mark.parametrize(
+    ("again", "part", "where"),
+    [
+        (record(history=record().history.iloc[:1]), "history", "its rows or columns"),
+        (record(errors=record().errors.rename(columns={"error": "e"})), "held-out errors", "its rows or columns"),
+        (with_column("errors", "index", [5, 7, 8]), "held-out errors", "index"),
+        (with_column("groups", "group", ["all", "4"]), "group sums", "group"),
+        (with_column("history", "train_loss", [2.0, np.nan]), "history", "train_loss"),
+        (record(state={"postprocessors.1.mean": torch.tensor([-4.25]).double()}), "weights", "its tensors' names"),
+    ],
+)
+def test_what_cannot_be_compared_is_no_rounding(again, part, where):
+    compared = compare(record(), on_another_machine(again))
+    found = the_one_that_differs(compared)
+    assert found.part == part
+    assert found.where.startswith(where)
+    assert found.relative == np.inf
+    assert not compared.within_tolerance
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"machine": ABOUT["machine"] | {"threads": 2}}, "threads 1, here 2"),
+        ({"machine": {name: v for name, v in ABOUT["machine"].items() if name != "processor"}}, "A, here not recorded"),
+        ({"versions": ABOUT["versions"] | {"torch": "3.0"}}, "torch 2.15.0, here 3.0"),
+        ({"versions": ABOUT["versions"] | {"numba": "1.0"}}, "numba not recorded, here 1.0"),
+        ({"git": {"commit": "b" * 40, "clean": True}}, "code aaaaaaa, here bbbbbbb"),
+        ({"git": ABOUT["git"] | {"clean": False}}, "code that was not as committed"),
+        ({"git": None}, "code aaaaaaa, here outside git"),
+    ],
+)
+def test_what_was_different_around_two_runs_is_said(changed, words):
+    (found,) = compare(record(), record(about=ABOUT | changed)).surroundings
+    assert found.endswith(words)

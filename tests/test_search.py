@@ -1,0 +1,413 @@
+import multiprocessing
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import optuna
+import pandas as pd
+import pytest
+import yaml
+
+from analysis import runs, search, sweeps
+from analysis.sweeps import SweepError, load_sweep
+
+SMALL = {"n_atom_basis": {"value": 8}, "n_interactions": {"value": 1}, "epochs": {"value": 1}}
+RANGE = {"distribution": "log_uniform_values", "min": 0.0001, "max": 0.01}
+
+
+def written(folder: Path, *, method: str = "grid", run_cap: int | None = None, **parameters: object) -> Path:
+    content = {
+        "program": "analysis/search.py",
+        "method": method,
+        "metric": {"name": "validation_loss", "goal": "minimize"},
+        "parameters": SMALL | parameters,
+    }
+    if run_cap is not None:
+        content["run_cap"] = run_cap
+    path = folder / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+@pytest.fixture
+def results(tmp_path) -> Path:
+    return tmp_path / "results"
+
+
+@pytest.fixture
+def no_training(monkeypatch) -> list[dict[str, float]]:
+    """Runs answer at once, from their parameters; the list holds what was asked for, in order."""
+    asked = []
+
+    def answer(config, molecules, **_settings):
+        found = sweeps.parameters_of(config)
+        asked.append({name: found[name] for name in ("batch_size", "learning_rate")})
+        losses = [1.0, abs(found["learning_rate"] - 1e-3) * found["batch_size"]]
+        return SimpleNamespace(
+            id=config.run_id(molecules.fingerprint()),
+            history=pd.DataFrame({"validation_loss": losses}),
+            about={"seconds": {"data": 50.0, "training": 100.0 / found["batch_size"], "validation": 1.0}},
+        )
+
+    monkeypatch.setattr(runs, "load_or_train", answer)
+    return asked
+
+
+# ---- real runs ---------------------------------------------------------------------------------------------------
+
+
+def test_trials_are_runs_that_are_recorded_and_loaded(qm9_molecules, tmp_path, results, monkeypatch):
+    sweep = load_sweep(written(tmp_path, batch_size={"values": [25, 50]}, learning_rate={"values": [0.001, 0.003]}))
+    frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    assert frame["state"].tolist() == ["complete"] * 4
+    assert len({(row.batch_size, row.learning_rate) for row in frame.itertuples()}) == 4
+    records = search.recorded(sweep, profile="smoke", results=results)
+    assert {record.id for record in records} == set(frame["run"])
+    for record in records:
+        row = frame.set_index("run").loc[record.id]
+        assert row["validation_mse"] == record.history["validation_loss"].iloc[-1]
+        assert row["seconds"] == record.about["seconds"]["training"] + record.about["seconds"]["validation"]
+        assert record.config.experiment == "search-tiny"
+    # from the records alone, without a database
+    alone = search.trials_of(records)
+    shared = ["run", "validation_mse", "seconds", "batch_size", "learning_rate", "n_atom_basis", "epochs", "done"]
+    pd.testing.assert_frame_equal(
+        alone[shared].sort_values("run", ignore_index=True),
+        frame[shared].sort_values("run", ignore_index=True),
+        check_dtype=False,
+    )
+    assert search.choose(alone)["run"] == search.choose(frame)["run"]
+    assert search.recorded(sweep, profile="quick", results=results) == []
+    assert search.recorded(sweep, profile="smoke", seed=1, results=results) == []
+
+    monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    again = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    pd.testing.assert_frame_equal(again, frame)
+    (results / "search.db").unlink()
+    anew = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    pd.testing.assert_frame_equal(anew, frame)
+
+
+def test_a_diverged_trial_fails_and_the_search_goes_on(qm9_molecules, tmp_path, results, monkeypatch):
+    sweep = load_sweep(written(tmp_path, learning_rate={"values": [0.001, 1e20]}))
+    frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    assert sorted(frame["state"]) == ["complete", "failed"]
+    failed = frame[frame["state"] == "failed"].iloc[0]
+    assert failed["learning_rate"] == 1e20
+    assert "became" in failed["said"]
+    assert pd.isna(failed["validation_mse"])
+    assert len(search.recorded(sweep, profile="smoke", results=results)) == 1
+    monkeypatch.setattr(runs, "load_or_train", lambda *_, **__: pytest.fail("asked for again"))
+    assert len(search.search(sweep, qm9_molecules, profile="smoke", results=results)) == 2
+
+
+@pytest.mark.parametrize(("seconds", "stopped"), [(0.0, True), (1e6, False)])
+def test_only_runs_that_are_no_slower_can_stop_a_run(seconds, stopped, qm9_molecules, tmp_path, results):
+    sweep = load_sweep(written(tmp_path, learning_rate={"values": [1e-8]})).fixing({"epochs": 4})
+    config = sweep.config({"learning_rate": 1e-8}, profile="smoke")
+    callback = search.StopHopeless(search.Pruning(epochs=2, rivals=1), lambda: [([1e-9] * 4, seconds)])
+    if not stopped:
+        runs.load_or_train(config, qm9_molecules, results=results, callbacks=[callback])
+        assert len(callback.curve) == 4
+        return
+    with pytest.raises(optuna.TrialPruned, match=r"after epoch 2 .* median of 1 trials"):
+        runs.load_or_train(config, qm9_molecules, results=results, callbacks=[callback])
+    assert len(callback.curve) == 2
+    assert callback.seconds > 0
+
+
+@pytest.mark.parametrize(
+    ("rule", "finished"),
+    [
+        (search.Pruning(epochs=2, rivals=2), [([1e-9] * 4, 0.0)]),  # too few
+        (search.Pruning(epochs=4, rivals=1), [([1e-9] * 4, 0.0)]),  # the last epoch is not worth it
+        (search.Pruning(epochs=2, rivals=1), [([1e9] * 4, 0.0)]),  # worse
+        (search.Pruning(epochs=2, rivals=1), [([1e-9], 0.0)]),  # too short
+    ],
+)
+def test_a_run_with_a_chance_is_not_stopped(rule, finished):
+    curves, watch = search.LearningCurves(), search.Stopwatch()
+    watch.seconds = {"training": 1.0, "validation": 1.0}
+    callback = search.StopHopeless(rule, lambda: finished)
+    trainer = SimpleNamespace(callbacks=[curves, watch, callback], max_epochs=4)
+    for loss in (5.0, 4.0, 3.0, 2.0):
+        curves.rows.append({"validation_loss": loss})
+        callback.on_train_epoch_end(trainer)
+    assert callback.curve == [5.0, 4.0, 3.0, 2.0]
+
+
+def test_a_pruned_trial_keeps_its_curve_and_has_no_record(qm9_molecules, tmp_path, results, monkeypatch):
+    whole = search.objectives
+    monkeypatch.setattr(search, "objectives", lambda record: (whole(record)[0], 0.0))  # all are rivals
+    path = written(tmp_path, learning_rate={"values": [0.01, 1e-9, 1e-8]}, epochs={"value": 3})
+    sweep = load_sweep(path).fixing({"epochs": 3})
+    frame = search.search(
+        sweep, qm9_molecules, profile="smoke", seed=0, pruning=search.Pruning(epochs=1, rivals=1), results=results
+    )
+    stopped = frame[frame["state"] == "pruned"]
+    assert len(stopped) >= 1
+    assert (stopped["done"] == 1).all()
+    assert stopped["said"].str.contains("median").all()
+    assert stopped["validation_mse"].isna().all()
+    recorded = {record.id for record in search.recorded(sweep, profile="smoke", results=results)}
+    assert recorded == set(frame.loc[frame["state"] == "complete", "run"])
+    assert not recorded & set(stopped["run"])
+
+
+_KILLED = """
+import sys
+from pathlib import Path
+from analysis import qm9, search
+from analysis.sweeps import load_sweep
+search.HEARTBEAT_SECONDS = 1
+sweep = load_sweep(Path(sys.argv[1])).fixing({"epochs": 60})
+search.search(sweep, qm9.load(), profile="smoke", trials=1, results=Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_search_takes_its_trial_up_again(qm9_molecules, tmp_path, results, monkeypatch):
+    path = written(tmp_path, method="random", learning_rate=RANGE)
+    child = subprocess.Popen([sys.executable, "-c", _KILLED, path, results])
+    try:
+        deadline = time.monotonic() + 90
+        while not list(results.glob("search-tiny/.*/last.ckpt")):
+            assert child.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    (partial,) = [folder.name for folder in (results / "search-tiny").iterdir()]
+    monkeypatch.setattr(search, "HEARTBEAT_SECONDS", 1)
+    sweep = load_sweep(path).fixing({"epochs": 60})
+    frame = search.search(sweep, qm9_molecules, profile="smoke", trials=1, results=results)
+    assert frame["state"].tolist() == ["complete"]
+    assert frame["number"].tolist() == [1]
+    assert partial == f".{frame['run'].item()}.partial"
+
+
+def _work(path: Path, results: Path, url: str, barrier) -> None:
+    molecules = search.qm9.load()
+    sweep = load_sweep(path)
+    barrier.wait(timeout=60)
+    search.search(sweep, molecules, profile="smoke", storage=url, results=results)
+
+
+def test_two_processes_share_a_search(qm9_molecules, tmp_path, results):
+    path = written(tmp_path, learning_rate={"values": [n / 1000 for n in range(1, 9)]})
+    url = f"sqlite:///{tmp_path / 'shared.db'}"
+    context = multiprocessing.get_context("spawn")
+    barrier = context.Barrier(2)
+    workers = [context.Process(target=_work, args=(path, results, url, barrier)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(timeout=100)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    frame = search.search(load_sweep(path), qm9_molecules, profile="smoke", storage=url, results=results)
+    assert frame["run"].nunique() == 8
+    assert len(frame) <= 9  # both may have started a last one
+    assert not (results / "search.db").exists()
+    study = optuna.load_study(study_name=None, storage=url)
+    assert len({trial.user_attrs["machine"] for trial in study.trials}) == 2
+    study._storage._backend.engine.dispose()
+
+
+# ---- what is tried, in which order -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["grid", "random", "bayes"])
+def test_a_search_that_is_stopped_tries_the_same_as_one_that_is_not(
+    method, qm9_molecules, tmp_path, results, no_training
+):
+    rates = {"values": [n / 1000 for n in range(1, 9)]} if method == "grid" else RANGE
+    sweep = load_sweep(
+        written(tmp_path, method=method, run_cap=14, learning_rate=rates, batch_size={"values": [10, 20]})
+    )
+    whole = search.search(sweep, qm9_molecules, profile="smoke", results=results / "whole")
+    expected = list(no_training)
+    assert len(expected) == len(whole) == 14
+    no_training.clear()
+    search.search(sweep, qm9_molecules, profile="smoke", trials=3, results=results / "parts")
+    search.search(sweep, qm9_molecules, profile="smoke", trials=12, results=results / "parts")
+    parts = search.search(sweep, qm9_molecules, profile="smoke", results=results / "parts")
+    assert len(parts) == 14
+    assert no_training == expected
+    assert len(set(map(str, expected))) == 14
+
+
+@pytest.mark.parametrize("method", ["grid", "random"])
+def test_another_seed_tries_in_another_order(method, qm9_molecules, tmp_path, results, no_training):
+    rates = {"values": [n / 1000 for n in range(1, 7)]} if method == "grid" else RANGE
+    sweep = load_sweep(written(tmp_path, method=method, run_cap=6, learning_rate=rates))
+    search.search(sweep, qm9_molecules, profile="smoke", seed=1, results=results)
+    search.search(sweep, qm9_molecules, profile="smoke", seed=2, results=results)
+    assert no_training[:6] != no_training[6:]
+
+
+@pytest.mark.usefixtures("no_training")
+def test_the_sweeps_own_number_of_trials_holds_unless_another_is_given(qm9_molecules, tmp_path, results):
+    sweep = load_sweep(written(tmp_path, method="random", run_cap=2, learning_rate=RANGE))
+    assert len(search.search(sweep, qm9_molecules, profile="smoke", results=results)) == 2
+    assert len(search.search(sweep, qm9_molecules, profile="smoke", trials=5, results=results)) == 5
+    endless = load_sweep(written(tmp_path, method="random", learning_rate=RANGE))
+    with pytest.raises(SweepError, match="run_cap"):
+        search.search(endless, qm9_molecules, profile="smoke", results=results)
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_changed_sweep_is_another_study(qm9_molecules, tmp_path, results):
+    for values in ([0.001, 0.002], [0.001, 0.003]):
+        sweep = load_sweep(written(tmp_path, learning_rate={"values": values}))
+        frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+        assert sorted(frame["learning_rate"]) == values
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("stop", [OSError("disk full"), KeyboardInterrupt(), SystemExit(1)])
+def test_a_trial_that_was_stopped_is_run_again_with_its_values(stop, qm9_molecules, tmp_path, results, monkeypatch):
+    sweep = load_sweep(written(tmp_path, method="random", run_cap=3, learning_rate=RANGE))
+    answer, tried = runs.load_or_train, []
+
+    def stopped(config, *_, **__):
+        tried.append(config.training.learning_rate)
+        raise stop
+
+    monkeypatch.setattr(runs, "load_or_train", stopped)
+    with pytest.raises(KeyboardInterrupt if isinstance(stop, SystemExit) else type(stop)):
+        search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    monkeypatch.setattr(runs, "load_or_train", answer)
+    frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    assert frame["state"].tolist() == ["complete"] * 3
+    assert frame["learning_rate"].tolist()[0] == tried[0]
+
+
+@pytest.mark.usefixtures("no_training")
+def test_the_trials_of_a_full_search_are_written_beside_its_records(qm9_molecules, tmp_path, results):
+    sweep = load_sweep(written(tmp_path, learning_rate={"values": [0.001, 0.002]}))
+    frame = search.search(sweep, qm9_molecules, results=results)
+    read = pd.read_csv(results / "search-tiny" / "trials.csv", keep_default_na=False)
+    pd.testing.assert_frame_equal(read, frame, check_dtype=False)
+    assert [path.name for path in (results / "search-tiny").iterdir()] == ["trials.csv"]
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize(
+    "url", ["nowhere", "sqlite:////nowhere/at/all.db", "postgresql+nodriver://me:secret@host/name"]
+)
+def test_a_storage_that_can_not_be_opened_is_said_without_its_password(url, qm9_molecules, tmp_path, results):
+    sweep = load_sweep(written(tmp_path, learning_rate={"values": [0.001, 0.002]}))
+    with pytest.raises(search.StorageError, match=r"can't be opened") as caught:
+        search.search(sweep, qm9_molecules, profile="smoke", storage=url, results=results)
+    assert "secret" not in str(caught.value)
+
+
+# ---- the front and the choice ------------------------------------------------------------------------------------
+
+
+def frame_of(*rows: tuple[float, float], state: str = "complete") -> pd.DataFrame:
+    columns = {"validation_mse": [row[0] for row in rows], "seconds": [row[1] for row in rows]}
+    return pd.DataFrame(
+        {"number": range(len(rows)), "state": state, "run": [f"r{n}" for n in range(len(rows))]} | columns
+    )
+
+
+def test_the_front_holds_what_no_other_trial_beats_in_both():
+    frame = frame_of((0.05, 100), (0.06, 50), (0.06, 60), (0.055, 110), (0.2, 10), (0.05, 100))
+    assert search.pareto_front(frame)["run"].tolist() == ["r4", "r1", "r0", "r5"]
+    frame.loc[5, "run"] = "r0"  # a trial that loaded another's run
+    assert search.pareto_front(frame)["run"].tolist() == ["r4", "r1", "r0"]
+    frame.loc[4, "state"] = "pruned"
+    assert search.pareto_front(frame)["run"].tolist() == ["r1", "r0"]
+    assert search.pareto_front(frame_of((0.1, 1), state="failed")).empty
+
+
+def test_the_choice_is_the_quickest_within_the_tolerance():
+    frame = frame_of((0.0500, 100), (0.0549, 50), (0.0560, 20))
+    assert search.choose(frame)["run"] == "r1"
+    assert search.choose(frame, tolerance=0)["run"] == "r0"
+    assert search.choose(frame, tolerance=0.2)["run"] == "r2"
+    with pytest.raises(ValueError, match="nothing to choose"):
+        search.choose(frame_of())
+    with pytest.raises(ValueError, match="negative"):
+        search.choose(frame, tolerance=-1)
+
+
+# ---- command line ------------------------------------------------------------------------------------------------
+
+
+def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
+    monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments)])
+    with pytest.raises(SystemExit) as left:
+        search.main()
+    said = capsys.readouterr()
+    return left.value.code or 0, said.out, said.err
+
+
+@pytest.fixture
+def in_results(results, monkeypatch, qm9_molecules) -> Path:
+    monkeypatch.setenv(runs.RESULTS_VARIABLE, str(results))
+    monkeypatch.setattr(search.qm9, "load", lambda: qm9_molecules)
+    return results
+
+
+@pytest.mark.usefixtures("in_results")
+def test_run_shows_the_front_and_the_choice(monkeypatch, capsys, no_training):
+    given = ("run", "stage1", "--profile", "smoke", "--trials", 4, "--fix", "batch_size=50", "--fix", "epochs=1")
+    code, out, _ = call(monkeypatch, capsys, *given)
+    assert code == 0
+    assert "4 trials: 4 complete" in out
+    assert "chosen: " in out
+    assert {asked["batch_size"] for asked in no_training} == {50}
+
+
+def test_trial_runs_what_the_agent_of_weights_and_biases_asks_for(in_results, monkeypatch, capsys):
+    told = SimpleNamespace(rows=[], summary={})
+
+    class Run:
+        summary = told.summary
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            told.finished = True
+
+        def log(self, row):
+            told.rows.append(row)
+
+    monkeypatch.setitem(sys.modules, "wandb", SimpleNamespace(init=Run))
+    given = ("trial", "stage1", "--profile", "smoke", "--batch_size=50", "--epochs=30", "--learning_rate=0.002")
+    code, out, _ = call(monkeypatch, capsys, *given)
+    assert code == 0
+    assert told.rows == []  # no sweep asked
+    monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
+    assert call(monkeypatch, capsys, *given) == (0, out, "")
+    (folder,) = [path for path in (in_results / "search-stage1").iterdir() if not path.name.startswith(".")]
+    record = runs.load(folder)
+    assert sweeps.parameters_of(record.config)["learning_rate"] == 0.002
+    assert [row["validation_loss"] for row in told.rows] == record.history["validation_loss"].tolist()
+    assert told.summary["run"] == record.id
+    assert told.finished
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("run", "stage9"), "no sweep 'stage9'"),
+        (("run", "stage1", "--profile", "tiny"), "no profile 'tiny'"),
+        (("run", "stage1", "--fix", "lr=1"), "unknown parameter 'lr'"),
+        (("trial", "stage1", "--batch_size=many"), "--batch_size=many: write it as name=number"),
+        (("trial", "stage1", "--batch_size=inf"), "--batch_size=inf: write it as name=number"),
+        (("trial", "stage1", "--epochs=0"), "greater than 0"),
+    ],
+)
+@pytest.mark.usefixtures("in_results")
+def test_wrong_arguments_are_one_line(given, said, monkeypatch, capsys):
+    code, _, err = call(monkeypatch, capsys, *given)
+    assert code == 1
+    assert said in err
+    assert err.count("\n") == 1

@@ -1,0 +1,176 @@
+import pytest
+from pydantic import ValidationError
+
+from analysis import runs, study, training
+from analysis.config import Loss, RunConfig, Selection, adjust
+from analysis.weights import WeightError
+
+
+def sizes_of(config: RunConfig, molecules) -> list[int]:
+    return molecules.n_atoms[training.training_part(molecules, config.data)]
+
+
+@pytest.mark.parametrize("parameters", study.EXPERIMENTS.values())
+def test_every_experiments_runs_differ_and_stand_under_its_name_or_the_baselines(parameters, qm9_molecules):
+    configs = parameters(profile="full").configs(qm9_molecules)
+    data = qm9_molecules.fingerprint()
+    assert len({config.run_id(data) for config in configs}) == len(configs)
+    assert {config.experiment for config in configs} <= {parameters.experiment, "baseline"}
+    assert all(config.data.train_molecules is None for config in configs)
+    seeds = [config.seed for config in configs]
+    assert sorted(seeds) == seeds
+    assert len(set(seeds)) >= 3
+
+
+@pytest.mark.parametrize("parameters", study.EXPERIMENTS.values())
+def test_a_profile_thins_every_run(parameters, qm9_molecules):
+    for config in parameters(profile="smoke", seeds=[3]).configs(qm9_molecules):
+        assert len(sizes_of(config, qm9_molecules)) == config.data.train_molecules == 200
+        assert config.seed == 3
+
+
+def test_the_baseline_is_the_model_default_on_everything(qm9_molecules):
+    (config,) = study.BaselineParameters(seeds=[5]).configs(qm9_molecules)
+    assert config == RunConfig(experiment="baseline", seed=5)
+
+
+def test_balancing_has_both_controls(qm9_molecules):
+    capped, drawn, longer = study.BalancingParameters(seeds=[0], caps=[2000]).configs(qm9_molecules)
+    assert max(map(list(sizes_of(capped, qm9_molecules)).count, range(3, 30))) == 2000
+    assert len(sizes_of(drawn, qm9_molecules)) == len(sizes_of(capped, qm9_molecules))
+    assert longer.data == capped.data
+    per_epoch = -(-len(sizes_of(longer, qm9_molecules)) // 100)
+    baseline = 30 * -(-104_664 // 100)
+    assert abs(longer.training.epochs * per_epoch - baseline) <= per_epoch / 2
+    (alone,) = study.BalancingParameters(seeds=[0], caps=[2000], controls=False).configs(qm9_molecules)
+    assert alone == capped
+
+
+def test_matched_updates_follow_the_epochs_and_the_profile_asked_for(qm9_molecules):
+    *_, few = study.BalancingParameters(seeds=[0], caps=[2000], epochs=3).configs(qm9_molecules)
+    *_, many = study.BalancingParameters(seeds=[0], caps=[2000], epochs=30).configs(qm9_molecules)
+    assert few.training.epochs == pytest.approx(many.training.epochs / 10, abs=1)
+    # thinned to one size, all make the same updates already
+    quick = study.BalancingParameters(seeds=[0], caps=[2000], profile="quick").configs(qm9_molecules)
+    assert {config.training.epochs for config in quick} == {30}
+
+
+def test_the_loss_modification_has_one_unmodified_run_per_seed(qm9_molecules):
+    configs = study.LossModificationParameters(seeds=[0, 1]).configs(qm9_molecules)
+    assert sum(config.loss == Loss() for config in configs) == 2
+    assert len(configs) == 2 * (1 + 5 + 5 + 2)
+    assert {tuple(sorted(set(sizes_of(config, qm9_molecules)))) for config in configs[:1]} == {tuple(range(13, 24))}
+
+
+def test_a_rate_whose_weight_is_undefined_is_said_before_anything_is_trained(qm9_molecules, tmp_path):
+    parameters = study.LossModificationParameters(rates=[10], floor=None, seeds=[0])
+    with pytest.raises(WeightError, match=r"at s = 1[34] atoms and rate r = 10"):
+        study.load_or_train(parameters, qm9_molecules, results=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_directed_training_and_its_control_are_as_large(qm9_molecules):
+    directed, control = study.DirectedTrainingParameters(seeds=[0]).configs(qm9_molecules)
+    assert sizes_of(directed, qm9_molecules).min() == 18
+    assert sizes_of(control, qm9_molecules).min() < 18
+    assert len(sizes_of(directed, qm9_molecules)) == len(sizes_of(control, qm9_molecules))
+
+
+def test_the_final_comparison_is_default_against_custom(qm9_molecules):
+    default, custom = study.FinalComparisonParameters(seeds=[4]).configs(qm9_molecules)
+    assert default == RunConfig(experiment="baseline", seed=4)
+    assert custom.data.selection == Selection(smallest=18)
+    assert (custom.model.n_atom_basis, custom.model.data_cutoff, custom.model.training_cutoff) == (38, 4.0, 5.0)
+    assert (custom.training.batch_size, custom.training.learning_rate, custom.training.epochs) == (128, 1e-4, 30)
+    assert custom.loss == Loss(weighting="size", rate=10.0)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "said"),
+    [
+        (study.BalancingParameters, {"caps": []}, "at least 1 item"),
+        (study.BalancingParameters, {"caps": [100, 100]}, "twice"),
+        (study.BalancingParameters, {"caps": [0]}, "greater than 0"),
+        (study.LossModificationParameters, {"rates": [-1]}, "greater than or equal to 0"),
+        (study.LossModificationParameters, {"weightings": ["sise"]}, "sise"),
+        (study.LossModificationParameters, {"smallest": 24}, "at least 24 and at most 23"),
+        (study.DirectedTrainingParameters, {"more_than": [0]}, "greater than 0"),
+        (study.FinalComparisonParameters, {"seeds": []}, "at least 1 item"),
+    ],
+)
+def test_impossible_parameters_are_refused(parameters, given, said, qm9_molecules):
+    with pytest.raises(ValidationError, match=said):
+        parameters(**given).configs(qm9_molecules)
+
+
+def test_work_grows_with_epochs_molecules_and_width(qm9_molecules):
+    one = RunConfig(experiment="tests")
+    base = study.work(one, qm9_molecules)
+    assert study.work(adjust(one, training={"epochs": 60}), qm9_molecules) == pytest.approx(2 * base)
+    assert study.work(adjust(one, model={"n_atom_basis": 128}), qm9_molecules) > 2 * base
+    assert study.work(adjust(one, data={"train_molecules": 1000}), qm9_molecules) < base / 50
+    assert study.work(adjust(one, training={"batch_size": 1000}), qm9_molecules) < base
+
+
+def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, monkeypatch):
+    parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
+    first = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
+    assert [record.config.seed for record in first] == [1, 0]
+    monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    again = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
+    assert [record.id for record in again] == [record.id for record in first]
+
+
+def test_every_run_of_the_study_is_described_in_words_of_its_own(qm9_molecules):
+    configs = study.plan(qm9_molecules)
+    assert {config.experiment for config in configs} == set(study.EXPERIMENTS)
+    described = {(study.describe(config), config.seed) for config in configs}
+    assert len(described) == len(set(configs)) == len(configs)
+
+
+def test_every_setting_has_its_words():
+    for part, settings in study._SETTINGS.items():
+        fields = set(type(getattr(RunConfig(experiment="tests"), part)).model_fields) - {"selection"}
+        assert set(settings) == fields
+    assert set(study._SETTINGS) | {"experiment", "seed", "loss"} == set(RunConfig.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ({}, "the model Default on all training molecules"),
+        ({"data": {"selection": Selection(cap_per_size=2000)}}, "at most 2,000 molecules per size"),
+        ({"data": {"selection": Selection(smallest=13, largest=23)}}, "13 to 23 atoms"),
+        ({"data": {"selection": Selection(largest=9)}}, "9 atoms or fewer"),
+        (
+            {"data": {"selection": Selection(smallest=18, random_control=True)}},
+            "random control, as many molecules as: 18 atoms or more",
+        ),
+        ({"loss": {"weighting": "size-frequency", "rate": 4.0}}, "loss weighted by size and frequency, rate 4"),
+        ({"loss": Loss(weighting="size", rate=2.5, floor=None)}, "loss weighted by size, rate 2.5, no floor"),
+        ({"loss": {"weighting": "inverse-frequency", "rate": 0.5}}, "loss weighted by inverse frequency, exponent 0.5"),
+        ({"data": {"train_molecules": 4000}}, "4,000 training molecules"),
+        ({"model": {"data_cutoff": 4.0, "convolution": "stock"}}, "data cut-off 4 Å; stock convolution"),
+    ],
+)
+def test_a_run_is_described_by_what_is_special_about_it(parts, words):
+    assert study.describe(adjust(RunConfig(experiment="tests", seed=3), **parts)) == words
+
+
+def test_what_a_profile_changes_is_nothing_special(qm9_molecules):
+    (quick,) = study.plan(qm9_molecules, "baseline", profile="quick", seeds=[0])
+    assert study.describe(quick, "quick") == "the model Default on all training molecules"
+    assert study.describe(quick) == "4,000 training molecules; 4,000 held-out molecules; learning rate 0.001"
+    assert "all training molecules" in study.describe(RunConfig(experiment="tests"), "quick")
+
+
+def test_the_plan_holds_each_run_once_and_goes_seed_by_seed(qm9_molecules):
+    configs = study.plan(qm9_molecules, profile="smoke", seeds=[7, 3])
+    assert len(set(configs)) == len(configs)
+    assert (
+        sum(config == study.plan(qm9_molecules, "baseline", profile="smoke", seeds=[7])[0] for config in configs) == 1
+    )
+    ordered = study.seed_by_seed(configs)
+    assert [config.seed for config in ordered] == [7] * (len(configs) // 2) + [3] * (len(configs) // 2)
+    assert [config for config in ordered if config.seed == 7] == [config for config in configs if config.seed == 7]
+    assert {config.seed for config in study.plan(qm9_molecules, "final-comparison", profile="smoke")} == set(range(5))
