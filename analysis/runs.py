@@ -303,11 +303,9 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
     trained.history.to_csv(whole / "history.csv", index=False)
-    trained.steps.to_parquet(whole / "steps.parquet", compression="zstd")
+    write_table(trained.steps, whole / "steps.parquet")
     groups.to_csv(whole / "groups.csv", index=False)
-    _held_out_errors(trained.molecules, parts, found["held_out"]).to_parquet(
-        whole / "errors.parquet", compression="zstd"
-    )
+    write_table(_held_out_errors(trained.molecules, parts, found["held_out"]), whole / "errors.parquet")
     save_file(
         {name: value.contiguous() for name, value in trained.model.state_dict().items()}, whole / "model.safetensors"
     )
@@ -334,6 +332,21 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
     }
     (whole / "run.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     whole.rename(folder)
+
+
+def write_table(frame: pd.DataFrame, path: Path) -> None:
+    """Write a table of int32, float32 and smaller columns as Parquet in half the space that it takes by default.
+
+    Rising integers are kept as their differences, floats byte by byte (their high bytes are alike); all is exact.
+    """
+    encodings = {"i": "DELTA_BINARY_PACKED", "f": "BYTE_STREAM_SPLIT"}
+    encoding = {name: encodings[dtype.kind] for name, dtype in frame.dtypes.items() if dtype in (np.int32, np.float32)}
+    frame.to_parquet(
+        path,
+        compression="zstd",
+        column_encoding=encoding,
+        use_dictionary=[name for name in frame if name not in encoding],
+    )
 
 
 def _held_out_errors(molecules: Molecules, parts: Split, held_out: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:

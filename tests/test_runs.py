@@ -240,3 +240,23 @@ def test_two_processes_that_ask_for_one_run_share_its_record(tmp_path, qm9_molec
         )
     assert len(set(ids)) == 1
     assert [path.name for path in (tmp_path / "tests").iterdir()] == [ids[0]]
+
+
+def test_a_table_of_a_records_kind_comes_back_exactly_and_takes_little_space(tmp_path):
+    rng = np.random.default_rng(0)
+    n = 20_000
+    table = pd.DataFrame(
+        {
+            "index": np.sort(rng.choice(133_885, n, replace=False)).astype(np.int32),
+            "n_atoms": rng.integers(3, 30, n).astype(np.int8),
+            "test": rng.random(n) < 0.5,
+            "error": rng.normal(0, 0.1, n).astype(np.float32),
+        }
+    )
+    runs.write_table(table, tmp_path / "table.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), table, check_exact=True)
+    table.to_parquet(tmp_path / "default.parquet", compression="zstd")
+    small, default = ((tmp_path / name).stat().st_size for name in ("table.parquet", "default.parquet"))
+    assert small < 0.65 * default
+    runs.write_table(table[["index", "error"]], tmp_path / "no-dictionary.parquet")
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "no-dictionary.parquet"), table[["index", "error"]])
