@@ -264,7 +264,7 @@ class Progress(Callback):
         self._last = -np.inf
         self._resumed = self._steps = trainer.global_step
         self._total = int(trainer.num_training_batches) * trainer.max_epochs
-        if _in_notebook():
+        if in_notebook():
             display = importlib.import_module("IPython.display").display  # there in every kernel, and only there
             handle = display({"text/plain": "training …"}, raw=True, display_id=True)
             self._per_epoch, self._interval = False, _DISPLAY_SECONDS
@@ -327,7 +327,7 @@ def _write_line(text: str) -> None:
     sys.stderr.flush()
 
 
-def _in_notebook() -> bool:
+def in_notebook() -> bool:
     """Whether this runs in a Jupyter kernel."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None

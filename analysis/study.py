@@ -5,6 +5,7 @@ report's baseline, all of them train the model "Default" and change one thing; o
 model.
 """
 
+import sys
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from tqdm import tqdm
 
 from analysis import runs, training
-from analysis.callbacks import CheckpointError
+from analysis.callbacks import CheckpointError, in_notebook
 from analysis.config import Loss, Profile, RunConfig, Selection, adjust, apply_profile
 from analysis.molecules import Molecules
 from analysis.parameters import NotebookParameters, check
@@ -208,7 +209,9 @@ def load_or_train(
     results = results or runs.results_folder()
     data = molecules.fingerprint()
     recorded = [(results / config.experiment / config.run_id(data)).exists() for config in configs]
-    bar = tqdm(configs, desc="runs", unit="run", disable=all(recorded))
+    # In a log file the runs' own lines are all; a bar would fill it with carriage returns.
+    seen = sys.stderr.isatty() or in_notebook()
+    bar = tqdm(configs, desc="runs", unit="run", disable=all(recorded) or not seen)
     return [
         runs.load_or_train(config, molecules, results=results, progress=not done)
         for config, done in zip(bar, recorded, strict=True)

@@ -112,6 +112,15 @@ def test_work_grows_with_epochs_molecules_and_width(qm9_molecules):
     assert study.work(adjust(one, training={"batch_size": 1000}), qm9_molecules) < base
 
 
+def test_a_log_file_gets_lines_and_no_bar(qm9_molecules, tmp_path, capfd):
+    study.load_or_train(
+        study.BaselineParameters(profile="smoke", seeds=[0, 1], epochs=1), qm9_molecules, results=tmp_path
+    )
+    said = capfd.readouterr().err
+    assert "\r" not in said
+    assert said.count("epoch 1/1") == 2
+
+
 def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, monkeypatch):
     parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
     first = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
