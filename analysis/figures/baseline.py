@@ -9,8 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+from matplotlib.ticker import MultipleLocator
 
 from analysis import census, errors
 from analysis.figures import style
@@ -28,7 +27,7 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
         "mse": [errors.mse(record.groups, "all").loc["all", "held_out"] for record in records],
         "rmse": [_MEV * np.sqrt(np.mean(record.errors["error"].astype(float) ** 2)) for record in records],
         "mae": [_MEV * np.mean(np.abs(record.errors["error"].astype(float))) for record in records],
-        "minutes": [_minutes(record) for record in records],
+        "minutes": [minutes(record) for record in records],
     }
     decimals = {"mse": 4, "rmse": 0, "mae": 0, "minutes": 1}
     rows = [
@@ -38,7 +37,7 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     ]
     rows.append(
         {label("run", lang): label("mean_and_deviation", lang)}
-        | {label(key, lang): _mean_and_deviation(values, lang, decimals[key]) for key, values in columns.items()}
+        | {label(key, lang): style.mean_and_deviation(values, lang, decimals[key]) for key, values in columns.items()}
     )
     index = [str(record.config.seed) for record in records] + [""]
     return pd.DataFrame(rows, index=index).rename_axis(columns=label("seed", lang))
@@ -57,12 +56,12 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
         "ids": ", ".join(f"{record.config.seed}: {record.id}" for record in records),
         "train": style.number(molecules["train"], lang),
         "held_out": style.number(molecules["validation"] + molecules["test"], lang),
-        "mse": _mean_and_deviation(general, lang, 3),
-        "minutes": style.number(float(np.mean([_minutes(record) for record in records])), lang, 1),
+        "mse": style.mean_and_deviation(general, lang, 3),
+        "minutes": style.number(float(np.mean([minutes(record) for record in records])), lang, 1),
     }
     for protocol in PROTOCOLS:
-        by_size = _by_seed(records, "size", protocol).mean(axis=1).reindex(census.REPORT_COMMON_SIZES).dropna()
-        by_element = _by_seed(records, "element", protocol).mean(axis=1)
+        by_size = by_seed(records, "size", protocol).mean(axis=1).reindex(census.REPORT_COMMON_SIZES).dropna()
+        by_element = by_seed(records, "element", protocol).mean(axis=1)
         found[f"span_{protocol}"] = style.number(by_size.max() / by_size.min(), lang)
         found[f"best_{protocol}"] = style.number(by_size.idxmin(), lang)
         found[f"carbon_{protocol}"] = style.number(by_element["C"], lang, 3)
@@ -92,7 +91,7 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
         axes.set_xlabel(label("epoch", lang))
         axes.set_ylabel(label("mse", lang))
         axes.xaxis.set_major_locator(MultipleLocator(max(1, len(records[0].history) // 6)))
-        _log_axis(axes, lang)
+        style.log_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -102,14 +101,14 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     with style.figure(alt("error_by_size", lang), height=4.2) as figure:
         axes = figure.subplots()
         for protocol, (colour, marker) in PROTOCOLS.items():
-            table = _by_seed(records, "size", protocol).reindex(census.REPORT_COMMON_SIZES).dropna()
+            table = by_seed(records, "size", protocol).reindex(census.REPORT_COMMON_SIZES).dropna()
             axes.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.25, linewidth=0)
             axes.plot(table.mean(axis=1), f"{marker}-", color=colour, markersize=4, label=label(protocol, lang))
         axes.set_xlabel(label("n_atoms", lang))
         axes.set_ylabel(label("mse", lang))
         axes.xaxis.set_major_locator(MultipleLocator(2))
         axes.xaxis.set_minor_locator(MultipleLocator(1))
-        _log_axis(axes, lang)
+        style.log_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=1)
     return figure
 
@@ -120,22 +119,24 @@ def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigur
         axes = figure.subplots()
         order = list(_held_out_molecules(records, "element").sort_values(ascending=False).index)
         for (protocol, (colour, marker)), shift in zip(PROTOCOLS.items(), (-0.12, 0.12), strict=True):
-            table = _by_seed(records, "element", protocol).loc[order]
+            table = by_seed(records, "element", protocol).loc[order]
             places = np.repeat(np.arange(len(order)) + shift, len(records))
             axes.plot(places, table.to_numpy().ravel(), marker, color=colour, markersize=6, label=label(protocol, lang))
         axes.set_xticks(np.arange(len(order)), [label(element, lang) for element in order])
         axes.tick_params(axis="x", labelsize=9)
         axes.set_ylabel(label("mse", lang))
-        _log_axis(axes, lang)
+        style.log_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=1)
     return figure
 
 
-def _minutes(record: Record) -> float:
+def minutes(record: Record) -> float:
+    """Wall time of a run: training, validation and evaluation."""
     return sum(record.about["seconds"].values()) / 60
 
 
-def _by_seed(records: Sequence[Record], kind: str, protocol: str) -> pd.DataFrame:
+def by_seed(records: Sequence[Record], kind: str, protocol: str) -> pd.DataFrame:
+    """MSE per group of one kind under one protocol, eV²: a row per group, a column per seed."""
     return pd.concat({record.config.seed: errors.mse(record.groups, kind)[protocol] for record in records}, axis=1)
 
 
@@ -146,28 +147,14 @@ def _held_out_molecules(records: Sequence[Record], kind: str) -> pd.Series:
 def _protocol_table(records: Sequence[Record], kind: str, groups: list, lang: str) -> pd.DataFrame:
     molecules = _held_out_molecules(records, kind)
     shown = [group for group in groups if group in molecules.index]
-    seeds = {protocol: _by_seed(records, kind, protocol) for protocol in PROTOCOLS}
+    seeds = {protocol: by_seed(records, kind, protocol) for protocol in PROTOCOLS}
     rows = [
         {label("held_out_molecules", lang): style.number(molecules[group], lang)}
         | {
-            label(f"mse_{protocol}", lang): _mean_and_deviation(table.loc[group].to_numpy(), lang, 3)
+            label(f"mse_{protocol}", lang): style.mean_and_deviation(table.loc[group].to_numpy(), lang, 3)
             for protocol, table in seeds.items()
         }
         for group in shown
     ]
     names = [label(group, lang) if kind == "element" else str(group) for group in shown]
     return pd.DataFrame(rows, index=names).rename_axis(columns=label("n_atoms" if kind == "size" else "element", lang))
-
-
-def _mean_and_deviation(values: Sequence[float], lang: str, decimals: int) -> str:
-    mean = style.number(float(np.mean(values)), lang, decimals)
-    if len(values) < 2:
-        return mean
-    return f"{mean} ± {style.number(float(np.std(values, ddof=1)), lang, decimals)}"
-
-
-def _log_axis(axes: Axes, lang: str) -> None:
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
-    axes.yaxis.set_minor_formatter(NullFormatter())

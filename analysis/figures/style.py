@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from decimal import Decimal
 from itertools import groupby
@@ -10,8 +10,9 @@ from types import MappingProxyType
 
 import matplotlib.style
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from analysis.figures.labels import check_language, label
 
@@ -124,6 +125,22 @@ def percent_axis(lang: str, decimals: int = 0) -> FuncFormatter:
     """Tick labels through `percent`."""
     check_language(lang)
     return FuncFormatter(lambda value, _: percent(value, lang, decimals))
+
+
+def mean_and_deviation(values: Sequence[float], lang: str, decimals: int) -> str:
+    """Mean ± standard deviation of a sample, as the language writes it; of one value, the value alone."""
+    mean = number(float(np.mean(values)), lang, decimals)
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± {number(float(np.std(values, ddof=1)), lang, decimals)}"
+
+
+def log_axis(axes: Axes, lang: str) -> None:
+    """A logarithmic y axis with ticks at 1 and 3."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value, lang)))
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def ranges(integers: Iterable[int], lang: str) -> str:

@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+
+from analysis import census, errors, runs, study
+from analysis.figures import comparison, labels
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+
+
+@pytest.fixture(scope="module")
+def records(qm9_molecules) -> list[runs.Record]:
+    """What the book shows; a test that had to train them would be wrong."""
+    configs = study.FinalComparisonParameters().configs(qm9_molecules)
+    data = qm9_molecules.fingerprint()
+    folder = runs.results_folder()
+    return [runs.load(folder / config.experiment / config.run_id(data), expected=config) for config in configs]
+
+
+def test_both_models_have_five_seeds(records):
+    models = comparison.by_model(records)
+    assert {name: [r.config.seed for r in of_model] for name, of_model in models.items()} == {
+        "default": [0, 1, 2, 3, 4],
+        "custom": [0, 1, 2, 3, 4],
+    }
+    assert {record.config.model.n_atom_basis for record in models["custom"]} == {38}
+
+
+def test_one_model_alone_is_no_comparison(records):
+    with pytest.raises(ValueError, match="none of custom"):
+        comparison.error_by_size([record for record in records if record.config.experiment == "baseline"], lang="en")
+
+
+def test_the_summary_holds_the_whole_and_the_test_part(records):
+    table = comparison.summary(records, lang="en")
+    for name, of_model in comparison.by_model(records).items():
+        squared = [record.errors["error"].astype(float) ** 2 for record in of_model]
+        test = [s[record.errors["test"]].mean() for s, record in zip(squared, of_model, strict=True)]
+        row = table.loc[labels.label(name, "en")]
+        assert row["MSE, the whole 20% (eV²)"].split(" ± ")[0] == f"{np.mean([s.mean() for s in squared]):.4f}"
+        assert row["MSE, test part (eV²)"] == f"{np.mean(test):.4f} ± {np.std(test, ddof=1):.4f}"
+    assert "," in comparison.summary(records, lang="ca").iloc[0, 0]
+
+
+def test_the_facts_of_the_prose(records):
+    ca, en = (comparison.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert en["seeds"] == "5"
+    models = comparison.by_model(records)
+    for protocol in ("held_out", "as_reported"):
+        better = []
+        for size in census.REPORT_COMMON_SIZES:
+            means = {
+                name: np.mean([errors.mse(record.groups, "size").loc[size, protocol] for record in of_model])
+                for name, of_model in models.items()
+            }
+            if means["custom"] < means["default"]:
+                better.append(size)
+        said = en[f"better_{protocol}"]
+        assert (said == "none") == (not better)
+        assert not better or (str(min(better)) in said and str(max(better)) in said)
+    assert en["minutes_ratio"].endswith("%")
+
+
+@EACH_LANGUAGE
+def test_the_figure_has_both_protocols_and_both_models(records, lang):
+    figure = comparison.error_by_size(records, lang=lang)
+    upper, lower = figure.axes
+    assert upper.get_title() == labels.label("held_out", lang)
+    assert lower.get_title() == labels.label("as_reported", lang)
+    for axes in (upper, lower):
+        assert [line.get_label() for line in axes.get_lines()] == ["Default", "Custom"]
+        assert axes.get_yscale() == "log"
+    custom = comparison.by_model(records)["custom"]
+    means = np.mean([errors.mse(record.groups, "size").loc[10:25, "as_reported"] for record in custom], axis=0)
+    np.testing.assert_allclose(lower.get_lines()[1].get_ydata(), means)
+    assert figure.alt == labels.alt("final_comparison", lang)
