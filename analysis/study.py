@@ -6,6 +6,7 @@ model.
 """
 
 import sys
+from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,9 +55,9 @@ class ExperimentParameters(NotebookParameters):
         found = [config for seed in self.seeds for config in self._runs(seed, molecules)]
         return list(dict.fromkeys(found))
 
+    @abstractmethod
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
         """The runs of one seed."""
-        raise NotImplementedError
 
     def _run(self, seed: int, *, experiment: str | None = None, **parts: object) -> RunConfig:
         """The model "Default" but for `parts`, in the profile asked for."""
