@@ -15,6 +15,7 @@ import torch
 from schnetpack import properties
 
 from analysis.molecules import Molecules, MoleculesError
+from analysis.stretches import join
 
 ENERGY = "energy_U0"
 """Key of the target and of the prediction, as SchNetPack's QM9 data module names U0."""
@@ -216,13 +217,13 @@ class PackedMolecules:
         chosen = chosen.astype(np.int64)
         n_atoms = self.molecules.n_atoms[chosen]
         starts = _starts(n_atoms)
-        atoms = _ranges(self._offsets[chosen], n_atoms)
+        first_atoms = self._offsets[chosen]
         arrays = {
             properties.idx: chosen,
             properties.n_atoms: n_atoms,
             properties.idx_m: np.repeat(np.arange(len(chosen)), n_atoms),
-            properties.Z: self.molecules.numbers[atoms].astype(np.int64),
-            properties.R: self._positions[atoms],
+            properties.Z: join(self.molecules.numbers, first_atoms, n_atoms, dtype=np.int64),
+            properties.R: join(self._positions, first_atoms, n_atoms),
         }
         if self._targets32 is not None:
             arrays[ENERGY] = self._targets32[chosen]
@@ -232,12 +233,11 @@ class PackedMolecules:
 
     def _half_list(self, chosen: np.ndarray, starts: np.ndarray) -> dict[str, torch.Tensor]:
         counts = self._pair_counts[chosen]
-        which = _ranges(self.pairs.offsets[chosen], counts)
-        shift = np.repeat(starts.astype(np.int32), counts)
+        stretches = self.pairs.offsets[chosen], counts
         arrays = {
-            PAIR_FIRST: self.pairs.first[which] + shift,
-            PAIR_SECOND: self.pairs.second[which] + shift,
-            PAIR_DISTANCE: self.pairs.distance[which],
+            PAIR_FIRST: join(self.pairs.first, *stretches, shift=starts, dtype=np.int32),
+            PAIR_SECOND: join(self.pairs.second, *stretches, shift=starts, dtype=np.int32),
+            PAIR_DISTANCE: join(self.pairs.distance, *stretches),
             PAIR_OFFSETS: _starts(counts),
             PAIR_CUTOFF: np.array([self.pairs.cutoff]),
         }

@@ -16,9 +16,9 @@ from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.nn.activations import shifted_softplus
 from schnetpack.representation import SchNet
 from schnetpack.representation.schnet import SchNetInteraction
+from torch.nn import functional
 
-from analysis.cfconv import MIN_INTERVALS, HalfList, Interaction, Spare, convolve, interact
-from analysis.cfconv import shifted_softplus as fast_shifted_softplus
+from analysis.cfconv import MIN_INTERVALS, Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
 from analysis.pairs import (
     ENERGY,
     PAIR_CUTOFF,
@@ -34,6 +34,35 @@ INTERVALS_PER_GAUSSIAN = 32
 """Default fineness of the filter's table, see `FusedSchNet`."""
 
 _FEWEST_GAUSSIANS = 8  # with very wide Gaussians it is the cut-off function and the filter network that bend the filter
+
+
+class Readout(Atomwise):
+    """SchNetPack's `Atomwise`, compiled for a sum over atoms of one dense layer with a SiLU and one without.
+
+    Everything else, and batches without the half list of `analysis.pairs`, take the stock path.
+    """
+
+    threads: int | None = None
+    """Threads of the fast path; None for as many as torch has."""
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Add the sum over each molecule's atoms, [M], under `output_key`."""
+        if not (self._is_plain() and _can_fuse(inputs)):
+            return super().forward(inputs)
+        hidden, output = (Dense(layer.weight, layer.bias) for layer in self.outnet)
+        inputs[self.output_key] = energies(
+            inputs["scalar_representation"],
+            inputs[properties.n_atoms],
+            hidden,
+            output,
+            threads=self.threads or torch.get_num_threads(),
+        )
+        return inputs
+
+    def _is_plain(self) -> bool:
+        whole = self.aggregation_mode == "sum" and self.per_atom_output_key is None and self.n_out == 1
+        activations = [layer.activation for layer in self.outnet]
+        return whole and len(activations) == 2 and activations[0] is functional.silu
 
 
 class PairVectors(PairwiseDistances):
@@ -86,30 +115,37 @@ class FusedSchNet(SchNet):
             pairs=inputs[PAIR_OFFSETS],
             threads=self.threads or torch.get_num_threads(),
         )
-        grid, end = self._grid(inputs[PAIR_CUTOFF].item())
-        basis, cutoff = self.radial_basis(grid), self.cutoff_fn(grid)[:, None]
-        x = self.embedding(inputs[properties.Z])
-        for embedding in self.electronic_embeddings:
-            x = x + embedding(x, inputs)
-        tables = _filters(self.interactions, basis, cutoff)
-        if all(_is_plain(interaction) for interaction in self.interactions):
-            blocks = [_interaction(*given) for given in zip(tables, self.interactions, strict=True)]
-            x = interact(x, blocks, pairs, end=end, spare=self._spare)
+        grid = self._grid(inputs[PAIR_CUTOFF].item())
+        numbers = inputs[properties.Z]
+        if self._is_plain(grid):
+            blocks = [_interaction(interaction) for interaction in self.interactions]
+            x = interact(self.embedding.weight, numbers, blocks, pairs, grid, spare=self._spare)
         else:
-            for table, interaction in zip(tables, self.interactions, strict=True):
-                x = x + interaction.f2out(convolve(interaction.in2f(x), table, pairs, end=end))
+            x = self.embedding(numbers)
+            for embedding in self.electronic_embeddings:
+                x = x + embedding(x, inputs)
+            for interaction in self.interactions:
+                table = interaction.filter_network(grid.basis) * grid.cutoff[:, None]
+                x = x + interaction.f2out(convolve(interaction.in2f(x), table, pairs, end=grid.end))
         inputs["scalar_representation"] = x
         return inputs
 
-    def _grid(self, data_cutoff: float) -> tuple[torch.Tensor, float]:
-        """The distances to tabulate the filter at and the last of them, Å: a pair farther apart would add nothing."""
+    def _is_plain(self, grid: Grid) -> bool:
+        """Whether the grid is fixed, an atom begins with its element's features, and the blocks are as in the paper."""
+        fixed = not (grid.basis.requires_grad or grid.cutoff.requires_grad)
+        plain = isinstance(self.embedding, torch.nn.Embedding) and not self.electronic_embeddings
+        return fixed and plain and all(_is_plain(interaction) for interaction in self.interactions)
+
+    def _grid(self, data_cutoff: float) -> Grid:
+        """The distances to tabulate filters at: a pair farther apart than the last would add nothing."""
         training_cutoff = self.cutoff_fn.cutoff.item()
         end = min(data_cutoff, training_cutoff)
         per_cutoff = self.intervals_per_gaussian * max(self.radial_basis.n_rbf, _FEWEST_GAUSSIANS)
         intervals = max(MIN_INTERVALS, -int(-per_cutoff * end // training_cutoff))
         parameter = self.embedding.weight
-        grid = torch.linspace(0, end, intervals + 1, dtype=torch.float64, device=parameter.device)
-        return grid.to(parameter.dtype), end
+        distances = torch.linspace(0, end, intervals + 1, dtype=torch.float64, device=parameter.device)
+        distances = distances.to(parameter.dtype)
+        return Grid(self.radial_basis(distances), self.cutoff_fn(distances), end)
 
 
 def build(
@@ -148,7 +184,7 @@ def build(
     return NeuralNetworkPotential(
         representation=representation,
         input_modules=[PairVectors() if fused else PairwiseDistances()],
-        output_modules=[Atomwise(n_in=n_atom_basis, output_key=ENERGY)],
+        output_modules=[(Readout if fused else Atomwise)(n_in=n_atom_basis, output_key=ENERGY)],
         postprocessors=list(postprocessors),
     )
 
@@ -166,51 +202,37 @@ def own_threads(model: NeuralNetworkPotential) -> Iterator[None]:
     another busy process its threads, which spin while they wait, slow a training down many times. Without effect on a
     model with the stock path, and on an accelerator.
     """
-    representation = model.representation
-    if not is_fused(model) or representation.embedding.weight.device.type != "cpu":
+    if not is_fused(model) or model.representation.embedding.weight.device.type != "cpu":
         yield
         return
-    before, representation.threads = representation.threads, representation.threads or torch.get_num_threads()
-    torchs = torch.get_num_threads()
+    fast = [module for module in model.modules() if isinstance(module, FusedSchNet | Readout)]
+    torchs, before = torch.get_num_threads(), [module.threads for module in fast]
+    for module in fast:
+        module.threads = module.threads or torchs
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(torchs)
-        representation.threads = before
+        for module, threads in zip(fast, before, strict=True):
+            module.threads = threads
 
 
 def _can_fuse(inputs: dict[str, torch.Tensor]) -> bool:
     return has_half_list(inputs) and not inputs[properties.R].requires_grad
 
 
-def _filters(
-    interactions: Sequence[SchNetInteraction], basis: torch.Tensor, cutoff: torch.Tensor
-) -> Sequence[torch.Tensor]:
-    """Each interaction's filter [K + 1, F], from the Gaussians [K + 1, n_rbf] and cut-offs [K + 1, 1] of the distances.
-
-    The same layers of all interactions go in one product: they are small, and each operation has a cost of its own.
-    """
-    networks = [interaction.filter_network for interaction in interactions]
-    if not all(network[0].activation is shifted_softplus for network in networks):
-        return [network(basis) * cutoff for network in networks]
-    hidden, output = ([network[k] for network in networks] for k in (0, 1))
-    values = fast_shifted_softplus(_side_by_side(hidden, basis.expand(len(networks), *basis.shape)))
-    return (_side_by_side(output, values) * cutoff).unbind()
-
-
-def _side_by_side(layers: Sequence[torch.nn.Linear], x: torch.Tensor) -> torch.Tensor:
-    """Each of L layers on its own of the inputs [L, n, n_in]: [L, n, n_out]."""
-    biases = torch.stack([layer.bias for layer in layers])[:, None]
-    return torch.baddbmm(biases, x, torch.stack([layer.weight for layer in layers]).mT)
-
-
 def _is_plain(interaction: SchNetInteraction) -> bool:
-    """Whether an interaction block is as in the paper: one width, and a shifted softplus between the last layers."""
-    width = interaction.in2f.in_features
-    return interaction.in2f.out_features == width and interaction.f2out[0].activation is shifted_softplus
+    """Whether an interaction block is as in the paper: one width, and a shifted softplus between two dense layers."""
+    in2f, pairs_of_layers = interaction.in2f, (interaction.filter_network, interaction.f2out)
+    return (
+        in2f.out_features == in2f.in_features
+        and in2f.bias is None
+        and all(first.activation is shifted_softplus for first, _ in pairs_of_layers)
+        and all(layer.bias is not None for layers in pairs_of_layers for layer in layers)
+    )
 
 
-def _interaction(table: torch.Tensor, block: SchNetInteraction) -> Interaction:
-    hidden, output = block.f2out
-    return Interaction(table, block.in2f.weight, hidden.weight, hidden.bias, output.weight, output.bias)
+def _interaction(block: SchNetInteraction) -> Interaction:
+    layers = (*block.filter_network, block.in2f, *block.f2out)
+    return Interaction(*(Dense(layer.weight, layer.bias) for layer in layers))

@@ -12,7 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import cfconv
-from analysis.cfconv import HalfList, Interaction, Spare, convolve, convolve_reference, interact, shifted_softplus
+from analysis.cfconv import (
+    Dense,
+    Grid,
+    HalfList,
+    Interaction,
+    Spare,
+    _kernels,
+    convolve,
+    convolve_reference,
+    energies,
+    interact,
+)
 
 END = 5.0
 
@@ -293,48 +304,79 @@ def test_a_list_that_would_reach_outside_the_arrays_is_refused(change, match, co
 # ---- whole interaction blocks --------------------------------------------------------------------------------------
 
 
-def layers(width: int, number: int = 3, *, rows: int = 60, dtype: torch.dtype = torch.float32) -> list[Interaction]:
+KINDS = 7
+
+
+def grid(rows: int = 60, *, n_rbf: int = 20, dtype: torch.dtype = torch.float32) -> Grid:
+    """Random basis functions, and a cut-off function that goes to 0."""
+    cutoff = torch.linspace(0, torch.pi, rows, dtype=torch.float64).cos().add(1).div(2)
+    return Grid(random(rows, n_rbf, seed=8, dtype=dtype), cutoff.to(dtype), END)
+
+
+def layers(width: int, number: int = 3, *, n_rbf: int = 20, dtype: torch.dtype = torch.float32) -> list[Interaction]:
     """Random blocks that neither blow up nor die out."""
 
     def tensor(*shape: int, seed: int) -> torch.Tensor:
         return (random(*shape, seed=seed, dtype=dtype) / shape[-1] ** 0.5).requires_grad_()
 
     square, row = (width, width), (width,)
-    shapes = [(rows, width), square, square, row, square, row]
-    return [Interaction(*(tensor(*shape, seed=10 * n + k) for k, shape in enumerate(shapes))) for n in range(number)]
+    shapes = [(width, n_rbf), row, square, row, square, row, square, row, square]
+    return [Interaction.of([tensor(*shape, seed=10 * n + k) for k, shape in enumerate(shapes)]) for n in range(number)]
+
+
+def atoms(molecules: list[int], width: int, *, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, torch.Tensor]:
+    """An embedding of KINDS rows, and each atom's row in it."""
+    numbers = torch.from_numpy(np.random.default_rng(4).integers(KINDS, size=sum(molecules)))
+    return random(KINDS, width, dtype=dtype), numbers
 
 
 def in_double(given: list[Interaction]) -> list[Interaction]:
-    return [Interaction(*(t.detach().double().requires_grad_() for t in layer.tensors())) for layer in given]
+    return [Interaction.of([t.detach().double().requires_grad_() for t in layer.tensors()]) for layer in given]
 
 
-def result_and_gradients(x: torch.Tensor, given: list[Interaction], pairs: HalfList) -> list[torch.Tensor]:
-    x = x.detach().requires_grad_()
-    y = interact(x, given, pairs, end=END)
-    tensors = [x] + [tensor for layer in given for tensor in layer.tensors()]
+def grid_in_double(given: Grid) -> Grid:
+    return Grid(given.basis.double(), given.cutoff.double(), given.end)
+
+
+def result_and_gradients(
+    embedding: torch.Tensor, numbers: torch.Tensor, given: list[Interaction], pairs: HalfList, on: Grid
+) -> list[torch.Tensor]:
+    embedding = embedding.detach().requires_grad_()
+    y = interact(embedding, numbers, given, pairs, on)
+    tensors = [embedding] + [tensor for layer in given for tensor in layer.tensors()]
     return [y.detach(), *torch.autograd.grad((y * random(*y.shape, seed=3, dtype=y.dtype)).sum(), tensors)]
 
 
 @pytest.mark.parametrize("molecules", [[4, 12, 1, 18, 18, 3], [1], [1, 1, 2], [29] * 40])
 @pytest.mark.parametrize("width", [1, 7, 16, 30, 38, 64, 65, 100, 128])
 def test_interactions_and_all_gradients_are_those_of_pure_torch_in_float64(width, molecules):
-    pairs, x, given = half_list(molecules), random(sum(molecules), width), layers(width)
-    fast = result_and_gradients(x, given, pairs)
-    exact = result_and_gradients(x.double(), in_double(given), pairs)
+    pairs, (x, numbers), given = half_list(molecules), atoms(molecules, width), layers(width)
+    fast = result_and_gradients(x, numbers, given, pairs, grid())
+    exact = result_and_gradients(x.double(), numbers, in_double(given), pairs, grid_in_double(grid()))
     for ours, theirs in zip(fast, exact, strict=True):
         assert ours.dtype == torch.float32
         torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=2e-6 * float(theirs.abs().max() + 1))
 
 
+@pytest.mark.parametrize(("rows", "n_rbf"), [(4, 1), (5, 7), (129, 50)])
+def test_interactions_with_other_grids(rows, n_rbf):
+    pairs, (x, numbers), given = half_list([9, 5]), atoms([9, 5], 18), layers(18, n_rbf=n_rbf)
+    on = grid(rows, n_rbf=n_rbf)
+    fast = result_and_gradients(x, numbers, given, pairs, on)
+    exact = result_and_gradients(x.double(), numbers, in_double(given), pairs, grid_in_double(on))
+    for ours, theirs in zip(fast, exact, strict=True):
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=2e-6 * float(theirs.abs().max() + 1))
+
+
 def test_interactions_in_pure_torch_are_finite_differences_own():
-    pairs = half_list([4, 3, 1], dtype=torch.float64)
-    given = layers(3, 2, rows=5, dtype=torch.float64)
+    pairs, (x, numbers) = half_list([4, 3, 1], dtype=torch.float64), atoms([4, 3, 1], 3, dtype=torch.float64)
+    given, on = layers(3, 2, n_rbf=4, dtype=torch.float64), grid(5, n_rbf=4, dtype=torch.float64)
 
     def whole(x: torch.Tensor, *tensors: torch.Tensor) -> torch.Tensor:
-        return interact(x, [Interaction(*tensors[:6]), Interaction(*tensors[6:])], pairs, end=END)
+        return interact(x, numbers, [Interaction.of(tensors[:9]), Interaction.of(tensors[9:])], pairs, on)
 
     tensors = [tensor for layer in given for tensor in layer.tensors()]
-    assert torch.autograd.gradcheck(whole, (random(8, 3, dtype=torch.float64).requires_grad_(), *tensors))
+    assert torch.autograd.gradcheck(whole, (x.requires_grad_(), *tensors))
 
 
 def test_interactions_with_any_number_of_threads(threads):
@@ -342,13 +384,12 @@ def test_interactions_with_any_number_of_threads(threads):
     found = {}
     for number in (1, 2, 5):
         threads(number)
-        pairs, x, given = half_list(molecules), random(sum(molecules), width), layers(width)
-        found[number] = result_and_gradients(x, given, pairs)
-        for once, again in zip(found[number], result_and_gradients(x, given, pairs), strict=True):
+        pairs, (x, numbers), given = half_list(molecules), atoms(molecules, width), layers(width)
+        found[number] = result_and_gradients(x, numbers, given, pairs, grid())
+        for once, again in zip(found[number], result_and_gradients(x, numbers, given, pairs, grid()), strict=True):
             assert torch.equal(once, again)
     for number in (2, 5):
         assert torch.equal(found[1][0], found[number][0])
-        assert torch.equal(found[1][1], found[number][1])
         for one, many in zip(found[1], found[number], strict=True):
             torch.testing.assert_close(one, many, rtol=1e-4, atol=1e-5 * float(one.abs().max()))
 
@@ -363,9 +404,13 @@ sys.path.insert(0, "tests")
 import test_cfconv as t
 from analysis.cfconv import _kernels
 for width in (30, 38):
-    pairs, x, given = t.half_list([4, 12, 1, 18]), t.random(35, width), t.layers(width)
-    fast = t.result_and_gradients(x, given, pairs)
-    exact = t.result_and_gradients(x.double(), t.in_double(given), pairs)
+    molecules = [4, 12, 1, 18]
+    pairs, (x, numbers), given = t.half_list(molecules), t.atoms(molecules, width), t.layers(width)
+    fast = t.result_and_gradients(x, numbers, given, pairs, t.grid())
+    exact = t.result_and_gradients(x.double(), numbers, t.in_double(given), pairs, t.grid_in_double(t.grid()))
+    head = t.readout(width)
+    fast += t.energies_and_gradients(t.random(35, width), molecules, head)
+    exact += t.energies_and_gradients(t.random(35, width).double(), molecules, t.head_in_double(head))
     for ours, theirs in zip(fast, exact, strict=True):
         t.torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=2e-6 * float(theirs.abs().max() + 1))
 print(_kernels.VECTOR_BYTES, _kernels.WIDEST_TILE)
@@ -388,34 +433,35 @@ def test_processors_with_narrower_or_fewer_registers(features, expected, tmp_pat
 
 
 def test_one_block_used_twice_gets_both_gradients():
-    pairs, x = half_list([5, 9]), random(14, 8)
+    pairs, (x, numbers), on = half_list([5, 9]), atoms([5, 9], 8), grid()
     (layer,) = layers(8, 1)
-    twice = result_and_gradients(x, [layer, layer], pairs)[2:]
+    twice = result_and_gradients(x, numbers, [layer, layer], pairs, on)[2:]
     copies = in_double([layer, layer])
-    apart = result_and_gradients(x.double(), copies, pairs)[2:]
-    for k in range(6):
-        torch.testing.assert_close(twice[k].double(), apart[k] + apart[6 + k], rtol=1e-4, atol=1e-5)
+    apart = result_and_gradients(x.double(), numbers, copies, pairs, grid_in_double(on))[2:]
+    for k in range(9):
+        torch.testing.assert_close(twice[k].double(), apart[k] + apart[9 + k], rtol=1e-4, atol=1e-5)
 
 
 def test_spare_memory_is_used_again_but_never_twice_at_once():
-    pairs, x, given, spare = half_list([9] * 20), random(180, 16), layers(16), Spare()
-    alone = result_and_gradients(x, given, pairs)[2]
-    first, second = (interact(x, given, pairs, end=END, spare=spare) for _ in range(2))
+    pairs, (x, numbers), given, spare = half_list([9] * 20), atoms([9] * 20, 16), layers(16), Spare()
+    weight = given[0].in2f.weight
+    alone = result_and_gradients(x, numbers, given, pairs, grid())[2 + 8]
+    first, second = (interact(x, numbers, given, pairs, grid(), spare=spare) for _ in range(2))
     weights = random(180, 16, seed=3)
     for y in (second, first):
-        (gradient,) = torch.autograd.grad((y * weights).sum(), given[0].table)
+        (gradient,) = torch.autograd.grad((y * weights).sum(), weight)
         assert torch.equal(gradient, alone)
     del first, second, y
     again = [spare.take(1), spare.take(1)]
-    assert min(map(len, again)) > x.numel()
+    assert min(map(len, again)) > 180 * 16
     assert again[0].ctypes.data != again[1].ctypes.data
     assert len(spare.take(1)) == 1
     assert copy.deepcopy(spare) is not spare
 
 
 def test_a_backward_pass_can_be_repeated():
-    pairs, x, given = half_list([9] * 20), random(180, 16), layers(16)
-    y = interact(x, given, pairs, end=END).square().sum()
+    pairs, (x, numbers), given = half_list([9] * 20), atoms([9] * 20, 16), layers(16)
+    y = interact(x, numbers, given, pairs, grid()).square().sum()
     tensors = [tensor for layer in given for tensor in layer.tensors()]
     for once, again in zip(
         torch.autograd.grad(y, tensors, retain_graph=True), torch.autograd.grad(y, tensors), strict=True
@@ -426,41 +472,169 @@ def test_a_backward_pass_can_be_repeated():
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"table": random(60, 5)}, "must have one width"),
-        ({"table": random(50, 4)}, "same length"),
-        ({"in2f": random(4, 5)}, r"\[4, 5\] .* does not fit"),
-        ({"hidden": random(4, 4, dtype=torch.float64)}, "float64.* does not fit"),
-        ({"output_bias": random(3)}, r"\[3\] .* does not fit"),
+        ({"filter_hidden": Dense(random(4, 9), random(4))}, r"filter_hidden: \[4, 9\] .* need \[4, 20\]"),
+        ({"filter_output": Dense(random(5, 4), random(5))}, r"filter_output: \[5, 4\] .* need \[4, 4\]"),
+        ({"in2f": Dense(random(4, 5))}, r"in2f: \[4, 5\]"),
+        ({"hidden": Dense(random(4, 4, dtype=torch.float64), random(4))}, "hidden: .*float64"),
+        ({"hidden": Dense(random(4, 4))}, "hidden: none"),
+        ({"output": Dense(random(4, 4), random(3))}, r"output: \[3\]"),
     ],
 )
 def test_blocks_that_do_not_fit_are_refused(change, match):
     good, bad = layers(4, 2)
     with pytest.raises(ValueError, match=match):
-        interact(random(3, 4), [good, replace(bad, **change)], half_list([3]), end=END)
+        interact(*atoms([3], 4), [good, replace(bad, **change)], half_list([3]), grid())
+
+
+@pytest.mark.parametrize(
+    ("on", "match"),
+    [
+        (grid(3), "too short to interpolate"),
+        (replace(grid(), end=-1.0), "end at a positive distance"),
+        (replace(grid(), cutoff=torch.ones(59)), "must be of one grid"),
+        (replace(grid(), cutoff=torch.ones(60, 1)), "must be of one grid"),
+        (replace(grid(), basis=random(60, 20).requires_grad_()), "no gradient"),
+        (replace(grid(), cutoff=torch.ones(60).requires_grad_()), "no gradient"),
+    ],
+)
+def test_a_grid_that_does_not_fit_is_refused(on, match):
+    with pytest.raises(ValueError, match=match):
+        interact(*atoms([3], 4), layers(4), half_list([3]), on)
+
+
+@pytest.mark.parametrize("kind", [-1, KINDS])
+def test_an_atom_without_a_row_of_the_embedding_is_refused(kind):
+    embedding, numbers = atoms([3], 4)
+    numbers[1] = kind
+    with pytest.raises(IndexError, match=f"an embedding of {KINDS} rows"):
+        interact(embedding, numbers, layers(4), half_list([3]), grid())
 
 
 def test_no_block_at_all_is_refused():
     with pytest.raises(ValueError, match="at least one interaction block"):
-        interact(random(3, 4), [], half_list([3]), end=END)
+        interact(*atoms([3], 4), [], half_list([3]), grid())
+
+
+def activation(name: str, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A compiled activation function and its slope."""
+    y, slope = np.empty(len(x), np.float32), np.empty(len(x), np.float32)
+    getattr(_kernels, name)(x.numpy(), y, slope)
+    return torch.from_numpy(y).double(), torch.from_numpy(slope).double()
+
+
+NUMBERS = torch.cat([torch.linspace(-30, 30, 20001), torch.tensor([0.0, -0.0, 1e-30, -1e4, 1e4, 88.0, -104.0])])
+ROUNDING = torch.finfo(torch.float32).eps
 
 
 def test_the_shifted_softplus_and_its_slope_are_exact_to_rounding():
-    x = torch.cat([torch.linspace(-30, 30, 20001), torch.tensor([0.0, -0.0, 1e-30, -1e4, 1e4, 88.0, -104.0])])
-    x.requires_grad_()
-    exact = x.detach().double()
-    y = shifted_softplus(x)
-    (slope,) = torch.autograd.grad(y.sum(), x)
+    exact = NUMBERS.double()
+    y, slope = activation("_shifted_softplus", NUMBERS)
     reference = torch.nn.functional.softplus(exact, threshold=1e9) - np.log(2)
-    rounding = torch.finfo(torch.float32).eps
-    assert ((y.double() - reference).abs() <= rounding * (reference.abs() + 0.5)).all()
+    assert ((y - reference).abs() <= ROUNDING * (reference.abs() + 0.5)).all()
     assert not y[exact == 0].any()
-    assert ((slope.double() - exact.sigmoid()).abs() <= rounding * exact.sigmoid() * 2 + 1e-34).all()
+    assert ((slope - exact.sigmoid()).abs() <= ROUNDING * exact.sigmoid() * 2 + 1e-34).all()
 
 
-def test_the_shifted_softplus_keeps_what_is_not_a_number():
-    assert shifted_softplus(torch.tensor([float("nan"), 1.0])).isnan().tolist() == [True, False]
+def test_the_silu_and_its_slope_are_exact_to_rounding():
+    exact = NUMBERS.double().requires_grad_()
+    y, slope = activation("_silu", NUMBERS)
+    reference = torch.nn.functional.silu(exact)
+    (steep,) = torch.autograd.grad(reference.sum(), exact)
+    assert ((y - reference).abs() <= ROUNDING * 2 * reference.abs() + 1e-30).all()
+    assert ((slope - steep).abs() <= ROUNDING * 2 * (1 + steep.abs())).all()
 
 
-def test_the_shifted_softplus_elsewhere_is_torchs():
-    x = random(50, dtype=torch.float64)
-    torch.testing.assert_close(shifted_softplus(x), torch.nn.functional.softplus(x) - np.log(2))
+@pytest.mark.parametrize("name", ["_shifted_softplus", "_silu"])
+def test_an_activation_keeps_what_is_not_a_number(name):
+    assert activation(name, torch.tensor([float("nan"), 1.0]))[0].isnan().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("shape", [(0,), (5,), (3, 16), (2, 3, 641, 48)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_loops_arrays_start_where_a_vector_does(shape, dtype):
+    array = _kernels.zeros(shape, dtype)
+    assert array.shape == shape
+    assert array.dtype == dtype
+    assert not array.any()
+    assert array.ctypes.data % _kernels.VECTOR_BYTES == 0
+
+
+# ---- readout -------------------------------------------------------------------------------------------------------
+
+
+def readout(width: int, hidden: int | None = None) -> list[torch.Tensor]:
+    """The readout's matrices and biases."""
+    hidden = width // 2 + 1 if hidden is None else hidden
+    shapes = [(hidden, width), (hidden,), (1, hidden), (1,)]
+    return [(random(*shape, seed=30 + k) / shape[-1] ** 0.5).requires_grad_() for k, shape in enumerate(shapes)]
+
+
+def head_in_double(head: list[torch.Tensor]) -> list[torch.Tensor]:
+    return [tensor.detach().double().requires_grad_() for tensor in head]
+
+
+def energies_and_gradients(
+    x: torch.Tensor, molecules: list[int], head: list[torch.Tensor], threads: int = 2
+) -> list[torch.Tensor]:
+    x = x.detach().requires_grad_()
+    y = energies(x, torch.tensor(molecules), Dense(*head[:2]), Dense(*head[2:]), threads=threads)
+    return [y.detach(), *torch.autograd.grad((y * random(*y.shape, seed=3, dtype=y.dtype)).sum(), [x, *head])]
+
+
+@pytest.mark.parametrize("molecules", [[4, 12, 1, 18, 18, 3], [1], [29] * 70, [3, 0, 2]])
+@pytest.mark.parametrize(("width", "hidden"), [(1, 1), (7, 3), (38, 19), (64, 32), (128, 64), (16, 50)])
+def test_energies_and_all_gradients_are_those_of_pure_torch_in_float64(width, hidden, molecules):
+    x, head = random(sum(molecules), width), readout(width, hidden)
+    fast = energies_and_gradients(x, molecules, head)
+    exact = energies_and_gradients(x.double(), molecules, head_in_double(head))
+    for ours, theirs in zip(fast, exact, strict=True):
+        assert ours.dtype == torch.float32
+        torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=2e-6 * float(theirs.abs().max() + 1))
+
+
+def test_energies_in_pure_torch_are_finite_differences_own():
+    x = random(8, 3, dtype=torch.float64).requires_grad_()
+
+    def whole(x: torch.Tensor, *head: torch.Tensor) -> torch.Tensor:
+        return energies(x, torch.tensor([4, 3, 1]), Dense(*head[:2]), Dense(*head[2:]), threads=1)
+
+    assert torch.autograd.gradcheck(whole, (x, *head_in_double(readout(3))))
+
+
+def test_energies_with_any_number_of_threads():
+    molecules = [18] * 60 + [1, 3, 29]
+    x, head = random(sum(molecules), 38), readout(38)
+    found = {threads: energies_and_gradients(x, molecules, head, threads) for threads in (1, 2, 5, 99)}
+    for threads, many in found.items():
+        for once, again in zip(many, energies_and_gradients(x, molecules, head, threads), strict=True):
+            assert torch.equal(once, again)
+        assert torch.equal(found[1][0], many[0])
+        for one, other in zip(found[1], many, strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-5 * float(one.abs().max()))
+
+
+def test_energies_of_no_molecule_are_none():
+    assert energies(random(0, 4), torch.zeros(0, dtype=torch.long), *dense_readout(4), threads=2).shape == (0,)
+
+
+def dense_readout(width: int) -> tuple[Dense, Dense]:
+    head = readout(width)
+    return Dense(*head[:2]), Dense(*head[2:])
+
+
+@pytest.mark.parametrize(
+    ("molecules", "hidden", "output", "match"),
+    [
+        ([2, 2], {}, {}, "features of 3 atoms, but molecules of 4"),
+        ([4, -1], {}, {}, "features of 3 atoms"),
+        ([3], {"weight": random(3, 5)}, {}, r"hidden: \[3, 5\]"),
+        ([3], {"bias": None}, {}, "hidden: none"),
+        ([3], {}, {"weight": random(2, 3)}, r"output: \[2, 3\]"),
+        ([3], {}, {"bias": random(1, dtype=torch.float64)}, "output: .*float64"),
+    ],
+)
+def test_a_readout_that_does_not_fit_is_refused(molecules, hidden, output, match):
+    layers = dense_readout(4)
+    layers = replace(layers[0], **hidden), replace(layers[1], **output)
+    with pytest.raises(ValueError, match=match):
+        energies(random(3, 4), torch.tensor(molecules), *layers, threads=1)

@@ -10,6 +10,7 @@ FLOORS = {
     "molecules": 1,
     "weights": 1,
     "cfconv": 1,
+    "stretches": 1,
     "qm9": 2,
     "pairs": 2,
     "subsets": 2,

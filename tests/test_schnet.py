@@ -132,6 +132,70 @@ def test_the_fast_path_is_taken_and_makes_no_pair_vectors(packed, monkeypatch):
     assert properties.idx_i not in batch
 
 
+@pytest.mark.parametrize(
+    ("settings", "compiled"),
+    [
+        ({}, True),
+        ({"n_hidden": 7}, True),
+        ({"aggregation_mode": "avg"}, False),
+        ({"n_layers": 3}, False),
+        ({"activation": torch.tanh}, False),
+        ({"n_out": 2}, False),
+        ({"per_atom_output_key": "atomic"}, False),
+    ],
+)
+def test_any_readout_gives_what_schnetpacks_does(packed, monkeypatch, settings, compiled):
+    ways = []
+    original = schnet.energies
+    monkeypatch.setattr(schnet, "energies", lambda *x, **named: (ways.append("compiled"), original(*x, **named))[1])
+    found = []
+    for kind in (Atomwise, schnet.Readout):
+        model = build(n_atom_basis=16)
+        torch.manual_seed(5)
+        model.output_modules[0] = kind(n_in=16, output_key=ENERGY, **settings)
+        found.append(model(packed.batch(np.arange(20))))
+    torch.testing.assert_close(found[0][ENERGY], found[1][ENERGY], rtol=1e-5, atol=1e-5)
+    assert found[0].keys() == found[1].keys()
+    assert ways == ["compiled"] * compiled
+
+
+class Charge(torch.nn.Module):
+    """An electronic embedding that learns."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row = torch.nn.Parameter(torch.ones(16))
+
+    def forward(self, x: torch.Tensor, inputs: dict[str, torch.Tensor]) -> torch.Tensor:
+        return x * self.row + inputs[properties.Z][:, None]
+
+
+def unlike_the_paper(model: NeuralNetworkPotential, what: str) -> None:
+    representation = model.representation
+    for interaction in representation.interactions:
+        if what == "activation":
+            interaction.f2out[0].activation = torch.tanh
+        elif what == "filter activation":
+            interaction.filter_network[0].activation = torch.tanh
+        elif what == "no bias":
+            interaction.f2out[1].bias = None
+        elif what == "bias":
+            interaction.in2f.bias = torch.nn.Parameter(torch.ones(16))
+    if what == "electronic embedding":
+        representation.electronic_embeddings.append(Charge())
+
+
+@pytest.mark.parametrize("what", ["activation", "filter activation", "no bias", "bias", "electronic embedding"])
+def test_a_network_unlike_the_papers_agrees_with_stock_too(packed, what):
+    found = []
+    for fused in (True, False):
+        model = build(n_atom_basis=16, fused=fused)
+        unlike_the_paper(model, what)
+        found.append(energies_and_gradients(model, packed.batch(np.arange(20), stock=not fused)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
 @pytest.mark.parametrize("settings", SHAPES)
 @pytest.mark.parametrize(("data_cutoff", "cutoff"), [(5.0, 5.0), (4.0, 5.0), (6.0, 4.0), (2.03, 6.0)])
 def test_every_shape_and_pair_of_cutoffs_agrees_with_stock(few_molecules, settings, data_cutoff, cutoff):
@@ -276,9 +340,9 @@ def test_the_fast_path_has_torchs_threads_unless_told_otherwise(packed, monkeypa
     monkeypatch.setattr(
         schnet,
         "interact",
-        lambda x, layers, pairs, **rest: (
+        lambda embedding, numbers, layers, pairs, *rest, **named: (
             seen.append((pairs.threads, torch.get_num_threads())),
-            original(x, layers, pairs, **rest),
+            original(embedding, numbers, layers, pairs, *rest, **named),
         )[1],
     )
     model, batch = build(), packed.batch(np.arange(9))

@@ -1,4 +1,4 @@
-"""The continuous-filter convolution of SchNet as one differentiable operator, and the interaction blocks around it.
+"""The continuous-filter convolution of SchNet as one differentiable operator, and the network around it.
 
 In SchNet (Schütt et al., J. Chem. Phys. 148, 241722 (2018), section II.B) each atom collects its neighbours' features,
 weighted feature by feature with a filter that depends on the distance alone: y_i = Σ_j h_j ∘ W(d_ij). SchNetPack
@@ -9,8 +9,8 @@ evaluates the filter network for every pair and writes several arrays of pairs �
 - each pair is visited once for both directions, because W(d_ij) = W(d_ji);
 - nothing of size pairs × features is kept: the gradient with respect to the features is the same convolution, that with
   respect to the table collects in one table per thread;
-- `interact` does whole interaction blocks, dense layers included, for a few molecules at a time: what it works on stays
-  in the processor's cache.
+- `interact` goes from the embedding through all interaction blocks, filter networks and dense layers included, for a few
+  molecules at a time, and `energies` reads the network out: what they work on stays in the processor's cache.
 
 On the CPU numba compiles the loops, and each thread takes a share of the molecules. On CUDA tensors, and where numba is
 missing, packed pure torch does the same with arrays of pairs × features; it is the reference that the fast path is
@@ -19,7 +19,7 @@ tested against. Nobody has run the CUDA path on a GPU yet.
 
 import importlib.util
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from typing import Self
 
@@ -135,31 +135,70 @@ class HalfList:
 
 
 @dataclass(frozen=True, eq=False)
+class Grid:
+    """The distances that filters are tabulated at: K + 1 equidistant ones from 0 to `end`, Å.
+
+    Parameters
+    ----------
+    basis
+        The radial basis functions there, [K + 1, G].
+    cutoff
+        The cut-off function there, [K + 1].
+    end
+        The last distance. A pair farther apart adds nothing.
+    """
+
+    basis: torch.Tensor
+    cutoff: torch.Tensor
+    end: float
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """A layer's matrix, [n_out, n_in], and bias, [n_out] or None."""
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None = None
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        """The layer's values, [n, n_out], from [n, n_in]."""
+        return functional.linear(x, self.weight, self.bias)
+
+
+@dataclass(frozen=True, eq=False)
 class Interaction:
     """What one interaction block of SchNet computes with: x + f2out(Σ_j in2f(x_j) ∘ W(d_ij)).
 
     Parameters
     ----------
-    table
-        The filter W at K + 1 equidistant distances from 0 on, [K + 1, F].
+    filter_hidden, filter_output
+        The filter network W: a layer [F, G] with a shifted softplus, a layer [F, F]; times the cut-off function.
     in2f
-        Matrix [F, F] of the layer before the convolution.
-    hidden, hidden_bias
-        Matrix [F, F] and bias [F] of the layer after it, which a shifted softplus follows.
-    output, output_bias
-        Matrix and bias of the last layer.
+        The layer [F, F] before the convolution, without a bias.
+    hidden, output
+        f2out: the layers [F, F] after the convolution, with a shifted softplus between them.
     """
 
-    table: torch.Tensor
-    in2f: torch.Tensor
-    hidden: torch.Tensor
-    hidden_bias: torch.Tensor
-    output: torch.Tensor
-    output_bias: torch.Tensor
+    filter_hidden: Dense
+    filter_output: Dense
+    in2f: Dense
+    hidden: Dense
+    output: Dense
 
     def tensors(self) -> tuple[torch.Tensor, ...]:
-        """All of them, in this order."""
-        return self.table, self.in2f, self.hidden, self.hidden_bias, self.output, self.output_bias
+        """All matrices and biases."""
+        layers = (self.filter_hidden, self.filter_output, self.hidden, self.output)
+        return (*(tensor for layer in layers for tensor in (layer.weight, layer.bias)), self.in2f.weight)
+
+    @classmethod
+    def of(cls, tensors: Sequence[torch.Tensor]) -> Self:
+        """The block that gives these `tensors()`."""
+        filter_hidden, filter_output, hidden, output = (Dense(*tensors[k : k + 2]) for k in range(0, 8, 2))
+        return cls(filter_hidden, filter_output, Dense(tensors[8]), hidden, output)
+
+    def table(self, grid: Grid) -> torch.Tensor:
+        """The filter at the grid's distances, [K + 1, F]."""
+        return self.filter_output(_shifted_softplus(self.filter_hidden(grid.basis))) * grid.cutoff[:, None]
 
 
 class Spare:
@@ -173,8 +212,8 @@ class Spare:
         try:
             array = self._free.pop()
         except IndexError:
-            array = np.empty(0, np.float32)
-        return array if len(array) >= size else np.empty(size + size // 8, np.float32)
+            array = _kernels.zeros((0,), np.float32)
+        return array if len(array) >= size else _kernels.zeros((size + size // 8,), np.float32)
 
     def give(self, array: np.ndarray) -> None:
         """Take back what `take` gave."""
@@ -188,52 +227,84 @@ class Spare:
 
 
 def interact(
-    x: torch.Tensor, layers: Sequence[Interaction], pairs: HalfList, *, end: float, spare: Spare | None = None
+    embedding: torch.Tensor,
+    numbers: torch.Tensor,
+    layers: Sequence[Interaction],
+    pairs: HalfList,
+    grid: Grid,
+    *,
+    spare: Spare | None = None,
 ) -> torch.Tensor:
-    """Atoms' features after all interaction blocks of SchNet, differentiable in the features and all of `layers`.
+    """Atoms' features after all interaction blocks of SchNet, [A, F], differentiable in `embedding` and `layers`.
 
     Parameters
     ----------
-    x
-        Features, float32 or float64 [A, F].
+    embedding
+        Features that atoms begin with, float32 or float64 [N, F].
+    numbers
+        Each atom's row of `embedding`, int64 [A].
     layers
         The blocks, from the first to the last.
     pairs
-        Which atoms see each other. A pair farther apart than `end` adds nothing.
-    end
-        The last distance of the tables, Å.
+        Which atoms see each other.
+    grid
+        Where filters are tabulated; it has no gradient.
     spare
         Memory to use again, if passes follow each other.
 
     Raises
     ------
     ValueError
-        As for `convolve`; also tables of different lengths, and no layer.
+        As for `convolve`; also layers that don't fit together, or none, and a grid that needs a gradient.
+    IndexError
+        A number that `embedding` has no row for.
     """
-    if not layers:
-        raise ValueError("there must be at least one interaction block")
-    for layer in layers:
-        _check(x, layer.table, pairs, end)
-        for tensor in layer.tensors()[1:]:
-            if tensor.dtype != x.dtype or set(tensor.shape) != {x.shape[1]}:
-                raise ValueError(f"a layer's tensor {list(tensor.shape)} ({tensor.dtype}) does not fit {list(x.shape)}")
-    if len({len(layer.table) for layer in layers}) > 1:
-        raise ValueError("all tables must have the same length")
-    if HAS_NUMBA and x.device.type == "cpu" and x.dtype == torch.float32:
+    _check_layers(embedding, numbers, layers, pairs, grid)
+    if HAS_NUMBA and embedding.device.type == "cpu" and embedding.dtype == torch.float32:
         tensors = [tensor for layer in layers for tensor in layer.tensors()]
-        return _Interactions.apply(x, pairs, _rounded(end, pairs), spare or Spare(), *tensors)
+        return _Interactions.apply(embedding, numbers, pairs, grid, spare or Spare(), *tensors)
+    x = functional.embedding(numbers, embedding)
     for layer in layers:
-        y = convolve(functional.linear(x, layer.in2f), layer.table, pairs, end=end)
-        hidden = functional.softplus(functional.linear(y, layer.hidden, layer.hidden_bias)) - _LOG2
-        x = x + functional.linear(hidden, layer.output, layer.output_bias)
+        y = convolve(layer.in2f(x), layer.table(grid), pairs, end=grid.end)
+        x = x + layer.output(_shifted_softplus(layer.hidden(y)))
     return x
 
 
-def shifted_softplus(x: torch.Tensor) -> torch.Tensor:
-    """log(1 + eˣ) − log 2, SchNet's activation function; float32 on the CPU is compiled."""
-    if HAS_NUMBA and x.device.type == "cpu" and x.dtype == torch.float32:
-        return _ShiftedSoftplus.apply(x)
-    return functional.softplus(x) - _LOG2
+def energies(
+    features: torch.Tensor, n_atoms: torch.Tensor, hidden: Dense, output: Dense, *, threads: int
+) -> torch.Tensor:
+    """Each molecule's energy as SchNetPack's `Atomwise` sums it up: Σ_a output(silu(hidden(x_a))), [M].
+
+    Differentiable in features and layers.
+
+    Parameters
+    ----------
+    features
+        x, float32 or float64 [A, F].
+    n_atoms
+        The molecules' numbers of atoms, int64 [M], which lie one after the other in `features`.
+    hidden, output
+        The layers [H, F] and [1, H].
+    threads
+        How many threads share the molecules.
+
+    Raises
+    ------
+    ValueError
+        Tensors that don't fit together.
+    """
+    offsets = torch.cat([n_atoms.new_zeros(1), n_atoms.cumsum(0)])
+    if int(offsets[-1]) != len(features) or bool((n_atoms < 0).any()):
+        raise ValueError(f"features of {len(features)} atoms, but molecules of {int(offsets[-1])}")
+    width = len(hidden.weight)
+    _check_layer("hidden", hidden, features, (width, features.shape[1]))
+    _check_layer("output", output, features, (1, width))
+    if HAS_NUMBA and features.device.type == "cpu" and features.dtype == torch.float32 and len(n_atoms):
+        tensors = hidden.weight, hidden.bias, output.weight, output.bias
+        return _Energies.apply(features, offsets, min(threads, len(n_atoms)), *tensors)
+    atomic = output(functional.silu(hidden(features)))[:, 0]
+    molecule = torch.arange(len(n_atoms), device=n_atoms.device).repeat_interleave(n_atoms)
+    return atomic.new_zeros(len(n_atoms)).index_add(0, molecule, atomic)
 
 
 def convolve(features: torch.Tensor, table: torch.Tensor, pairs: HalfList, *, end: float) -> torch.Tensor:
@@ -281,17 +352,61 @@ def convolve_reference(features: torch.Tensor, table: torch.Tensor, pairs: HalfL
     return torch.zeros_like(features).index_add(0, first, to_first).index_add(0, second, to_second)
 
 
+def _shifted_softplus(x: torch.Tensor) -> torch.Tensor:
+    """log(1 + eˣ) − log 2, SchNet's activation function."""
+    return functional.softplus(x) - _LOG2
+
+
+def _check_layers(
+    embedding: torch.Tensor, numbers: torch.Tensor, layers: Sequence[Interaction], pairs: HalfList, grid: Grid
+) -> None:
+    if not layers:
+        raise ValueError("there must be at least one interaction block")
+    if grid.basis.requires_grad or grid.cutoff.requires_grad:
+        raise ValueError("a grid has no gradient; use `convolve` for trainable basis functions")
+    if grid.basis.shape[:-1] != grid.cutoff.shape or grid.cutoff.ndim != 1:
+        raise ValueError(f"basis {list(grid.basis.shape)} and cut-off {list(grid.cutoff.shape)} must be of one grid")
+    n_rbf, width = grid.basis.shape[1], embedding.shape[1]
+    _check_grid(len(numbers), len(grid.cutoff), pairs, grid.end)
+    shapes = [(width, n_rbf), *[(width, width)] * 4]
+    for layer in layers:
+        given = layer.filter_hidden, layer.filter_output, layer.in2f, layer.hidden, layer.output
+        for name, dense, shape in zip((field.name for field in fields(layer)), given, shapes, strict=True):
+            _check_layer(name, dense, embedding, shape, with_bias=name != "in2f")
+    if len(numbers) and not 0 <= int(numbers.min()) <= int(numbers.max()) < len(embedding):
+        raise IndexError(
+            f"atoms of kinds {int(numbers.min())} … {int(numbers.max())}, but an embedding of {len(embedding)} rows"
+        )
+
+
+def _check_layer(
+    name: str, layer: Dense, features: torch.Tensor, shape: tuple[int, ...], *, with_bias: bool = True
+) -> None:
+    for tensor, expected in ((layer.weight, shape), (layer.bias, shape[:1])):
+        if tensor is None and not with_bias:
+            continue
+        if tensor is None or tensor.shape != expected or tensor.dtype != features.dtype:
+            found = "none" if tensor is None else f"{list(tensor.shape)} ({tensor.dtype})"
+            raise ValueError(
+                f"layer {name}: {found}, where features {list(features.shape)} ({features.dtype}) need {list(expected)}"
+            )
+
+
 def _check(features: torch.Tensor, table: torch.Tensor, pairs: HalfList, end: float) -> None:
     if features.ndim != 2 or table.ndim != 2 or features.shape[1] != table.shape[1]:
         raise ValueError(f"features {list(features.shape)} and table {list(table.shape)} must have one width")
     if features.dtype != table.dtype or features.dtype not in (torch.float32, torch.float64):
         raise ValueError(f"features ({features.dtype}) and table ({table.dtype}) must both be float32 or float64")
-    if len(table) <= MIN_INTERVALS:
-        raise ValueError(f"a table of {len(table)} rows is too short to interpolate in: at least {MIN_INTERVALS + 1}")
+    _check_grid(len(features), len(table), pairs, end)
+
+
+def _check_grid(n_atoms: int, rows: int, pairs: HalfList, end: float) -> None:
+    if rows <= MIN_INTERVALS:
+        raise ValueError(f"a table of {rows} rows is too short to interpolate in: at least {MIN_INTERVALS + 1}")
     if not end > 0:
         raise ValueError(f"the table must end at a positive distance, not {end}")
-    if len(features) != pairs.n_atoms:
-        raise ValueError(f"features of {len(features)} atoms, but pairs of {pairs.n_atoms}")
+    if n_atoms != pairs.n_atoms:
+        raise ValueError(f"features of {n_atoms} atoms, but pairs of {pairs.n_atoms}")
     if pairs.distance.requires_grad:
         raise ValueError(
             "the convolution has no gradient with respect to distances; use SchNetPack's own path for forces"
@@ -329,38 +444,95 @@ class _Interactions(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: FunctionCtx, x: torch.Tensor, pairs: HalfList, end: float, spare: Spare, *tensors: torch.Tensor
+        ctx: FunctionCtx,
+        embedding: torch.Tensor,
+        numbers: torch.Tensor,
+        pairs: HalfList,
+        grid: Grid,
+        spare: Spare,
+        *tensors: torch.Tensor,
     ) -> torch.Tensor:
-        width, layers = x.shape[1], [tensors[start : start + 6] for start in range(0, len(tensors), 6)]
-        tables = np.stack([_padded(table) for table, *_ in layers])
-        into, back = (
-            np.stack([[_padded(turn(m)) for m in (in2f, hidden, output)] for _, in2f, hidden, _, output, _ in layers])
-            for turn in (torch.t, torch.Tensor.detach)
+        size = len(Interaction.__dataclass_fields__) * 2 - 1
+        layers = [Interaction.of(tensors[start : start + size]) for start in range(0, len(tensors), size)]
+        end, last = _rounded(grid.end, pairs), len(grid.cutoff) - 1
+        basis = _kernels.padded(_array(grid.basis), more_rows=_kernels.ROWS - 1)
+        cutoff = _array(grid.cutoff)
+        expand = _stacked([_array(layer.filter_hidden.weight).T for layer in layers])
+        output = [_array(layer.filter_output.weight) for layer in layers]
+        filter_biases = _stacked([_biases(layer.filter_hidden, layer.filter_output) for layer in layers])
+        found = _kernels.tabulate(
+            basis, cutoff, expand, _stacked([matrix.T for matrix in output]), filter_biases, pairs.threads
         )
-        biases = np.zeros((len(layers), 3, 1, tables.shape[2]), tables.dtype)
-        for row, (_, _, _, hidden_bias, _, output_bias) in zip(biases, layers, strict=True):
-            row[1, 0, :width] = hidden_bias.detach()
-            row[2, 0, :width] = output_bias.detach()
-        features = x.detach().contiguous().numpy()
-        shares = pairs.shares()
+        matrices = [[_array(dense.weight) for dense in (layer.in2f, layer.hidden, layer.output)] for layer in layers]
+        into = _stacked([[matrix.T for matrix in three] for three in matrices])
+        biases = _stacked([_biases(layer.in2f, layer.hidden, layer.output) for layer in layers])
+        shares, (tables, _, _) = pairs.shares(), found
         kept = _Loan(spare, _kernels.kept_shapes(shares, len(layers), tables.shape[2]))
-        ctx.given = tables, back, pairs, end, kept
-        out = _kernels.interact(features, tables, into, biases, pairs.arrays(), shares, end, kept.arrays)
+        ctx.given = _array(numbers), len(embedding), pairs, end, last, kept
+        ctx.networks = basis, cutoff, _stacked(output), found, _stacked(matrices)
+        ctx.n_rbf = grid.basis.shape[1]
+        out = _kernels.interact(
+            _array(embedding), _array(numbers), tables, last, into, biases, pairs.arrays(), shares, end, kept.arrays
+        )
         return torch.from_numpy(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        tables, back, pairs, end, kept = ctx.given
-        g, width = gradient.contiguous().numpy(), gradient.shape[1]
-        found = _kernels.interact_gradients(g, tables, back, pairs.arrays(), pairs.shares(), end, kept.arrays)
-        d_x, d_tables, d_matrices, d_biases = (torch.from_numpy(array) for array in found)
-        gradients: list[torch.Tensor] = []
-        for d_table, (d_in2f, d_hidden, d_output), d_bias in zip(d_tables, d_matrices, d_biases, strict=True):
-            square = slice(width), slice(width)
-            gradients += [d_table[:, :width], d_in2f[square], d_hidden[square], d_bias[1, 0, :width]]
-            gradients += [d_output[square], d_bias[2, 0, :width]]
-        return d_x, None, None, None, *gradients
+        numbers, n_rows, pairs, end, last, kept = ctx.given
+        basis, cutoff, filter_back, found, back = ctx.networks
+        g, f, n_rbf = _array(gradient), gradient.shape[1], ctx.n_rbf
+        d_embedding, d_tables, d_matrices, d_biases = _kernels.interact_gradients(
+            g, numbers, n_rows, found[0], last, back, pairs.arrays(), pairs.shares(), end, kept.arrays
+        )
+        d_expand, d_into, d_filter_biases = _kernels.tabulate_gradients(
+            d_tables, basis, cutoff, filter_back, found, pairs.threads
+        )
+        gradients: list[np.ndarray] = []
+        for k in range(len(back)):
+            gradients += [d_expand[k, :f, :n_rbf], d_filter_biases[k, 0, 0, :f]]
+            gradients += [d_into[k, :f, :f], d_filter_biases[k, 1, 0, :f]]
+            gradients += [d_matrices[k, 1, :f, :f], d_biases[k, 1, 0, :f]]
+            gradients += [d_matrices[k, 2, :f, :f], d_biases[k, 2, 0, :f], d_matrices[k, 0, :f, :f]]
+        return torch.from_numpy(d_embedding), None, None, None, None, *map(torch.from_numpy, gradients)
+
+
+class _Energies(torch.autograd.Function):
+    """The compiled readout as a node of torch's graph."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        features: torch.Tensor,
+        offsets: torch.Tensor,
+        threads: int,
+        hidden: torch.Tensor,
+        hidden_bias: torch.Tensor,
+        output: torch.Tensor,
+        output_bias: torch.Tensor,
+    ) -> torch.Tensor:
+        x, molecules = _array(features), _array(offsets)
+        into, back = _kernels.padded(_array(hidden).T), _kernels.padded(_array(hidden))
+        biases, weights = _kernels.padded(_array(hidden_bias)[None]), _kernels.padded(_array(output))[0]
+        goals = np.arange(threads + 1) * len(x) // threads
+        shares = np.searchsorted(molecules, goals)
+        shares[-1] = len(molecules) - 1
+        total, slope, sums = _kernels.energies(x, molecules, into, biases, weights, shares)
+        ctx.given = x, molecules, back, weights, shares, slope, sums
+        total += np.diff(molecules).astype(x.dtype) * output_bias.item()
+        return torch.from_numpy(total)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        x, molecules, back, weights, shares, slope, sums = ctx.given
+        g, width = _array(gradient), len(back)
+        d_x, d_hidden, d_bias = _kernels.energies_gradients(g, x, molecules, back, weights, shares, slope)
+        # In double precision: sums over all molecules, and over all atoms.
+        d_output = (g.astype(float) @ sums[:, :width]).astype(x.dtype)
+        d_output_bias = np.array([g.astype(float) @ np.diff(molecules)]).astype(x.dtype)
+        found = d_x, None, None, d_hidden[:width, : x.shape[1]], d_bias[:width], d_output[None], d_output_bias
+        return tuple(None if array is None else torch.from_numpy(array) for array in found)
 
 
 class _Loan:
@@ -378,18 +550,22 @@ class _Loan:
         self._spare.give(self._memory)
 
 
-class _ShiftedSoftplus(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: torch.Tensor) -> torch.Tensor:
-        y, slope = _kernels.shifted_softplus(x.detach().contiguous().numpy())
-        ctx.save_for_backward(torch.from_numpy(slope))
-        return torch.from_numpy(y)
+def _array(tensor: torch.Tensor) -> np.ndarray:
+    """A tensor's numbers, C-ordered."""
+    return tensor.detach().contiguous().numpy()
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> torch.Tensor:
-        (slope,) = ctx.saved_tensors
-        return gradient * slope
+
+def _stacked(matrices: Sequence) -> np.ndarray:
+    """Matrices, or lists of them, of one shape, in one array as the compiled loops need it."""
+    return _kernels.padded(np.array(matrices))
+
+
+def _biases(*layers: Dense) -> list[np.ndarray]:
+    """The layers' biases as rows [1, F]; zeros for none."""
+    return [
+        np.zeros((1, len(layer.weight)), np.float32) if layer.bias is None else _array(layer.bias)[None]
+        for layer in layers
+    ]
 
 
 def _padded(matrix: torch.Tensor) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The compiled loops of the convolution and of SchNet's interaction blocks, and how threads share them.
+"""The compiled loops of the convolution and of the rest of SchNet, and how threads share them.
 
 A molecule's atoms see only each other. So a thread takes some of the molecules, block by block, through all
 interactions before the next block: what it works on stays in its own cache, and threads wait for each other once per
@@ -18,9 +18,11 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from itertools import pairwise
 
 import llvmlite.binding as llvm
 import numpy as np
+import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
@@ -32,6 +34,8 @@ NODES = 4
 _LOG2_HIGH, _LOG2_LOW = np.float32(0.693359375), np.float32(-2.12194440e-4)
 _PER_LOG2 = np.float32(1.4426950408889634)
 _PART = 64  # rows that are summed before their sum goes to the others: long sums in float32 lose digits
+_FEW = 16  # and fewer where nothing but a sum is made: what comes with different signs loses more of them
+_TOGETHER = 32  # molecules that are read out at a time: they fit into a core's cache
 _TINY = np.float32(80)  # exp(-80) is nothing beside 1, and still a normal number
 # A product and a sum may become one instruction. Nothing else may be reordered, or results would depend on LLVM.
 _CONTRACT = ("contract",)
@@ -52,6 +56,11 @@ WIDEST_TILE = 4 if _NUMBER == 32 else 2
 """Vectors in a tile at most: with eight or four rows of sums, more would not fit the registers."""
 ROWS = 8
 """Rows that a product may write beyond the last one asked for."""
+
+
+def padded_rows(count: int) -> int:
+    """The number of rows that a matrix of `count` rows needs here to be added to."""
+    return -(-count // ROWS) * ROWS
 
 
 def padded_width(width: int, itemsize: int) -> int:
@@ -455,37 +464,54 @@ def _add_outer(g, x, out, count) -> None:
 @njit(cache=True, nogil=True)
 def _add_rows(g, out, count) -> None:
     """Add the sum of `count` rows of g to `out`."""
-    part, whole = np.empty_like(out), np.zeros_like(out)
-    for start in range(0, count, _PART):
+    part, whole = np.empty_like(out), np.zeros(len(out))
+    for start in range(0, count, _FEW):
         part[:] = 0
-        for a in range(start, min(start + _PART, count)):
+        for a in range(start, min(start + _FEW, count)):
             for f in range(out.shape[0]):
                 part[f] += g[a, f]
         whole += part
     out += whole
 
 
+@njit(inline="always")
+def _exp_minus(t):
+    """e^−t of a float32 t ≥ 0, to rounding: 2⁻ⁿ e^r with |r| ≤ ½ log 2 by a polynomial."""
+    t = min(t, _TINY)
+    n = np.int32(t * _PER_LOG2 + np.float32(0.5))
+    r = (n * _LOG2_HIGH - t) + n * _LOG2_LOW
+    u = np.float32(1 / 5040)
+    u = u * r + np.float32(1 / 720)
+    u = u * r + np.float32(1 / 120)
+    u = u * r + np.float32(1 / 24)
+    u = u * r + np.float32(1 / 6)
+    u = u * r + np.float32(0.5)
+    u = u * r + np.float32(1)
+    u = u * r + np.float32(1)
+    return u * _float_from_bits(np.int32((np.int32(127) - n) << np.int32(23)))
+
+
+@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+def _silu(x, y, slope) -> None:
+    """Y = x σ(x), with σ(x) = 1/(1 + e^−x), and its slope, number by number; three different arrays."""
+    for a in range(x.shape[0]):
+        value = x[a]
+        u = _exp_minus(abs(value))
+        sigma = (np.float32(1) if value >= 0 else u) / (np.float32(1) + u)
+        y[a] = value * sigma
+        slope[a] = sigma * (np.float32(1) + value * (np.float32(1) - sigma))
+
+
 @njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
 def _shifted_softplus(x, y, slope) -> None:
     """Y = log(1 + eˣ) − log 2, and its slope eˣ/(1 + eˣ), number by number; three different arrays.
 
-    To rounding in float32, and exactly 0 at 0: e^−|x| = u = 2⁻ⁿ e^r with |r| ≤ ½ log 2 by a polynomial, and
-    log(1 + u) − log 2 = 2 artanh((u − 1)/(u + 3)) by another.
+    To rounding in float32, and exactly 0 at 0: with u = e^−|x|, log(1 + u) − log 2 = 2 artanh((u − 1)/(u + 3)) by a
+    polynomial.
     """
     for a in range(x.shape[0]):
         value = x[a]
-        t = min(abs(value), _TINY)
-        n = np.int32(t * _PER_LOG2 + np.float32(0.5))
-        r = (n * _LOG2_HIGH - t) + n * _LOG2_LOW
-        u = np.float32(1 / 5040)
-        u = u * r + np.float32(1 / 720)
-        u = u * r + np.float32(1 / 120)
-        u = u * r + np.float32(1 / 24)
-        u = u * r + np.float32(1 / 6)
-        u = u * r + np.float32(0.5)
-        u = u * r + np.float32(1)
-        u = u * r + np.float32(1)
-        u *= _float_from_bits(np.int32((np.int32(127) - n) << np.int32(23)))
+        u = _exp_minus(abs(value))
         s = (u - np.float32(1)) / (u + np.float32(3))
         z = s * s
         log = np.float32(1 / 15)
@@ -504,6 +530,40 @@ def _shifted_softplus(x, y, slope) -> None:
 def _scale(x, y) -> None:
     for a in range(x.shape[0]):
         x[a] *= y[a]
+
+
+# ---- filters -------------------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def _tabulate(basis, cutoff, expand, into, biases, hidden, slope, table) -> None:
+    """A filter network's values at all distances: of the Gaussians `basis` [R, G], times `cutoff` [K + 1].
+
+    `expand` [n_rbf, W] and `into` [F, W] are its matrices from input to output, `biases` [2, 1, W]. The hidden layer's
+    values and slopes are kept for the backward pass.
+    """
+    count = len(cutoff)
+    _product(basis, expand, biases[0], table, count)
+    _shifted_softplus(table[:count].reshape(-1), hidden[:count].reshape(-1), slope[:count].reshape(-1))
+    _product(hidden, into, biases[1], table, count)
+    for row in range(count):
+        for f in range(table.shape[1]):
+            table[row, f] *= cutoff[row]
+
+
+@njit(cache=True, nogil=True)
+def _tabulate_gradient(d_table, basis, cutoff, back, hidden, slope, inner, d_expand, d_into, d_biases) -> None:
+    """The backward pass of `_tabulate`; overwrites `d_table`. `back` [F, W] is the matrix from output to input."""
+    count = len(cutoff)
+    for row in range(count):
+        for f in range(d_table.shape[1]):
+            d_table[row, f] *= cutoff[row]
+    _add_outer(d_table, hidden, d_into, count)
+    _add_rows(d_table, d_biases[1, 0], count)
+    _product(d_table, back, np.zeros((1, back.shape[1]), back.dtype), inner, count)
+    _scale(inner[:count].reshape(-1), slope[:count].reshape(-1))
+    _add_outer(inner, basis, d_expand, count)
+    _add_rows(inner, d_biases[0, 0], count)
 
 
 # ---- one thread's share --------------------------------------------------------------------------------------------
@@ -538,18 +598,19 @@ def _largest_step(blocks, column) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _interactions_share(x, tables, into, biases, first, second, distance, blocks, end, kept, out) -> None:
-    """All interactions for one thread's blocks of molecules.
+def _interactions_share(
+    embedding, numbers, tables, last, into, biases, first, second, distance, blocks, end, kept, inner, out
+) -> None:
+    """All interactions for one thread's blocks of molecules, from each atom's row of the embedding on.
 
     `into` [L, 3, F, W] holds in2f's and f2out's matrices from input to output, `biases` [L, 3, 1, W]; `kept`
     [5 L + 1, R, W] takes, for the backward pass, each layer's input, features to convolve, convolution, and the hidden
-    layer's value and slope; in the end, the result.
+    layer's value and slope; in the end, the result. `inner` is room for one block's features.
     """
-    width, layers, last = x.shape[1], tables.shape[0], tables.shape[1] - 1
+    width, layers = embedding.shape[1], tables.shape[0]
     n = _largest_step(blocks, 1)
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    weights = np.empty((n, NODES), x.dtype)
-    inner = np.empty((_largest_step(blocks, 0) + ROWS, tables.shape[2]), x.dtype)
+    weights = np.empty((n, NODES), embedding.dtype)
     origin = blocks[0, 0]
     for b in range(blocks.shape[0] - 1):
         shift, stop = blocks[b, 0], blocks[b + 1, 0]
@@ -571,7 +632,9 @@ def _interactions_share(x, tables, into, biases, first, second, distance, blocks
         )
         start = kept[0][low:high]
         start[:, width:] = 0
-        start[:count, :width] = x[shift:stop]
+        for a in range(count):
+            for f in range(width):
+                start[a, f] = embedding[numbers[shift + a], f]
         for layer in range(layers):
             k = 5 * layer
             value, h, y = kept[k][low:high], kept[k + 1][low:high], kept[k + 2][low:high]
@@ -589,16 +652,33 @@ def _interactions_share(x, tables, into, biases, first, second, distance, blocks
 
 @njit(cache=True, nogil=True)
 def _interactions_gradient_share(
-    g_out, tables, back, first, second, distance, blocks, end, kept, d_x, d_tables, d_matrices, d_biases
+    g_out,
+    numbers,
+    tables,
+    last,
+    back,
+    first,
+    second,
+    distance,
+    blocks,
+    end,
+    kept,
+    room,
+    d_embedding,
+    d_tables,
+    d_matrices,
+    d_biases,
 ) -> None:
-    """The backward pass of `_interactions_share`; `back` [L, 3, F, W] holds the matrices from output to input."""
-    width, layers, last = g_out.shape[1], tables.shape[0], tables.shape[1] - 1
+    """The backward pass of `_interactions_share`; `back` [L, 3, F, W] holds the matrices from output to input.
+
+    `room`, zeros [4, R, W], is for one block's gradients.
+    """
+    width, layers = g_out.shape[1], tables.shape[0]
     n = _largest_step(blocks, 1)
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
     weights = np.empty((n, NODES), g_out.dtype)
-    rows = _largest_step(blocks, 0) + ROWS
-    g = np.zeros((rows, tables.shape[2]), g_out.dtype)
-    inner, through, d_h = np.empty_like(g), np.empty_like(g), np.empty_like(g)
+    g, inner, through, d_h = room[0], room[1], room[2], room[3]
+    part = np.empty_like(d_embedding)
     no_bias = np.zeros((1, tables.shape[2]), g_out.dtype)
     origin = blocks[0, 0]
     for b in range(blocks.shape[0] - 1):
@@ -637,7 +717,55 @@ def _interactions_gradient_share(
             )
             _add_outer(d_h, value, d_matrices[layer, 0], count)
             _add_product(d_h, back[layer, 0], no_bias, g, count)
-        d_x[shift:stop] = g[:count, :width]
+        part[:] = 0  # a block's sum, see _PART
+        for a in range(count):
+            for f in range(width):
+                part[numbers[shift + a], f] += g[a, f]
+        d_embedding += part
+
+
+@njit(cache=True, nogil=True)
+def _energies_share(x, offsets, into, biases, output, start, stop, features, room, slope, sums, energies) -> None:
+    """Energies of the molecules start:stop, some at a time, see `energies`."""
+    before, after = room[0], room[1]
+    for m in range(start, stop, _TOGETHER):
+        end = min(m + _TOGETHER, stop)
+        low, high = offsets[m], offsets[end]
+        count = high - low
+        features[:count] = x[low:high]
+        _product(features, into, biases, before, count)
+        _silu(before[:count].reshape(-1), after[:count].reshape(-1), slope[low:high].reshape(-1))
+        for k in range(m, end):
+            for a in range(offsets[k] - low, offsets[k + 1] - low):
+                for f in range(len(output)):
+                    sums[k, f] += after[a, f]
+            energy = 0.0
+            for f in range(len(output)):
+                energy += sums[k, f] * output[f]
+            energies[k] = energy
+
+
+@njit(cache=True, nogil=True)
+def _energies_gradient_share(
+    g, x, offsets, back, output, start, stop, slope, inner, room, d_x, d_matrix, d_bias
+) -> None:
+    """The backward pass of `_energies_share`; `room` are zeros."""
+    width = x.shape[1]
+    features, through = room[0], room[1]
+    no_bias = np.zeros((1, back.shape[1]), x.dtype)
+    for m in range(start, stop, _TOGETHER):
+        end = min(m + _TOGETHER, stop)
+        low, high = offsets[m], offsets[end]
+        count = high - low
+        features[:count, :width] = x[low:high]
+        for k in range(m, end):
+            for a in range(offsets[k], offsets[k + 1]):
+                for f in range(len(output)):
+                    inner[a - low, f] = g[k] * output[f] * slope[a, f]
+        _add_outer(inner, features, d_matrix, count)
+        _add_rows(inner, d_bias, count)
+        _product(inner, back, no_bias, through, count)
+        d_x[low:high] = through[:count, :width]
 
 
 # ---- all threads ---------------------------------------------------------------------------------------------------
@@ -647,7 +775,7 @@ def convolve(
     h: np.ndarray, table: np.ndarray, pairs: tuple[np.ndarray, ...], shares: list[np.ndarray], end: float
 ) -> np.ndarray:
     """The convolution of padded features, [A, W]; `pairs` are first and second atoms and distances."""
-    out = np.zeros_like(h)
+    out = zeros(h.shape, h.dtype)
 
     def work(share: int) -> None:
         blocks = shares[share]
@@ -666,7 +794,7 @@ def convolve_gradients(
     end: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Its gradients with respect to the features, [A, W], and to the table, [K + 1, W]."""
-    d_h, d_tables = np.zeros_like(h), np.zeros((len(shares), *table.shape), table.dtype)
+    d_h, d_tables = zeros(h.shape, h.dtype), zeros((len(shares), *table.shape), table.dtype)
 
     def work(share: int) -> None:
         blocks = shares[share]
@@ -682,9 +810,54 @@ def kept_shapes(shares: list[np.ndarray], layers: int, width: int) -> list[tuple
     return [(5 * layers + 1, int(blocks[-1, 0] - blocks[0, 0]) + ROWS, width) for blocks in shares]
 
 
+def tabulate(
+    basis: np.ndarray, cutoff: np.ndarray, expand: np.ndarray, into: np.ndarray, biases: np.ndarray, threads: int
+) -> np.ndarray:
+    """The filters of L networks and what the backward pass needs: tables, hidden values and slopes, [3, L, R, W].
+
+    `basis` [R, G] has the Gaussians of K + 1 distances and ROWS − 1 rows more, as have the results; `cutoff` [K + 1].
+    `expand` [L, n_rbf, W], `into` [L, F, W] and `biases` [L, 2, 1, W] are the networks'.
+    """
+    found = zeros((3, len(into), len(basis), into.shape[2]), into.dtype)
+    tables, hidden, slope = found
+
+    def work(share: int) -> None:
+        for k in range(share, len(into), threads):
+            _tabulate(basis, cutoff, expand[k], into[k], biases[k], hidden[k], slope[k], tables[k])
+
+    _each(work, threads)
+    return found
+
+
+def tabulate_gradients(
+    d_tables: np.ndarray, basis: np.ndarray, cutoff: np.ndarray, back: np.ndarray, found: np.ndarray, threads: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients with respect to the networks: both matrices, [L, W', G] and [L, W', W], and biases [L, 2, 1, W].
+
+    W' is the width rounded up to ROWS. `found` is `tabulate`'s result, `back` [L, F, W] the second matrices from
+    output to input.
+    """
+    layers, depth, width = back.shape
+    rows = padded_rows(depth)
+    d_expand, d_into = zeros((layers, rows, basis.shape[1]), back.dtype), zeros((layers, rows, width), back.dtype)
+    d_biases = zeros((layers, 2, 1, width), back.dtype)
+    inner = zeros(d_tables.shape, back.dtype)
+    _, hidden, slope = found
+
+    def work(share: int) -> None:
+        for k in range(share, layers, threads):
+            given = d_tables[k], basis, cutoff, back[k], hidden[k], slope[k], inner[k]
+            _tabulate_gradient(*given, d_expand[k], d_into[k], d_biases[k])
+
+    _each(work, threads)
+    return d_expand, d_into, d_biases
+
+
 def interact(
-    x: np.ndarray,
+    embedding: np.ndarray,
+    numbers: np.ndarray,
     tables: np.ndarray,
+    last: int,
     into: np.ndarray,
     biases: np.ndarray,
     pairs: tuple[np.ndarray, ...],
@@ -692,11 +865,16 @@ def interact(
     end: float,
     kept: list[np.ndarray],
 ) -> np.ndarray:
-    """The features after all interactions, [A, F]; `kept`, of `kept_shapes`, takes what the backward pass needs."""
-    out = np.empty_like(x)
+    """The features after all interactions, [A, F]; `kept`, of `kept_shapes`, takes what the backward pass needs.
+
+    `embedding` [N, F] has a row for each of `numbers`, int64 [A]; `tables` [L, R, W] have `last` intervals.
+    """
+    out = np.empty((len(numbers), embedding.shape[1]), embedding.dtype)
+    rooms = [_room(blocks, (), tables) for blocks in shares]
 
     def work(share: int) -> None:
-        _interactions_share(x, tables, into, biases, *pairs, shares[share], end, kept[share], out)
+        given = embedding, numbers, tables, last, into, biases, *pairs, shares[share], end
+        _interactions_share(*given, kept[share], rooms[share], out)
 
     _each(work, len(shares))
     return out
@@ -704,50 +882,129 @@ def interact(
 
 def interact_gradients(
     g: np.ndarray,
+    numbers: np.ndarray,
+    n_rows: int,
     tables: np.ndarray,
+    last: int,
     back: np.ndarray,
     pairs: tuple[np.ndarray, ...],
     shares: list[np.ndarray],
     end: float,
     kept: list[np.ndarray],
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients with respect to the features [A, F], tables, matrices [L, 3, W, W] and biases [L, 3, 1, W]."""
+    """Gradients: embedding [n_rows, F], tables [L, R, W], matrices [L, 3, W', W] and biases [L, 3, 1, W].
+
+    W' is the width F rounded up to ROWS.
+    """
     layers, _, width = tables.shape
-    d_x = np.empty_like(g)
-    d_tables = np.zeros((len(shares), *tables.shape), g.dtype)
-    d_matrices = np.zeros((len(shares), layers, 3, width, width), g.dtype)
-    d_biases = np.zeros((len(shares), layers, 3, 1, width), g.dtype)
+    d_embedding = zeros((len(shares), n_rows, g.shape[1]), g.dtype)
+    d_tables = zeros((len(shares), *tables.shape), g.dtype)
+    d_matrices = zeros((len(shares), layers, 3, padded_rows(g.shape[1]), width), g.dtype)
+    d_biases = zeros((len(shares), layers, 3, 1, width), g.dtype)
+    rooms = [_room(blocks, (4,), tables) for blocks in shares]
 
     def work(share: int) -> None:
-        _interactions_gradient_share(
-            g,
-            tables,
-            back,
-            *pairs,
-            shares[share],
-            end,
-            kept[share],
-            d_x,
-            d_tables[share],
-            d_matrices[share],
-            d_biases[share],
-        )
+        given = g, numbers, tables, last, back, *pairs, shares[share], end, kept[share], rooms[share]
+        found = d_embedding, d_tables, d_matrices, d_biases
+        _interactions_gradient_share(*given, *(array[share] for array in found))
 
     _each(work, len(shares))
-    return d_x, d_tables.sum(axis=0), d_matrices.sum(axis=0), d_biases.sum(axis=0)
+    # The sums over threads go in their order, so that a repetition gives the same bits.
+    return d_embedding.sum(axis=0), _sum(d_tables), d_matrices.sum(axis=0), d_biases.sum(axis=0)
 
 
-def shifted_softplus(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The shifted softplus of float32 numbers, and its slope."""
-    y, slope = np.empty_like(x), np.empty_like(x)
-    _shifted_softplus(x.reshape(-1), y.reshape(-1), slope.reshape(-1))
-    return y, slope
+def energies(
+    x: np.ndarray,
+    offsets: np.ndarray,
+    into: np.ndarray,
+    biases: np.ndarray,
+    output: np.ndarray,
+    shares: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each molecule's sum over atoms of silu(x into + bias) · output, [M]; and what the backward pass needs.
+
+    `x` [A, F], `offsets` int64 [M + 1], `into` [F, W], `biases` [1, W], `output` [W]; `shares` int64 [threads + 1]
+    molecules. What is kept: the hidden layer's slope [A, W] and, summed over each molecule, its values [M, W].
+    """
+    width = into.shape[1]
+    total, sums = np.empty(len(offsets) - 1, x.dtype), zeros((len(offsets) - 1, width), x.dtype)
+    slope = zeros((len(x), width), x.dtype)
+    rows = _most_atoms(offsets, shares) + ROWS
+
+    def work(share: int) -> None:
+        features = zeros((rows, x.shape[1]), x.dtype)
+        room = zeros((2, rows, width), x.dtype)
+        given = x, offsets, into, biases, output, *shares[share : share + 2], features, room
+        _energies_share(*given, slope, sums, total)
+
+    _each(work, len(shares) - 1)
+    return total, slope, sums
 
 
-def padded(matrix: np.ndarray) -> np.ndarray:
-    """A C-ordered copy with as many columns as the loops need, the new ones zero."""
-    copy = np.zeros((*matrix.shape[:-1], padded_width(matrix.shape[-1], matrix.itemsize)), matrix.dtype)
-    copy[..., : matrix.shape[-1]] = matrix
+def energies_gradients(
+    g: np.ndarray,
+    x: np.ndarray,
+    offsets: np.ndarray,
+    back: np.ndarray,
+    output: np.ndarray,
+    shares: np.ndarray,
+    slope: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gradients, given those of the energies, [M]: features [A, F], matrix [H', W(F)] and bias [W] of the hidden layer.
+
+    `back` [H, W(F)] is the matrix from output to input; H' is the hidden layer's width rounded up to ROWS.
+    """
+    threads = len(shares) - 1
+    d_x = np.empty_like(x)
+    d_matrix = zeros((threads, padded_rows(len(back)), back.shape[1]), x.dtype)
+    d_bias = zeros((threads, len(output)), x.dtype)
+    rows = _most_atoms(offsets, shares) + ROWS
+
+    def work(share: int) -> None:
+        inner = zeros((rows, len(output)), x.dtype)
+        room = zeros((2, rows, back.shape[1]), x.dtype)
+        given = g, x, offsets, back, output, *shares[share : share + 2], slope, inner, room
+        _energies_gradient_share(*given, d_x, d_matrix[share], d_bias[share])
+
+    _each(work, threads)
+    return d_x, d_matrix.sum(axis=0), d_bias.sum(axis=0)
+
+
+def zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+    """Zeros which start where a vector register's bytes do.
+
+    NumPy's own start anywhere, and then each vector of a padded row lies in two lines of the cache: that took the
+    convolution's gradient 1.9 times as long.
+    """
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    memory = np.zeros(size + VECTOR_BYTES, np.uint8)
+    start = -memory.ctypes.data % VECTOR_BYTES
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def _sum(arrays: np.ndarray) -> np.ndarray:
+    """The sum of an array's parts, in their order, in the first one's place."""
+    for part in arrays[1:]:
+        arrays[0] += part
+    return arrays[0]
+
+
+def _most_atoms(offsets: np.ndarray, shares: np.ndarray) -> int:
+    """Atoms in the largest group of _TOGETHER molecules, counted from the start of a share."""
+    groups = [np.append(offsets[start:stop:_TOGETHER], offsets[stop]) for start, stop in pairwise(shares)]
+    return max(int(np.diff(group).max(initial=0)) for group in groups)
+
+
+def _room(blocks: np.ndarray, times: tuple[int, ...], tables: np.ndarray) -> np.ndarray:
+    """Room for the features of any of one share's blocks."""
+    return zeros((*times, int(np.diff(blocks[:, 0]).max()) + ROWS, tables.shape[2]), tables.dtype)
+
+
+def padded(matrix: np.ndarray, *, more_rows: int = 0) -> np.ndarray:
+    """A C-ordered copy with as many columns as the loops need, and maybe some rows more; the new ones zero."""
+    *outer, rows, columns = matrix.shape
+    copy = zeros((*outer, rows + more_rows, padded_width(columns, matrix.itemsize)), matrix.dtype)
+    copy[..., :rows, :columns] = matrix
     return copy
 
 

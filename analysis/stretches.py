@@ -1,0 +1,67 @@
+"""Stretches of packed arrays, put one after the other: how a batch is made of molecules anywhere in the data set.
+
+Compiled where numba is at hand: copying row by row takes a quarter of the time that look-ups in an array of places
+take, and it lets go of Python's lock, so that a training step in another thread need not wait for its next batch.
+"""
+
+import importlib.util
+
+import numpy as np
+import numpy.typing as npt
+
+if HAS_NUMBA := importlib.util.find_spec("numba") is not None:
+    from numba import njit
+
+
+def join(
+    values: np.ndarray,
+    starts: np.ndarray,
+    counts: np.ndarray,
+    *,
+    shift: np.ndarray | None = None,
+    dtype: npt.DTypeLike = None,
+) -> np.ndarray:
+    """values[starts[0] : starts[0] + counts[0]], then the next stretch, and so forth, as one array.
+
+    Parameters
+    ----------
+    values
+        Any packed array, [n, ...].
+    starts, counts
+        int64 [m], ≥ 0. Each stretch must lie in `values`.
+    shift
+        [m], added to each stretch.
+    dtype
+        Type of the result; by default that of the values.
+
+    Raises
+    ------
+    IndexError
+        A stretch reaches out of `values`.
+    """
+    if len(starts) and not (starts.min() >= 0 and counts.min() >= 0 and (starts + counts).max() <= len(values)):
+        raise IndexError(f"a stretch reaches out of the {len(values)} values")
+    shift = np.zeros(len(starts), np.int64) if shift is None else shift
+    dtype = np.dtype(dtype or values.dtype)
+    out = np.empty((int(counts.sum()), *values.shape[1:]), dtype)
+    if HAS_NUMBA and values.flags.c_contiguous:
+        size = int(np.prod(values.shape[1:]))
+        _join(values.reshape(-1), starts * size, counts * size, shift.astype(dtype), out.reshape(-1))
+        return out
+    ends = np.cumsum(counts)
+    places = np.repeat(starts - ends + counts, counts) + np.arange(len(out))
+    out[:] = values[places]
+    out += np.repeat(shift.astype(dtype), counts).reshape(-1, *[1] * (values.ndim - 1))
+    return out
+
+
+if HAS_NUMBA:
+
+    @njit(cache=True, nogil=True)
+    def _join(values, starts, counts, shift, out) -> None:
+        end = 0
+        for m in range(len(starts)):
+            stretch = out[end : end + counts[m]]
+            for k in range(counts[m]):
+                stretch[k] = values[starts[m] + k] + shift[m]
+            end += counts[m]
