@@ -9,8 +9,8 @@ evaluates the filter network for every pair and writes several arrays of pairs �
 - each pair is visited once for both directions, because W(d_ij) = W(d_ji);
 - nothing of size pairs × features is kept: the gradient with respect to the features is the same convolution, that with
   respect to the table collects in one table per thread;
-- `interact` goes from the embedding through all interaction blocks, filter networks and dense layers included, for a few
-  molecules at a time, and `energies` reads the network out: what they work on stays in the processor's cache.
+- `interact` goes from the embedding through all interaction blocks, filter networks and dense layers included, and
+  `energies` reads the network out; both take a few molecules at a time, which then stay in the processor's cache.
 
 On the CPU numba compiles the loops, and each thread takes a share of the molecules. On CUDA tensors, and where numba is
 missing, packed pure torch does the same with arrays of pairs × features; it is the reference that the fast path is
