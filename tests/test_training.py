@@ -207,8 +207,8 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
         learning_rate=1e-3,
     )
     task.model.load_state_dict(trained.model.state_dict())
-    found = task.training_step(batch, 0)
-    found["loss"].backward()
+    found = task.batch_loss(batch)
+    found.backward()
 
     by_hand = schnet.build(n_atom_basis=16, n_interactions=2, fused=False)
     state = {name: value for name, value in trained.model.state_dict().items() if "postprocessors" not in name}
@@ -223,8 +223,8 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
         loss = loss + float(weight) * (energy - trained.packed.targets[position]) ** 2 / len(positions)
     loss.backward()
     squared = (energies.detach().numpy() - trained.packed.targets[positions]) ** 2
-    np.testing.assert_allclose(found[callbacks.SQUARED_ERRORS], squared, rtol=1e-3, atol=1e-5)
-    assert found["loss"].item() == pytest.approx(loss.item(), rel=1e-4)
+    np.testing.assert_allclose(task.outputs[0].squared_errors, squared, rtol=1e-3, atol=1e-5)
+    assert found.item() == pytest.approx(loss.item(), rel=1e-4)
     theirs = dict(by_hand.named_parameters())
     for name, parameter in task.model.named_parameters():
         exact = theirs[name].grad

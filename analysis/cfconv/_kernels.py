@@ -14,6 +14,7 @@ One file on purpose: numba's cache of compiled loops notices changes in the file
 other.
 """
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -976,7 +977,7 @@ def zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
     NumPy's own start anywhere, and then each vector of a padded row lies in two lines of the cache: that took the
     convolution's gradient 1.9 times as long.
     """
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = np.zeros(size + VECTOR_BYTES, np.uint8)
     start = -memory.ctypes.data % VECTOR_BYTES
     return memory[start : start + size].view(dtype).reshape(shape)
