@@ -1,6 +1,6 @@
 """The record of the benchmark: what was measured, read and checked, and what follows from it.
 
-`python -m tools.benchmark` writes the record; nothing is measured here. Five ways of training the same network are told
+`python -m tools.benchmark` writes the record; nothing is measured here. Four ways of training the same network are told
 apart by name (`CONTESTANTS`); every ratio is taken between measurements of one repeat, which follow each other closely,
 so that a machine that slows down for a while hits both sides. A `Spread` is the median over repeats with the lowest and
 the highest.
@@ -13,14 +13,11 @@ from typing import Literal, NamedTuple, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 Contestant = Literal["schnetpack", "packed", "geometric", "ours"]
 CONTESTANTS: tuple[Contestant, ...] = get_args(Contestant)
 """(a) stock SchNetPack, (b) its modules fed by packed batches, (c) PyTorch Geometric, (d) this compendium."""
-
-BARE = "bare"
-"""The model, the batches and the optimiser of `ours` in a loop of four lines: what is left without Lightning."""
 
 GIGABYTE = 10**9
 
@@ -91,7 +88,7 @@ class Steps(_Frozen):
     Losses are of the first and the last step, eV².
     """
 
-    contestant: Literal["schnetpack", "packed", "geometric", "ours", "bare"]
+    contestant: Contestant
     width: PositiveInt
     batch: PositiveInt
     repeat: int = Field(ge=0)
@@ -202,10 +199,31 @@ class Full(_Frozen):
         return sum(self.phases.values())
 
 
+class Turns(_Frozen):
+    """Steps of (d), and of the same model, batches and optimiser in a loop of four lines, by turns in one process.
+
+    `with_lightning` and `bare` are the medians of `steps` steps each, s.
+    """
+
+    width: PositiveInt
+    batch: PositiveInt
+    repeat: int = Field(ge=0)
+    steps: PositiveInt
+    with_lightning: PositiveFloat
+    bare: PositiveFloat
+
+
+class Lightning(_Frozen):
+    """What Lightning costs; it can be measured again by itself, so that it names the code by its own commit."""
+
+    git: Git | None
+    turns: tuple[Turns, ...] = Field(min_length=1)
+
+
 class Benchmark(_Frozen):
     """The whole record."""
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     machine: Machine
     versions: dict[str, str]
     git: Git | None
@@ -215,6 +233,7 @@ class Benchmark(_Frozen):
     floor: tuple[Floor, ...] = Field(min_length=1)
     scaling: tuple[Scaling, ...] = Field(min_length=1)
     full: Full
+    lightning: Lightning
 
 
 class Spread(NamedTuple):
@@ -299,7 +318,8 @@ def over_floor(record: Benchmark, *, width: int, batch: int) -> Spread | None:
 
 def lightning_share(record: Benchmark, *, width: int, batch: int) -> Spread | None:
     """What Lightning adds to the median step of a bare loop, as a share of that step (0.1 is 10 %), by repeat."""
-    return _compare(record, "ours", BARE, width, batch, lambda one, two: one.step_seconds / two.step_seconds - 1)
+    turns = [one for one in record.lightning.turns if (one.width, one.batch) == (width, batch)]
+    return Spread.over(one.with_lightning / one.bare - 1 for one in turns)
 
 
 def bars(record: Benchmark) -> list[Bar]:
@@ -344,4 +364,4 @@ def _compare(
 
 def parameters(record: Benchmark, width: int) -> dict[str, int]:
     """Number of parameters of each contestant's network at one width."""
-    return {one.contestant: one.parameters for one in record.steps if one.width == width and one.contestant != BARE}
+    return {one.contestant: one.parameters for one in record.steps if one.width == width}

@@ -77,7 +77,7 @@ def test_every_contestant_trains_the_same_network_and_its_loss_falls(folder):
         name: measure.run(
             {"kind": "steps", "contestant": name, "width": WIDTH, "batch": BATCH, "repeat": 0}, SETTINGS, folder
         )
-        for name in (*benchmark.CONTESTANTS, benchmark.BARE)
+        for name in benchmark.CONTESTANTS
     }
     for name, values in found.items():
         one = benchmark.Steps.model_validate_json(json.dumps(values))
@@ -133,18 +133,53 @@ def test_stock_and_ours_follow_the_same_losses_on_the_same_molecules(packed, qm9
         np.testing.assert_array_equal(one.packed.targets, inputs.targets)
 
 
-def test_the_bare_loop_takes_the_steps_of_ours(folder):
-    losses = {
-        name: measure.run(
-            {"kind": "steps", "contestant": name, "width": WIDTH, "batch": BATCH, "repeat": 0},
-            SETTINGS.model_copy(update={"seconds": 1e-9}),
-            folder,
-        )
-        for name in ("ours", benchmark.BARE)
-    }
-    assert losses["bare"]["steps"] == losses["ours"]["steps"]
-    for which in ("first_loss", "last_loss"):
-        assert losses["bare"][which] == pytest.approx(losses["ours"][which], rel=1e-4)
+def test_the_bare_loop_learns_what_ours_learns(qm9_molecules, tmp_path):
+    config = contestants.config_of(SETTINGS, width=WIDTH, batch=BATCH, molecules=COUNT, epochs=2)
+    trained = training.train(config, qm9_molecules, tmp_path)
+    losses, numbers = [], []
+    original = torch.nn.functional.mse_loss
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.nn.functional, "mse_loss", lambda *x: (losses.append(original(*x).item()), original(*x))[1])
+        steps = contestants.bare(SETTINGS, width=WIDTH, batch=BATCH)
+        numbers += [next(steps) for _ in range(len(trained.steps))]
+    np.testing.assert_allclose(losses, trained.steps["loss"], rtol=1e-4)
+    assert numbers == list(range(COUNT // BATCH)) * 2
+
+
+def test_lightning_and_the_bare_loop_take_turns(folder):
+    job = {"kind": "lightning", "width": WIDTH, "batch": BATCH, "repeat": 1}
+    found = benchmark.Turns.model_validate_json(json.dumps(measure.run(job, SETTINGS, folder)))
+    assert (found.width, found.batch, found.repeat) == (WIDTH, BATCH, 1)
+    assert found.steps >= 10
+    assert 0 < found.bare < 1
+    assert 0 < found.with_lightning < 1
+
+
+def test_turns_leave_out_their_first_steps_and_tell_the_two_apart(monkeypatch):
+    """A clock that a Lightning step moves by 3 s and a bare one by 2; 50 s pass at each epoch's end."""
+    now = [0.0]
+    monkeypatch.setattr(contestants.time, "perf_counter", lambda: now[0])
+
+    def other():
+        for number in range(1000):
+            now[0] += 2 if number % 60 else 30
+            yield number % 60
+
+    turns = contestants.Turns(other(), steps=50)
+
+    def train() -> None:
+        for step in range(1000):
+            if step % 30 == 0:
+                now[0] += 50
+                turns.on_train_epoch_start()
+            now[0] += 3
+            turns.on_train_batch_end()
+
+    with pytest.raises(WindowClosedError):
+        train()
+    assert set(turns.with_lightning) == {3}
+    assert set(turns.bare) == {2}
+    assert min(len(turns.with_lightning), len(turns.bare)) >= 50
 
 
 def test_a_draw_can_take_nearly_all_molecules(qm9_molecules):
@@ -220,9 +255,8 @@ def made(**changes: object) -> Benchmark:
     steps = [
         {"contestant": name, "width": width, "batch": batch, "repeat": repeat, "molecules": rate, "seconds": 1.0}
         | common
-        | ({"step_seconds": {38: 0.1, 64: 0.115}[width]} if name == "bare" else {})
         for width, batch in ((38, 512), (64, 512), (38, 128))
-        for name, both in (rates | {"bare": (3000, 3000)}).items()
+        for name, both in rates.items()
         for repeat, rate in enumerate(both)
     ]
     floors = [
@@ -248,6 +282,14 @@ def made(**changes: object) -> Benchmark:
         ],
         "full": {"molecules": 104_664, "validation": 13_083, "epochs": 22, "width": 38, "batch": 512}
         | {"phases": {"load": 1.0, "training": 99.0}, "memory": 1_500_000_000, "validation_loss": 0.05},
+        "lightning": {
+            "git": {"commit": "fedcba9876543210", "clean": True},
+            "turns": [
+                {"width": width, "batch": 512, "repeat": repeat, "steps": 300, "with_lightning": 0.12, "bare": bare}
+                for width, bare in ((38, 0.1), (64, 0.115))
+                for repeat in range(2)
+            ],
+        },
     }
     return Benchmark.model_validate_json(json.dumps(content | changes))
 
@@ -262,7 +304,7 @@ def test_the_record_comes_back_from_its_file(record, tmp_path):
     ("damage", "says"),
     [
         (lambda text: text[: len(text) // 2], "Invalid JSON"),
-        (lambda text: text.replace('"schema_version":1', '"schema_version":2'), "schema_version"),
+        (lambda text: text.replace('"schema_version":2', '"schema_version":1'), "schema_version"),
         (lambda text: text.replace('"parameters":10', '"parameters":-1'), r"steps\.0\.parameters"),
         (lambda text: text.replace('"cores":2', '"kernels":2'), r"machine\.cores"),
         (lambda text: text.replace('"memory_gib":23.5', '"memory_gib":NaN'), r"machine\.memory_gib"),
@@ -327,7 +369,7 @@ def test_the_contestants_take_turns_within_each_repeat():
     asked = plan.settings(repeats=2, widths=(30, 38), batches=(100, 512))
     steps = [job for job in plan.jobs(asked) if job["kind"] == "steps"]
     names = [job["contestant"] for job in steps if job["repeat"] == 1]
-    assert names == [*benchmark.CONTESTANTS * 4, benchmark.BARE]
+    assert names == [*benchmark.CONTESTANTS * 4]
     assert [job["repeat"] for job in steps] == sorted(job["repeat"] for job in steps)
     everything = [json.dumps(job) for job in plan.jobs(asked)]
     assert len(set(everything)) == len(everything)
@@ -342,6 +384,7 @@ def test_a_killed_benchmark_goes_on_and_a_finished_one_is_left_alone(monkeypatch
         "steps": lambda job: whole.steps[0].model_dump() | {key: job[key] for key in ("contestant", "width", "batch")},
         "floor": lambda job: [whole.floor[0].model_dump() | {"repeat": job["repeat"]}],
         "scaling": lambda job: whole.scaling[0].model_dump() | {key: job[key] for key in ("contestant", "molecules")},
+        "lightning": lambda job: whole.lightning.turns[0].model_dump() | {key: job[key] for key in ("width", "repeat")},
         "full": lambda job: whole.full.model_dump(),  # noqa: ARG005
         "prepare": lambda job: {  # noqa: ARG005
             "machine": whole.machine.model_dump(),
@@ -373,6 +416,21 @@ def test_a_killed_benchmark_goes_on_and_a_finished_one_is_left_alone(monkeypatch
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
     with pytest.raises(plan.BenchmarkFailedError, match="exists"):
         plan.measure(out, asked, say=lambda _: None)
+
+
+def test_lightnings_share_can_be_measured_again_by_itself(record, monkeypatch, tmp_path):
+    path = tmp_path / "benchmark.json"
+    path.write_text(record.model_dump_json(), encoding="utf-8")
+    turns = {"steps": 300, "with_lightning": 0.105, "bare": 0.1}
+    sizes = ("width", "batch", "repeat")
+    monkeypatch.setattr(plan, "_run", lambda job, *_: turns | {size: job[size] for size in sizes})
+    found = plan.measure_lightning(path, say=lambda _: None)
+    assert benchmark.load(path) == found
+    assert benchmark.lightning_share(found, width=64, batch=512) == pytest.approx((0.05, 0.05, 0.05))
+    assert found.lightning.git.commit == plan.git_state()["commit"]
+    assert found.model_copy(update={"lightning": record.lightning}) == record
+    with pytest.raises(BenchmarkError, match="is missing"):
+        plan.measure_lightning(tmp_path / "nowhere.json", say=lambda _: None)
 
 
 def _with_extra(jobs):

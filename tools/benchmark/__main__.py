@@ -42,6 +42,17 @@ def run(
 
 
 @app.command()
+def lightning(path: Annotated[Path | None, typer.Argument(help="A record; by default the book's.")] = None) -> None:
+    """Measure what Lightning costs again, and put it into a record."""
+    path = path or benchmark.default_path()
+    try:
+        plan.measure_lightning(path, say=typer.echo)
+    except (benchmark.BenchmarkError, plan.BenchmarkFailedError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
 def show(path: Annotated[Path | None, typer.Argument(help="A record; by default the book's.")] = None) -> None:
     """Print a record's tables."""
     from analysis.figures import benchmark as figures  # slow to import, and not needed to measure

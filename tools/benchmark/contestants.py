@@ -26,7 +26,7 @@ from analysis.config import Data, RunConfig, adjust
 from analysis.molecules import Molecules
 from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, neighbour_pairs
 from analysis.subsets import Split
-from tools.benchmark.window import Window
+from tools.benchmark.window import Window, WindowClosedError
 
 NEIGHBOUR_LIST = transform.VesinNeighborList
 """The quickest of SchNetPack's neighbour lists on QM9 here: 2,050 molecules/s with two workers, matscipy's 1,610,
@@ -198,8 +198,57 @@ def ours(settings: Settings, folder: Path, *, width: int, batch: int, callbacks:
     training.train(config, qm9.load(), folder, callbacks=callbacks)
 
 
-def bare(settings: Settings, *, width: int, batch: int, window: Window) -> None:
-    """The model, loader, loss and optimiser of (d) without Lightning, task and callbacks."""
+class Turns(Callback):
+    """Makes a step of `other` for each of Lightning's, some at a time, and times both (`with_lightning`, `bare`, s).
+
+    A machine's speed changes by more than Lightning costs from one process to the next; within a second it does not.
+    Raises WindowClosedError, as a `Window` does, once there are `steps` of each.
+    """
+
+    _TOGETHER = 20
+    _LEFT_OUT = 3  # at the beginning of each turn: caches and the loader's helper are not in step yet
+
+    def __init__(self, other: Iterator[int], *, steps: int) -> None:
+        self.with_lightning: list[float] = []
+        self.bare: list[float] = []
+        self._other = other
+        self._steps = steps
+        self._last = 0.0
+        self._made = 0
+        self._fresh = True
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        """The next step also holds what an epoch's end and start cost."""
+        self._fresh = True
+
+    def on_train_batch_end(self, *_: object) -> None:
+        """Note the step; at the end of a turn, give the other its turn."""
+        now = time.perf_counter()
+        self._made += 1
+        if self._made > self._LEFT_OUT and not self._fresh:
+            self.with_lightning.append(now - self._last)
+        self._fresh = False
+        if self._made == self._LEFT_OUT + self._TOGETHER:
+            self._turn()
+            self._made = 0
+            if min(len(self.with_lightning), len(self.bare)) >= self._steps:
+                raise WindowClosedError
+        self._last = time.perf_counter()
+
+    def _turn(self) -> None:
+        for made in range(self._LEFT_OUT + self._TOGETHER):
+            start = time.perf_counter()
+            # Number 0 is an epoch's first step, which also starts the loader's helper.
+            if next(self._other) and made >= self._LEFT_OUT:
+                self.bare.append(time.perf_counter() - start)
+
+
+def bare(settings: Settings, *, width: int, batch: int) -> Iterator[int]:
+    """The model, loader, loss and optimiser of (d) without Lightning, task and callbacks: each step's number.
+
+    To be made before torch's threads are taken away from it, see `schnet.own_threads`.
+    """
+    threads = torch.get_num_threads()
     molecules, parts, targets = chosen(qm9.load(), settings.molecules)
     packed_molecules = PackedMolecules(molecules, neighbour_pairs(molecules, settings.cutoff), targets=targets)
     loader = PackedLoader(packed_molecules, parts.train, batch_size=batch, seed=settings.seed, shuffle=True)
@@ -207,20 +256,23 @@ def bare(settings: Settings, *, width: int, batch: int, window: Window) -> None:
     model = schnet.build(
         n_atom_basis=width, n_interactions=settings.n_interactions, n_rbf=settings.n_rbf, cutoff=settings.cutoff
     )
-    window.network(model)
+    for module in model.modules():
+        if isinstance(module, schnet.FusedSchNet | schnet.Readout):
+            module.threads = threads
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
-    with schnet.own_threads(model):
+
+    def steps() -> Iterator[int]:
         while True:
-            window.epoch_begins()
-            for inputs in loader:
-                window.batch_in_hand()
+            for number, inputs in enumerate(loader):
                 target = inputs[ENERGY]  # the model writes its prediction under the same key
                 loss = torch.nn.functional.mse_loss(model(inputs)[ENERGY], target)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()
-                window.step_done(len(target), loss.item())
+                yield number
             loader.epoch += 1
+
+    return steps()
 
 
 def _files(folder: Path, count: int) -> tuple[Path, Path]:

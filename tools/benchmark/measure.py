@@ -9,6 +9,7 @@ import logging
 import os
 import platform
 import resource
+import statistics
 import sys
 import tempfile
 import time
@@ -36,7 +37,14 @@ def run(job: dict[str, Any], settings: Settings, folder: Path) -> Any:
 
     `folder` holds what `prepare` wrote; runs put their checkpoints into folders of their own in it.
     """
-    kinds = {"prepare": prepare, "steps": steps, "floor": floor, "scaling": scaling, "full": full}
+    kinds = {
+        "prepare": prepare,
+        "steps": steps,
+        "lightning": lightning,
+        "floor": floor,
+        "scaling": scaling,
+        "full": full,
+    }
     values = {key: value for key, value in job.items() if key != "kind"}
     return kinds[job["kind"]](settings, folder, **values)
 
@@ -107,8 +115,6 @@ def steps(settings: Settings, folder: Path, *, contestant: str, width: int, batc
     with tempfile.TemporaryDirectory(dir=folder) as scratch, suppress(WindowClosedError):
         if contestant == "geometric":
             geometric.train(settings, _edges(folder), window=window, **sizes)
-        elif contestant == "bare":
-            contestants.bare(settings, window=window, **sizes)
         elif contestant == "schnetpack":
             clock = [contestants.Clock(window)]
             contestants.schnetpack(settings, folder, molecules=settings.molecules, callbacks=clock, **sizes)
@@ -117,6 +123,24 @@ def steps(settings: Settings, folder: Path, *, contestant: str, width: int, batc
             train(settings, Path(scratch), callbacks=[contestants.Clock(window)], **sizes)
     measured = window.result() | {"memory": _peak_memory(), "imports_memory": imports_memory}
     return {"contestant": contestant, **sizes, "repeat": repeat} | measured
+
+
+def lightning(settings: Settings, folder: Path, *, width: int, batch: int, repeat: int) -> dict[str, Any]:
+    """Train by turns with and without Lightning; see `analysis.benchmark.Turns`."""
+    from tools.benchmark import contestants
+    from tools.benchmark.window import WindowClosedError
+
+    sizes = {"width": width, "batch": batch}
+    turns = contestants.Turns(contestants.bare(settings, **sizes), steps=10 if settings.quick else 300)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch, suppress(WindowClosedError):
+        contestants.ours(settings, Path(scratch), callbacks=[turns], **sizes)
+    return {
+        **sizes,
+        "repeat": repeat,
+        "steps": min(len(turns.with_lightning), len(turns.bare)),
+        "with_lightning": statistics.median(turns.with_lightning),
+        "bare": statistics.median(turns.bare),
+    }
 
 
 def floor(settings: Settings, folder: Path, *, repeat: int, atoms: float, pairs: float) -> list[dict[str, Any]]:  # noqa: ARG001

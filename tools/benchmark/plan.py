@@ -17,12 +17,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.benchmark import BARE, CONTESTANTS, Benchmark, Settings
+from analysis.benchmark import CONTESTANTS, Benchmark, Settings, load
 from analysis.molecules import whole_file
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-BARE_WIDTHS = (38, 64)
-"""Widths at which the loop without Lightning runs too, with the largest batch."""
+LIGHTNING_WIDTHS = (38, 64)
+"""Widths at which Lightning's share is measured, with the largest batch."""
 
 _PACKAGES = ("schnetpack", "torch", "torch-geometric", "pytorch-lightning", "numpy", "numba", "vesin", "ase", "qm9pack")
 _SLEEPERS = ("schnetpack",)
@@ -75,15 +75,37 @@ def jobs(asked: Settings) -> Iterator[Job]:
         yield {"kind": "floor", "repeat": repeat}
         for batch in asked.batches:
             for width in asked.widths:
-                with_bare = width in BARE_WIDTHS and batch == max(asked.batches)
-                for contestant in (*CONTESTANTS, BARE) if with_bare else CONTESTANTS:
+                for contestant in CONTESTANTS:
                     job = {"kind": "steps", "contestant": contestant, "width": width, "batch": batch}
                     yield job | {"repeat": repeat}
+    yield from _lightning_jobs(asked)
     for molecules in asked.scaling:
         who = [name for name in ("schnetpack", "ours") if name == "ours" or molecules in asked.scaling_schnetpack]
         for contestant in who:
             yield {"kind": "scaling", "contestant": contestant, "molecules": molecules, "repeat": 0}
     yield {"kind": "full"}
+
+
+def _lightning_jobs(asked: Settings) -> Iterator[Job]:
+    for repeat in range(asked.repeats):
+        for width in LIGHTNING_WIDTHS:
+            yield {"kind": "lightning", "width": width, "batch": max(asked.batches), "repeat": repeat}
+
+
+def measure_lightning(path: Path, *, say: Callable[[str], None]) -> Benchmark:
+    """Measure Lightning's share again, with the settings of the record at `path`, and put it in that record.
+
+    Raises analysis.benchmark.BenchmarkError for a record that can't be read, and BenchmarkFailedError if a measurement
+    fails.
+    """
+    record = load(path)
+    git, turns = git_state(), []
+    with tempfile.TemporaryDirectory() as folder:
+        for job in _lightning_jobs(record.settings):
+            turns.append(_run(job, record.settings, Path(folder)))
+            say(_words(job, turns[-1]))
+    content = record.model_dump(mode="json") | {"lightning": {"git": git, "turns": turns}}
+    return _written(path, content)
 
 
 def measure(out: Path, asked: Settings, *, say: Callable[[str], None]) -> Benchmark:
@@ -113,11 +135,20 @@ def measure(out: Path, asked: Settings, *, say: Callable[[str], None]) -> Benchm
         **by_kind,
         "floor": [one for job in everything if job["kind"] == "floor" for one in found.get(job)],
         "full": found.get({"kind": "full"}),
+        "lightning": {
+            "git": found.header["git"],
+            "turns": [found.get(job) for job in everything if job["kind"] == "lightning"],
+        },
     }
-    record = Benchmark.model_validate_json(json.dumps(content))
-    with whole_file(out) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    record = _written(out, content)
     shutil.rmtree(folder)
+    return record
+
+
+def _written(path: Path, content: dict[str, Any]) -> Benchmark:
+    record = Benchmark.model_validate_json(json.dumps(content))
+    with whole_file(path) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return record
 
 
@@ -224,6 +255,9 @@ def _words(job: Job, result: Any) -> str:
             return f"{what}: {rate:>8,.0f} molecules/s, first batch {result['first_batch']:.1f} s, {memory:,.0f} MB"
         case "scaling":
             return f"{job['contestant']:<10} {job['molecules']:>7,} molecules: {result['epoch']:.2f} s per epoch"
+        case "lightning":
+            share = 100 * (result["with_lightning"] / result["bare"] - 1)
+            return f"Lightning  {job['width']:>3} features, batch {job['batch']:>3}: {share:+.1f} % of a step"
         case "full":
             return f"whole run: {sum(result['phases'].values()):.0f} s, {result['memory'] / 1e6:,.0f} MB"
     return f"floor, repeat {job['repeat'] + 1}"
