@@ -59,6 +59,10 @@ class ExperimentParameters(NotebookParameters):
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
         """The runs of one seed."""
 
+    def _baseline(self, seed: int) -> RunConfig:
+        """The baseline's run with these settings, which experiments are compared with."""
+        return self._run(seed, experiment=BaselineParameters.experiment)
+
     def _run(self, seed: int, *, experiment: str | None = None, **parts: object) -> RunConfig:
         """The model "Default" but for `parts`, in the profile asked for."""
         config = adjust(RunConfig(experiment=experiment or self.experiment, seed=seed), **parts)
@@ -79,7 +83,7 @@ class BalancingParameters(ExperimentParameters):
     """Parameters of `04_balancing`: at most so many molecules of each size (section 5.3.2).
 
     Two controls per cap: as many molecules drawn at random, and the capped set trained for as many updates as the
-    baseline makes (to the nearest whole epoch).
+    baseline makes (to the nearest whole epoch). The baseline's own runs lie with it.
     """
 
     experiment = "balancing"
@@ -87,12 +91,13 @@ class BalancingParameters(ExperimentParameters):
     controls: bool = Field(default=True, description="True or False")
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        yield self._baseline(seed)
         for cap in self.caps:
             capped = self._run(seed, data={"selection": Selection(cap_per_size=cap)})
             yield capped
             if self.controls:
                 yield self._run(seed, data={"selection": Selection(cap_per_size=cap, random_control=True)})
-                yield matched_updates(capped, self._run(seed), molecules)
+                yield matched_updates(capped, self._baseline(seed), molecules)
 
 
 class LossModificationParameters(ExperimentParameters):
@@ -140,7 +145,7 @@ class LossModificationParameters(ExperimentParameters):
 class DirectedTrainingParameters(ExperimentParameters):
     """Parameters of `06_directed_training`: only molecules of more than 17 atoms (section 5.3.4).
 
-    The control trains on as many molecules drawn at random.
+    The control trains on as many molecules drawn at random. The runs on all of them lie with the baseline.
     """
 
     experiment = "directed-training"
@@ -148,6 +153,7 @@ class DirectedTrainingParameters(ExperimentParameters):
     controls: bool = Field(default=True, description="True or False")
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
+        yield self._baseline(seed)
         for atoms in self.more_than:
             yield self._run(seed, data={"selection": Selection(smallest=atoms + 1)})
             if self.controls:
@@ -164,7 +170,7 @@ class FinalComparisonParameters(ExperimentParameters):
     seeds: list[NonNegativeInt] = Field([0, 1, 2, 3, 4], min_length=1, description="at least one, each once")
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
-        yield self._run(seed, experiment=BaselineParameters.experiment)
+        yield self._baseline(seed)
         yield self._run(seed, data={"selection": Selection(smallest=18)}, **CUSTOM)
 
 

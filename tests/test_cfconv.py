@@ -493,6 +493,8 @@ def test_blocks_that_do_not_fit_are_refused(change, match):
         (replace(grid(), end=-1.0), "end at a positive distance"),
         (replace(grid(), cutoff=torch.ones(59)), "must be of one grid"),
         (replace(grid(), cutoff=torch.ones(60, 1)), "must be of one grid"),
+        (replace(grid(), basis=random(60, 20, dtype=torch.float64)), "must be of type torch.float32"),
+        (replace(grid(), cutoff=torch.ones(60, dtype=torch.float64)), "must be of type torch.float32"),
         (replace(grid(), basis=random(60, 20).requires_grad_()), "no gradient"),
         (replace(grid(), cutoff=torch.ones(60).requires_grad_()), "no gradient"),
     ],

@@ -58,7 +58,14 @@ def made(*, quick: bool = False, clean: bool = True, ours: int = RATES["ours"]) 
         "lightning": {
             "git": None,
             "turns": [
-                {"width": width, "batch": 512, "repeat": 0, "steps": 300, "with_lightning": 0.02, "bare": 0.018}
+                {
+                    "width": width,
+                    "batch": 512,
+                    "repeat": 0,
+                    "steps": 300,
+                    "with_lightning": 512 / ours,
+                    "bare": 512 / 20_000,
+                }
                 for width in (38, 64)
             ],
         },

@@ -74,3 +74,30 @@ def test_the_figure_has_both_protocols_and_both_models(records, lang):
     means = np.mean([errors.mse(record.groups, "size").loc[10:25, "as_reported"] for record in custom], axis=0)
     np.testing.assert_allclose(lower.get_lines()[1].get_ydata(), means)
     assert figure.alt == labels.alt("final_comparison", lang)
+
+
+def test_the_stability_is_that_of_the_recorded_steps(records):
+    figure = comparison.stability(records, lang="en")
+    for axes, of_model in zip(figure.axes, comparison.by_model(records).values(), strict=True):
+        (line,) = axes.get_lines()
+        np.testing.assert_allclose(line.get_ydata(), np.mean([record.steps["loss"] for record in of_model], axis=0))
+        ((band,),) = [axes.collections]
+        heights = band.get_paths()[0].vertices[:, 1]
+        assert heights.max() == pytest.approx(np.mean([r.steps["highest"] for r in of_model], axis=0).max())
+        assert heights.min() == pytest.approx(np.mean([r.steps["lowest"] for r in of_model], axis=0).min())
+    assert figure.alt == labels.alt("stability", "en")
+
+
+def test_what_the_page_says_about_stability_holds_in_the_records(records):
+    """Neither of the report's two observations: sooner by less than the spread, and a narrower band in Default."""
+    facts = comparison.facts(records, lang="en")
+    settled = {}
+    for name, of_model in comparison.by_model(records).items():
+        losses = [record.history["validation_loss"].to_numpy() for record in of_model]
+        settled[name] = [int(np.argmax(loss <= 1.5 * loss.min())) + 1 for loss in losses]
+        assert facts[f"settled_{name}"] == f"{np.mean(settled[name]):.1f} ± {np.std(settled[name], ddof=1):.1f}"
+        gaps = [r.history["highest"].iloc[-1] - r.history["lowest"].iloc[-1] for r in of_model]
+        assert facts[f"gap_{name}"] == f"{np.mean(gaps):.2f} ± {np.std(gaps, ddof=1):.2f}"
+    difference = abs(np.mean(settled["default"]) - np.mean(settled["custom"]))
+    assert difference < np.std(settled["default"], ddof=1)
+    assert float(facts["gap_custom"].split()[0]) > float(facts["gap_default"].split()[0])

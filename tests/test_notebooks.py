@@ -4,6 +4,7 @@ import ast
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import jupytext
@@ -35,7 +36,12 @@ def parameter_names(path: Path) -> list[str]:
 
 
 def test_there_are_notebooks():
-    assert [path.stem for path in NOTEBOOKS] == ["01_dataset", "03_baseline"]
+    assert [path.stem for path in NOTEBOOKS] == [
+        "01_dataset",
+        "03_baseline",
+        "06_directed_training",
+        "07_final_comparison",
+    ]
 
 
 def test_a_notebook_sets_parameters_calls_and_shows(notebook):
@@ -91,16 +97,31 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(notebook, tmp_path
     assert not (tmp_path / "baseline").exists()
 
 
-def test_the_baseline_reruns_with_changed_parameters_and_the_same_outputs(tmp_path):
+RECORDS = {
+    "03_baseline": {"baseline": 2},
+    "06_directed_training": {"baseline": 2, "directed-training": 4},
+    "07_final_comparison": {"baseline": 2, "final-comparison": 2},
+}
+"""How many runs of which experiments a notebook means with two seeds."""
+
+
+def test_every_notebook_that_trains_is_rerun_below():
+    trains = [path.stem for path in NOTEBOOKS if "study.load_or_train" in path.read_text(encoding="utf-8")]
+    assert trains == list(RECORDS)
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_notebook_reruns_with_changed_parameters_and_the_same_outputs(name, tmp_path):
     """papermill trains and records; nbval runs the result again, which now loads, and compares every text output."""
     out = tmp_path / "out.ipynb"
     results = tmp_path / "results"
     parameters = {"profile": "smoke", "seeds": "[3, 5]", "epochs": 1, "batch_size": 50, "lang": "en"}
-    given = [word for name, value in parameters.items() for word in ("-p", name, value)]
-    run = papermill(FOLDER / "03_baseline.ipynb", out, *given, "--cwd", FOLDER, results=results)
+    given = [word for parameter, value in parameters.items() for word in ("-p", parameter, value)]
+    run = papermill(FOLDER / f"{name}.ipynb", out, *given, "--cwd", FOLDER, results=results)
     assert run.returncode == 0, run.stderr
-    recorded = [runs.load(folder) for folder in (results / "baseline").iterdir()]
-    assert sorted(record.config.seed for record in recorded) == [3, 5]
+    recorded = [runs.load(folder) for experiment in RECORDS[name] for folder in (results / experiment).iterdir()]
+    assert Counter(record.config.experiment for record in recorded) == RECORDS[name]
+    assert {record.config.seed for record in recorded} == {3, 5}
     assert {len(record.history) for record in recorded} == {1}
 
     without_progress_bars(out)

@@ -35,15 +35,16 @@ def test_the_baseline_is_the_model_default_on_everything(qm9_molecules):
 
 
 def test_balancing_has_both_controls(qm9_molecules):
-    capped, drawn, longer = study.BalancingParameters(seeds=[0], caps=[2000]).configs(qm9_molecules)
+    whole, capped, drawn, longer = study.BalancingParameters(seeds=[0], caps=[2000]).configs(qm9_molecules)
+    assert whole == RunConfig(experiment="baseline", seed=0)
     assert max(map(list(sizes_of(capped, qm9_molecules)).count, range(3, 30))) == 2000
     assert len(sizes_of(drawn, qm9_molecules)) == len(sizes_of(capped, qm9_molecules))
     assert longer.data == capped.data
     per_epoch = -(-len(sizes_of(longer, qm9_molecules)) // 100)
     baseline = 30 * -(-104_664 // 100)
     assert abs(longer.training.epochs * per_epoch - baseline) <= per_epoch / 2
-    (alone,) = study.BalancingParameters(seeds=[0], caps=[2000], controls=False).configs(qm9_molecules)
-    assert alone == capped
+    alone = study.BalancingParameters(seeds=[0], caps=[2000], controls=False).configs(qm9_molecules)
+    assert alone == [whole, capped]
 
 
 def test_matched_updates_follow_the_epochs_and_the_profile_asked_for(qm9_molecules):
@@ -70,7 +71,8 @@ def test_a_rate_whose_weight_is_undefined_is_said_before_anything_is_trained(qm9
 
 
 def test_directed_training_and_its_control_are_as_large(qm9_molecules):
-    directed, control = study.DirectedTrainingParameters(seeds=[0]).configs(qm9_molecules)
+    whole, directed, control = study.DirectedTrainingParameters(seeds=[0]).configs(qm9_molecules)
+    assert whole == RunConfig(experiment="baseline", seed=0)
     assert sizes_of(directed, qm9_molecules).min() == 18
     assert sizes_of(control, qm9_molecules).min() < 18
     assert len(sizes_of(directed, qm9_molecules)) == len(sizes_of(control, qm9_molecules))

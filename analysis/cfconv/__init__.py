@@ -366,6 +366,8 @@ def _check_layers(
         raise ValueError("a grid has no gradient; use `convolve` for trainable basis functions")
     if grid.basis.shape[:-1] != grid.cutoff.shape or grid.cutoff.ndim != 1:
         raise ValueError(f"basis {list(grid.basis.shape)} and cut-off {list(grid.cutoff.shape)} must be of one grid")
+    if not grid.basis.dtype == grid.cutoff.dtype == embedding.dtype:
+        raise ValueError(f"the grid ({grid.basis.dtype}, {grid.cutoff.dtype}) must be of type {embedding.dtype}")
     n_rbf, width = grid.basis.shape[1], embedding.shape[1]
     _check_grid(len(numbers), len(grid.cutoff), pairs, grid.end)
     shapes = [(width, n_rbf), *[(width, width)] * 4]

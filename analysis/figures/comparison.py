@@ -3,15 +3,14 @@
 Every function takes the records of `study.FinalComparisonParameters` and shows all seeds of both models.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MultipleLocator
 
-from analysis import census, errors
-from analysis.figures import baseline, style
+from analysis.figures import baseline, groups, style
+from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
 from analysis.runs import Record
 
@@ -34,7 +33,7 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     """A row per model: general MSE over all held-out molecules and over the test part, and the time of a run."""
     rows = {
         label(name, lang): {
-            label("mse_whole", lang): style.mean_and_deviation(_general(of_model), lang, 4),
+            label("mse_whole", lang): style.mean_and_deviation(groups.general(of_model), lang, 4),
             label("mse_test", lang): style.mean_and_deviation([_test(record) for record in of_model], lang, 4),
             label("minutes", lang): style.mean_and_deviation(
                 [baseline.minutes(record) for record in of_model], lang, 1
@@ -48,57 +47,80 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
 def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the final comparison quotes; the same keys in both languages.
 
-    `better_…` are the sizes, among those that the report shows, at which Custom's mean MSE is the smaller one.
+    `better_…` are the sizes, among those that the report shows, at which Custom's mean MSE is the smaller one; `gap_…`
+    what lies between the five largest and the five smallest squared errors of a batch in the last epoch (eV²);
+    `settled_…` the first epoch whose validation loss is at most one and a half times the lowest.
     """
     models = by_model(records)
-    general = {name: float(np.mean(_general(of_model))) for name, of_model in models.items()}
+    general = {name: float(np.mean(groups.general(of_model))) for name, of_model in models.items()}
     minutes = {name: float(np.mean([baseline.minutes(r) for r in of_model])) for name, of_model in models.items()}
     found = {
         "seeds": style.number(min(map(len, models.values())), lang),
-        "mse_default": style.mean_and_deviation(_general(models["default"]), lang, 3),
-        "mse_custom": style.mean_and_deviation(_general(models["custom"]), lang, 3),
+        "mse_default": style.mean_and_deviation(groups.general(models["default"]), lang, 3),
+        "mse_custom": style.mean_and_deviation(groups.general(models["custom"]), lang, 3),
         "mse_ratio": style.number(general["custom"] / general["default"], lang, 1),
         "minutes_default": style.number(minutes["default"], lang, 1),
         "minutes_custom": style.number(minutes["custom"], lang, 1),
         "minutes_ratio": style.percent(minutes["custom"] / minutes["default"], lang),
     }
+    for name, of_model in models.items():
+        found[f"gap_{name}"] = style.mean_and_deviation(_gap(of_model), lang, 2)
+        found[f"settled_{name}"] = style.mean_and_deviation(_settled(of_model), lang, 1)
+    shown = _groups(records, lang=lang)
     for protocol in baseline.PROTOCOLS:
-        means = _means(models, protocol)
-        better = means.index[means["custom"] < means["default"]]
+        better = groups.lower_at(shown["custom"], shown["default"], protocol)
         found[f"better_{protocol}"] = style.ranges(better, lang) or label("none", lang)
     return found
 
 
 def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of both models (Figure 10 of the report), a plot per protocol; bands over seeds."""
-    with style.figure(alt("final_comparison", lang), height=6.4) as figure:
-        plots = figure.subplots(2, sharex=True)
-        for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
-            for name, of_model in by_model(records).items():
-                colour, marker = MODELS[name]
-                table = baseline.by_seed(of_model, "size", protocol).reindex(census.REPORT_COMMON_SIZES).dropna()
-                lowest, highest = table.min(axis=1), table.max(axis=1)
-                axes.fill_between(table.index, lowest, highest, color=colour, alpha=0.3, linewidth=0)
-                axes.plot(table.mean(axis=1), f"{marker}-", color=colour, markersize=4, label=label(name, lang))
-            axes.set_title(label(protocol, lang), fontsize=11)
-            axes.set_ylabel(label("mse", lang))
-            style.log_axis(axes, lang)
-        plots[-1].set_xlabel(label("n_atoms", lang))
-        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
-        plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
+    shown = list(_groups(records, lang=lang).values())
+    return groups.error_by_size(shown, alt=alt("final_comparison", lang), lang=lang)
+
+
+def stability(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """How even learning is (Figures 3 and 4 of the report's appendix): a plot per model, means over seeds.
+
+    The loss, and a band from the mean of the five smallest squared errors of a batch to that of the five largest.
+    """
+    with style.figure(alt("stability", lang), height=3.8) as figure:
+        plots = figure.subplots(1, 2, sharey=True)
+        for axes, (name, of_model) in zip(plots, by_model(records).items(), strict=True):
+            colour = MODELS[name][0]
+            steps = sum(record.steps for record in of_model) / len(of_model)
+            axes.fill_between(
+                steps["epoch"],
+                steps["lowest"],
+                steps["highest"],
+                color=colour,
+                alpha=0.35,
+                linewidth=0,
+                label=label("extremes", lang),
+            )
+            axes.plot(steps["epoch"], steps["loss"], color=style.BLACK, linewidth=1, label=label("batch_loss", lang))
+            axes.set_title(label(name, lang), fontsize=11)
+            axes.set_xlabel(label("epoch", lang))
+            style.log_axis(axes, lang, every=2)
+        plots[0].set_ylabel(label("squared_error", lang))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 
-def _general(records: Sequence[Record]) -> list[float]:
-    return [errors.mse(record.groups, "all").loc["all", "held_out"] for record in records]
+def _gap(records: Sequence[Record]) -> list[float]:
+    """What lies between the five largest and the five smallest squared errors in the last epoch, eV², per seed."""
+    return [float(record.history["highest"].iloc[-1] - record.history["lowest"].iloc[-1]) for record in records]
+
+
+def _settled(records: Sequence[Record]) -> list[int]:
+    """The first epoch, per seed, whose validation loss is at most one and a half times the lowest."""
+    losses = [record.history.set_index("epoch")["validation_loss"] for record in records]
+    return [int((loss <= 1.5 * loss.min()).idxmax()) for loss in losses]
+
+
+def _groups(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
+    return {name: Group(label(name, lang), of, *MODELS[name]) for name, of in by_model(records).items()}
 
 
 def _test(record: Record) -> float:
     return float(np.mean(record.errors.loc[record.errors["test"], "error"].astype(float) ** 2))
-
-
-def _means(models: Mapping[str, Sequence[Record]], protocol: str) -> pd.DataFrame:
-    """Mean MSE over seeds per size, a column per model."""
-    means = {name: baseline.by_seed(of_model, "size", protocol).mean(axis=1) for name, of_model in models.items()}
-    return pd.DataFrame(means).reindex(census.REPORT_COMMON_SIZES).dropna()

@@ -79,6 +79,51 @@ LABELS = MappingProxyType(
         "mse_whole": Words("MSE, tot el 20 % (eV²)", "MSE, the whole 20% (eV²)"),
         "mse_test": Words("MSE, part de prova (eV²)", "MSE, test part (eV²)"),
         "none": Words("cap", "none"),
+        "squared_error": Words("Error al quadrat (eV²)", "Squared error (eV²)"),
+        "extremes": Words("dels cinc més petits als cinc més grans", "from the five smallest to the five largest"),
+        "batch_loss": Words("mitjana del lot", "mean of the batch"),
+        # directed training and balancing
+        "training_set": Words("Conjunt d’entrenament", "Training set"),
+        "train_molecules": Words("Molècules", "Molecules"),
+        "epochs": Words("Èpoques", "Epochs"),
+        "whole_part": Words("tota la part d’entrenament", "the whole training part"),
+        "large_only": Words("només les de més de {atoms} àtoms", "only those of more than {atoms} atoms"),
+        "random_control": Words(
+            "a l’atzar, tantes com les de més de {atoms} àtoms", "random, as many as those of more than {atoms} atoms"
+        ),
+        "mse_up_to": Words("MSE, fins a {atoms} àtoms (eV²)", "MSE, up to {atoms} atoms (eV²)"),
+        "mse_above": Words("MSE, més de {atoms} àtoms (eV²)", "MSE, more than {atoms} atoms (eV²)"),
+        "cap": Words("Màxim de molècules per mida", "Cap on molecules per size"),
+        "capped": Words("com a màxim {cap} per mida", "at most {cap} per size"),
+        "random_same": Words("a l’atzar, tantes com amb {cap}", "random, as many as with {cap}"),
+        "same_updates": Words("com a màxim {cap}, mateixos passos", "at most {cap}, same updates"),
+        "any_capped": Words("conjunt retallat", "capped set"),
+        "any_random_same": Words("tantes molècules, a l’atzar", "as many molecules, at random"),
+        "any_same_updates": Words(
+            "retallat, mateixos passos que el de partida", "capped, as many updates as the baseline"
+        ),
+        "spread": Words("Dispersió de log₁₀ MSE", "Spread of log₁₀ MSE"),
+        "spread_held_out": Words("Dispersió, reservades", "Spread, held out"),
+        "spread_as_reported": Words("Dispersió, mitjana pròpia", "Spread, own mean"),
+        # loss modification
+        "weight_function": Words("Funció de pes", "Weight function"),
+        "loss_rate": Words("r o α", "r or α"),
+        "unmodified": Words("sense pes", "unweighted"),
+        "weights_size": Words("mida", "size"),
+        "weights_size_frequency": Words("mida i freqüència", "size and frequency"),
+        "weights_inverse_frequency": Words("freqüència inversa", "inverse frequency"),
+        "short_held_out": Words("molècules reservades", "held-out molecules"),
+        "short_as_reported": Words("mitjana pròpia", "own mean"),
+        # hyperparameters
+        "batch_size": Words("Mida del lot", "Batch size"),
+        "learning_rate": Words("Taxa d’aprenentatge", "Learning rate"),
+        "data_cutoff": Words("Radi de tall de les dades (Å)", "Data cutoff (Å)"),
+        "training_cutoff": Words("Radi de tall de l’entrenament (Å)", "Training cutoff (Å)"),
+        "n_atom_basis": Words("Característiques", "Features"),
+        "validation_mse": Words("MSE de validació (eV²)", "Validation MSE (eV²)"),
+        "front": Words("front de Pareto", "Pareto front"),
+        "our_choice": Words("la tria de la regla", "the rule’s choice"),
+        "report_choice": Words("els valors del TFG", "the thesis’s values"),
         # benchmark
         "reached": Words("sí", "met"),
         "missed": Words("no", "missed"),
@@ -149,6 +194,19 @@ LABELS = MappingProxyType(
 
 ALT = MappingProxyType(
     {
+        "directed_training": Words(
+            "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb tres "
+            "corbes: tota la part d’entrenament, només les molècules grans i el control a l’atzar. Amb les "
+            "molècules reservades la de tota la part és la més baixa; les altres dues van juntes per damunt "
+            "d’aquesta a les mides grans, i la de les molècules grans s’enfila a les petites. Amb la mitjana "
+            "pròpia de cada mida, tota la part i el control fan una mateixa vall, i les molècules grans una "
+            "altra, més a la dreta.",
+            "Two plots of mean squared error by number of atoms on a log scale, with three curves: the whole "
+            "training part, large molecules alone, and the random control. With held-out molecules that of the "
+            "whole part is the lowest; the other two run together above it at the large sizes, and that of the "
+            "large molecules climbs at the small ones. With each size’s own mean, the whole part and the control "
+            "make one and the same valley, and the large molecules another, farther to the right.",
+        ),
         "final_comparison": Words(
             "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb una corba per "
             "a Default i una per a Custom: amb les molècules reservades totes dues baixen amb la mida; amb la mitjana "
@@ -156,6 +214,51 @@ ALT = MappingProxyType(
             "Two plots of mean squared error by number of atoms on a log scale, with a curve for Default and one for "
             "Custom: with held-out molecules both fall with size; with each size’s own mean both are valleys, that of "
             "Custom farther to the right.",
+        ),
+        "stability": Words(
+            "Dos gràfics de l’error al quadrat segons l’època, en escala logarítmica, un per model: la mitjana "
+            "del lot baixa de pressa al principi i més a poc a poc després, dins d’una banda que va dels errors "
+            "més petits als més grans i que abraça unes quantes potències de deu. La de Custom queda una mica més "
+            "amunt.",
+            "Two plots of squared error by epoch on a log scale, one per model: the mean of the batch falls fast "
+            "at first and slowly later, inside a band from the smallest errors to the largest that spans several "
+            "powers of ten. Custom’s lies somewhat higher.",
+        ),
+        "pareto": Words(
+            "Error quadràtic mitjà de validació contra el temps d’una execució, amb un punt per prova i un color "
+            "per valor del primer hiperparàmetre; una línia esglaonada uneix les proves que cap altra no supera "
+            "alhora en temps i en error, i dos marcs assenyalen la tria de la regla i els valors del TFG.",
+            "Validation mean squared error against the time of a run, with a point per trial and a colour per "
+            "value of the first hyperparameter; a stepped line joins the trials that no other beats in both time "
+            "and error, and two frames mark the rule’s choice and the thesis’s values.",
+        ),
+        "effects": Words(
+            "Un gràfic per hiperparàmetre amb l’error quadràtic mitjà de validació en escala logarítmica i un "
+            "punt per prova.",
+            "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial.",
+        ),
+        "loss_modification": Words(
+            "Una fila de gràfics per funció de pes i una columna per protocol: error quadràtic mitjà segons el "
+            "nombre d’àtoms, en escala logarítmica, amb una línia per exponent, de fosca a clara a mesura que "
+            "creix, i una de negra per a la pèrdua sense pes.",
+            "A row of plots per weight function and a column per protocol: mean squared error by number of atoms "
+            "on a log scale, with a line per exponent, from dark to light as it grows, and a black one for the "
+            "unweighted loss.",
+        ),
+        "balancing_by_size": Words(
+            "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, un per "
+            "protocol, amb una línia per a tota la part d’entrenament i una per a cada màxim de molècules per "
+            "mida.",
+            "Two plots of mean squared error by number of atoms on a log scale, one per protocol, with a line for "
+            "the whole training part and one for each cap on the molecules per size.",
+        ),
+        "balancing_unevenness": Words(
+            "Dos gràfics, un per protocol, de la dispersió de l’error entre mides segons el màxim de molècules "
+            "per mida: un punt per llavor del conjunt retallat i dels seus dos controls, i una línia i una franja "
+            "per a tota la part d’entrenament.",
+            "Two plots, one per protocol, of the spread of the error over sizes by the cap on the molecules per "
+            "size: a point per seed of the capped set and of its two controls, and a line and a band for the "
+            "whole training part.",
         ),
         "throughput": Words(
             "Molècules per segon en escala logarítmica segons el nombre de característiques, amb un gràfic per mida de "

@@ -1,0 +1,130 @@
+"""Figures and tables of the balancing: at most so many molecules of each size, and the two controls of each cap.
+
+Every function takes the records of `study.BalancingParameters`, the baseline's among them.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.figures import baseline, groups, style
+from analysis.figures.groups import Group
+from analysis.figures.labels import alt, label
+from analysis.runs import Record
+
+KINDS = ("capped", "random_same", "same_updates")
+"""The capped set; as many molecules drawn at random; the capped set with as many updates as the baseline."""
+
+
+def of_baseline(records: Sequence[Record], *, lang: str) -> Group:
+    """The baseline's records. Raises ValueError if there is none."""
+    whole = [record for record in records if record.config.experiment == "baseline"]
+    return Group(label("whole_part", lang), whole, style.BLACK, "o")
+
+
+def by_cap(records: Sequence[Record], *, lang: str) -> dict[int, dict[str, Group]]:
+    """For each cap, in ascending order, the groups that there are of `KINDS`.
+
+    Raises ValueError if a cap has no run of its own, but a control.
+    """
+    capped = [record for record in records if record.config.data.selection.cap_per_size is not None]
+    found = {}
+    for number, cap in enumerate(sorted({record.config.data.selection.cap_per_size for record in capped})):
+        of_cap = [record for record in capped if record.config.data.selection.cap_per_size == cap]
+        plain = [record for record in of_cap if not record.config.data.selection.random_control]
+        # The same set trained for longer has more epochs than its like.
+        fewest = min((record.config.training.epochs for record in plain), default=0)
+        kinds = {
+            "capped": [record for record in plain if record.config.training.epochs == fewest],
+            "random_same": [record for record in of_cap if record.config.data.selection.random_control],
+            "same_updates": [record for record in plain if record.config.training.epochs > fewest],
+        }
+        look = groups.COLOURS[number % len(groups.COLOURS)], groups.MARKERS[number % len(groups.MARKERS)]
+        found[cap] = {
+            kind: Group(label(kind, lang, cap=style.number(cap, lang)), of_kind, *look, line)
+            for (kind, of_kind), line in zip(kinds.items(), ("-", "--", ":"), strict=True)
+            if of_kind or kind == "capped"
+        }
+    return found
+
+
+def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """MSE by number of atoms of the baseline and of each capped set, a plot per protocol (Figure 6 of the report)."""
+    shown = [of_baseline(records, lang=lang), *(kinds["capped"] for kinds in by_cap(records, lang=lang).values())]
+    return groups.error_by_size(shown, alt=alt("balancing_by_size", lang), lang=lang)
+
+
+def unevenness(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """The spread of the error over sizes, a plot per protocol: a point per seed, a column per cap, a mark per kind."""
+    looks = {"capped": (style.BLUE, "s"), "random_same": (style.ORANGE, "o"), "same_updates": (style.GREEN, "^")}
+    caps = by_cap(records, lang=lang)
+    with style.figure(alt("balancing_unevenness", lang), height=5.4) as figure:
+        plots = figure.subplots(2, sharex=True)
+        for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
+            of_all = groups.spread(of_baseline(records, lang=lang).records, protocol)
+            axes.axhspan(min(of_all), max(of_all), color=style.GREY, alpha=0.25, linewidth=0)
+            axes.axhline(np.mean(of_all), color=style.GREY, label=label("whole_part", lang))
+            for kind, shift in zip(KINDS, (-0.2, 0, 0.2), strict=True):
+                colour, marker = looks[kind]
+                points = [
+                    (place + shift, value)
+                    for place, kinds in enumerate(caps.values())
+                    if kind in kinds
+                    for value in groups.spread(kinds[kind].records, protocol)
+                ]
+                look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 6, "alpha": 0.8}
+                axes.plot(*zip(*points, strict=True), label=label(f"any_{kind}", lang), **look) if points else None
+            axes.set_title(label(protocol, lang), fontsize=11)
+            axes.set_ylabel(label("spread", lang))
+            axes.yaxis.set_major_formatter(style.number_axis(lang, 1))
+        plots[-1].set_xticks(range(len(caps)), [style.number(cap, lang) for cap in caps])
+        plots[-1].set_xlabel(label("cap", lang))
+        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+    """A row per training set: molecules, epochs, MSE over the held-out molecules, and the spread over sizes."""
+    shown = [of_baseline(records, lang=lang)]
+    shown += [group for kinds in by_cap(records, lang=lang).values() for group in kinds.values()]
+    rows = {
+        group.name: {
+            label("train_molecules", lang): style.number(groups.training_molecules(group.records), lang),
+            label("epochs", lang): style.number(group.records[0].config.training.epochs, lang),
+            label("mse_whole", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
+        }
+        | {
+            label(f"spread_{protocol}", lang): style.mean_and_deviation(groups.spread(group.records, protocol), lang, 2)
+            for protocol in baseline.PROTOCOLS
+        }
+        for group in shown
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("training_set", lang))
+
+
+def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the balancing quotes; the same keys in both languages.
+
+    They are about the lowest cap: `spread_…_…` is the unevenness by protocol, `better_…` the sizes at which the capped
+    set has a smaller mean MSE than the baseline, by protocol, and than its random control.
+    """
+    whole, (cap, kinds) = of_baseline(records, lang=lang), next(iter(by_cap(records, lang=lang).items()))
+    shown = {"whole": whole} | kinds
+    found = {
+        "seeds": style.number(len(kinds["capped"].records), lang),
+        "cap": style.number(cap, lang),
+        "caps": style.number(len(by_cap(records, lang=lang)), lang),
+        "train": style.number(groups.training_molecules(kinds["capped"].records), lang),
+        "epochs_same_updates": style.number(kinds["same_updates"].records[0].config.training.epochs, lang),
+    }
+    for name, group in shown.items():
+        found[f"mse_{name}"] = style.mean_and_deviation(groups.general(group.records), lang, 3)
+        for protocol in baseline.PROTOCOLS:
+            values = groups.spread(group.records, protocol)
+            found[f"spread_{protocol}_{name}"] = style.mean_and_deviation(values, lang, 2)
+    for protocol in baseline.PROTOCOLS:
+        for name, other in {"whole": whole, "random_same": kinds["random_same"]}.items():
+            better = groups.lower_at(kinds["capped"], other, protocol)
+            found[f"better_{name}_{protocol}"] = style.ranges(better, lang) or label("none", lang)
+    return found

@@ -1,0 +1,98 @@
+"""Groups of runs that differ in one thing, side by side: the error by size, and what sums it up.
+
+A group's records are those of its seeds.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.ticker import MultipleLocator
+
+from analysis import census, errors
+from analysis.figures import baseline, style
+from analysis.figures.labels import label
+from analysis.runs import Record
+
+COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
+MARKERS = ("s", "^", "D", "v", "P", "X")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Records of one configuration, one per seed; its name as the language says it, and how it is drawn."""
+
+    name: str
+    records: Sequence[Record]
+    colour: str
+    marker: str
+    line: str = "-"
+
+    def __post_init__(self) -> None:
+        if not self.records:
+            raise ValueError(f"there is no record of {self.name!r}: nothing to compare")
+
+
+def error_by_size(
+    groups: Sequence[Group],
+    *,
+    alt: str,
+    lang: str,
+    sizes: Collection[int] = census.REPORT_COMMON_SIZES,
+    columns: int = 2,
+) -> style.BookFigure:
+    """MSE by number of atoms, a plot per protocol and a line per group; bands reach from the best to the worst seed."""
+    with style.figure(alt, height=6.4) as figure:
+        plots = figure.subplots(2, sharex=True)
+        for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
+            for group in groups:
+                table = baseline.by_seed(group.records, "size", protocol).reindex(sizes).dropna()
+                lowest, highest = table.min(axis=1), table.max(axis=1)
+                axes.fill_between(table.index, lowest, highest, color=group.colour, alpha=0.25, linewidth=0)
+                look = {"color": group.colour, "marker": group.marker, "linestyle": group.line, "markersize": 4}
+                axes.plot(table.mean(axis=1), label=group.name, **look)
+            axes.set_title(label(protocol, lang), fontsize=11)
+            axes.set_ylabel(label("mse", lang))
+            style.log_axis(axes, lang)
+        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
+        plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
+        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=columns)
+    return figure
+
+
+def general(records: Sequence[Record]) -> list[float]:
+    """MSE over all held-out molecules, eV², per seed."""
+    return [errors.mse(record.groups, "all").loc["all", "held_out"] for record in records]
+
+
+def of_sizes(records: Sequence[Record], sizes: Collection[int]) -> list[float]:
+    """MSE over the held-out molecules of these sizes, eV², per seed; NaN if there are none."""
+    found = []
+    for record in records:
+        table = errors.mse(record.groups, "size")
+        table = table[table.index.isin(list(sizes)) & (table["molecules"] > 0)]
+        n = table["molecules"].sum()
+        found.append(float((table["held_out"] * table["molecules"]).sum() / n) if n else np.nan)
+    return found
+
+
+def spread(
+    records: Sequence[Record], protocol: str, sizes: Collection[int] = census.REPORT_COMMON_SIZES
+) -> list[float]:
+    """How uneven the error is, per seed: the standard deviation over sizes of the decimal logarithm of the MSE."""
+    table = np.log10(baseline.by_seed(records, "size", protocol).reindex(sizes).dropna())
+    return table.std(axis=0, ddof=0).tolist()
+
+
+def lower_at(
+    group: Group, other: Group, protocol: str, sizes: Collection[int] = census.REPORT_COMMON_SIZES
+) -> list[int]:
+    """The sizes at which a group's mean MSE over seeds is below another's."""
+    means = [baseline.by_seed(each.records, "size", protocol).mean(axis=1).reindex(sizes) for each in (group, other)]
+    return means[0].index[means[0] < means[1]].tolist()
+
+
+def training_molecules(records: Sequence[Record]) -> int:
+    """How many molecules these runs trained on."""
+    return int(records[0].about["molecules"]["train"])

@@ -1,0 +1,145 @@
+"""Figures and tables of the loss modification: the report's two weight functions at each rate, and inverse frequency.
+
+Every function takes the records of `study.LossModificationParameters`. All of them are trained on the same molecules;
+their errors are never weighted.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.ticker import MultipleLocator
+
+from analysis.figures import baseline, groups, style
+from analysis.figures.groups import Group
+from analysis.figures.labels import alt, label
+from analysis.runs import Record
+
+WEIGHTINGS = ("size", "size-frequency", "inverse-frequency")
+_MAP = colormaps["cividis"]
+
+
+def by_rate(records: Sequence[Record], weighting: str, *, lang: str) -> dict[float, Group]:
+    """The records of one weight function by its rate, in ascending order; the unmodified loss is rate 0.
+
+    Raises ValueError if there is no record of the unmodified loss, or none with this function.
+    """
+    of_weighting = {0.0: [record for record in records if record.config.loss.weighting == "none"]}
+    for record in sorted(records, key=lambda record: record.config.loss.rate):
+        if record.config.loss.weighting == weighting:
+            of_weighting.setdefault(record.config.loss.rate, []).append(record)
+    if len(of_weighting) == 1:
+        raise ValueError(f"there is no record with the weights {weighting!r}")
+    found = {}
+    for place, (rate, of_rate) in enumerate(of_weighting.items()):
+        marker = groups.MARKERS[(place - 1) % len(groups.MARKERS)] if rate else "o"
+        colour = _MAP(0.95 * place / (len(of_weighting) - 1)) if rate else style.BLACK
+        name = style.plain_number(rate, lang) if rate else label("unmodified", lang)
+        found[rate] = Group(name, of_rate, colour, marker)
+    return found
+
+
+def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """MSE by number of atoms at each rate: a row per function, a column per protocol (Figures 7 and 8 of the report).
+
+    Lines are means over seeds.
+    """
+    present = [weighting for weighting in WEIGHTINGS if _has(records, weighting)]
+    sizes = _sizes(records)
+    with style.figure(alt("loss_modification", lang), height=2.9 * len(present) + 0.4) as figure:
+        rows = figure.subplots(len(present), 2, sharex=True, sharey="col", squeeze=False)
+        for weighting, row in zip(present, rows, strict=True):
+            for axes, protocol in zip(row, baseline.PROTOCOLS, strict=True):
+                for group in by_rate(records, weighting, lang=lang).values():
+                    means = baseline.by_seed(group.records, "size", protocol).reindex(sizes).mean(axis=1)
+                    axes.plot(means, color=group.colour, marker=group.marker, markersize=3.5, label=group.name)
+                axes.set_title(label(f"short_{protocol}", lang), fontsize=10)
+                style.log_axis(axes, lang)
+                axes.xaxis.set_major_locator(MultipleLocator(2))
+            row[0].set_ylabel(f"{_name(weighting, lang)}\n{label('mse', lang)}", fontsize=9.5)
+            row[1].legend(fontsize=7.5, ncols=1, handlelength=1.4, loc="center left", bbox_to_anchor=(1.0, 0.5))
+        for axes in rows[-1]:
+            axes.set_xlabel(label("n_atoms", lang))
+    return figure
+
+
+def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
+    """A row per function and rate: MSE over held-out molecules of the trained sizes, on either side of `boundary`."""
+    sizes, atoms = _sizes(records), style.number(boundary, lang)
+    rows, names = [], []
+    for weighting in WEIGHTINGS:
+        if not _has(records, weighting):
+            continue
+        for rate, group in by_rate(records, weighting, lang=lang).items():
+            if not rate and names:
+                continue  # the unmodified loss stands in the first row
+            names.append(_name(weighting, lang) if rate else label("unmodified", lang))
+            rows.append(
+                {label("loss_rate", lang): style.plain_number(rate, lang) if rate else "–"}
+                | {
+                    label(key, lang, atoms=atoms): style.mean_and_deviation(
+                        groups.of_sizes(group.records, chosen), lang, 4
+                    )
+                    for key, chosen in _sides(sizes, boundary).items()
+                }
+            )
+    return pd.DataFrame(rows, index=names).rename_axis(columns=label("weight_function", lang))
+
+
+def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
+    """Every number that the book's prose on the loss modification quotes; the same keys in both languages.
+
+    For each function with records: `best_…` the rate with the smallest mean MSE over the held-out molecules above
+    `boundary` atoms, the unmodified loss (0) included; `mse_…` that MSE; `best_reported_…` the rate with the smallest
+    mean, over those sizes, of the logarithm of the MSE with each size's own mean, which is what the report looked at.
+    """
+    sizes = _sizes(records)
+    large = _sides(sizes, boundary)["mse_above"]
+    plain = [record for record in records if record.config.loss.weighting == "none"]
+    found = {
+        "seeds": style.number(len(plain), lang),
+        "train": style.number(groups.training_molecules(plain), lang),
+        "mse_plain": style.mean_and_deviation(groups.of_sizes(plain, large), lang, 4),
+    }
+    for weighting in WEIGHTINGS:
+        if not _has(records, weighting):
+            continue
+        rates = by_rate(records, weighting, lang=lang)
+        held_out = {rate: np.mean(groups.of_sizes(group.records, large)) for rate, group in rates.items()}
+        reported = {rate: _mean_log(group.records, large) for rate, group in rates.items()}
+        key = weighting.replace("-", "_")
+        best = min(held_out, key=held_out.get)
+        found[f"best_{key}"] = style.plain_number(best, lang)
+        found[f"best_reported_{key}"] = style.plain_number(min(reported, key=reported.get), lang)
+        found[f"mse_{key}"] = style.mean_and_deviation(groups.of_sizes(rates[best].records, large), lang, 4)
+        last = max(rates)
+        found[f"highest_{key}"] = style.plain_number(last, lang)
+        found[f"mse_highest_{key}"] = style.mean_and_deviation(groups.of_sizes(rates[last].records, large), lang, 4)
+    return found
+
+
+def _has(records: Sequence[Record], weighting: str) -> bool:
+    return any(record.config.loss.weighting == weighting for record in records)
+
+
+def _name(weighting: str, lang: str) -> str:
+    return label(f"weights_{weighting.replace('-', '_')}", lang)
+
+
+def _sizes(records: Sequence[Record]) -> range:
+    """The sizes that the runs were trained on."""
+    selection = records[0].config.data.selection
+    return range(selection.smallest, selection.largest + 1)
+
+
+def _sides(sizes: range, boundary: int) -> dict[str, range]:
+    return {
+        "mse_up_to": range(sizes.start, min(boundary + 1, sizes.stop)),
+        "mse_above": range(max(boundary + 1, sizes.start), sizes.stop),
+    }
+
+
+def _mean_log(records: Sequence[Record], sizes: range) -> float:
+    table = baseline.by_seed(records, "size", "as_reported").mean(axis=1).reindex(sizes)
+    return float(np.log10(table).mean())

@@ -1,0 +1,91 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis import errors, runs, study
+from analysis.config import RunConfig, Selection, adjust
+from analysis.figures import balancing, groups, labels
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+CAPS = (2000, 6000)
+
+
+@pytest.fixture(scope="module")
+def records(qm9_molecules) -> list[runs.Record]:
+    """The baseline's, and as if caps had brought every size's error nearer to 0.1 eV² and controls changed nothing."""
+    configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
+    found = []
+    for config in configs:
+        whole = runs.load(runs.results_folder() / "baseline" / config.run_id(data), expected=config)
+        found.append(whole)
+        for cap in CAPS:
+            capped = adjust(
+                RunConfig(experiment="balancing", seed=config.seed), data={"selection": Selection(cap_per_size=cap)}
+            )
+            drawn = adjust(capped, data={"selection": Selection(cap_per_size=cap, random_control=True)})
+            longer = adjust(capped, training={"epochs": 70})
+            even = whole.groups.copy()
+            even["sum_ee"] = 0.1 * even["molecules"] * (even["sum_ee"] / even["molecules"] / 0.1) ** (cap / 10_000)
+            found += [
+                replace(whole, config=capped, groups=even),
+                replace(whole, config=drawn),
+                replace(whole, config=longer),
+            ]
+    return found
+
+
+def test_each_cap_has_its_kinds_and_each_kind_its_seeds(records):
+    caps = balancing.by_cap(records, lang="en")
+    assert list(caps) == list(CAPS)
+    for kinds in caps.values():
+        assert list(kinds) == list(balancing.KINDS)
+        assert all([record.config.seed for record in group.records] == [0, 1, 2] for group in kinds.values())
+        assert {record.config.training.epochs for record in kinds["same_updates"].records} == {70}
+    assert caps[2000]["capped"].name == "at most 2,000 per size"
+
+
+def test_without_controls_there_is_the_cap_alone_and_a_control_alone_is_refused(records):
+    def plain(record: runs.Record) -> bool:
+        return not record.config.data.selection.random_control and record.config.training.epochs == 30
+
+    assert list(balancing.by_cap([r for r in records if plain(r)], lang="en")[2000]) == ["capped"]
+    with pytest.raises(ValueError, match="no record of 'at most 2,000 per size'"):
+        balancing.by_cap([r for r in records if r.config.data.selection.random_control], lang="en")
+    with pytest.raises(ValueError, match="no record of 'the whole training part'"):
+        balancing.summary([r for r in records if r.config.experiment != "baseline"], lang="en")
+
+
+def test_the_spread_is_the_deviation_of_the_logarithms(records):
+    whole = balancing.of_baseline(records, lang="en")
+    for record, spread in zip(whole.records, groups.spread(whole.records, "held_out"), strict=True):
+        table = errors.mse(record.groups, "size").loc[10:25, "held_out"]
+        assert spread == pytest.approx(np.std(np.log10(table)))
+    capped = balancing.by_cap(records, lang="en")[2000]["capped"]
+    ratio = np.array(groups.spread(capped.records, "held_out")) / groups.spread(whole.records, "held_out")
+    np.testing.assert_allclose(ratio, 0.2)
+
+
+def test_the_table_and_the_facts(records):
+    table = balancing.summary(records, lang="en")
+    assert len(table) == 1 + 3 * len(CAPS)
+    assert table.loc["at most 2,000, same updates", "Epochs"] == "70"
+    assert table["Spread, held out"].iloc[0] == table["Spread, held out"].iloc[2]
+    ca, en = (balancing.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert en["cap"] == "2,000"
+    assert en["spread_held_out_random_same"] == en["spread_held_out_whole"] != en["spread_held_out_capped"]
+
+
+@EACH_LANGUAGE
+def test_the_figures(records, lang):
+    by_size = balancing.error_by_size(records, lang=lang)
+    assert [len(axes.get_lines()) for axes in by_size.axes] == [3, 3]
+    assert by_size.alt == labels.alt("balancing_by_size", lang)
+    figure = balancing.unevenness(records, lang=lang)
+    for axes in figure.axes:
+        mean, *kinds = axes.get_lines()
+        assert mean.get_label() == labels.label("whole_part", lang)
+        assert [len(line.get_xdata()) for line in kinds] == [3 * len(CAPS)] * 3
+        assert [line.get_label() for line in kinds] == [labels.label(f"any_{kind}", lang) for kind in balancing.KINDS]
+    assert figure.alt == labels.alt("balancing_unevenness", lang)

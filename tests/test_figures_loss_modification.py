@@ -1,0 +1,86 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from analysis import errors, runs, study
+from analysis.config import Loss, RunConfig, Selection, adjust
+from analysis.figures import labels, loss_modification
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+FACTORS = {("size", 2.0): 0.9, ("size", 10.0): 0.5, ("inverse-frequency", 1.0): 2.0}
+
+
+@pytest.fixture(scope="module")
+def whole(qm9_molecules) -> list[runs.Record]:
+    configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
+    return [runs.load(runs.results_folder() / "baseline" / config.run_id(data), expected=config) for config in configs]
+
+
+@pytest.fixture(scope="module")
+def records(whole) -> list[runs.Record]:
+    """The baseline's, as if weighted losses had multiplied every squared error above 17 atoms by FACTORS."""
+    found = []
+    for record in whole:
+        selection = {"selection": Selection(smallest=13, largest=23)}
+        experiment = RunConfig(experiment="loss-modification", seed=record.config.seed)
+        plain = replace(record, config=adjust(experiment, data=selection))
+        found.append(plain)
+        for (weighting, rate), factor in FACTORS.items():
+            groups = record.groups.copy()
+            large = (groups["kind"] == "size") & (groups["group"].astype(str).isin(map(str, range(18, 30))))
+            groups.loc[large, "sum_ee"] *= factor
+            config = adjust(plain.config, loss=Loss(weighting=weighting, rate=rate))
+            found.append(replace(plain, config=config, groups=groups))
+    return found
+
+
+def test_the_runs_of_a_function_by_rate_begin_with_the_unmodified(records):
+    rates = loss_modification.by_rate(records, "size", lang="en")
+    assert list(rates) == [0, 2, 10]
+    assert [group.name for group in rates.values()] == ["unweighted", "2", "10"]
+    assert all(len(group.records) == 3 for group in rates.values())
+    assert len({group.colour for group in rates.values()}) == 3
+
+
+def test_what_is_missing_is_said(records):
+    with pytest.raises(ValueError, match="no record with the weights 'size-frequency'"):
+        loss_modification.by_rate(records, "size-frequency", lang="en")
+    weighted = [record for record in records if record.config.loss.weighting != "none"]
+    with pytest.raises(ValueError, match="no record of 'unweighted'"):
+        loss_modification.by_rate(weighted, "size", lang="en")
+
+
+def test_the_table_has_a_row_per_function_and_rate(records, whole):
+    table = loss_modification.summary(records, lang="en")
+    assert list(table.index) == ["unweighted", "size", "size", "inverse frequency"]
+    assert table["r or α"].tolist() == ["–", "2", "10", "1"]
+    above = []
+    for record in whole:
+        sizes = record.errors["n_atoms"].to_numpy()
+        above.append(np.mean(record.errors["error"].to_numpy(float)[(sizes > 17) & (sizes <= 23)] ** 2))
+    values = [float(text.split()[0]) for text in table["MSE, more than 17 atoms (eV²)"]]
+    np.testing.assert_allclose(values, np.mean(above) * np.array([1, 0.9, 0.5, 2]), atol=1e-4)
+    assert table["MSE, up to 17 atoms (eV²)"].nunique() == 1
+
+
+def test_the_facts_name_the_best_rate_of_each_function(records):
+    ca, en = (loss_modification.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert (en["best_size"], en["best_inverse_frequency"]) == ("10", "0")
+    assert en["mse_inverse_frequency"] == en["mse_plain"]
+    assert en["highest_size"] == "10"
+    assert "best_size_frequency" not in en
+
+
+@EACH_LANGUAGE
+def test_the_figure_has_a_row_per_function_and_a_column_per_protocol(records, lang):
+    figure = loss_modification.error_by_size(records, lang=lang)
+    assert len(figure.axes) == 4
+    for axes, protocol in zip(figure.axes[:2], ("held_out", "as_reported"), strict=True):
+        line = axes.get_lines()[2]
+        of_rate = loss_modification.by_rate(records, "size", lang=lang)[10].records
+        means = np.mean([errors.mse(r.groups, "size").loc[13:23, protocol] for r in of_rate], axis=0)
+        np.testing.assert_allclose(line.get_ydata(), means)
+        assert line.get_label() == "10"
+    assert figure.alt == labels.alt("loss_modification", lang)
