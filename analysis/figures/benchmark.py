@@ -12,7 +12,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from analysis import benchmark
-from analysis.benchmark import Bar, Benchmark, Spread
+from analysis.benchmark import Bar, Benchmark, Git, Spread
 from analysis.figures import style
 from analysis.figures.labels import alt, label
 
@@ -189,7 +189,8 @@ def facts(record: Benchmark, *, lang: str) -> dict[str, str]:
     stock = [one for one in record.scaling if one.contestant == "schnetpack"]
     return {
         "kind": label("record_quick" if settings.quick else "record_whole", lang, repeats=str(settings.repeats)),
-        "code": _code(record, lang),
+        "code": _code(record.git, lang),
+        "lightning_code": _code(record.lightning.git, lang),
         "cores": style.number(machine.cores, lang),
         "threads": style.number(machine.threads, lang),
         "memory_gib": style.number(machine.memory_gib, lang, 1),
@@ -269,10 +270,10 @@ def _verdict(bars: list[Bar], lang: str) -> str:
     return " ".join(sentences) or label("all_met", lang)
 
 
-def _code(record: Benchmark, lang: str) -> str:
-    if record.git is None:
+def _code(git: Git | None, lang: str) -> str:
+    if git is None:
         return label("code_unknown", lang)
-    return label("code_clean" if record.git.clean else "code_changed", lang, commit=record.git.commit[:10])
+    return label("code_clean" if git.clean else "code_changed", lang, commit=git.commit[:10])
 
 
 def _table(rows: list[dict[str, str]], names: list[str], corner: str) -> pd.DataFrame:
