@@ -16,7 +16,7 @@ other.
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from itertools import pairwise
@@ -70,8 +70,11 @@ def padded_width(width: int, itemsize: int) -> int:
     return -(-width // unit) * unit
 
 
-class _Tile:
-    """Writes instructions for `vectors` neighbouring vectors of columns, from `column` on, of the matrices named."""
+class _Tiles:
+    """Writes instructions tile by tile: for `vectors` neighbouring vectors of columns of the matrices named.
+
+    What is written within `columns` is written once for each width that a tile can have.
+    """
 
     def __init__(self, context, builder, signature, values, names: str) -> None:
         self.builder = builder
@@ -83,14 +86,35 @@ class _Tile:
         }
         self._element = {name: context.get_data_type(self._arguments[name][0].dtype) for name in self._arrays}
         self._context = context
-        self.vectors = self.constant("vectors")
+        self.vectors, self._column = 0, None
         self._itemsize = self._arguments[names.split()[0]][0].dtype.bitwidth // 8
         self.lanes = VECTOR_BYTES // self._itemsize
         self.type = ir.VectorType(self._element[names.split()[0]], self.lanes)
 
-    def constant(self, name: str) -> int:
-        """A literal argument."""
-        return self._arguments[name][0].literal_value
+    def columns(self, matrix: str) -> Iterator[None]:
+        """A loop over all columns of a matrix: the widest tiles, then one as wide as what is left."""
+        builder = self.builder
+        width = cgutils.unpack_tuple(builder, self._arrays[matrix].shape)[1]
+        widest = self.number(WIDEST_TILE * self.lanes)
+        left = builder.srem(width, widest)
+        whole = builder.sub(width, left)
+        self.vectors = WIDEST_TILE
+        with cgutils.for_range_slice(builder, self.number(0), whole, widest) as (self._column, _):
+            yield
+        self._column = whole
+        for self.vectors in range(1, WIDEST_TILE):
+            with builder.if_then(builder.icmp_signed("==", left, self.number(self.vectors * self.lanes))):
+                yield
+
+    def rows(self, count: ir.Value) -> Iterator[list[ir.Value]]:
+        """A loop over rows, as many at a time as leave their sums in registers; up to ROWS − 1 too many."""
+        together = ROWS if self.vectors == 1 else 4
+        with cgutils.for_range_slice(self.builder, self.number(0), count, self.number(together)) as (row, _):
+            yield [self.builder.add(row, self.number(r)) for r in range(together)]
+
+    def length(self, array: str) -> ir.Value:
+        """Number of an array's rows."""
+        return cgutils.unpack_tuple(self.builder, self._arrays[array].shape)[0]
 
     def integer(self, name: str) -> ir.Value:
         """An argument as a machine integer."""
@@ -188,7 +212,7 @@ class _Tile:
         return self.builder.gep(self._arrays[array].data, [offset])
 
     def _places(self, matrix: str, row: ir.Value) -> list[ir.Value]:
-        first = self._place(matrix, row, self.integer("column"))
+        first = self._place(matrix, row, self._column)
         return [
             self.builder.bitcast(self.builder.gep(first, [self.number(v * self.lanes)]), self.type.as_pointer())
             for v in range(self.vectors)
@@ -196,118 +220,105 @@ class _Tile:
 
 
 @intrinsic(prefer_literal=True)
-def _product_tile(typingctx, x, w, bias, out, row, column, depth, vectors, rows, residual):  # noqa: ARG001
-    """out[row + r] = bias[0] + Σ_k x[row + r, k] w[k], for r < rows and k < depth; added to out if `residual` is 1."""
+def _product_tiles(typingctx, x, w, bias, out, count, residual):  # noqa: ARG001
+    """out[a] = bias[0] + Σ_k x[a, k] w[k] for a < count, up to ROWS − 1 rows more; added to out if `residual` is 1."""
 
     def codegen(context, builder, signature, values):
-        tile = _Tile(context, builder, signature, values, "x w bias out row column depth vectors rows residual")
-        places = [builder.add(tile.integer("row"), tile.number(r)) for r in range(tile.constant("rows"))]
-        sums = [tile.variables() for _ in places]
-        for variables in sums:
-            tile.write(tile.load("bias", tile.number(0)), variables)
-        with cgutils.for_range(builder, tile.integer("depth")) as loop:
-            weights = tile.load("w", loop.index)
-            for place, variables in zip(places, sums, strict=True):
-                value = tile.spread(tile.item("x", place, loop.index))
-                added = zip(weights, tile.read(variables), strict=True)
-                tile.write([tile.multiply_add(value, weight, sum_) for weight, sum_ in added], variables)
-        for place, variables in zip(places, sums, strict=True):
-            result = tile.read(variables)
-            if tile.constant("residual"):
-                result = [builder.fadd(a, b) for a, b in zip(tile.load("out", place), result, strict=True)]
-            tile.store(result, "out", place)
+        tiles = _Tiles(context, builder, signature, values, "x w bias out count residual")
+        for _ in tiles.columns("w"):
+            for rows in tiles.rows(tiles.integer("count")):
+                sums = [tiles.variables() for _ in rows]
+                for variables in sums:
+                    tiles.write(tiles.load("bias", tiles.number(0)), variables)
+                with cgutils.for_range(builder, tiles.length("w")) as loop:
+                    weights = tiles.load("w", loop.index)
+                    for row, variables in zip(rows, sums, strict=True):
+                        value = tiles.spread(tiles.item("x", row, loop.index))
+                        added = zip(weights, tiles.read(variables), strict=True)
+                        tiles.write([tiles.multiply_add(value, weight, sum_) for weight, sum_ in added], variables)
+                for row, variables in zip(rows, sums, strict=True):
+                    result = tiles.read(variables)
+                    if residual.literal_value:
+                        result = [builder.fadd(a, b) for a, b in zip(tiles.load("out", row), result, strict=True)]
+                    tiles.store(result, "out", row)
         return context.get_dummy_value()
 
-    return types.void(x, w, bias, out, row, column, depth, vectors, rows, residual), codegen
+    return types.void(x, w, bias, out, count, residual), codegen
 
 
-@intrinsic(prefer_literal=True)
-def _outer_tile(typingctx, g, x, out, row, column, count, vectors, rows):  # noqa: ARG001
-    """out[row + r] += Σ_a g[a, row + r] x[a], for r < rows and a < count."""
+@intrinsic
+def _outer_tiles(typingctx, g, x, out, count):  # noqa: ARG001
+    """out[r] += Σ_a g[a, r] x[a], over a < count; `out` has a multiple of ROWS rows."""
 
     def codegen(context, builder, signature, values):
-        tile = _Tile(context, builder, signature, values, "g x out row column count vectors rows")
-        places = [builder.add(tile.integer("row"), tile.number(r)) for r in range(tile.constant("rows"))]
-        sums = [tile.variables() for _ in places]
-        for variables in sums:
-            tile.write(tile.zeros(), variables)
-        with cgutils.for_range(builder, tile.integer("count")) as loop:
-            features = tile.load("x", loop.index)
-            for place, variables in zip(places, sums, strict=True):
-                value = tile.spread(tile.item("g", loop.index, place))
-                added = zip(features, tile.read(variables), strict=True)
-                tile.write([tile.multiply_add(value, feature, sum_) for feature, sum_ in added], variables)
-        for place, variables in zip(places, sums, strict=True):
-            added = zip(tile.load("out", place), tile.read(variables), strict=True)
-            tile.store([builder.fadd(a, b) for a, b in added], "out", place)
+        tiles = _Tiles(context, builder, signature, values, "g x out count")
+        for _ in tiles.columns("out"):
+            for rows in tiles.rows(tiles.length("out")):
+                sums = [tiles.variables() for _ in rows]
+                for variables in sums:
+                    tiles.write(tiles.zeros(), variables)
+                with cgutils.for_range(builder, tiles.integer("count")) as loop:
+                    features = tiles.load("x", loop.index)
+                    for row, variables in zip(rows, sums, strict=True):
+                        value = tiles.spread(tiles.item("g", loop.index, row))
+                        added = zip(features, tiles.read(variables), strict=True)
+                        tiles.write([tiles.multiply_add(value, feature, sum_) for feature, sum_ in added], variables)
+                for row, variables in zip(rows, sums, strict=True):
+                    added = zip(tiles.load("out", row), tiles.read(variables), strict=True)
+                    tiles.store([builder.fadd(a, b) for a, b in added], "out", row)
         return context.get_dummy_value()
 
-    return types.void(g, x, out, row, column, count, vectors, rows), codegen
+    return types.void(g, x, out, count), codegen
 
 
-@intrinsic(prefer_literal=True)
-def _convolution_tile(typingctx, h, table, out, first, second, node, weights, start, stop, column, vectors):  # noqa: ARG001
+@intrinsic
+def _convolution_tiles(typingctx, h, table, out, first, second, node, weights, start, stop):  # noqa: ARG001
     """out[i] += W ∘ h[j] and out[j] += W ∘ h[i] for the pairs start:stop, with W interpolated in the table."""
-    names = "h table out first second node weights start stop column vectors"
 
     def codegen(context, builder, signature, values):
-        tile = _Tile(context, builder, signature, values, names)
-        h_i, out_i = tile.variables(), tile.variables()
+        tiles = _Tiles(context, builder, signature, values, "h table out first second node weights start stop")
+        for _ in tiles.columns("h"):
+            h_i, out_i = tiles.variables(), tiles.variables()
 
-        def body(pair: ir.Value, j: ir.Value) -> None:
-            _, _, w = tile.filter(pair)
-            h_j, out_j = tile.load("h", j), tile.load("out", j)
-            tile.write([tile.multiply_add(*x) for x in zip(w, h_j, tile.read(out_i), strict=True)], out_i)
-            tile.store([tile.multiply_add(*x) for x in zip(w, tile.read(h_i), out_j, strict=True)], "out", j)
+            def body(pair: ir.Value, j: ir.Value, h_i=h_i, out_i=out_i) -> None:
+                _, _, w = tiles.filter(pair)
+                h_j, out_j = tiles.load("h", j), tiles.load("out", j)
+                tiles.write([tiles.multiply_add(*x) for x in zip(w, h_j, tiles.read(out_i), strict=True)], out_i)
+                tiles.store([tiles.multiply_add(*x) for x in zip(w, tiles.read(h_i), out_j, strict=True)], "out", j)
 
-        tile.for_pairs([("h", h_i), ("out", out_i)], body)
+            tiles.for_pairs([("h", h_i), ("out", out_i)], body)
         return context.get_dummy_value()
 
-    return types.void(h, table, out, first, second, node, weights, start, stop, column, vectors), codegen
+    return types.void(h, table, out, first, second, node, weights, start, stop), codegen
 
 
-@intrinsic(prefer_literal=True)
-def _convolution_gradient_tile(
-    typingctx,  # noqa: ARG001
-    h,
-    table,
-    g,
-    d_h,
-    d_table,
-    first,
-    second,
-    node,
-    weights,
-    start,
-    stop,
-    column,
-    vectors,
-):
+@intrinsic
+def _convolution_gradient_tiles(typingctx, h, table, g, d_h, d_table, first, second, node, weights, start, stop):  # noqa: ARG001
     """What the pairs start:stop add to the gradients with respect to h and the table."""
-    names = "h table g d_h d_table first second node weights start stop column vectors"
 
     def codegen(context, builder, signature, values):
-        tile = _Tile(context, builder, signature, values, names)
-        h_i, g_i, d_i = tile.variables(), tile.variables(), tile.variables()
+        names = "h table g d_h d_table first second node weights start stop"
+        tiles = _Tiles(context, builder, signature, values, names)
+        for _ in tiles.columns("h"):
+            h_i, g_i, d_i = tiles.variables(), tiles.variables(), tiles.variables()
 
-        def body(pair: ir.Value, j: ir.Value) -> None:
-            node, weights, w = tile.filter(pair)
-            h_j, g_j = tile.load("h", j), tile.load("g", j)
-            tile.write([tile.multiply_add(*x) for x in zip(w, g_j, tile.read(d_i), strict=True)], d_i)
-            d_j = [tile.multiply_add(*x) for x in zip(w, tile.read(g_i), tile.load("d_h", j), strict=True)]
-            tile.store(d_j, "d_h", j)
-            at_j = [tile.multiply(*x) for x in zip(g_j, tile.read(h_i), strict=True)]
-            d_w = [tile.multiply_add(*x) for x in zip(tile.read(g_i), h_j, at_j, strict=True)]
-            for q, weight in enumerate(weights):
-                row = builder.add(node, tile.number(q))
-                sums = zip(d_w, tile.load("d_table", row), strict=True)
-                tile.store([tile.multiply_add(weight, value, sum_) for value, sum_ in sums], "d_table", row)
+            def body(pair: ir.Value, j: ir.Value, h_i=h_i, g_i=g_i, d_i=d_i) -> None:
+                node, weights, w = tiles.filter(pair)
+                h_j, g_j = tiles.load("h", j), tiles.load("g", j)
+                tiles.write([tiles.multiply_add(*x) for x in zip(w, g_j, tiles.read(d_i), strict=True)], d_i)
+                d_j = [tiles.multiply_add(*x) for x in zip(w, tiles.read(g_i), tiles.load("d_h", j), strict=True)]
+                tiles.store(d_j, "d_h", j)
+                at_j = [tiles.multiply(*x) for x in zip(g_j, tiles.read(h_i), strict=True)]
+                d_w = [tiles.multiply_add(*x) for x in zip(tiles.read(g_i), h_j, at_j, strict=True)]
+                for q, weight in enumerate(weights):
+                    row = builder.add(node, tiles.number(q))
+                    sums = zip(d_w, tiles.load("d_table", row), strict=True)
+                    tiles.store([tiles.multiply_add(weight, value, sum_) for value, sum_ in sums], "d_table", row)
 
-        tile.for_pairs([("h", h_i), ("g", g_i), ("d_h", d_i)], body)
+            tiles.for_pairs([("h", h_i), ("g", g_i), ("d_h", d_i)], body)
         return context.get_dummy_value()
 
-    kinds = (h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, vectors)
-    return types.void(*kinds), codegen
+    return types.void(h, table, g, d_h, d_table, first, second, node, weights, start, stop), codegen
 
 
 @intrinsic
@@ -362,104 +373,31 @@ def stray_pair(first, second, blocks) -> int:
 
 @njit(cache=True, nogil=True)
 def _convolve(h, table, out, first, second, node, weights, start, stop) -> None:
-    lanes = VECTOR_BYTES // h.itemsize
-    column = 0
-    while column < h.shape[1]:
-        vectors = min((h.shape[1] - column) // lanes, WIDEST_TILE)
-        if vectors == 1:
-            _convolution_tile(h, table, out, first, second, node, weights, start, stop, column, 1)
-        elif vectors == 2:
-            _convolution_tile(h, table, out, first, second, node, weights, start, stop, column, 2)
-        elif vectors == 3:
-            _convolution_tile(h, table, out, first, second, node, weights, start, stop, column, 3)
-        else:
-            _convolution_tile(h, table, out, first, second, node, weights, start, stop, column, 4)
-        column += vectors * lanes
+    _convolution_tiles(h, table, out, first, second, node, weights, start, stop)
 
 
 @njit(cache=True, nogil=True)
 def _convolve_gradients(h, table, g, d_h, d_table, first, second, node, weights, start, stop) -> None:
-    lanes = VECTOR_BYTES // h.itemsize
-    column = 0
-    while column < h.shape[1]:
-        vectors = min((h.shape[1] - column) // lanes, WIDEST_TILE)
-        if vectors == 1:
-            _convolution_gradient_tile(h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, 1)
-        elif vectors == 2:
-            _convolution_gradient_tile(h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, 2)
-        elif vectors == 3:
-            _convolution_gradient_tile(h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, 3)
-        else:
-            _convolution_gradient_tile(h, table, g, d_h, d_table, first, second, node, weights, start, stop, column, 4)
-        column += vectors * lanes
+    _convolution_gradient_tiles(h, table, g, d_h, d_table, first, second, node, weights, start, stop)
 
 
 @njit(cache=True, nogil=True)
 def _product(x, w, bias, out, count) -> None:
     """Out = bias + x w for `count` rows and up to ROWS − 1 more."""
-    lanes, depth = VECTOR_BYTES // x.itemsize, w.shape[0]
-    column = 0
-    while column < w.shape[1]:
-        vectors = min((w.shape[1] - column) // lanes, WIDEST_TILE)
-        if vectors == 1:
-            for row in range(0, count, 8):
-                _product_tile(x, w, bias, out, row, column, depth, 1, 8, 0)
-        elif vectors == 2:
-            for row in range(0, count, 4):
-                _product_tile(x, w, bias, out, row, column, depth, 2, 4, 0)
-        elif vectors == 3:
-            for row in range(0, count, 4):
-                _product_tile(x, w, bias, out, row, column, depth, 3, 4, 0)
-        else:
-            for row in range(0, count, 4):
-                _product_tile(x, w, bias, out, row, column, depth, 4, 4, 0)
-        column += vectors * lanes
+    _product_tiles(x, w, bias, out, count, 0)
 
 
 @njit(cache=True, nogil=True)
 def _add_product(x, w, bias, out, count) -> None:
     """Out += bias + x w for `count` rows and up to ROWS − 1 more."""
-    lanes, depth = VECTOR_BYTES // x.itemsize, w.shape[0]
-    column = 0
-    while column < w.shape[1]:
-        vectors = min((w.shape[1] - column) // lanes, WIDEST_TILE)
-        if vectors == 1:
-            for row in range(0, count, 8):
-                _product_tile(x, w, bias, out, row, column, depth, 1, 8, 1)
-        elif vectors == 2:
-            for row in range(0, count, 4):
-                _product_tile(x, w, bias, out, row, column, depth, 2, 4, 1)
-        elif vectors == 3:
-            for row in range(0, count, 4):
-                _product_tile(x, w, bias, out, row, column, depth, 3, 4, 1)
-        else:
-            for row in range(0, count, 4):
-                _product_tile(x, w, bias, out, row, column, depth, 4, 4, 1)
-        column += vectors * lanes
+    _product_tiles(x, w, bias, out, count, 1)
 
 
 @njit(cache=True, nogil=True)
 def _add_outer(g, x, out, count) -> None:
     """Add gᵀ x, over `count` rows, to `out`."""
-    lanes = VECTOR_BYTES // x.itemsize
     for start in range(0, count, _PART):
-        rows = min(start + _PART, count) - start
-        column = 0
-        while column < out.shape[1]:
-            vectors = min((out.shape[1] - column) // lanes, WIDEST_TILE)
-            if vectors == 1:
-                for row in range(0, out.shape[0], 8):
-                    _outer_tile(g[start:], x[start:], out, row, column, rows, 1, 8)
-            elif vectors == 2:
-                for row in range(0, out.shape[0], 4):
-                    _outer_tile(g[start:], x[start:], out, row, column, rows, 2, 4)
-            elif vectors == 3:
-                for row in range(0, out.shape[0], 4):
-                    _outer_tile(g[start:], x[start:], out, row, column, rows, 3, 4)
-            else:
-                for row in range(0, out.shape[0], 4):
-                    _outer_tile(g[start:], x[start:], out, row, column, rows, 4, 4)
-            column += vectors * lanes
+        _outer_tiles(g[start:], x[start:], out, min(start + _PART, count) - start)
 
 
 @njit(cache=True, nogil=True)
