@@ -43,26 +43,15 @@ def pareto(trials: pd.DataFrame, chosen_by_report: Mapping[str, float], *, lang:
             axes.plot(points["seconds"] / 60, points["validation_mse"], "o", color=colour, markersize=6, label=name)
         steps = {"color": style.GREY, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 0}
         axes.plot(front["seconds"] / 60, front["validation_mse"], label=label("front", lang), **steps)
-        chosen = search.choose(trials)
+        choices = {
+            "our_choice": (search.choose(trials).to_frame().T, "o", style.VERMILION),
+            "report_choice": (of_report(trials, chosen_by_report), "s", style.BLUE),
+        }
         ring = {"markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.8, "linestyle": ""}
-        axes.plot(
-            chosen["seconds"] / 60,
-            chosen["validation_mse"],
-            marker="o",
-            markeredgecolor=style.VERMILION,
-            label=label("our_choice", lang),
-            **ring,
-        )
-        reported = of_report(trials, chosen_by_report)
-        if len(reported):
-            axes.plot(
-                reported["seconds"] / 60,
-                reported["validation_mse"],
-                marker="s",
-                markeredgecolor=style.BLUE,
-                label=label("report_choice", lang),
-                **ring,
-            )
+        for name, (chosen, marker, colour) in choices.items():
+            if len(chosen):
+                look = ring | {"marker": marker, "markeredgecolor": colour, "label": label(name, lang)}
+                axes.plot(chosen["seconds"] / 60, chosen["validation_mse"], **look)
         axes.set_xlabel(label("minutes", lang))
         axes.set_ylabel(label("validation_mse", lang))
         axes.xaxis.set_major_formatter(style.number_axis(lang, 1))
