@@ -61,8 +61,11 @@ class Readout(Atomwise):
 
     def _is_plain(self) -> bool:
         whole = self.aggregation_mode == "sum" and self.per_atom_output_key is None and self.n_out == 1
-        activations = [layer.activation for layer in self.outnet]
-        return whole and len(activations) == 2 and activations[0] is functional.silu
+        if not whole or len(self.outnet) != 2:
+            return False
+        hidden, output = self.outnet
+        usual = hidden.activation is functional.silu and isinstance(output.activation, torch.nn.Identity)
+        return usual and hidden.bias is not None and output.bias is not None
 
 
 class PairVectors(PairwiseDistances):

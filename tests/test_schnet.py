@@ -159,6 +159,17 @@ def test_any_readout_gives_what_schnetpacks_does(packed, monkeypatch, settings, 
     assert ways == ["compiled"] * compiled
 
 
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_readout_without_a_bias_agrees_with_stock_too(packed, layer):
+    found = []
+    for fused in (True, False):
+        model = build(n_atom_basis=16, fused=fused)
+        model.output_modules[0].outnet[layer].bias = None
+        found.append(energies_and_gradients(model, packed.batch(np.arange(20), stock=not fused)))
+    for ours, theirs in zip(*found, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
+
+
 class Charge(torch.nn.Module):
     """An electronic embedding that learns."""
 
