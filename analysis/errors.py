@@ -11,6 +11,8 @@ The error of a molecule is e = predicted − true U0, eV, with the offsets of th
 Both follow from four sums per set and part, so a record keeps the sums and not every molecule.
 """
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -96,6 +98,29 @@ def mse(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
         frame.index = frame.index.astype(int)
         frame = frame.sort_index()
     return frame
+
+
+def mse_of_sizes(sums: pd.DataFrame, sizes: Collection[int]) -> pd.Series:
+    """Mean squared error over the molecules of several sizes taken as one set, under both protocols.
+
+    Parameters
+    ----------
+    sums
+        What `group_sums` gave.
+    sizes
+        Numbers of atoms; those that no molecule has count for nothing.
+
+    Returns
+    -------
+    `molecules` (held out), `held_out` and `as_reported` in eV², as `mse` has them for a single group; the own mean is
+    that of all the sizes' molecules together. NaN where there is no molecule.
+    """
+    rows = sums[(sums["kind"] == "size") & sums["group"].isin([str(size) for size in sizes])]
+    shift = (rows["shift"] * rows["molecules"]).sum() / max(1, rows["molecules"].sum())
+    one = rows.groupby("part", sort=False)[_SUMS].sum().reset_index().assign(kind="sizes", group="sizes", shift=shift)
+    if not (one["part"] == "held_out").any():
+        return pd.Series({"molecules": 0, "held_out": np.nan, "as_reported": np.nan})
+    return mse(one, "sizes").loc["sizes"]
 
 
 def _groups(molecules: Molecules) -> list[tuple[str, str | int, np.ndarray]]:

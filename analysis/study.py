@@ -103,9 +103,9 @@ class BalancingParameters(ExperimentParameters):
 class LossModificationParameters(ExperimentParameters):
     """Parameters of `05_loss_modification`: weighted losses on molecules of 13 to 23 atoms (section 5.3.4).
 
-    `rates` are those of the report's two formulas (0 is the unmodified loss), `alphas` the exponents of the inverse
-    frequency; an empty list leaves the function out. `floor` guards the two formulas where they are undefined or small;
-    None switches the guard off.
+    `rates` are those of the report's two formulas (0 is the unmodified loss, which is always among the runs), `alphas`
+    the exponents of the inverse frequency; an empty list leaves the function out. `floor` guards the two formulas where
+    they are undefined or small; None switches the guard off.
     """
 
     experiment = "loss-modification"
@@ -129,10 +129,12 @@ class LossModificationParameters(ExperimentParameters):
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
         selection = Selection(smallest=self.smallest, largest=self.largest)
-        losses = [
-            Loss(weighting=weighting, rate=float(rate), floor=self.floor) if rate else Loss()
+        losses = [Loss()]  # which all are compared with
+        losses += [
+            Loss(weighting=weighting, rate=float(rate), floor=self.floor)
             for weighting in self.weightings
             for rate in self.rates
+            if rate
         ]
         losses += [Loss(weighting="inverse-frequency", rate=float(alpha)) for alpha in self.alphas]
         for loss in losses:
@@ -145,19 +147,23 @@ class LossModificationParameters(ExperimentParameters):
 class DirectedTrainingParameters(ExperimentParameters):
     """Parameters of `06_directed_training`: only molecules of more than 17 atoms (section 5.3.4).
 
-    The control trains on as many molecules drawn at random. The runs on all of them lie with the baseline.
+    Controls: as many molecules drawn at random, and both sets trained for as many updates as the baseline makes (to the
+    nearest whole epoch). The runs on all molecules lie with the baseline.
     """
 
     experiment = "directed-training"
     more_than: list[PositiveInt] = Field([17], min_length=1, description="numbers of atoms, each once")
     controls: bool = Field(default=True, description="True or False")
 
-    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
         yield self._baseline(seed)
         for atoms in self.more_than:
-            yield self._run(seed, data={"selection": Selection(smallest=atoms + 1)})
+            large = self._run(seed, data={"selection": Selection(smallest=atoms + 1)})
+            yield large
             if self.controls:
-                yield self._run(seed, data={"selection": Selection(smallest=atoms + 1, random_control=True)})
+                control = self._run(seed, data={"selection": Selection(smallest=atoms + 1, random_control=True)})
+                yield control
+                yield from (matched_updates(each, self._baseline(seed), molecules) for each in (large, control))
 
 
 class FinalComparisonParameters(ExperimentParameters):
@@ -174,6 +180,32 @@ class FinalComparisonParameters(ExperimentParameters):
         yield self._run(seed, data={"selection": Selection(smallest=18)}, **CUSTOM)
 
 
+class DefaultToCustomParameters(ExperimentParameters):
+    """The models between "Default" and "Custom", a change more in each, and "Custom" with Default's number of updates.
+
+    The report changes five things at once. Here they are added one after the other, in this order: training molecules
+    of more than 17 atoms (the run lies with the directed training), batch size, n_atom_basis, data cut-off, weights
+    (which makes the final comparison's Custom).
+    """
+
+    experiment = "default-to-custom"
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        default = self._baseline(seed)
+        parts = {"data": {"selection": Selection(smallest=18)}}
+        yield default
+        yield self._run(seed, experiment=DirectedTrainingParameters.experiment, **parts)
+        parts["training"] = CUSTOM["training"]
+        yield self._run(seed, **parts)
+        parts["model"] = {"n_atom_basis": CUSTOM["model"]["n_atom_basis"]}
+        yield self._run(seed, **parts)
+        parts["model"] = CUSTOM["model"]
+        yield self._run(seed, **parts)
+        parts["loss"] = CUSTOM["loss"]
+        yield self._run(seed, experiment=FinalComparisonParameters.experiment, **parts)
+        yield matched_updates(self._run(seed, **parts), default, molecules)
+
+
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
     parameters.experiment: parameters
     for parameters in (
@@ -182,9 +214,10 @@ EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
         LossModificationParameters,
         DirectedTrainingParameters,
         FinalComparisonParameters,
+        DefaultToCustomParameters,
     )
 }
-"""The parameters of every experiment, by its name, in the order of the report."""
+"""The parameters of every experiment, by its name, in the order of the report; the last is ours."""
 
 
 def matched_updates(config: RunConfig, reference: RunConfig, molecules: Molecules) -> RunConfig:

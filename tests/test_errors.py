@@ -70,3 +70,34 @@ def test_sizes_are_whole_numbers_in_order(sums):
 def test_an_unknown_kind_is_refused(sums):
     with pytest.raises(ValueError, match=r"no groups of kind 'colour'; there are \['all', 'element', 'size'\]"):
         errors.mse(sums, "colour")
+
+
+def test_several_sizes_as_one_set_are_all_of_them_or_one(sums):
+    everything, by_size = errors.mse(sums, "all").loc["all"], errors.mse(sums, "size")
+    whole = errors.mse_of_sizes(sums, range(1, 30))
+    for column in ("molecules", "held_out", "as_reported"):
+        assert whole[column] == pytest.approx(everything[column], rel=1e-9)
+    size = int(by_size["molecules"].idxmax())
+    one = errors.mse_of_sizes(sums, [size, 1000])
+    for column in ("molecules", "held_out", "as_reported"):
+        assert one[column] == pytest.approx(by_size.loc[size, column], rel=1e-9)
+
+
+def test_several_sizes_share_one_own_mean(few_molecules, made_up, sums):
+    found, training_mean = made_up
+    e = np.empty(len(few_molecules))
+    for positions, of_part in found.values():
+        e[positions] = of_part
+    large = few_molecules.n_atoms > np.median(few_molecules.n_atoms)
+    n = few_molecules.n_atoms[large]
+    residual = (few_molecules.energy - offsets.reference_energies(few_molecules))[large] / n
+    shifted = e[large] + n * (residual.mean() - training_mean)
+    sizes = set(n.tolist())
+    assert errors.mse_of_sizes(sums, sizes)["as_reported"] == pytest.approx(np.mean(shifted**2), rel=1e-9)
+
+
+def test_sizes_that_no_molecule_has_give_no_number(sums):
+    none = errors.mse_of_sizes(sums, [1000])
+    assert none["molecules"] == 0
+    assert np.isnan(none["held_out"])
+    assert np.isnan(none["as_reported"])

@@ -1,3 +1,6 @@
+from itertools import pairwise
+
+import pandas as pd
 import pytest
 from pydantic import ValidationError
 
@@ -11,11 +14,11 @@ def sizes_of(config: RunConfig, molecules) -> list[int]:
 
 
 @pytest.mark.parametrize("parameters", study.EXPERIMENTS.values())
-def test_every_experiments_runs_differ_and_stand_under_its_name_or_the_baselines(parameters, qm9_molecules):
+def test_every_experiments_runs_differ_and_stand_under_its_name_or_anothers(parameters, qm9_molecules):
     configs = parameters(profile="full").configs(qm9_molecules)
     data = qm9_molecules.fingerprint()
     assert len({config.run_id(data) for config in configs}) == len(configs)
-    assert {config.experiment for config in configs} <= {parameters.experiment, "baseline"}
+    assert parameters.experiment in {config.experiment for config in configs} <= set(study.EXPERIMENTS)
     assert all(config.data.train_molecules is None for config in configs)
     seeds = [config.seed for config in configs]
     assert sorted(seeds) == seeds
@@ -61,6 +64,10 @@ def test_the_loss_modification_has_one_unmodified_run_per_seed(qm9_molecules):
     assert sum(config.loss == Loss() for config in configs) == 2
     assert len(configs) == 2 * (1 + 5 + 5 + 2)
     assert {tuple(sorted(set(sizes_of(config, qm9_molecules)))) for config in configs[:1]} == {tuple(range(13, 24))}
+    unmodified, weighted = study.LossModificationParameters(
+        seeds=[0], rates=[12], weightings=["size"], alphas=[]
+    ).configs(qm9_molecules)
+    assert (unmodified.loss, weighted.loss.rate) == (Loss(), 12)
 
 
 def test_a_rate_whose_weight_is_undefined_is_said_before_anything_is_trained(qm9_molecules, tmp_path):
@@ -70,12 +77,41 @@ def test_a_rate_whose_weight_is_undefined_is_said_before_anything_is_trained(qm9
     assert not list(tmp_path.iterdir())
 
 
-def test_directed_training_and_its_control_are_as_large(qm9_molecules):
-    whole, directed, control = study.DirectedTrainingParameters(seeds=[0]).configs(qm9_molecules)
+def updates(config: RunConfig, molecules) -> int:
+    return config.training.epochs * -(-len(sizes_of(config, molecules)) // config.training.batch_size)
+
+
+def test_directed_training_has_controls_as_large_and_as_long(qm9_molecules):
+    whole, directed, control, longer, longer_control = study.DirectedTrainingParameters(seeds=[0]).configs(
+        qm9_molecules
+    )
     assert whole == RunConfig(experiment="baseline", seed=0)
     assert sizes_of(directed, qm9_molecules).min() == 18
     assert sizes_of(control, qm9_molecules).min() < 18
     assert len(sizes_of(directed, qm9_molecules)) == len(sizes_of(control, qm9_molecules))
+    for short, long in ((directed, longer), (control, longer_control)):
+        assert adjust(long, training={"epochs": 30}) == short
+        assert updates(long, qm9_molecules) == pytest.approx(updates(whole, qm9_molecules), rel=0.01)
+
+
+def test_from_default_to_custom_there_is_one_change_more_in_each_run(qm9_molecules):
+    configs = study.DefaultToCustomParameters(seeds=[1]).configs(qm9_molecules)
+    *path, longer = configs
+    default, custom = study.FinalComparisonParameters(seeds=[1]).configs(qm9_molecules)
+    assert (path[0], path[-1]) == (default, custom)
+    changes = []
+    for before, after in pairwise(path):
+        flat = [pd.json_normalize(each.model_dump()).iloc[0].drop("experiment").to_dict() for each in (before, after)]
+        changes.append({name for name in flat[0] if flat[0][name] != flat[1][name]})
+    assert changes == [
+        {"data.selection.smallest"},
+        {"training.batch_size"},
+        {"model.n_atom_basis"},
+        {"model.data_cutoff"},
+        {"loss.weighting", "loss.rate"},
+    ]
+    assert adjust(longer, training={"epochs": 30}) == custom.model_copy(update={"experiment": "default-to-custom"})
+    assert updates(longer, qm9_molecules) == pytest.approx(updates(default, qm9_molecules), rel=0.01)
 
 
 def test_the_final_comparison_is_default_against_custom(qm9_molecules):

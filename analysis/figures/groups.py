@@ -61,20 +61,14 @@ def error_by_size(
     return figure
 
 
-def general(records: Sequence[Record]) -> list[float]:
-    """MSE over all held-out molecules, eV², per seed."""
-    return [errors.mse(record.groups, "all").loc["all", "held_out"] for record in records]
+def general(records: Sequence[Record], protocol: str = "held_out") -> list[float]:
+    """MSE over all molecules, eV², per seed."""
+    return [errors.mse(record.groups, "all").loc["all", protocol] for record in records]
 
 
-def of_sizes(records: Sequence[Record], sizes: Collection[int]) -> list[float]:
-    """MSE over the held-out molecules of these sizes, eV², per seed; NaN if there are none."""
-    found = []
-    for record in records:
-        table = errors.mse(record.groups, "size")
-        table = table[table.index.isin(list(sizes)) & (table["molecules"] > 0)]
-        n = table["molecules"].sum()
-        found.append(float((table["held_out"] * table["molecules"]).sum() / n) if n else np.nan)
-    return found
+def of_sizes(records: Sequence[Record], sizes: Collection[int], protocol: str = "held_out") -> list[float]:
+    """MSE over the molecules of these sizes, taken as one set, eV², per seed; NaN if there are none."""
+    return [float(errors.mse_of_sizes(record.groups, sizes)[protocol]) for record in records]
 
 
 def spread(
