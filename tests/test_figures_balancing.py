@@ -57,7 +57,7 @@ def test_without_controls_there_is_the_cap_alone_and_a_control_alone_is_refused(
 
 
 def test_the_spread_is_the_deviation_of_the_logarithms(records):
-    whole = balancing.of_baseline(records, lang="en")
+    whole = groups.of_baseline(records, lang="en")
     for record, spread in zip(whole.records, groups.spread(whole.records, "held_out"), strict=True):
         table = errors.mse(record.groups, "size").loc[10:25, "held_out"]
         assert spread == pytest.approx(np.std(np.log10(table)))

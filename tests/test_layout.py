@@ -65,3 +65,10 @@ def test_imports_point_down(path: Path):
 
 def test_every_floor_has_its_room():
     assert {room(path) for path in MODULES} == set(FLOORS)
+
+
+@pytest.mark.parametrize("name", ["_config.yml", "_toc.yml", "notebooks"])
+def test_the_book_links_to_the_one_copy_at_the_top(name):
+    link = PACKAGE.parent / "book" / name
+    assert link.is_symlink(), f"book/{name} became a copy: `sed -i` and some editors write over a link"
+    assert link.samefile(PACKAGE.parent / name)

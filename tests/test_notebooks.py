@@ -39,6 +39,8 @@ def test_there_are_notebooks():
     assert [path.stem for path in NOTEBOOKS] == [
         "01_dataset",
         "03_baseline",
+        "04_balancing",
+        "05_loss_modification",
         "06_directed_training",
         "07_final_comparison",
     ]
@@ -99,10 +101,17 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(notebook, tmp_path
 
 RECORDS = {
     "03_baseline": {"baseline": 2},
+    "04_balancing": {"baseline": 2, "balancing": 8},
+    "05_loss_modification": {"loss-modification": 8},
     "06_directed_training": {"baseline": 2, "directed-training": 4},
     "07_final_comparison": {"baseline": 2, "final-comparison": 2},
 }
 """How many runs of which experiments a notebook means with two seeds."""
+OWN_PARAMETERS = {
+    "04_balancing": {"caps": "[10, 20]"},
+    "05_loss_modification": {"rates": "[2.5, 12]", "weightings": '["size"]', "alphas": "[1.5]"},
+}
+"""What else a notebook is asked for here: values that the study never had."""
 
 
 def test_every_notebook_that_trains_is_rerun_below():
@@ -116,6 +125,7 @@ def test_a_notebook_reruns_with_changed_parameters_and_the_same_outputs(name, tm
     out = tmp_path / "out.ipynb"
     results = tmp_path / "results"
     parameters = {"profile": "smoke", "seeds": "[3, 5]", "epochs": 1, "batch_size": 50, "lang": "en"}
+    parameters |= OWN_PARAMETERS.get(name, {})
     given = [word for parameter, value in parameters.items() for word in ("-p", parameter, value)]
     run = papermill(FOLDER / f"{name}.ipynb", out, *given, "--cwd", FOLDER, results=results)
     assert run.returncode == 0, run.stderr

@@ -17,12 +17,6 @@ KINDS = ("capped", "random_same", "same_updates")
 """The capped set; as many molecules drawn at random; the capped set with as many updates as the baseline."""
 
 
-def of_baseline(records: Sequence[Record], *, lang: str) -> Group:
-    """The baseline's records. Raises ValueError if there is none."""
-    whole = [record for record in records if record.config.experiment == "baseline"]
-    return Group(label("whole_part", lang), whole, style.BLACK, "o")
-
-
 def by_cap(records: Sequence[Record], *, lang: str) -> dict[int, dict[str, Group]]:
     """For each cap, in ascending order, the groups that there are of `KINDS`.
 
@@ -31,15 +25,8 @@ def by_cap(records: Sequence[Record], *, lang: str) -> dict[int, dict[str, Group
     capped = [record for record in records if record.config.data.selection.cap_per_size is not None]
     found = {}
     for number, cap in enumerate(sorted({record.config.data.selection.cap_per_size for record in capped})):
-        of_cap = [record for record in capped if record.config.data.selection.cap_per_size == cap]
-        plain = [record for record in of_cap if not record.config.data.selection.random_control]
-        # The same set trained for longer has more epochs than its like.
-        fewest = min((record.config.training.epochs for record in plain), default=0)
-        kinds = {
-            "capped": [record for record in plain if record.config.training.epochs == fewest],
-            "random_same": [record for record in of_cap if record.config.data.selection.random_control],
-            "same_updates": [record for record in plain if record.config.training.epochs > fewest],
-        }
+        of_cap = groups.by_control([r for r in capped if r.config.data.selection.cap_per_size == cap])
+        kinds = dict(zip(KINDS, (of_cap["chosen"], of_cap["random"], of_cap["chosen_longer"]), strict=True))
         look = groups.COLOURS[number % len(groups.COLOURS)], groups.MARKERS[number % len(groups.MARKERS)]
         found[cap] = {
             kind: Group(label(kind, lang, cap=style.number(cap, lang)), of_kind, *look, line)
@@ -51,7 +38,10 @@ def by_cap(records: Sequence[Record], *, lang: str) -> dict[int, dict[str, Group
 
 def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of the baseline and of each capped set, a plot per protocol (Figure 6 of the report)."""
-    shown = [of_baseline(records, lang=lang), *(kinds["capped"] for kinds in by_cap(records, lang=lang).values())]
+    shown = [
+        groups.of_baseline(records, lang=lang),
+        *(kinds["capped"] for kinds in by_cap(records, lang=lang).values()),
+    ]
     return groups.error_by_size(shown, alt=alt("balancing_by_size", lang), lang=lang)
 
 
@@ -62,7 +52,7 @@ def unevenness(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     with style.figure(alt("balancing_unevenness", lang), height=5.4) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
-            of_all = groups.spread(of_baseline(records, lang=lang).records, protocol)
+            of_all = groups.spread(groups.of_baseline(records, lang=lang).records, protocol)
             axes.axhspan(min(of_all), max(of_all), color=style.GREY, alpha=0.25, linewidth=0)
             axes.axhline(np.mean(of_all), color=style.GREY, label=label("whole_part", lang))
             for kind, shift in zip(KINDS, (-0.2, 0, 0.2), strict=True):
@@ -77,7 +67,7 @@ def unevenness(records: Sequence[Record], *, lang: str) -> style.BookFigure:
                 axes.plot(*zip(*points, strict=True), label=label(f"any_{kind}", lang), **look) if points else None
             axes.set_title(label(protocol, lang), fontsize=11)
             axes.set_ylabel(label("spread", lang))
-            axes.yaxis.set_major_formatter(style.number_axis(lang, 1))
+            axes.yaxis.set_major_formatter(style.number_axis(lang, 2))
         plots[-1].set_xticks(range(len(caps)), [style.number(cap, lang) for cap in caps])
         plots[-1].set_xlabel(label("cap", lang))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -86,7 +76,7 @@ def unevenness(records: Sequence[Record], *, lang: str) -> style.BookFigure:
 
 def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     """A row per training set: molecules, epochs, MSE over the held-out molecules, and the spread over sizes."""
-    shown = [of_baseline(records, lang=lang)]
+    shown = [groups.of_baseline(records, lang=lang)]
     shown += [group for kinds in by_cap(records, lang=lang).values() for group in kinds.values()]
     rows = {
         group.name: {
@@ -109,7 +99,7 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     They are about the lowest cap: `spread_…_…` is the unevenness by protocol, `better_…` the sizes at which the capped
     set has a smaller mean MSE than the baseline, by protocol, and than its random control.
     """
-    whole, (cap, kinds) = of_baseline(records, lang=lang), next(iter(by_cap(records, lang=lang).items()))
+    whole, (cap, kinds) = groups.of_baseline(records, lang=lang), next(iter(by_cap(records, lang=lang).items()))
     shown = {"whole": whole} | kinds
     found = {
         "seeds": style.number(len(kinds["capped"].records), lang),

@@ -1,14 +1,18 @@
 """Figures and tables of the final comparison: the model "Default" against the model "Custom".
 
-Every function takes the records of `study.FinalComparisonParameters` and shows all seeds of both models.
+Functions take the records of `study.FinalComparisonParameters` and show all seeds of both models; those on the steps
+between the two take the records of `study.DefaultToCustomParameters`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from analysis import study
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -16,6 +20,10 @@ from analysis.runs import Record
 
 MODELS = MappingProxyType({"default": (style.ORANGE, "o"), "custom": (style.BLUE, "s")})
 """Colour, as in Figure 10 of the report, and marker."""
+
+
+STEPS = ("default", "large", "batch", "features", "cutoff", "custom", "custom_longer")
+"""From Default to Custom, a change more in each, and Custom with as many updates as Default."""
 
 
 def by_model(records: Sequence[Record]) -> dict[str, list[Record]]:
@@ -105,6 +113,107 @@ def stability(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         plots[0].set_ylabel(label("squared_error", lang))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
+
+
+def by_step(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
+    """The records of `study.DefaultToCustomParameters` by the last change that they have, from Default to Custom.
+
+    Raises ValueError if a step has no record.
+    """
+    found = {step: [] for step in STEPS}
+    for record in records:
+        found[_step(record)].append(record)
+    config = found["custom"][0].config if found["custom"] else records[0].config
+    values = {
+        "atoms": style.number((config.data.selection.smallest or 1) - 1, lang),
+        "batch": style.number(config.training.batch_size, lang),
+        "features": style.number(config.model.n_atom_basis, lang),
+        "cutoff": style.plain_number(config.model.data_cutoff, lang),
+        "rate": style.plain_number(config.loss.rate, lang),
+    }
+    return {
+        step: Group(label(f"step_{step}", lang, **values), of_step, style.BLUE, "o") for step, of_step in found.items()
+    }
+
+
+def steps(records: Sequence[Record], *, lang: str, boundary: int = 17) -> style.BookFigure:
+    """What each change from Default to Custom does to the MSE over held-out molecules: a point per seed and step.
+
+    A plot for all of them and one for those of more than `boundary` atoms.
+    """
+    shown = by_step(records, lang=lang)
+    places = np.arange(len(shown))
+    with style.figure(alt("steps", lang), height=4.0) as figure:
+        plots = figure.subplots(1, 2, sharey=True)
+        panels = {
+            label("mse_whole", lang): groups.general,
+            label("mse_above", lang, atoms=style.number(boundary, lang)): _above(boundary),
+        }
+        for axes, (title, of) in zip(plots, panels.items(), strict=True):
+            values = [of(group.records) for group in shown.values()]
+            axes.plot([np.mean(each) for each in values], places, "-", color=style.GREY, linewidth=1)
+            for place, each in zip(places, values, strict=True):
+                axes.plot(each, [place] * len(each), "o", color=style.BLUE, markersize=6, alpha=0.8)
+            axes.set_xlabel(title, fontsize=10)
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
+            axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.grid(axis="x")
+        plots[0].set_yticks(places, [group.name for group in shown.values()])
+        plots[0].invert_yaxis()
+    return figure
+
+
+def steps_table(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
+    """A row per change from Default to Custom: updates, and MSE over held-out molecules, all and above `boundary`."""
+    rows = {
+        group.name: {
+            label("updates", lang): style.number(_updates(group.records[0]), lang),
+            label("mse_whole", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
+            label("mse_above", lang, atoms=style.number(boundary, lang)): style.mean_and_deviation(
+                _above(boundary)(group.records), lang, 3
+            ),
+        }
+        for group in by_step(records, lang=lang).values()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("changes", lang))
+
+
+def step_facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
+    """Every number that the prose on the steps quotes: their MSE above `boundary` and over all, the same keys in both.
+
+    `times_…` is the mean MSE above `boundary` over that of the step before, as a factor.
+    """
+    shown = by_step(records, lang=lang)
+    above = {step: _above(boundary)(group.records) for step, group in shown.items()}
+    found = {"seeds": style.number(min(len(group.records) for group in shown.values()), lang)}
+    for step, group in shown.items():
+        found[f"whole_{step}"] = style.mean_and_deviation(groups.general(group.records), lang, 3)
+        found[f"above_{step}"] = style.mean_and_deviation(above[step], lang, 3)
+    for before, after in pairwise(STEPS):
+        found[f"times_{after}"] = style.number(float(np.mean(above[after]) / np.mean(above[before])), lang, 2)
+    return found
+
+
+def _step(record: Record) -> str:
+    config = record.config
+    own = {"baseline": "default", "directed-training": "large", "final-comparison": "custom"}
+    if config.experiment in own:
+        return own[config.experiment]
+    if config.loss.weighting != "none":
+        return "custom_longer"
+    if config.model.data_cutoff < config.model.training_cutoff:
+        return "cutoff"
+    return "features" if config.model.n_atom_basis == study.CUSTOM["model"]["n_atom_basis"] else "batch"
+
+
+def _above(boundary: int) -> Callable[[Sequence[Record]], list[float]]:
+    return lambda records: groups.of_sizes(records, range(boundary + 1, 30))
+
+
+def _updates(record: Record) -> int:
+    return int(record.steps["step"].iloc[-1])
 
 
 def _gap(records: Sequence[Record]) -> list[float]:

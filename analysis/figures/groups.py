@@ -33,6 +33,26 @@ class Group:
             raise ValueError(f"there is no record of {self.name!r}: nothing to compare")
 
 
+def of_baseline(records: Sequence[Record], *, lang: str) -> Group:
+    """The baseline's records among these. Raises ValueError if there is none."""
+    whole = [record for record in records if record.config.experiment == "baseline"]
+    return Group(label("whole_part", lang), whole, style.BLACK, "o")
+
+
+def by_control(records: Sequence[Record]) -> dict[str, list[Record]]:
+    """The runs on one selection of the training molecules, with its controls.
+
+    `chosen` is the selection itself and `random` as many molecules drawn at random; `chosen_longer` and `random_longer`
+    are the same with more epochs, to make as many updates as the baseline. All keys are there; a list may be empty.
+    """
+    epochs = min((record.config.training.epochs for record in records), default=0)
+    found = {"chosen": [], "random": [], "chosen_longer": [], "random_longer": []}
+    for record in records:
+        kind = "random" if record.config.data.selection.random_control else "chosen"
+        found[kind if record.config.training.epochs == epochs else f"{kind}_longer"].append(record)
+    return found
+
+
 def error_by_size(
     groups: Sequence[Group],
     *,

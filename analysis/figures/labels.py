@@ -79,6 +79,15 @@ LABELS = MappingProxyType(
         "mse_whole": Words("MSE, tot el 20 % (eV²)", "MSE, the whole 20% (eV²)"),
         "mse_test": Words("MSE, part de prova (eV²)", "MSE, test part (eV²)"),
         "none": Words("cap", "none"),
+        "updates": Words("Passos", "Updates"),
+        "changes": Words("Canvis, acumulats", "Changes, one after the other"),
+        "step_default": Words("Default", "Default"),
+        "step_large": Words("+ més de {atoms} àtoms", "+ more than {atoms} atoms"),
+        "step_batch": Words("+ lots de {batch}", "+ batches of {batch}"),
+        "step_features": Words("+ {features} característiques", "+ {features} features"),
+        "step_cutoff": Words("+ dades fins a {cutoff} Å", "+ data up to {cutoff} Å"),
+        "step_custom": Words("+ pes amb r = {rate} (Custom)", "+ weights, r = {rate} (Custom)"),
+        "step_custom_longer": Words("Custom, passos de Default", "Custom, Default’s updates"),
         "squared_error": Words("Error al quadrat (eV²)", "Squared error (eV²)"),
         "extremes": Words("dels cinc més petits als cinc més grans", "from the five smallest to the five largest"),
         "batch_loss": Words("mitjana del lot", "mean of the batch"),
@@ -87,9 +96,12 @@ LABELS = MappingProxyType(
         "train_molecules": Words("Molècules", "Molecules"),
         "epochs": Words("Èpoques", "Epochs"),
         "whole_part": Words("tota la part d’entrenament", "the whole training part"),
-        "large_only": Words("només les de més de {atoms} àtoms", "only those of more than {atoms} atoms"),
-        "random_control": Words(
-            "a l’atzar, tantes com les de més de {atoms} àtoms", "random, as many as those of more than {atoms} atoms"
+        "large_chosen": Words("més de {atoms} àtoms", "more than {atoms} atoms"),
+        "large_random": Words("a l’atzar, tantes com de més de {atoms}", "random, as many as with more than {atoms}"),
+        "large_chosen_longer": Words("més de {atoms} àtoms, mateixos passos", "more than {atoms} atoms, same updates"),
+        "large_random_longer": Words(
+            "a l’atzar, tantes com de més de {atoms}, mateixos passos",
+            "random, as many as with more than {atoms}, same updates",
         ),
         "mse_up_to": Words("MSE, fins a {atoms} àtoms (eV²)", "MSE, up to {atoms} atoms (eV²)"),
         "mse_above": Words("MSE, més de {atoms} àtoms (eV²)", "MSE, more than {atoms} atoms (eV²)"),
@@ -124,6 +136,20 @@ LABELS = MappingProxyType(
         "front": Words("front de Pareto", "Pareto front"),
         "our_choice": Words("la tria de la regla", "the rule’s choice"),
         "report_choice": Words("els valors del TFG", "the thesis’s values"),
+        # beside the report
+        "custom_own": Words(
+            "Custom: MSE amb molècules de més de 17 àtoms (eV²)", "Custom: MSE, molecules of more than 17 atoms (eV²)"
+        ),
+        "best_rate": Words("Millor r, pes per {weights}", "Best r, weights by {weights}"),
+        "cap_better": Words(
+            "Mides on el límit de {cap} guanya tota la part d’entrenament",
+            "Sizes at which the cap of {cap} beats the whole training part",
+        ),
+        "directed_better": Words(
+            "Mides on entrenar amb més de 17 àtoms guanya tota la part d’entrenament",
+            "Sizes at which training on more than 17 atoms beats the whole training part",
+        ),
+        "custom_better": Words("Mides on Custom guanya Default", "Sizes at which Custom beats Default"),
         # benchmark
         "reached": Words("sí", "met"),
         "missed": Words("no", "missed"),
@@ -223,6 +249,14 @@ ALT = MappingProxyType(
             "Two plots of squared error by epoch on a log scale, one per model: the mean of the batch falls fast "
             "at first and slowly later, inside a band from the smallest errors to the largest that spans several "
             "powers of ten. Custom’s lies somewhat higher.",
+        ),
+        "steps": Words(
+            "Dos gràfics de punts amb una fila per canvi acumulat, de Default a Custom, i l’error quadràtic mitjà en "
+            "escala logarítmica, un per a totes les molècules reservades i un per a les grans: un punt per llavor i "
+            "una línia que uneix les mitjanes.",
+            "Two dot plots with a row per accumulated change, from Default to Custom, and the mean squared error on a "
+            "log scale, one for all held-out molecules and one for the large ones: a point per seed and a line that "
+            "joins the means.",
         ),
         "pareto": Words(
             "Error quadràtic mitjà de validació contra el temps d’una execució, amb un punt per prova i un color "

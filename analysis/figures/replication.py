@@ -1,0 +1,157 @@
+"""The report's own figures beside what the records say, under both evaluation protocols.
+
+Every function takes the records of several experiments, by the experiment's name.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from analysis import census
+from analysis.figures import balancing, baseline, comparison, directed, groups, loss_modification, style
+from analysis.figures.groups import Group
+from analysis.figures.labels import label
+from analysis.runs import Record
+
+REPORT = MappingProxyType(
+    {
+        "mse_default": 0.0643,
+        "mse_custom": 0.0925,
+        "minutes_default": 106.0,
+        "minutes_custom": 88.0,
+        "best_size": 10.0,
+        "best_size_frequency": 10.0,
+        "cap": 2000,
+        "cap_better": range(19, 26),
+        "directed_better": range(20, 26),
+        "custom_better": range(20, 26),
+    }
+)
+"""What the report says: eV² and minutes (section 5.3.4, its last table), rates, and the sizes at which something helps
+("more than 18", "more than 19 atoms", up to the largest that it shows)."""
+
+EXPERIMENTS = ("balancing", "loss-modification", "directed-training", "final-comparison")
+_LARGE = range(18, 30)  # "more than 17 atoms", to QM9's largest
+
+
+def beside_the_report(records: Mapping[str, Sequence[Record]], *, lang: str) -> pd.DataFrame:
+    """A row per figure of the report: its value, and ours with held-out molecules and with each set's own mean.
+
+    Errors and times are mean ± deviation over seeds. Rates and sizes are those of the means over seeds; where single
+    seeds say something else, theirs follow in brackets, in the order of the seeds. What doesn't depend on the protocol
+    stands in the first column of ours.
+    """
+    rows = {}
+
+    def row(name: str, report: str, ours: Sequence[str]) -> None:
+        columns = ("report", *(f"short_{protocol}" for protocol in baseline.PROTOCOLS))
+        rows[name] = {label(key, lang): cell for key, cell in zip(columns, (report, *ours), strict=True)}
+
+    models = comparison.by_model(records["final-comparison"])
+    for name, of_model in models.items():
+        row(
+            f"{label(name, lang)}: {label('mse', lang)}",
+            style.number(REPORT[f"mse_{name}"], lang, 4),
+            [style.mean_and_deviation(groups.general(of_model, each), lang, 4) for each in baseline.PROTOCOLS],
+        )
+    row(
+        label("custom_own", lang),
+        "–",
+        [style.mean_and_deviation(groups.of_sizes(models["custom"], _LARGE, p), lang, 4) for p in baseline.PROTOCOLS],
+    )
+    for name, of_model in models.items():
+        row(
+            f"{label(name, lang)}: {label('minutes', lang)}",
+            style.number(REPORT[f"minutes_{name}"], lang),
+            [style.mean_and_deviation([baseline.minutes(record) for record in of_model], lang, 1), "–"],
+        )
+    weighted = records["loss-modification"]
+    for weighting in ("size", "size-frequency"):
+        key = weighting.replace("-", "_")
+        row(
+            label("best_rate", lang, weights=label(f"weights_{key}", lang)),
+            style.plain_number(REPORT[f"best_{key}"], lang),
+            [_rates(loss_modification.best_rates(weighted, weighting, each), lang) for each in baseline.PROTOCOLS],
+        )
+    for key, (better, other) in _pairs(records, lang).items():
+        row(
+            label(key, lang, cap=style.number(REPORT["cap"], lang)),
+            style.ranges(REPORT[key], lang),
+            [_better(better, other, each, lang) for each in baseline.PROTOCOLS],
+        )
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("quantity", lang))
+
+
+def facts(records: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, str]:
+    """Every number that the prose around the table quotes; the same keys in both languages.
+
+    `reached` is the first epoch at which Default's validation loss is at most what the report gives for it (of the
+    seeds that get there), `leak` its MSE over the molecules that it was trained on, in per cent of that over held-out
+    ones, `own_…` Custom's MSE over molecules of more than 17 atoms, the only ones that it was trained on.
+    """
+    models = comparison.by_model(records["final-comparison"])
+    reached = [epoch for record in models["default"] if (epoch := _reached(record, REPORT["mse_default"])) is not None]
+    found = {f"report_{name}": style.number(REPORT[f"mse_{name}"], lang, 4) for name in models}
+    found |= {
+        "reached": style.mean_and_deviation(reached, lang, 0) if reached else label("none", lang),
+        "epochs": style.number(models["default"][0].config.training.epochs, lang),
+        "leak": style.percent(float(np.mean([_leak(record) for record in models["default"]])), lang),
+        "custom": style.mean_and_deviation(groups.general(models["custom"]), lang, 3),
+        "custom_own_mean": style.mean_and_deviation(groups.general(models["custom"], "as_reported"), lang, 1),
+        "own": style.mean_and_deviation(groups.of_sizes(models["custom"], _LARGE), lang, 3),
+        "own_reported": style.mean_and_deviation(groups.of_sizes(models["custom"], _LARGE, "as_reported"), lang, 3),
+    }
+    return found
+
+
+def _pairs(records: Mapping[str, Sequence[Record]], lang: str) -> dict[str, tuple[Group, Group]]:
+    """What the report compares, by the key of its row: a training set or a model, and what it is better than."""
+    capped = records["balancing"]
+    dedicated = records["directed-training"]
+    (large,) = directed.by_training_set(dedicated, lang=lang).values()
+    models = {
+        name: Group(name, of, style.BLACK, "o") for name, of in comparison.by_model(records["final-comparison"]).items()
+    }
+    return {
+        "cap_better": (
+            balancing.by_cap(capped, lang=lang)[REPORT["cap"]]["capped"],
+            groups.of_baseline(capped, lang=lang),
+        ),
+        "directed_better": (large["chosen"], groups.of_baseline(dedicated, lang=lang)),
+        "custom_better": (models["custom"], models["default"]),
+    }
+
+
+def _better(group: Group, other: Group, protocol: str, lang: str) -> str:
+    """The sizes at which a group's mean is below the other's; in brackets those of the seeds, where they differ."""
+    sizes = census.REPORT_COMMON_SIZES
+    of_all = style.ranges(groups.lower_at(group, other, protocol), lang) or label("none", lang)
+    tables = [baseline.by_seed(each.records, "size", protocol).reindex(sizes) for each in (group, other)]
+    seeds = [seed for seed in tables[0].columns if seed in tables[1].columns]
+    single = [
+        style.ranges(tables[0].index[tables[0][seed] < tables[1][seed]], lang) or label("none", lang) for seed in seeds
+    ]
+    return _with_seeds(of_all, single)
+
+
+def _rates(rates: Sequence[float], lang: str) -> str:
+    of_all, *single = (style.plain_number(rate, lang) for rate in rates)
+    return _with_seeds(of_all, single)
+
+
+def _with_seeds(of_all: str, single: Sequence[str]) -> str:
+    return of_all if all(each == of_all for each in single) else f"{of_all} ({'; '.join(single)})"
+
+
+def _reached(record: Record, mse: float) -> int | None:
+    """The first epoch whose validation loss is at most `mse`, eV²."""
+    losses = record.history.set_index("epoch")["validation_loss"]
+    return int((losses <= mse).idxmax()) if (losses <= mse).any() else None
+
+
+def _leak(record: Record) -> float:
+    rows = record.groups[record.groups["kind"] == "all"].set_index("part")
+    mse = rows["sum_ee"] / rows["molecules"]
+    return float(mse["train"] / mse["held_out"])
