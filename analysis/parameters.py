@@ -54,6 +54,17 @@ def check[Parameters: NotebookParameters](model: type[Parameters], namespace: di
         raise ParameterError(_first_line(error, model)) from None
 
 
+def refused(given: NotebookParameters, error: ValueError) -> ParameterError:
+    """What to raise where parameters are right by themselves, but not together or not for the data: one line.
+
+    It names the parameters that were given, which are the ones that can be wrong, and says what `error` says.
+    """
+    said = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    names = [name for name in type(given).model_fields if name in given.model_fields_set and name != "lang"]
+    asked = ", ".join(f"{name} = {getattr(given, name)!r}" for name in names) or "all parameters at their defaults"
+    return ParameterError(f"{asked}: {said.removeprefix('Value error, ')}")
+
+
 def _is_parameter(name: str, value: object) -> bool:
     if name.startswith("_") or name in _IPYTHON_NAMES:
         return False

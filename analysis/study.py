@@ -19,7 +19,7 @@ from analysis import runs, training
 from analysis.callbacks import CheckpointError, in_notebook
 from analysis.config import Loss, Profile, RunConfig, Selection, adjust, apply_profile
 from analysis.molecules import Molecules
-from analysis.parameters import NotebookParameters, check
+from analysis.parameters import NotebookParameters, check, refused
 from analysis.weights import DEFAULT_FLOOR
 
 PROFILE = '"smoke", "quick" or "full"'
@@ -51,8 +51,16 @@ class ExperimentParameters(NotebookParameters):
         return value
 
     def configs(self, molecules: Molecules) -> list[RunConfig]:
-        """The runs that these parameters mean on the database `molecules`, each once."""
-        found = [config for seed in self.seeds for config in self._runs(seed, molecules)]
+        """The runs that these parameters mean on the database `molecules`, each once.
+
+        Raises ParameterError if they mean none that could be trained: a weight that is undefined, a selection that
+        leaves no molecule, or fewer than the profile draws from it, a batch larger than the training set.
+        """
+        try:
+            found = [config for seed in self.seeds for config in self._runs(seed, molecules)]
+            _check_batches(found, molecules)
+        except ValueError as error:
+            raise refused(self, error) from error
         return list(dict.fromkeys(found))
 
     @abstractmethod
@@ -232,6 +240,15 @@ def work(config: RunConfig, molecules: Molecules) -> float:
     chosen = len(training.training_part(molecules, config.data))
     per_molecule = 1 + (config.model.n_atom_basis / 64) ** 2
     return config.training.epochs * (chosen * per_molecule + 60 * _steps_per_epoch(config, molecules))
+
+
+def _check_batches(configs: Collection[RunConfig], molecules: Molecules) -> None:
+    """Raise ValueError for a run without molecules to train on, or with fewer than a batch."""
+    sizes = {data: len(training.training_part(molecules, data)) for data in {config.data for config in configs}}
+    for config in configs:
+        batch, there = config.training.batch_size, sizes[config.data]
+        if batch > there:
+            raise ValueError(f"batch_size {batch:,} is larger than the {there:,} training molecules")
 
 
 def _steps_per_epoch(config: RunConfig, molecules: Molecules) -> int:

@@ -222,9 +222,14 @@ def training_part(molecules: Molecules, data: Data) -> np.ndarray:
     """
     train = subsets.split(molecules, seed=data.split_seed, held_out=data.held_out).train
     train = _select(molecules, train, data.selection, seed=data.split_seed)
-    if data.train_molecules is not None:
-        train = subsets.random_subset(train, data.train_molecules, seed=data.split_seed)
-    return train
+    if data.train_molecules is None:
+        return train
+    if data.train_molecules > len(train):
+        raise ValueError(
+            f"the selection leaves {len(train):,} training molecules, fewer than the {data.train_molecules:,} to be "
+            "drawn from them: select more, or draw fewer (the profile full draws none: it takes them all)"
+        )
+    return subsets.random_subset(train, data.train_molecules, seed=data.split_seed)
 
 
 def _select(molecules: Molecules, train: np.ndarray, selection: Selection, *, seed: int) -> np.ndarray:

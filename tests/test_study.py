@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from analysis import runs, study, training
 from analysis.config import Loss, RunConfig, Selection, adjust
-from analysis.weights import WeightError
+from analysis.parameters import ParameterError
 
 
 def sizes_of(config: RunConfig, molecules) -> list[int]:
@@ -72,7 +72,7 @@ def test_the_loss_modification_has_one_unmodified_run_per_seed(qm9_molecules):
 
 def test_a_rate_whose_weight_is_undefined_is_said_before_anything_is_trained(qm9_molecules, tmp_path):
     parameters = study.LossModificationParameters(rates=[10], floor=None, seeds=[0])
-    with pytest.raises(WeightError, match=r"at s = 1[34] atoms and rate r = 10"):
+    with pytest.raises(ParameterError, match=r"rates = \[10.0\], floor = None: .* at s = 1[34] atoms and rate r = 10"):
         study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -131,14 +131,40 @@ def test_the_final_comparison_is_default_against_custom(qm9_molecules):
         (study.BalancingParameters, {"caps": [0]}, "greater than 0"),
         (study.LossModificationParameters, {"rates": [-1]}, "greater than or equal to 0"),
         (study.LossModificationParameters, {"weightings": ["sise"]}, "sise"),
-        (study.LossModificationParameters, {"smallest": 24}, "at least 24 and at most 23"),
         (study.DirectedTrainingParameters, {"more_than": [0]}, "greater than 0"),
         (study.FinalComparisonParameters, {"seeds": []}, "at least 1 item"),
     ],
 )
-def test_impossible_parameters_are_refused(parameters, given, said, qm9_molecules):
+def test_impossible_parameters_are_refused(parameters, given, said):
     with pytest.raises(ValidationError, match=said):
+        parameters(**given)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "given", "said"),
+    [
+        (study.LossModificationParameters, {"smallest": 24}, "^smallest = 24: .* at least 24 and at most 23 atoms$"),
+        (
+            study.LossModificationParameters,
+            {"smallest": 30, "largest": 40},
+            "^smallest = 30, largest = 40: no training",
+        ),
+        (study.DirectedTrainingParameters, {"more_than": [29]}, r"^more_than = \[29\]: no training molecule has"),
+        (
+            study.BalancingParameters,
+            {"lang": "en", "profile": "smoke", "caps": [5]},
+            r"^profile = 'smoke', caps = \[5\]: the selection leaves 124 training molecules, fewer than the 200 ",
+        ),
+        (study.BaselineParameters, {"profile": "smoke", "batch_size": 201}, "batch_size 201 is larger than the 200"),
+        (study.BaselineParameters, {"batch_size": 200_000}, "batch_size 200,000 is larger than the 104,664 training"),
+    ],
+)
+def test_parameters_that_do_not_fit_each_other_or_the_molecules_are_refused_in_a_line(
+    parameters, given, said, qm9_molecules
+):
+    with pytest.raises(ParameterError, match=said) as refused:
         parameters(**given).configs(qm9_molecules)
+    assert "\n" not in str(refused.value)
 
 
 def test_work_grows_with_epochs_molecules_and_width(qm9_molecules):

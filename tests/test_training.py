@@ -337,7 +337,7 @@ def test_a_selection_that_leaves_nobody_is_refused(qm9_molecules):
 
 
 def test_more_molecules_than_there_are_is_refused(qm9_molecules):
-    with pytest.raises(ValueError, match="200000"):
+    with pytest.raises(ValueError, match="leaves 104,664 training molecules, fewer than the 200,000"):
         training.choose_molecules(qm9_molecules, Data(train_molecules=200_000))
 
 
