@@ -33,6 +33,7 @@ import typer
 from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
+from pydantic import Field, NonNegativeInt, PositiveInt
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
@@ -40,6 +41,7 @@ from analysis import qm9, runs, sweeps
 from analysis.callbacks import LearningCurves, Stopwatch, TrainingDivergedError
 from analysis.config import Profile
 from analysis.molecules import Molecules
+from analysis.parameters import NotebookParameters
 from analysis.sweeps import PARAMETERS, Sweep, SweepError, load_sweep, parameters_of
 
 TOLERANCE = 0.1
@@ -51,6 +53,7 @@ _GRACE_HEARTBEATS = 4
 _POLL_SECONDS = 2.0  # while other processes finish their trials
 _SQLITE_SECONDS = 60  # to wait for another process's transaction
 _DEFAULT_DATABASE = "search.db"
+_TRIALS = "trials.csv"
 _log = logging.getLogger(__name__)
 
 
@@ -245,7 +248,7 @@ def search(
                     break
         frame = trials_of(study)
     if profile == "full":
-        _write(frame, results / sweep.experiment / "trials.csv")
+        _write(frame, results / sweep.experiment / _TRIALS)
     return frame
 
 
@@ -443,6 +446,40 @@ def _write(frame: pd.DataFrame, path: Path) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     frame.to_csv(beside, index=False)
     beside.replace(path)
+
+
+class SearchParameters(NotebookParameters):
+    """Parameters of `02_hyperparameter_search`."""
+
+    profile: Profile = Field("full", description='"smoke", "quick" or "full"')
+    seed: NonNegativeInt = Field(0, description="0 or a positive whole number")
+    trials: PositiveInt | None = Field(None, description="a positive whole number, or None for the sweep file's")
+
+
+def load_or_search(
+    sweep: Sweep, parameters: SearchParameters, molecules: Molecules, *, results: Path | None = None
+) -> pd.DataFrame:
+    """The trials that are recorded if there are as many as asked for; otherwise what `search` finds.
+
+    Returns a row per trial, see `trials_of`. Raises as `search` does.
+    """
+    results = results or runs.results_folder()
+    found = trials_of(recorded(sweep, profile=parameters.profile, seed=parameters.seed, results=results))
+    beside = results / sweep.experiment / _TRIALS
+    if parameters.profile == "full" and beside.is_file():
+        without_record = pd.read_csv(beside, keep_default_na=False, na_values={"validation_mse": "", "seconds": ""})
+        found = pd.concat([found, without_record[without_record["state"] != "complete"]], ignore_index=True)
+    if len(found) >= _cap(sweep.fitting(parameters.profile), parameters.trials):
+        return found
+    return search(
+        sweep,
+        molecules,
+        profile=parameters.profile,
+        seed=parameters.seed,
+        trials=parameters.trials,
+        results=results,
+        progress=True,
+    )
 
 
 # ---- what was found ----------------------------------------------------------------------------------------------

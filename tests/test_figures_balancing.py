@@ -1,6 +1,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from analysis import errors, runs, study
@@ -89,3 +90,58 @@ def test_the_figures(records, lang):
         assert [len(line.get_xdata()) for line in kinds] == [3 * len(CAPS)] * 3
         assert [line.get_label() for line in kinds] == [labels.label(f"any_{kind}", lang) for kind in balancing.KINDS]
     assert figure.alt == labels.alt("balancing_unevenness", lang)
+
+
+# ---- the recorded runs
+
+
+@pytest.fixture(scope="module")
+def recorded(qm9_molecules) -> list[runs.Record]:
+    """What the book shows; a test that had to train them would be wrong."""
+    data, folder = qm9_molecules.fingerprint(), runs.results_folder()
+    configs = study.BalancingParameters().configs(qm9_molecules)
+    return [runs.load(folder / config.experiment / config.run_id(data), expected=config) for config in configs]
+
+
+def test_what_the_page_says_of_the_cost_holds_in_the_records(recorded):
+    """Fewer molecules cost little, fewer updates much, and capping as much as drawing at random."""
+    caps = balancing.by_cap(recorded, lang="en")
+    whole = np.mean(groups.general(groups.of_baseline(recorded, lang="en").records))
+    capped, drawn, longer = (np.mean(groups.general(caps[2000][kind].records)) for kind in balancing.KINDS)
+    assert capped > 2 * whole
+    assert drawn == pytest.approx(capped, rel=0.15)
+    assert whole < longer < 1.15 * whole
+
+
+def test_what_the_page_says_of_the_balance_holds_in_the_records(recorded):
+    facts = balancing.facts(recorded, lang="en")
+    caps = balancing.by_cap(recorded, lang="en")
+    spreads = {
+        cap: [np.mean(groups.spread(kinds[kind].records, "held_out")) for kind in ("capped", "random_same")]
+        for cap, kinds in caps.items()
+    }
+    assert facts["more_even"] == "2,000"
+    assert [cap for cap, (capped, drawn) in spreads.items() if capped < drawn] == [2000]
+    whole = np.mean(groups.spread(groups.of_baseline(recorded, lang="en").records, "held_out"))
+    assert all(capped > whole for capped, _ in spreads.values())
+    assert facts["better_random_same_held_out"] == "10–13"
+    for kinds in caps.values():  # the error falls with size, whatever the distribution
+        means = pd.concat([errors.mse(r.groups, "size")["held_out"] for r in kinds["capped"].records], axis=1).mean(
+            axis=1
+        )
+        assert means.loc[10:13].min() > means.loc[23:25].max()
+
+
+def test_what_the_page_says_of_the_report_holds_in_the_records(recorded):
+    """The cap helps on the side of the small molecules, under the own means alone: they are nearer."""
+    facts = balancing.facts(recorded, lang="en")
+    assert facts["better_whole_held_out"] == "none"
+    assert facts["better_whole_as_reported"] == "10–17"
+    whole = groups.of_baseline(recorded, lang="en").records[0]
+    capped = balancing.by_cap(recorded, lang="en")[2000]["capped"].records[0]
+    shift = [
+        record.groups[record.groups["kind"] == "size"].drop_duplicates("group").set_index("group")["shift"].abs()
+        for record in (whole, capped)
+    ]
+    assert all(shift[1][str(size)] < shift[0][str(size)] for size in range(10, 18))
+    assert all(shift[1][str(size)] > shift[0][str(size)] for size in range(19, 26))

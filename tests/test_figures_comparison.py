@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,3 +103,56 @@ def test_what_the_page_says_about_stability_holds_in_the_records(records):
     difference = abs(np.mean(settled["default"]) - np.mean(settled["custom"]))
     assert difference < np.std(settled["default"], ddof=1)
     assert float(facts["gap_custom"].split()[0]) > float(facts["gap_default"].split()[0])
+
+
+@pytest.fixture(scope="module")
+def path(records, qm9_molecules) -> list[runs.Record]:
+    """A record for each step from Default to Custom, two seeds: Custom's, as if each step had its own squared error."""
+    customs = {record.config.seed: record for record in comparison.by_model(records)["custom"]}
+    found = []
+    for number, config in enumerate(study.DefaultToCustomParameters(seeds=[0, 1]).configs(qm9_molecules)):
+        custom = customs[config.seed]
+        factor = 1.0 + number % len(comparison.STEPS)
+        groups = custom.groups.assign(sum_ee=custom.groups["sum_ee"] * factor)
+        found.append(replace(custom, config=config, groups=groups))
+    return found
+
+
+def test_the_steps_from_default_to_custom_are_told_apart_and_named(path):
+    steps = comparison.by_step(path, lang="en")
+    assert list(steps) == list(comparison.STEPS)
+    assert [len(group.records) for group in steps.values()] == [2] * len(steps)
+    assert [group.name for group in steps.values()] == [
+        "Default",
+        "+ more than 17 atoms",
+        "+ batches of 128",
+        "+ 38 features",
+        "+ data up to 4 Å",
+        "+ weights, r = 10 (Custom)",
+        "Custom, Default’s updates",
+    ]
+    with pytest.raises(ValueError, match="no record of 'Default'"):
+        comparison.by_step([record for record in path if record.config.experiment != "baseline"], lang="en")
+
+
+def test_the_table_and_the_facts_of_the_steps(path):
+    table = comparison.steps_table(path, lang="en")
+    assert len(table) == len(comparison.STEPS)
+    first, second = (float(text.split()[0]) for text in table["MSE, the whole 20% (eV²)"].iloc[:2])
+    assert second == pytest.approx(2 * first, abs=2e-3)
+    ca, en = (comparison.step_facts(path, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert (en["seeds"], en["times_large"], en["times_batch"]) == ("2", "2.00", "1.50")
+
+
+@EACH_LANGUAGE
+def test_the_figure_of_the_steps_has_a_point_per_seed_in_each_row(path, lang):
+    figure = comparison.steps(path, lang=lang)
+    for axes in figure.axes:
+        means, *points = axes.get_lines()
+        assert len(means.get_xdata()) == len(comparison.STEPS)
+        assert [len(line.get_xdata()) for line in points] == [2] * len(comparison.STEPS)
+    names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
+    assert names == [group.name for group in comparison.by_step(path, lang=lang).values()]
+    assert figure.axes[0].yaxis_inverted()
+    assert figure.alt == labels.alt("steps", lang)

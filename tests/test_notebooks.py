@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -170,3 +171,13 @@ def test_wrong_values_are_one_readable_line(tmp_path, name, value, said):
     (line,) = [line for line in run.stderr.splitlines() if line.startswith("ParameterError: ")]
     assert said in line
     assert not (tmp_path / "baseline").exists()
+
+
+def test_a_notebook_and_its_chapter_link_to_each_other_in_both_languages(notebook):
+    first = cells(notebook, "markdown")[0].source
+    linked = re.findall(r"\]\(\.\./book/(ca|en)/([\w-]+)\.md\)", first)
+    assert [lang for lang, _ in linked] == ["ca", "en"]
+    assert len({page for _, page in linked}) == 1
+    for lang, page in linked:
+        text = (FOLDER.parent / "book" / lang / f"{page}.md").read_text(encoding="utf-8")
+        assert f"<../notebooks/{notebook.stem}>`" in text

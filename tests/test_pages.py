@@ -174,7 +174,8 @@ class Reader:
             page.term_links.append(target)
             return shown or target
         if name in LINK_ROLES:
-            page.links[f"{name} {self.neutral(target)}"] += 1
+            # The notebooks hold both languages.
+            page.links[f"{name} {target if target.startswith('../notebooks/') else self.neutral(target)}"] += 1
         return shown
 
     def citation(self, key: str) -> str:

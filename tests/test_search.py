@@ -1,4 +1,5 @@
 import multiprocessing
+import shutil
 import signal
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import optuna
 import pandas as pd
 import pytest
@@ -306,6 +308,36 @@ def test_a_storage_that_can_not_be_opened_is_said_without_its_password(url, qm9_
 
 
 # ---- the front and the choice ------------------------------------------------------------------------------------
+
+
+def test_what_is_recorded_is_not_searched_again(qm9_molecules, tmp_path, results, monkeypatch):
+    sweep = load_sweep(written(tmp_path, batch_size={"values": [25, 50]}))
+    asked = search.SearchParameters(profile="smoke")
+    first = search.load_or_search(sweep, asked, qm9_molecules, results=results)
+    assert first["state"].tolist() == ["complete"] * 2
+    with monkeypatch.context() as patched:
+        patched.setattr(search, "search", lambda *_, **__: pytest.fail("searched again"))
+        again = search.load_or_search(sweep, asked, qm9_molecules, results=results)
+    assert set(again["run"]) == set(first["run"])
+    for folder in (results / "search-tiny").glob("*/run.json"):
+        shutil.rmtree(folder.parent)
+        break
+    called = []
+    monkeypatch.setattr(search, "search", lambda *_, **given: called.append(given))
+    search.load_or_search(sweep, asked, qm9_molecules, results=results)
+    assert called[0]["profile"] == "smoke"
+
+
+def test_trials_without_a_record_count_as_tried(qm9_molecules, tmp_path, results, monkeypatch):
+    sweep = load_sweep(written(tmp_path, method="random", run_cap=1, batch_size={"values": [25, 50]}))
+    failed = {"number": 0, "state": "failed", "batch_size": 25, "validation_mse": None, "seconds": None, "said": "NaN"}
+    folder = results / "search-tiny"
+    folder.mkdir(parents=True)
+    pd.DataFrame([failed]).to_csv(folder / "trials.csv", index=False)
+    monkeypatch.setattr(search, "search", lambda *_, **__: pytest.fail("searched again"))
+    found = search.load_or_search(sweep, search.SearchParameters(), qm9_molecules, results=results)
+    assert (found["state"].tolist(), found["said"].tolist()) == (["failed"], ["NaN"])
+    assert np.isnan(found["validation_mse"].iloc[0])
 
 
 def frame_of(*rows: tuple[float, float], state: str = "complete") -> pd.DataFrame:

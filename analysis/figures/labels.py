@@ -136,6 +136,12 @@ LABELS = MappingProxyType(
         "front": Words("front de Pareto", "Pareto front"),
         "our_choice": Words("la tria de la regla", "the rule’s choice"),
         "report_choice": Words("els valors del TFG", "the thesis’s values"),
+        # provenance
+        "processor": Words("Processador", "Processor"),
+        "threads": Words("Fils", "Threads"),
+        "runs": Words("Execucions", "Runs"),
+        "minutes_per_run": Words("Minuts per execució", "Minutes per run"),
+        "minutes_in_all": Words("Minuts en total", "Minutes in all"),
         # beside the report
         "custom_own": Words(
             "Custom: MSE amb molècules de més de 17 àtoms (eV²)", "Custom: MSE, molecules of more than 17 atoms (eV²)"

@@ -1,0 +1,33 @@
+from dataclasses import replace
+
+import pytest
+
+from analysis import runs, study
+from analysis.figures import labels, provenance
+
+
+@pytest.fixture(scope="module")
+def records(qm9_molecules) -> list[runs.Record]:
+    configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
+    return [runs.load(runs.results_folder() / "baseline" / config.run_id(data), expected=config) for config in configs]
+
+
+def on(record: runs.Record, *, threads: int, minutes: float) -> runs.Record:
+    machine = record.about["machine"] | {"threads": threads, "processor": "A processor"}
+    seconds = {"data": 6.0, "training": 60 * minutes - 12, "validation": 4.0, "evaluation": 2.0}
+    return replace(record, about=record.about | {"machine": machine, "seconds": seconds})
+
+
+def test_runs_of_one_machine_are_counted_together(records):
+    given = [on(records[0], threads=1, minutes=3), on(records[1], threads=2, minutes=10)]
+    given.append(on(records[2], threads=1, minutes=4))
+    table = provenance.took(given, lang="en")
+    assert list(table.columns) == ["Processor", "Threads", "Runs", "Minutes per run", "Minutes in all"]
+    assert table.to_numpy().tolist() == [["A processor", "1", "2", "3.5", "7"], ["A processor", "2", "1", "10.0", "10"]]
+
+
+@pytest.mark.parametrize("lang", labels.LANGUAGES)
+def test_the_time_is_that_of_the_records(records, lang):
+    table = provenance.took(records, lang=lang)
+    (said,) = table[labels.label("minutes_in_all", lang)]
+    assert int(said) == pytest.approx(sum(sum(r.about["seconds"].values()) for r in records) / 60, abs=0.5)
