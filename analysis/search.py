@@ -42,10 +42,9 @@ from analysis.callbacks import LearningCurves, Stopwatch, TrainingDivergedError
 from analysis.config import Profile
 from analysis.molecules import Molecules
 from analysis.parameters import NotebookParameters
-from analysis.sweeps import PARAMETERS, Sweep, SweepError, load_sweep, parameters_of
+from analysis.sweeps import Sweep, SweepError, load_sweep, parameters_of
+from analysis.trials import choose, is_answer, objectives, pareto_front, recorded, trials_of
 
-TOLERANCE = 0.1
-"""How much worse than the best a chosen run's validation loss may be, as a fraction of the best; see `choose`."""
 HEARTBEAT_SECONDS = 15
 """How often a process says that its trial is alive; one that has been silent for four times as long is taken over."""
 
@@ -313,12 +312,6 @@ class _Worker:
         return [(trial.user_attrs["curve"], trial.values[1]) for trial in done]  # noqa: PD011 - no DataFrame
 
 
-def objectives(record: runs.Record) -> tuple[float, float]:
-    """A run's validation loss after the last epoch, eV², and the wall time of its training and validation, s."""
-    seconds = record.about["seconds"]
-    return float(record.history["validation_loss"].iloc[-1]), float(seconds["training"] + seconds["validation"])
-
-
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> float:
     match distribution:
         case CategoricalDistribution(choices=choices):
@@ -373,14 +366,7 @@ def _census(study: optuna.Study) -> tuple[int, int, int]:
     waiting = sum(trial.state is TrialState.WAITING for trial in trials)
     # A process that died before it said its machine has no heartbeat either: nobody will finish that trial.
     under_way = sum(trial.state is TrialState.RUNNING and "machine" in trial.user_attrs for trial in trials)
-    return waiting, under_way, sum(map(_is_answer, trials))
-
-
-def _is_answer(trial: optuna.trial.FrozenTrial) -> bool:
-    """Whether a trial is over for good: a failed one is only if it diverged."""
-    if trial.state is TrialState.FAIL:
-        return "said" in trial.user_attrs
-    return trial.state.is_finished()
+    return waiting, under_way, sum(map(is_answer, trials))
 
 
 def _queue_again(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
@@ -480,110 +466,6 @@ def load_or_search(
         results=results,
         progress=True,
     )
-
-
-# ---- what was found ----------------------------------------------------------------------------------------------
-
-
-def recorded(
-    sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Path | None = None
-) -> list[runs.Record]:
-    """The records of a sweep's trials, sorted by run id; those of another profile, seed or sweep are left out.
-
-    Raises runs.RecordError for a damaged one.
-    """
-    found = []
-    for about in sorted(((results or runs.results_folder()) / sweep.experiment).glob("*/run.json")):
-        record = runs.load(about.parent)
-        values = parameters_of(record.config)
-        try:
-            belongs = sweep.config({name: values[name] for name in sweep.space}, profile=profile, seed=seed)
-        except SweepError:
-            continue
-        if belongs == record.config:
-            found.append(record)
-    return found
-
-
-def trials_of(source: optuna.Study | Iterable[runs.Record]) -> pd.DataFrame:
-    """A row per trial of a study, or per record; trials that were queued again are left out.
-
-    `number` is the trial's, or the record's place; `state` is "complete", "pruned", "failed", "running" or "waiting";
-    a column for each of `sweeps.PARAMETERS` (cut-offs in Å); `validation_mse` (eV², after the last epoch) and `seconds`
-    (training and validation) are NaN but for complete ones; `done` is the number of epochs that were trained, `run`
-    the run's id, and `said` what a failed or pruned one said.
-    """
-    if isinstance(source, optuna.Study):
-        rows = [_row(trial) for trial in source.get_trials(deepcopy=False)]
-    else:
-        rows = [_record_row(number, record) for number, record in enumerate(source)]
-    columns = ["number", "state", *PARAMETERS, "validation_mse", "seconds", "done", "run", "said"]
-    frame = pd.DataFrame([row for row in rows if row is not None], columns=columns)
-    return frame.astype({"validation_mse": float, "seconds": float})
-
-
-def _row(trial: optuna.trial.FrozenTrial) -> dict[str, object] | None:
-    if trial.state is TrialState.FAIL and not _is_answer(trial):
-        return None
-    known = trial.user_attrs
-    found = trial.values  # noqa: PD011 - no DataFrame
-    mse, seconds = found if trial.state is TrialState.COMPLETE else (np.nan, np.nan)
-    return {
-        "number": trial.number,
-        "state": "failed" if trial.state is TrialState.FAIL else trial.state.name.lower(),
-        **known.get("parameters", {}),
-        "validation_mse": mse,
-        "seconds": seconds,
-        "done": len(known.get("curve", ())),
-        "run": known.get("run", ""),
-        "said": known.get("said", ""),
-    }
-
-
-def _record_row(number: int, record: runs.Record) -> dict[str, object]:
-    mse, seconds = objectives(record)
-    return {
-        "number": number,
-        "state": "complete",
-        **parameters_of(record.config),
-        "validation_mse": mse,
-        "seconds": seconds,
-        "done": len(record.history),
-        "run": record.id,
-        "said": "",
-    }
-
-
-def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
-    """The complete trials of `trials_of` than which no other is both as quick and as good, quickest first.
-
-    A run that several trials asked for stands there once.
-    """
-    complete = frame[frame["state"] == "complete"].drop_duplicates("run")
-    ordered = complete.sort_values(["seconds", "validation_mse"], kind="stable")
-    mse, seconds = ordered["validation_mse"].to_numpy(), ordered["seconds"].to_numpy()
-    dominated = [
-        bool(np.any((mse <= m) & (seconds <= s) & ((mse < m) | (seconds < s))))
-        for m, s in zip(mse, seconds, strict=True)
-    ]
-    return ordered[~np.array(dominated, dtype=bool)]
-
-
-def choose(frame: pd.DataFrame, *, tolerance: float = TOLERANCE) -> pd.Series:
-    """The trial to go on with: the quickest whose validation loss is at most `tolerance` above the best of all.
-
-    The report chose "the greatest balance of good results and low time" by eye; this rule was written before any trial
-    was seen. A tenth, because smaller differences of the validation loss say little: in the recorded baseline three
-    seeds lie within some percent of each other, and one run's last epochs differ by more.
-
-    Raises ValueError if no trial is complete, or for a negative tolerance.
-    """
-    if tolerance < 0:
-        raise ValueError(f"tolerance {tolerance:g} is negative")
-    front = pareto_front(frame)
-    if front.empty:
-        raise ValueError("no trial is complete: there is nothing to choose from")
-    return front[front["validation_mse"] <= (1 + tolerance) * front["validation_mse"].min()].iloc[0]
 
 
 # ---- command line ------------------------------------------------------------------------------------------------

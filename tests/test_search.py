@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from analysis import runs, search, sweeps
+from analysis import runs, search, sweeps, trials
 from analysis.sweeps import SweepError, load_sweep
 
 SMALL = {"n_atom_basis": {"value": 8}, "n_interactions": {"value": 1}, "epochs": {"value": 1}}
@@ -66,7 +66,7 @@ def test_trials_are_runs_that_are_recorded_and_loaded(qm9_molecules, tmp_path, r
     frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
     assert frame["state"].tolist() == ["complete"] * 4
     assert len({(row.batch_size, row.learning_rate) for row in frame.itertuples()}) == 4
-    records = search.recorded(sweep, profile="smoke", results=results)
+    records = trials.recorded(sweep, profile="smoke", results=results)
     assert {record.id for record in records} == set(frame["run"])
     for record in records:
         row = frame.set_index("run").loc[record.id]
@@ -74,16 +74,16 @@ def test_trials_are_runs_that_are_recorded_and_loaded(qm9_molecules, tmp_path, r
         assert row["seconds"] == record.about["seconds"]["training"] + record.about["seconds"]["validation"]
         assert record.config.experiment == "search-tiny"
     # from the records alone, without a database
-    alone = search.trials_of(records)
+    alone = trials.trials_of(records)
     shared = ["run", "validation_mse", "seconds", "batch_size", "learning_rate", "n_atom_basis", "epochs", "done"]
     pd.testing.assert_frame_equal(
         alone[shared].sort_values("run", ignore_index=True),
         frame[shared].sort_values("run", ignore_index=True),
         check_dtype=False,
     )
-    assert search.choose(alone)["run"] == search.choose(frame)["run"]
-    assert search.recorded(sweep, profile="quick", results=results) == []
-    assert search.recorded(sweep, profile="smoke", seed=1, results=results) == []
+    assert trials.choose(alone)["run"] == trials.choose(frame)["run"]
+    assert trials.recorded(sweep, profile="quick", results=results) == []
+    assert trials.recorded(sweep, profile="smoke", seed=1, results=results) == []
 
     monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
     again = search.search(sweep, qm9_molecules, profile="smoke", results=results)
@@ -101,7 +101,7 @@ def test_a_diverged_trial_fails_and_the_search_goes_on(qm9_molecules, tmp_path, 
     assert failed["learning_rate"] == 1e20
     assert "became" in failed["said"]
     assert pd.isna(failed["validation_mse"])
-    assert len(search.recorded(sweep, profile="smoke", results=results)) == 1
+    assert len(trials.recorded(sweep, profile="smoke", results=results)) == 1
     monkeypatch.setattr(runs, "load_or_train", lambda *_, **__: pytest.fail("asked for again"))
     assert len(search.search(sweep, qm9_molecules, profile="smoke", results=results)) == 2
 
@@ -142,7 +142,7 @@ def test_a_run_with_a_chance_is_not_stopped(rule, finished):
 
 
 def test_a_pruned_trial_keeps_its_curve_and_has_no_record(qm9_molecules, tmp_path, results, monkeypatch):
-    whole = search.objectives
+    whole = trials.objectives
     monkeypatch.setattr(search, "objectives", lambda record: (whole(record)[0], 0.0))  # all are rivals
     path = written(tmp_path, learning_rate={"values": [0.01, 1e-9, 1e-8]}, epochs={"value": 3})
     sweep = load_sweep(path).fixing({"epochs": 3})
@@ -154,7 +154,7 @@ def test_a_pruned_trial_keeps_its_curve_and_has_no_record(qm9_molecules, tmp_pat
     assert (stopped["done"] == 1).all()
     assert stopped["said"].str.contains("median").all()
     assert stopped["validation_mse"].isna().all()
-    recorded = {record.id for record in search.recorded(sweep, profile="smoke", results=results)}
+    recorded = {record.id for record in trials.recorded(sweep, profile="smoke", results=results)}
     assert recorded == set(frame.loc[frame["state"] == "complete", "run"])
     assert not recorded & set(stopped["run"])
 
@@ -307,7 +307,7 @@ def test_a_storage_that_can_not_be_opened_is_said_without_its_password(url, qm9_
     assert "secret" not in str(caught.value)
 
 
-# ---- the front and the choice ------------------------------------------------------------------------------------
+# ---- command line ------------------------------------------------------------------------------------------------
 
 
 def test_what_is_recorded_is_not_searched_again(qm9_molecules, tmp_path, results, monkeypatch):
@@ -338,37 +338,6 @@ def test_trials_without_a_record_count_as_tried(qm9_molecules, tmp_path, results
     found = search.load_or_search(sweep, search.SearchParameters(), qm9_molecules, results=results)
     assert (found["state"].tolist(), found["said"].tolist()) == (["failed"], ["NaN"])
     assert np.isnan(found["validation_mse"].iloc[0])
-
-
-def frame_of(*rows: tuple[float, float], state: str = "complete") -> pd.DataFrame:
-    columns = {"validation_mse": [row[0] for row in rows], "seconds": [row[1] for row in rows]}
-    return pd.DataFrame(
-        {"number": range(len(rows)), "state": state, "run": [f"r{n}" for n in range(len(rows))]} | columns
-    )
-
-
-def test_the_front_holds_what_no_other_trial_beats_in_both():
-    frame = frame_of((0.05, 100), (0.06, 50), (0.06, 60), (0.055, 110), (0.2, 10), (0.05, 100))
-    assert search.pareto_front(frame)["run"].tolist() == ["r4", "r1", "r0", "r5"]
-    frame.loc[5, "run"] = "r0"  # a trial that loaded another's run
-    assert search.pareto_front(frame)["run"].tolist() == ["r4", "r1", "r0"]
-    frame.loc[4, "state"] = "pruned"
-    assert search.pareto_front(frame)["run"].tolist() == ["r1", "r0"]
-    assert search.pareto_front(frame_of((0.1, 1), state="failed")).empty
-
-
-def test_the_choice_is_the_quickest_within_the_tolerance():
-    frame = frame_of((0.0500, 100), (0.0549, 50), (0.0560, 20))
-    assert search.choose(frame)["run"] == "r1"
-    assert search.choose(frame, tolerance=0)["run"] == "r0"
-    assert search.choose(frame, tolerance=0.2)["run"] == "r2"
-    with pytest.raises(ValueError, match="nothing to choose"):
-        search.choose(frame_of())
-    with pytest.raises(ValueError, match="negative"):
-        search.choose(frame, tolerance=-1)
-
-
-# ---- command line ------------------------------------------------------------------------------------------------
 
 
 def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:

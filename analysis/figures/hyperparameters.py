@@ -1,6 +1,6 @@
 """Figures and tables of the hyperparameter search: quality against time, and what each hyperparameter does.
 
-Every function takes the trials of one sweep, as `search.trials_of` gives them.
+Every function takes the trials of one sweep, as `trials.trials_of` gives them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 
-from analysis import search
 from analysis.figures import style
 from analysis.figures.labels import alt, label
+from analysis.trials import choose, pareto_front
 
 REPORT = MappingProxyType(
     {
@@ -29,9 +29,9 @@ def pareto(trials: pd.DataFrame, chosen_by_report: Mapping[str, float], *, lang:
     """Validation MSE against wall time, a point per trial, its colour the first of the report's hyperparameters.
 
     A line joins the trials than which no other is both as quick and as good; marks show the one that our rule chooses
-    (`search.choose`) and, if it was tried, the report's.
+    (`trials.choose`) and, if it was tried, the report's.
     """
-    complete, front = _complete(trials), search.pareto_front(trials)
+    complete, front = _complete(trials), pareto_front(trials)
     coloured = next(iter(chosen_by_report))
     values = sorted(complete[coloured].unique())
     with style.figure(alt("pareto", lang), height=4.6) as figure:
@@ -44,7 +44,7 @@ def pareto(trials: pd.DataFrame, chosen_by_report: Mapping[str, float], *, lang:
         steps = {"color": style.GREY, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 0}
         axes.plot(front["seconds"] / 60, front["validation_mse"], label=label("front", lang), **steps)
         choices = {
-            "our_choice": (search.choose(trials).to_frame().T, "o", style.VERMILION),
+            "our_choice": (choose(trials).to_frame().T, "o", style.VERMILION),
             "report_choice": (of_report(trials, chosen_by_report), "s", style.BLUE),
         }
         ring = {"markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.8, "linestyle": ""}
@@ -77,7 +77,7 @@ def effects(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> style.B
 
 def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.DataFrame:
     """A row per trial on the Pareto front, quickest first: its hyperparameters, time and validation MSE."""
-    front = search.pareto_front(trials)
+    front = pareto_front(trials)
     rows = [
         {label(name, lang): style.plain_number(trial[name], lang) for name in names}
         | {
