@@ -14,7 +14,7 @@ import typer
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from analysis import errors, qm9, reproduction, runs, study, training, weights
+from analysis import errors, qm9, reproduction, runs, study, sweeps, training, trials, weights
 from analysis.callbacks import CheckpointError, TrainingDivergedError, clock
 from analysis.config import RunConfig, adjust
 from analysis.molecules import Molecules, MoleculesError
@@ -63,14 +63,19 @@ def list_runs(
         configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
         data = molecules.fingerprint()
         found = [study.standing(config, data, results, whole=check) for config in configs]
-        others = []
+        searches, others = [], []
         if experiment == "all":
-            others = study.other_records({one.folder for one in found}, results, whole=check)
+            searches = [_over(sweeps.load_sweep(name), results) for name in sweeps.shipped()]
+            ours = {one.folder for one in found}
+            ours |= {results / sweep.experiment / run for sweep, over in searches for run in over["run"]}
+            others = study.other_records(ours, results, whole=check)
         typer.echo(_table(found, profile))
         states = [one.state for one in found]
         counted = ", ".join(f"{states.count(state)} {state}" for state in ("recorded", "under way", "missing"))
         damaged = [one for one in found + others if one.state == "damaged"]
         typer.echo(f"\n{len(found)} runs: {counted}, {states.count('damaged')} damaged")
+        for sweep, over in searches:
+            typer.echo(f"{sweep.experiment}: {len(over)} of {sweep.run_cap} trials are over: {_count(over)}")
         if others:
             typer.echo(f"\n{len(others)} other records, of none of these experiments or with other parameters:\n")
             typer.echo(_table(others, profile))
@@ -343,6 +348,19 @@ def _table(found: Sequence[study.Standing], profile: str) -> str:
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
     )
+
+
+def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame]:
+    """A search, and its trials that are over; none if a record is damaged, which is then listed with the others."""
+    try:
+        return sweep, trials.known(sweep, results=results)
+    except runs.RecordError:
+        return sweep, trials.trials_of([])
+
+
+def _count(over: pd.DataFrame) -> str:
+    states = {"complete": "recorded", "failed": "diverged", "pruned": "stopped"}
+    return ", ".join(f"{(over['state'] == state).sum()} {word}" for state, word in states.items())
 
 
 def _row(one: study.Standing, profile: str) -> tuple[str, ...]:

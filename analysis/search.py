@@ -43,7 +43,7 @@ from analysis.config import Profile
 from analysis.molecules import Molecules
 from analysis.parameters import NotebookParameters
 from analysis.sweeps import Sweep, SweepError, load_sweep, parameters_of
-from analysis.trials import choose, is_answer, objectives, pareto_front, recorded, trials_of
+from analysis.trials import WITHOUT_RECORD, choose, is_answer, known, objectives, pareto_front, trials_of
 
 HEARTBEAT_SECONDS = 15
 """How often a process says that its trial is alive; one that has been silent for four times as long is taken over."""
@@ -52,7 +52,6 @@ _GRACE_HEARTBEATS = 4
 _POLL_SECONDS = 2.0  # while other processes finish their trials
 _SQLITE_SECONDS = 60  # to wait for another process's transaction
 _DEFAULT_DATABASE = "search.db"
-_TRIALS = "trials.csv"
 _log = logging.getLogger(__name__)
 
 
@@ -247,7 +246,7 @@ def search(
                     break
         frame = trials_of(study)
     if profile == "full":
-        _write(frame, results / sweep.experiment / _TRIALS)
+        _write(frame, results / sweep.experiment / WITHOUT_RECORD)
     return frame
 
 
@@ -450,11 +449,7 @@ def load_or_search(
     Returns a row per trial, see `trials_of`. Raises as `search` does.
     """
     results = results or runs.results_folder()
-    found = trials_of(recorded(sweep, profile=parameters.profile, seed=parameters.seed, results=results))
-    beside = results / sweep.experiment / _TRIALS
-    if parameters.profile == "full" and beside.is_file():
-        without_record = pd.read_csv(beside, keep_default_na=False, na_values={"validation_mse": "", "seconds": ""})
-        found = pd.concat([found, without_record[without_record["state"] != "complete"]], ignore_index=True)
+    found = known(sweep, profile=parameters.profile, seed=parameters.seed, results=results)
     if len(found) >= _cap(sweep.fitting(parameters.profile), parameters.trials):
         return found
     return search(

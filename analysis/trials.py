@@ -19,6 +19,9 @@ from analysis.sweeps import PARAMETERS, Sweep, SweepError, parameters_of
 TOLERANCE = 0.1
 """How much worse than the best a chosen run's validation loss may be, as a fraction of the best; see `choose`."""
 
+WITHOUT_RECORD = "trials.csv"
+"""Beside the records of a full search: all its trials, for those that failed or were stopped and have no record."""
+
 
 def objectives(record: runs.Record) -> tuple[float, float]:
     """A run's validation loss after the last epoch, eV², and the wall time of its training and validation, s."""
@@ -51,6 +54,20 @@ def recorded(
         if belongs == record.config:
             found.append(record)
     return found
+
+
+def known(sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Path | None = None) -> pd.DataFrame:
+    """A row per trial of a sweep that is recorded, and per trial of a full search that ended without a record.
+
+    The columns are those of `trials_of`. Raises runs.RecordError for a damaged record.
+    """
+    results = results or runs.results_folder()
+    found = trials_of(recorded(sweep, profile=profile, seed=seed, results=results))
+    beside = results / sweep.experiment / WITHOUT_RECORD
+    if profile != "full" or not beside.is_file():
+        return found
+    ended = pd.read_csv(beside, keep_default_na=False, na_values={"validation_mse": "", "seconds": ""})
+    return pd.concat([found, ended[ended["state"].isin(["failed", "pruned"])]], ignore_index=True)
 
 
 def trials_of(source: optuna.Study | Iterable[runs.Record]) -> pd.DataFrame:

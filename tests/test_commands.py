@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from analysis import commands, qm9, runs, study
+from analysis import commands, qm9, runs, study, trials
 from analysis.config import RunConfig, adjust
 
 SMOKE = ["--profile", "smoke"]
@@ -118,6 +118,32 @@ def test_list_takes_in_all_experiments_and_other_records(results, recorded, qm9_
     assert recorded.id in others
     assert recorded.id not in ours
     assert "200 training molecules" in others
+
+
+def test_list_counts_the_trials_of_the_searches_and_does_not_list_them(results, recorded, monkeypatch):
+    shutil.copytree(recorded.folder, results / "search-stage2" / recorded.id)
+    shown = invoke("list", "--seeds", "0", "--results", results).stdout
+    assert "search-stage1: 0 of 30 trials are over: 0 recorded, 0 diverged, 0 stopped" in shown
+    assert "2 other records" in shown  # a record in the folder of a search that is none of its trials
+
+    def known(sweep, *, results):  # noqa: ARG001
+        rows = [("complete", recorded.id), ("failed", "")] if sweep.name == "stage2" else []
+        return pd.DataFrame(rows, columns=["state", "run"])
+
+    monkeypatch.setattr(trials, "known", known)
+    shown = invoke("list", "--seeds", "0", "--results", results).stdout
+    assert "search-stage2: 2 of 30 trials are over: 1 recorded, 1 diverged, 0 stopped" in shown
+    assert "1 other records" in shown
+
+
+def test_a_damaged_trial_is_listed_with_the_other_records(results, recorded):
+    folder = results / "search-stage1" / recorded.id
+    shutil.copytree(recorded.folder, folder)
+    damage_history(folder)
+    shown = invoke("list", "--seeds", "0", "--check", "--results", results)
+    assert shown.exit_code == 1
+    assert "search-stage1: 0 of 30" in shown.stdout
+    assert f"damaged: {folder / 'history.csv'}" in shown.stderr
 
 
 def damage_history(folder: Path) -> None:

@@ -15,12 +15,24 @@ def records(qm9_molecules) -> list[runs.Record]:
     return [runs.load(folder / config.experiment / config.run_id(data), expected=config) for config in configs]
 
 
+def shown(records: list[runs.Record], lang: str = "en") -> dict[str, groups.Group]:
+    (kinds,) = directed.by_training_set(records, lang=lang).values()
+    return {"whole": groups.of_baseline(records, lang=lang)} | kinds
+
+
+def updates(group: groups.Group) -> int:
+    return int(group.records[0].steps["step"].iloc[-1])
+
+
 def test_the_training_sets_and_their_seeds(records):
-    whole, large, control = directed.by_training_set(records, lang="en")
-    assert [[record.config.seed for record in group.records] for group in (whole, large, control)] == [[0, 1, 2]] * 3
-    assert large.name == "only those of more than 17 atoms"
-    assert groups.training_molecules(large.records) == groups.training_molecules(control.records)
-    assert groups.training_molecules(whole.records) > 1.5 * groups.training_molecules(large.records)
+    found = shown(records)
+    assert list(found) == ["whole", "chosen", "random", "chosen_longer", "random_longer"]
+    assert all([record.config.seed for record in group.records] == [0, 1, 2] for group in found.values())
+    assert found["chosen"].name == "more than 17 atoms"
+    assert len({groups.training_molecules(found[kind].records) for kind in list(found)[1:]}) == 1
+    assert groups.training_molecules(found["whole"].records) > 1.5 * groups.training_molecules(found["chosen"].records)
+    for kind in ("chosen_longer", "random_longer"):
+        assert updates(found[kind]) == pytest.approx(updates(found["whole"]), rel=0.01)
 
 
 def test_what_is_missing_is_said(records):
@@ -28,14 +40,18 @@ def test_what_is_missing_is_said(records):
     with pytest.raises(ValueError, match="no record of a directed training"):
         directed.by_training_set(whole, lang="en")
     with pytest.raises(ValueError, match="no record of 'the whole training part'"):
-        directed.by_training_set([record for record in records if record not in whole], lang="en")
-    without_control = [record for record in records if not record.config.data.selection.random_control]
-    assert len(directed.by_training_set(without_control, lang="en")) == 2
+        directed.summary([record for record in records if record not in whole], lang="en")
+    without_control = [record for record in records if record.config.training.epochs == 30]
+    without_control = [record for record in without_control if not record.config.data.selection.random_control]
+    assert list(directed.by_training_set(without_control, lang="en")[18]) == ["chosen"]
+    with pytest.raises(ValueError, match="no record of 'more than 17 atoms'"):
+        directed.by_training_set([r for r in records if r.config.data.selection.random_control], lang="en")
 
 
 def test_errors_on_either_side_are_those_of_the_molecules_themselves(records):
     table = directed.summary(records, lang="en")
-    for group in directed.by_training_set(records, lang="en"):
+    assert table["Epochs"].tolist() == ["30", "30", "30", "52", "52"]
+    for group in shown(records).values():
         below, above = [], []
         for record in group.records:
             atoms = record.errors["n_atoms"].to_numpy()
@@ -47,23 +63,42 @@ def test_errors_on_either_side_are_those_of_the_molecules_themselves(records):
             assert row[column] == f"{np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}"
 
 
-def test_what_the_page_says_holds_in_the_records(records):
-    """The prose around the numbers: the ratio to the whole part is far from 1, that to the control is not."""
-    _, large, control = directed.by_training_set(records, lang="en")
+def mean(group: groups.Group, sizes: range) -> float:
+    return float(np.mean(groups.of_sizes(group.records, sizes)))
+
+
+def test_what_the_page_says_of_epochs_and_updates_holds_in_the_records(records):
+    """With the same epochs fewer molecules are worse, whichever; with the same updates they are as good as all."""
+    found, large = shown(records), range(18, 30)
+    whole, chosen, drawn, chosen_longer, drawn_longer = (mean(group, large) for group in found.values())
+    assert chosen > 1.3 * whole
+    assert chosen == pytest.approx(drawn, rel=0.05)
+    assert chosen_longer == pytest.approx(whole, rel=0.1)
+    assert drawn_longer == pytest.approx(whole, rel=0.1)
     facts = directed.facts(records, lang="en")
-    assert float(facts["ratio_whole"]) > 1.2
-    sizes = range(18, 30)
-    values = [groups.of_sizes(group.records, sizes) for group in (large, control)]
-    assert abs(np.mean(values[0]) - np.mean(values[1])) < max(np.std(each, ddof=1) for each in values)
-    assert float(facts["below_large"].split()[0]) > 1.5 * float(facts["below_control"].split()[0])
-    assert facts["better_whole_held_out"] == "none"
-    assert facts["better_whole_as_reported"] == "20–25"
+    assert facts["ratio_chosen_whole"] == f"{chosen / whole:.2f}"
+    assert facts["ratio_chosen_longer_whole"] == f"{chosen_longer / whole:.2f}"
+
+
+def test_what_the_page_says_of_directing_holds_in_the_records(records):
+    """With the same updates a small gain above 19 atoms, a small loss at 18 and 19, a large one below."""
+    found = shown(records)
+    for name in ("whole", "random_longer"):
+        far, near, below = (
+            mean(found["chosen_longer"], sizes) / mean(found[name], sizes)
+            for sizes in (range(20, 30), range(18, 20), range(1, 18))
+        )
+        assert 0.7 < far < 1 < near < 1.3
+        assert below > 1.5
+    facts = directed.facts(records, lang="en")
+    assert facts["better_chosen_whole_held_out"] == "none"
+    assert facts["better_chosen_whole_as_reported"] == "20–25"
 
 
 def test_the_facts_are_the_same_in_both_languages(records):
     ca, en = (directed.facts(records, lang=lang) for lang in labels.LANGUAGES)
     assert ca.keys() == en.keys()
-    assert ca["above_large"] == en["above_large"].replace(".", ",")
+    assert ca["above_chosen"] == en["above_chosen"].replace(".", ",")
 
 
 @EACH_LANGUAGE
@@ -71,9 +106,9 @@ def test_the_figure_has_both_protocols_and_every_training_set(records, lang):
     figure = directed.error_by_size(records, lang=lang)
     upper, lower = figure.axes
     assert [axes.get_title() for axes in (upper, lower)] == [labels.label(p, lang) for p in ("held_out", "as_reported")]
-    shown = directed.by_training_set(records, lang=lang)
+    assert len(upper.get_lines()) == 5
     for axes, protocol in ((upper, "held_out"), (lower, "as_reported")):
-        for line, group in zip(axes.get_lines(), shown, strict=True):
+        for line, group in zip(axes.get_lines(), shown(records, lang).values(), strict=True):
             assert line.get_label() == group.name
             means = np.mean([errors.mse(r.groups, "size").loc[10:25, protocol] for r in group.records], axis=0)
             np.testing.assert_allclose(line.get_ydata(), means)

@@ -70,7 +70,22 @@ def test_the_facts_name_the_best_rate_of_each_function(records):
     assert (en["best_size"], en["best_inverse_frequency"]) == ("10", "0")
     assert en["mse_inverse_frequency"] == en["mse_plain"]
     assert en["highest_size"] == "10"
+    assert (en["helped_size"], en["helped_inverse_frequency"]) == ("18–23", "none")
     assert "best_size_frequency" not in en
+
+
+def test_the_best_rates_are_those_of_all_seeds_and_of_each(records):
+    assert loss_modification.best_rates(records, "size", "held_out") == [10, 10, 10, 10]
+    assert loss_modification.best_rates(records, "inverse-frequency", "held_out") == [0, 0, 0, 0]
+    reported = loss_modification.best_rates(records, "size", "as_reported")
+    large = range(18, 24)
+    for seed, rate in enumerate(reported[1:]):
+        logs = {
+            record.config.loss.rate: np.log10(errors.mse(record.groups, "size").loc[large, "as_reported"]).mean()
+            for record in records
+            if record.config.seed == seed and record.config.loss.weighting in ("none", "size")
+        }
+        assert rate == min(logs, key=logs.get)
 
 
 @EACH_LANGUAGE

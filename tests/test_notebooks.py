@@ -13,6 +13,7 @@ import nbformat
 import pytest
 
 from analysis import runs
+from analysis.figures import labels
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -61,6 +62,13 @@ def test_a_notebook_is_committed_with_the_outputs_of_one_run_in_order(notebook):
     outputs = [output for cell in code for output in cell.outputs]
     assert not [output for output in outputs if output.output_type in ("error", "stream")]
     assert [output for output in outputs if "image/png" in output.get("data", {})]
+
+
+def test_a_figure_says_what_it_shows_in_words(notebook):
+    known = {words.ca for words in labels.ALT.values()}
+    for cell in cells(notebook, "code"):
+        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+            assert cell.metadata["mystnb"]["image"]["alt"] in known
 
 
 def test_a_notebook_and_its_text_twin_are_in_step(notebook):

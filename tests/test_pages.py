@@ -19,6 +19,8 @@ from markdown_it.token import Token
 from myst_parser.config.main import MdParserConfig
 from myst_parser.parsers.mdit import create_md_parser
 
+from analysis.figures import labels
+
 ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 WORD_LISTS = ROOT / "tests" / "spelling"
@@ -53,6 +55,7 @@ class Page:
     tables: list[str] = field(default_factory=list)
     equations: list[str] = field(default_factory=list)
     code_cells: int = 0
+    alts: list[str] = field(default_factory=list)
     links: Counter[str] = field(default_factory=Counter)
     citations: Counter[str] = field(default_factory=Counter)
     glue: Counter[str] = field(default_factory=Counter)
@@ -141,6 +144,8 @@ class Reader:
         if part == "figure" and options:
             self.page.figures.append(self.neutral(options["name"]) if "name" in options else "")
             self._block(str(options.get("caption", "")))
+        if "alt" in options:
+            self.page.alts.append(options["alt"])
         self.page.prose.append(str(options.get("alt", "")))
 
     def _inline(self, token: Token) -> None:
@@ -248,6 +253,13 @@ def test_page_has_a_title_with_a_label_a_description_and_a_paragraph(lang, name)
     assert page.labels[0] == Path(name).stem
     assert len(page.description.split()) >= 5
     assert max(len(text.split()) for text in page.prose) >= 20
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_alternative_text_of_a_figure_is_that_of_the_function_that_draws_it(lang, name):
+    known = {getattr(words, lang) for words in labels.ALT.values()}
+    assert not [alt for alt in page_of(lang, name).alts if alt not in known]
 
 
 # ---- citations -----------------------------------------------------------------------------------------------

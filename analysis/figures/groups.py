@@ -62,7 +62,7 @@ def error_by_size(
     columns: int = 2,
 ) -> style.BookFigure:
     """MSE by number of atoms, a plot per protocol and a line per group; bands reach from the best to the worst seed."""
-    with style.figure(alt, height=6.4) as figure:
+    with style.figure(alt, height=5.9 + 0.24 * -(-len(groups) // columns)) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             for group in groups:

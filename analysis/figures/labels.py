@@ -227,17 +227,19 @@ LABELS = MappingProxyType(
 ALT = MappingProxyType(
     {
         "directed_training": Words(
-            "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb tres "
-            "corbes: tota la part d’entrenament, només les molècules grans i el control a l’atzar. Amb les "
-            "molècules reservades la de tota la part és la més baixa; les altres dues van juntes per damunt "
-            "d’aquesta a les mides grans, i la de les molècules grans s’enfila a les petites. Amb la mitjana "
-            "pròpia de cada mida, tota la part i el control fan una mateixa vall, i les molècules grans una "
-            "altra, més a la dreta.",
-            "Two plots of mean squared error by number of atoms on a log scale, with three curves: the whole "
-            "training part, large molecules alone, and the random control. With held-out molecules that of the "
-            "whole part is the lowest; the other two run together above it at the large sizes, and that of the "
-            "large molecules climbs at the small ones. With each size’s own mean, the whole part and the control "
-            "make one and the same valley, and the large molecules another, farther to the right.",
+            "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb cinc "
+            "corbes: tota la part d’entrenament, només les molècules grans, el control a l’atzar i aquests dos "
+            "últims amb tants passos com el primer. Amb les molècules reservades les dues corbes de les molècules "
+            "grans s’enfilen a les mides petites; a les grans totes baixen, i les que fan tants passos com el primer "
+            "van juntes i per sota de les altres dues. Amb la mitjana pròpia de cada mida, tota la part i els "
+            "controls fan una mateixa vall, i les molècules grans una altra, més a la dreta, facin els passos que "
+            "facin.",
+            "Two plots of mean squared error by number of atoms on a log scale, with five curves: the whole training "
+            "part, large molecules alone, the random control, and the last two with as many updates as the first. "
+            "With held-out molecules both curves of the large molecules climb at the small sizes; at the large ones "
+            "all fall, and those that make as many updates as the first run together below the other two. With each "
+            "size’s own mean, the whole part and the controls make one and the same valley, and the large molecules "
+            "another, farther to the right, whatever the updates.",
         ),
         "final_comparison": Words(
             "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb una corba per "

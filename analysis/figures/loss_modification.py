@@ -11,6 +11,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.ticker import MultipleLocator
 
+from analysis import training
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -54,11 +55,12 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
                 for group in by_rate(records, weighting, lang=lang).values():
                     means = baseline.by_seed(group.records, "size", protocol).reindex(sizes).mean(axis=1)
                     axes.plot(means, color=group.colour, marker=group.marker, markersize=3.5, label=group.name)
-                axes.set_title(label(f"short_{protocol}", lang), fontsize=10)
+                axes.set_title(label(f"short_{protocol}", lang), fontsize=11)
                 style.log_axis(axes, lang)
                 axes.xaxis.set_major_locator(MultipleLocator(2))
-            row[0].set_ylabel(f"{_name(weighting, lang)}\n{label('mse', lang)}", fontsize=9.5)
-            row[1].legend(fontsize=7.5, ncols=1, handlelength=1.4, loc="center left", bbox_to_anchor=(1.0, 0.5))
+            row[0].set_ylabel(f"{_name(weighting, lang)}\n{label('mse', lang)}")
+            # The lower left corner is free: errors of held-out molecules fall with size.
+            row[0].legend(ncols=2, handlelength=1.2, columnspacing=0.8, labelspacing=0.3, loc="lower left")
         for axes in rows[-1]:
             axes.set_xlabel(label("n_atoms", lang))
     return figure
@@ -112,7 +114,9 @@ def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[s
 
     For each function with records: `best_…` the rate with the smallest error above `boundary` atoms with held-out
     molecules, and `best_reported_…` with each size's own mean (`best_rates`); `mse_…` the MSE of the first,
-    `highest_…` the largest rate and `mse_highest_…` its MSE, all over the held-out molecules of those sizes.
+    `highest_…` the largest rate and `mse_highest_…` its MSE, all over the held-out molecules of those sizes; `helped_…`
+    the trained sizes at which it has a smaller mean held-out MSE than the unmodified loss, `effective_…` its effective
+    sample size.
     """
     large = _sides(_sizes(records), boundary)["mse_above"]
     plain = [record for record in records if record.config.loss.weighting == "none"]
@@ -132,7 +136,18 @@ def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[s
         found[f"mse_{key}"] = style.mean_and_deviation(groups.of_sizes(rates[best].records, large), lang, 4)
         found[f"highest_{key}"] = style.plain_number(last, lang)
         found[f"mse_highest_{key}"] = style.mean_and_deviation(groups.of_sizes(rates[last].records, large), lang, 4)
+        found[f"effective_{key}"] = style.percent(_effective(rates[last].records[0]), lang)
+        helped = groups.lower_at(rates[last], rates[0.0], "held_out", _sizes(records))
+        found[f"helped_{key}"] = style.ranges(helped, lang) or label("none", lang)
     return found
+
+
+def _effective(record: Record) -> float:
+    """The effective size of the weighted training set, (Σv)² / Σv², as a share of its molecules."""
+    rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
+    sizes = np.repeat(rows["group"].astype(int), rows["molecules"])
+    v = training.loss_weights(record.config.loss, sizes.to_numpy())
+    return 1.0 if v is None else float(v.sum() ** 2 / (v @ v) / len(v))
 
 
 def _has(records: Sequence[Record], weighting: str) -> bool:

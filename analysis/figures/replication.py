@@ -4,10 +4,12 @@ Every function takes the records of several experiments, by the experiment's nam
 """
 
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
+import torch
 
 from analysis import census
 from analysis.figures import balancing, baseline, comparison, directed, groups, loss_modification, style
@@ -89,7 +91,8 @@ def facts(records: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, st
 
     `reached` is the first epoch at which Default's validation loss is at most what the report gives for it (of the
     seeds that get there), `leak` its MSE over the molecules that it was trained on, in per cent of that over held-out
-    ones, `own_…` Custom's MSE over molecules of more than 17 atoms, the only ones that it was trained on.
+    ones, `decay` how much AdamW's weight decay shrinks a weight over Default's training, `own_…` Custom's MSE over
+    molecules of more than 17 atoms, the only ones that it was trained on.
     """
     models = comparison.by_model(records["final-comparison"])
     reached = [epoch for record in models["default"] if (epoch := _reached(record, REPORT["mse_default"])) is not None]
@@ -97,6 +100,7 @@ def facts(records: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, st
     found |= {
         "reached": style.mean_and_deviation(reached, lang, 0) if reached else label("none", lang),
         "epochs": style.number(models["default"][0].config.training.epochs, lang),
+        "decay": style.percent(float(np.mean([_decay(record) for record in models["default"]])), lang),
         "leak": style.percent(float(np.mean([_leak(record) for record in models["default"]])), lang),
         "custom": style.mean_and_deviation(groups.general(models["custom"]), lang, 3),
         "custom_own_mean": style.mean_and_deviation(groups.general(models["custom"], "as_reported"), lang, 1),
@@ -149,6 +153,12 @@ def _reached(record: Record, mse: float) -> int | None:
     """The first epoch whose validation loss is at most `mse`, eV²."""
     losses = record.history.set_index("epoch")["validation_loss"]
     return int((losses <= mse).idxmax()) if (losses <= mse).any() else None
+
+
+def _decay(record: Record) -> float:
+    """The part of a weight that decay alone takes away over a run: AdamW multiplies it by 1 − ηλ in each step."""
+    decay = signature(torch.optim.AdamW).parameters["weight_decay"].default
+    return 1 - (1 - record.config.training.learning_rate * decay) ** int(record.steps["step"].iloc[-1])
 
 
 def _leak(record: Record) -> float:

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -228,6 +229,15 @@ class Sweep:
         )
 
 
+def shipped() -> list[str]:
+    """The names of the sweeps that come with the package, in order."""
+    return sorted(Path(file.name).stem for file in _shipped_files().iterdir() if file.name.endswith(".yaml"))
+
+
+def _shipped_files() -> Traversable:
+    return importlib.resources.files("analysis.sweeps")
+
+
 def load_sweep(sweep: str | Path) -> Sweep:
     """Read a sweep: "stage1", "stage2", or the path of a YAML file in Weights & Biases' sweep format.
 
@@ -241,11 +251,9 @@ def load_sweep(sweep: str | Path) -> Sweep:
     """
     path = Path(sweep)
     if path.suffix not in (".yaml", ".yml"):
-        shipped = importlib.resources.files("analysis.sweeps")
-        names = sorted(Path(file.name).stem for file in shipped.iterdir() if file.name.endswith(".yaml"))
-        if str(sweep) not in names:
-            raise SweepError(f"there is no sweep {str(sweep)!r}: give one of {', '.join(names)}, or a .yaml file")
-        source, name, file = shipped / f"{sweep}.yaml", str(sweep), f"{sweep}.yaml"
+        if str(sweep) not in shipped():
+            raise SweepError(f"there is no sweep {str(sweep)!r}: give one of {', '.join(shipped())}, or a .yaml file")
+        source, name, file = _shipped_files() / f"{sweep}.yaml", str(sweep), f"{sweep}.yaml"
     else:
         source, name, file = path, path.stem, str(path)
     try:
