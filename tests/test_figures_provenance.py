@@ -22,12 +22,13 @@ def test_runs_of_one_machine_are_counted_together(records):
     given = [on(records[0], threads=1, minutes=3), on(records[1], threads=2, minutes=10)]
     given.append(on(records[2], threads=1, minutes=4))
     table = provenance.took(given, lang="en")
-    assert list(table.columns) == ["Processor", "Threads", "Runs", "Minutes per run", "Minutes in all"]
-    assert table.to_numpy().tolist() == [["A processor", "1", "2", "3.5", "7"], ["A processor", "2", "1", "10.0", "10"]]
+    assert list(table.columns) == ["Threads", "Runs", "Minutes per run", "Minutes in all"]
+    assert table.index.tolist() == ["A processor", "A processor"]
+    assert table.to_numpy().tolist() == [["1", "2", "3.5", "7"], ["2", "1", "10.0", "10"]]
 
 
 @pytest.mark.parametrize("lang", labels.LANGUAGES)
 def test_the_time_is_that_of_the_records(records, lang):
     table = provenance.took(records, lang=lang)
-    (said,) = table[labels.label("minutes_in_all", lang)]
-    assert int(said) == pytest.approx(sum(sum(r.about["seconds"].values()) for r in records) / 60, abs=0.5)
+    said = sum(map(int, table[labels.label("minutes_in_all", lang)]))
+    assert said == pytest.approx(sum(sum(r.about["seconds"].values()) for r in records) / 60, abs=0.5 * len(table))

@@ -76,7 +76,7 @@ LABELS = MappingProxyType(
         "model": Words("Model", "Model"),
         "default": Words("Default", "Default"),
         "custom": Words("Custom", "Custom"),
-        "mse_whole": Words("MSE, tot el 20 % (eV²)", "MSE, the whole 20% (eV²)"),
+        "mse_whole": Words("MSE, tot el 20\N{NO-BREAK SPACE}% (eV²)", "MSE, the whole 20% (eV²)"),
         "mse_test": Words("MSE, part de prova (eV²)", "MSE, test part (eV²)"),
         "none": Words("cap", "none"),
         "updates": Words("Passos", "Updates"),

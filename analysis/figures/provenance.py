@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis.figures import style
@@ -16,21 +17,18 @@ def took(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     Times are wall times of training, validation and evaluation; runs that were recorded side by side on one machine
     count in full each.
     """
-    rows = pd.DataFrame(
+    times = {}
+    for record in records:
+        machine = record.about["machine"]
+        times.setdefault((machine["processor"], machine["threads"]), []).append(minutes(record))
+    rows = [
         {
-            label("processor", lang): record.about["machine"]["processor"],
-            label("threads", lang): style.number(record.about["machine"]["threads"], lang),
-            "minutes": minutes(record),
+            label("threads", lang): style.number(threads, lang),
+            label("runs", lang): style.number(len(times[processor, threads]), lang),
+            label("minutes_per_run", lang): style.number(float(np.mean(times[processor, threads])), lang, 1),
+            label("minutes_in_all", lang): style.number(sum(times[processor, threads]), lang),
         }
-        for record in records
-    )
-    times = rows.groupby(list(rows.columns[:2]), sort=True)["minutes"]
-    table = pd.DataFrame(
-        {
-            label("runs", lang): times.size().map(lambda n: style.number(n, lang)),
-            label("minutes_per_run", lang): times.mean().map(lambda value: style.number(value, lang, 1)),
-            label("minutes_in_all", lang): times.sum().map(lambda value: style.number(value, lang)),
-        }
-    ).reset_index()
-    table.index = [""] * len(table)
-    return table
+        for processor, threads in sorted(times)
+    ]
+    names = [processor for processor, _ in sorted(times)]
+    return pd.DataFrame(rows, index=names).rename_axis(columns=label("processor", lang))
