@@ -27,6 +27,7 @@ FLOORS = {
     "study": 6,
     "search": 6,
     "reproduction": 6,
+    "verdicts": 6,
     "parameters": 1,
     "figures": 7,
     "commands": 7,
