@@ -117,8 +117,8 @@ def h2(
     permutation p of four points is 1/24 = 4.2 %, that of the perfect inverse order, and the next 4/24 = 17 %: at the
     2.5 % of the other rules nothing could be confirmed. And even 4.2 % is too good, because the sets overlap: the rarer
     the element, the further its set strays from the mean of all. *Measured*: where N, O and F each multiply the error
-    by a factor that has nothing to do with their frequency, the order is perfect in 7 to 9 % of the cases. `details` has
-    the correlation and the permutation p.
+    by a factor that has nothing to do with their frequency, the order is perfect in 7 to 9 % of the cases. `details`
+    has the correlation and the permutation p.
 
     So what is judged is the one element that the hypothesis calls little represented. Whether its molecules are hard
     because they are few or for another reason, no test on one element can tell.
