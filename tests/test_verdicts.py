@@ -575,7 +575,8 @@ def test_stage_2_counts_complete_trials_once():
     found = trials(np.random.default_rng(0), 0.03)
     failed = found.assign(state="failed", validation_mse=np.nan)
     repeated = pd.concat([found, found, failed], ignore_index=True)
-    assert verdicts.stage2(repeated, 0.03).effect == verdicts.stage2(found, 0.03).effect
+    once, again = verdicts.stage2(found, 0.03), verdicts.stage2(repeated, 0.03)
+    assert (again.details["trials"], again.effect, again.interval) == (30, once.effect, once.interval)
     with pytest.raises(ValueError, match="ten complete trials; there are 9"):
         verdicts.stage2(found.head(9), 0.03)
 
