@@ -28,6 +28,7 @@ FLOORS = {
     "trials": 6,
     "search": 7,
     "reproduction": 6,
+    "verdicts": 6,
     "parameters": 1,
     "figures": 7,
     "commands": 7,
