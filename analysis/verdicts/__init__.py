@@ -37,7 +37,7 @@ about neither, its protocol is `independent`.
 **Decisions.** A claim is confirmed if the interval of 95 % lies wholly on its side of a threshold, rejected if it lies
 wholly on the other, else undecided. The threshold is a factor of 1.1 in the mean squared error, in the direction that
 the report says: a difference of a tenth is what the hyperparameter search calls too small to count
-(`search.TOLERANCE`), and a claim of an improvement that is smaller says nothing to a user. Each direction errs in 2.5 %
+(`trials.TOLERANCE`), and a claim of an improvement that is smaller says nothing to a user. Each direction errs in 2.5 %
 of the cases at the threshold itself, and less often away from it.
 
 **Several comparisons in a claim.** A claim that has several parts is confirmed if each part is, without a correction

@@ -542,7 +542,7 @@ def stage2(
     Parameters
     ----------
     trials
-        A row per trial, as `search.trials_of` gives them; incomplete ones are left out, and a run that several trials
+        A row per trial, as `trials.trials_of` gives them; incomplete ones are left out, and a run that several trials
         asked for counts once.
     deviation
         Standard deviation of the logarithm of the validation loss between seeds: see `seed_deviation`.
