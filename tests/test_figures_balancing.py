@@ -137,6 +137,7 @@ def test_what_the_page_says_of_the_report_holds_in_the_records(recorded):
     facts = balancing.facts(recorded, lang="en")
     assert facts["better_whole_held_out"] == "none"
     assert facts["better_whole_as_reported"] == "10–17"
+    assert facts["better_longer_held_out"] == "10–14 and 22–25"
     whole = groups.of_baseline(recorded, lang="en").records[0]
     capped = balancing.by_cap(recorded, lang="en")[2000]["capped"].records[0]
     shift = [

@@ -1,0 +1,86 @@
+import re
+
+import numpy as np
+import pytest
+
+from analysis import errors, runs, study
+from analysis.figures import comparison, labels, replication
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+
+
+@pytest.fixture(scope="module")
+def records(qm9_molecules) -> dict[str, list[runs.Record]]:
+    """What the book shows; a test that had to train them would be wrong."""
+    data, folder = qm9_molecules.fingerprint(), runs.results_folder()
+    return {
+        name: [
+            runs.load(folder / config.experiment / config.run_id(data), expected=config)
+            for config in study.EXPERIMENTS[name]().configs(qm9_molecules)
+        ]
+        for name in replication.EXPERIMENTS
+    }
+
+
+@EACH_LANGUAGE
+def test_the_table_has_every_figure_of_the_report_beside_ours(records, lang):
+    table = replication.beside_the_report(records, lang=lang)
+    assert list(table.columns) == [labels.label(key, lang) for key in ("report", "short_held_out", "short_as_reported")]
+    said = table[labels.label("report", lang)].tolist()
+    english = ["0.0643", "0.0925", "–", "106", "88", "10", "10", "19–25", "20–25", "20–25"]
+    assert said == [text.replace(".", ",") if lang == "ca" else text for text in english]
+
+
+def test_errors_are_those_of_the_molecules_themselves(records):
+    table = replication.beside_the_report(records, lang="en")
+    for name, of_model in comparison.by_model(records["final-comparison"]).items():
+        values = [np.mean(record.errors["error"].to_numpy(float) ** 2) for record in of_model]
+        row = table.loc[f"{labels.label(name, 'en')}: MSE (eV²)"]
+        assert row["held-out molecules"] == f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
+    custom = comparison.by_model(records["final-comparison"])["custom"]
+    large = [np.mean(r.errors.loc[r.errors["n_atoms"] > 17, "error"].to_numpy(float) ** 2) for r in custom]
+    row = table.loc["Custom: MSE, molecules of more than 17 atoms (eV²)"]
+    assert row["held-out molecules"] == f"{np.mean(large):.4f} ± {np.std(large, ddof=1):.4f}"
+
+
+def test_single_seeds_are_named_where_they_differ(records):
+    table = replication.beside_the_report(records, lang="en")
+    models = comparison.by_model(records["final-comparison"])
+    for column, protocol in (("held-out molecules", "held_out"), ("own mean", "as_reported")):
+        single = []
+        for one, other in zip(models["custom"], models["default"], strict=True):
+            mse = [errors.mse(record.groups, "size")[protocol].loc[10:25] for record in (one, other)]
+            single.append([int(size) for size in mse[0].index[mse[0] < mse[1]]])
+        said = table.loc["Sizes at which Custom beats Default", column]
+        if "(" in said:
+            inside = said.split("(")[1].rstrip(")").split("; ")
+            assert len(inside) == len(single)
+            assert len(set(inside)) > 1 or inside[0] != said.split(" (")[0]
+        else:
+            assert len({tuple(sizes) for sizes in single}) == 1
+        first = single[0]
+        shown = said.split(" (")[0] if "(" not in said else said.split("(")[1].split("; ")[0]
+        numbers = [int(number) for number in re.findall(r"\d+", shown)]
+        assert (not first and not numbers) or (min(numbers), max(numbers)) == (min(first), max(first))
+
+
+def test_what_the_page_says_holds_in_the_records(records):
+    """Default gets below the report's error before its end; nothing is learnt by heart; Custom's is that of its own."""
+    facts = replication.facts(records, lang="en")
+    models = comparison.by_model(records["final-comparison"])
+    epochs = models["default"][0].config.training.epochs
+    for record in models["default"]:
+        losses = record.history["validation_loss"].to_numpy()
+        first = int(np.argmax(losses <= replication.REPORT["mse_default"])) + 1
+        assert 5 < first < epochs
+    assert 90 <= int(facts["leak"].rstrip("%")) <= 100
+    assert int(facts["decay"].rstrip("%")) < 5
+    own, reported = (float(facts[key].split()[0]) for key in ("own", "own_reported"))
+    general, own_mean = float(facts["custom"].split()[0]), float(facts["custom_own_mean"].split()[0])
+    said = replication.REPORT["mse_custom"]
+    assert abs(own - said) < 0.02
+    assert abs(reported - said) < 0.02
+    assert general - said > 0.04
+    assert own_mean > 30 * said
+    ca = replication.facts(records, lang="ca")
+    assert ca.keys() == facts.keys()
