@@ -14,7 +14,7 @@ import typer
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from analysis import errors, qm9, reproduction, runs, study, sweeps, training, trials, weights
+from analysis import errors, qm9, reproduction, runs, study, sweeps, training, trials, verdicts, weights
 from analysis.callbacks import CheckpointError, TrainingDivergedError, clock
 from analysis.config import RunConfig, adjust
 from analysis.molecules import Molecules, MoleculesError
@@ -191,6 +191,46 @@ def show(run_id: _RunId, results: _Results = None) -> None:
         for kind, title in (("all", "mean squared error, eV²"), ("size", "mean squared error by number of atoms, eV²")):
             typer.echo(f"\n{title}")
             typer.echo(_mse(record, kind))
+
+
+@app.command("verdicts")
+def judge(results: _Results = None) -> None:
+    """Judge every claim of the report by the records: verdict, effect, interval, under both protocols."""
+    with _errors_in_one_line():
+        molecules = qm9.load()
+        stage2 = sweeps.load_sweep("stage2")
+        over = trials.known(stage2, results=results)
+        evidence = verdicts.Evidence(
+            {
+                name: study.recorded(parameters(), molecules, results=results)
+                for name, parameters in study.EXPERIMENTS.items()
+                if any(name in claim.experiments for claim in verdicts.CLAIMS.values())
+            },
+            molecules,
+            over if len(over) >= stage2.run_cap else None,
+        )
+        found = verdicts.all_claims(evidence)
+        rows = [("claim", "section", "the report", "protocol", "verdict", "effect", "95 % interval", "seeds")]
+        rows += [_verdict_row(verdict) for verdict in found]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        for row in rows:
+            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if any(verdict.verdict != verdict.verdict_in_table for verdict in found):
+            typer.echo("* does not stand after Holm's correction over the whole table")
+        if evidence.trials is None:
+            typer.echo("stage2 is not judged: its search is not over (python -m analysis.search run stage2)")
+        for name in dict.fromkeys(verdict.claim for verdict in found):
+            rule = next(verdict.rule for verdict in found if verdict.claim == name)
+            typer.echo(f"\n{name}: {rule}")
+
+
+def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
+    claim = verdicts.CLAIMS[verdict.claim]
+    star = "" if verdict.verdict == verdict.verdict_in_table else "*"
+    low, high = verdict.interval
+    interval = f"{low:.3g} to {high:.3g}"
+    words = (verdict.claim, claim.section, claim.said, verdict.protocol, verdict.verdict + star)
+    return (*words, f"{verdict.effect:.3g}", interval, str(verdict.n_seeds))
 
 
 class Overall(Callback):

@@ -275,6 +275,28 @@ def load_or_train(
     ]
 
 
+def recorded(
+    parameters: ExperimentParameters, molecules: Molecules, *, results: Path | None = None
+) -> list[runs.Record]:
+    """The records of an experiment's runs, in order; nothing is trained.
+
+    Raises
+    ------
+    StudyError
+        Some of the runs are not recorded.
+    runs.RecordError
+        A record is damaged.
+    """
+    results, data = results or runs.results_folder(), molecules.fingerprint()
+    folders = {results / config.experiment / config.run_id(data): config for config in parameters.configs(molecules)}
+    if missing := [folder for folder in folders if not folder.exists()]:
+        raise StudyError(
+            f"{len(missing)} of the {len(folders)} runs of {parameters.experiment} are not recorded: "
+            f"`python -m analysis run {parameters.experiment}` trains them"
+        )
+    return [runs.load(folder, expected=config) for folder, config in folders.items()]
+
+
 # ---- the study as a whole --------------------------------------------------------------------------------------------
 
 

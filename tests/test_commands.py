@@ -13,7 +13,7 @@ import pytest
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from analysis import commands, qm9, runs, study, trials
+from analysis import commands, qm9, runs, study, trials, verdicts
 from analysis.config import RunConfig, adjust
 
 SMOKE = ["--profile", "smoke"]
@@ -516,3 +516,23 @@ def test_the_package_is_a_command(tmp_path):
     result = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == f"error: there are no records in {tmp_path}\n"
+
+
+def test_verdicts_are_a_line_per_claim_and_protocol_and_the_rules(monkeypatch):
+    """On the committed records of the experiments that are whole."""
+    claims = {key: claim for key, claim in verdicts.CLAIMS.items() if claim.experiments == ("directed-training",)}
+    monkeypatch.setattr(verdicts, "CLAIMS", claims)
+    monkeypatch.setattr(verdicts.table, "CLAIMS", claims)
+    result = invoke("verdicts")
+    assert result.exit_code == 0, result.stderr
+    head, *lines = result.stdout.split("\n\n")[0].splitlines()
+    assert head.split()[:3] == ["claim", "section", "the"]
+    assert [line.split()[0] for line in lines if not line.startswith("stage2")] == [key for key in claims for _ in "ab"]
+    assert any("held_out" in line for line in lines)
+    assert f"\nh4: {verdicts.rule_of(verdicts.h4)}" in result.stdout
+
+
+def test_verdicts_need_the_records(tmp_path):
+    result = invoke("verdicts", "--results", tmp_path)
+    assert result.exit_code == 1
+    assert "runs of baseline are not recorded" in result.stderr

@@ -247,3 +247,12 @@ def test_the_plan_holds_each_run_once_and_goes_seed_by_seed(qm9_molecules):
     assert [config.seed for config in ordered] == [7] * (len(configs) // 2) + [3] * (len(configs) // 2)
     assert [config for config in ordered if config.seed == 7] == [config for config in configs if config.seed == 7]
     assert {config.seed for config in study.plan(qm9_molecules, "final-comparison", profile="smoke")} == set(range(5))
+
+
+def test_recorded_runs_are_loaded_and_missing_ones_said(qm9_molecules, tmp_path):
+    parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
+    with pytest.raises(study.StudyError, match="2 of the 2 runs of baseline are not recorded: `python -m analysis run"):
+        study.recorded(parameters, qm9_molecules, results=tmp_path)
+    study.load_or_train(parameters, qm9_molecules, results=tmp_path)
+    found = study.recorded(parameters, qm9_molecules, results=tmp_path)
+    assert [record.config.seed for record in found] == [1, 0]

@@ -97,8 +97,9 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the balancing quotes; the same keys in both languages.
 
     They are about the lowest cap: `spread_…_…` is the unevenness by protocol, `better_…` the sizes at which the capped
-    set has a smaller mean MSE than the baseline, by protocol, and than its random control, and (`longer`) at which
-    it has one with the baseline's number of updates. `more_even` are the caps, of all, whose mean spread over held-out molecules is below that of their random control.
+    set has a smaller mean MSE than the baseline, by protocol, and than its random control, and (`longer`) at which it
+    has one with the baseline's number of updates. `more_even` are the caps, of all, whose mean spread over held-out
+    molecules is below that of their random control.
     """
     more_even = [
         style.number(cap, lang)

@@ -142,6 +142,140 @@ LABELS = MappingProxyType(
         "runs": Words("Execucions", "Runs"),
         "minutes_per_run": Words("Minuts per execució", "Minutes per run"),
         "minutes_in_all": Words("Minuts en total", "Minutes in all"),
+        # verdicts
+        "claim": Words("Afirmació", "Claim"),
+        "section": Words("Apartat", "Section"),
+        "rule": Words("Es confirma si", "Confirmed if"),
+        "seeds": Words("Llavors", "Seeds"),
+        "confirmed": Words("confirmada", "confirmed"),
+        "rejected": Words("rebutjada", "rejected"),
+        "undecided": Words("no concloent", "undecided"),
+        "said_confirmed": Words("ho afirma", "claims it"),
+        "said_rejected": Words("la descarta", "discards it"),
+        "said_partly": Words("ho afirma en part", "claims it in part"),
+        "claim_h1": Words("H1: les mides poc freqüents es prediuen pitjor", "H1: infrequent sizes are predicted worse"),
+        "rule_h1": Words(
+            "la correlació de Spearman de la freqüència amb l’error, de 10 a 25 àtoms, és per sota de −0,5, i l’atzar "
+            "no la dona més que una vegada de cada quaranta",
+            "Spearman’s correlation of frequency with error, 10 to 25 atoms, lies below −0.5, and chance gives it no "
+            "more than one time in forty",
+        ),
+        "claim_h2": Words(
+            "H2: els elements poc freqüents es prediuen pitjor", "H2: infrequent elements are predicted worse"
+        ),
+        "rule_h2": Words(
+            "l’error de les molècules amb fluor és més d’1,1 vegades la mitjana geomètrica del dels altres quatre "
+            "elements",
+            "the error of the molecules with fluorine is more than 1.1 times the geometric mean of that of the other "
+            "four elements",
+        ),
+        "claim_h3": Words(
+            "H3: igualar les freqüències iguala els errors", "H3: equal frequencies make the errors equal"
+        ),
+        "rule_h3": Words(
+            "la dispersió de l’error entre mides amb el límit de 2.000 és menys d’1/1,1 de la de tantes molècules a "
+            "l’atzar",
+            "the spread of the error over sizes with the cap of 2,000 is less than 1/1.1 of that of as many molecules "
+            "drawn at random",
+        ),
+        "claim_threshold_2000": Words(
+            "El límit de 2.000 millora les molècules de més de 18 àtoms",
+            "The cap of 2,000 improves the molecules of more than 18 atoms",
+        ),
+        "rule_threshold_2000": Words(
+            "amb el límit, l’error és menys d’1/1,1 del del model de partida (mitjana geomètrica, de 19 a 25 àtoms)",
+            "with the cap the error is less than 1/1.1 of the baseline’s (geometric mean, 19 to 25 atoms)",
+        ),
+        "claim_threshold_2000_same_updates": Words(
+            "El mateix, amb tants passos com el model de partida", "The same, with as many updates as the baseline"
+        ),
+        "rule_threshold_2000_same_updates": Words(
+            "com l’anterior, entre entrenaments amb els mateixos passos",
+            "as the one above, between trainings with the same updates",
+        ),
+        "claim_best_rate_size": Words(
+            "El millor exponent del pes per mida és 10", "The best exponent of the weights by size is 10"
+        ),
+        "rule_best_rate_size": Words(
+            "de 18 a 23 àtoms, l’error amb r = 10 és menor que amb qualsevol altre exponent, i menys d’1/1,1 del de la "
+            "pèrdua sense pes",
+            "from 18 to 23 atoms the error with r = 10 is smaller than with any other exponent, and less than 1/1.1 of "
+            "that of the unweighted loss",
+        ),
+        "claim_best_rate_size_frequency": Words(
+            "El millor exponent del pes per mida i freqüència és 10",
+            "The best exponent of the weights by size and frequency is 10",
+        ),
+        "rule_best_rate_size_frequency": Words("com l’anterior", "as the one above"),
+        "claim_h4": Words(
+            "H4: entrenar només amb més de 17 àtoms les prediu millor",
+            "H4: training only on more than 17 atoms predicts these better",
+        ),
+        "rule_h4": Words(
+            "l’error és menys d’1/1,1 tant del de tota la part d’entrenament com del de tantes molècules a l’atzar "
+            "(mitjana geomètrica, de 18 a 25 àtoms)",
+            "the error is less than 1/1.1 both of that of the whole training part and of that of as many molecules "
+            "drawn at random (geometric mean, 18 to 25 atoms)",
+        ),
+        "claim_h4_same_updates": Words("H4, amb els mateixos passos", "H4, with the same updates"),
+        "rule_h4_same_updates": Words(
+            "com H4, entre entrenaments amb els mateixos passos", "as H4, between trainings with the same updates"
+        ),
+        "claim_directed_by_size": Words(
+            "Entrenar amb més de 17 àtoms millora cada mida per sobre de 19 i empitjora cada mida per sota",
+            "Training on more than 17 atoms improves every size above 19 and worsens every size below",
+        ),
+        "rule_directed_by_size": Words(
+            "respecte de tota la part, l’error és menys d’1/1,1 a cada mida de 20 a 25 i més d’1,1 vegades a cada mida "
+            "de 10 a 18",
+            "next to the whole part the error is less than 1/1.1 at each size from 20 to 25 and more than 1.1 times at "
+            "each size from 10 to 18",
+        ),
+        "claim_general_mse": Words(
+            "Default té un error general més petit que Custom", "Default has a smaller general error than Custom"
+        ),
+        "rule_general_mse": Words(
+            "l’error de Custom és més d’1,1 vegades el de Default", "Custom’s error is more than 1.1 times Default’s"
+        ),
+        "claim_custom_by_size": Words(
+            "Custom millora cada mida per sobre de 19 àtoms i empitjora cada mida per sota",
+            "Custom improves every size above 19 atoms and worsens every size below",
+        ),
+        "rule_custom_by_size": Words(
+            "com l’entrenament dirigit, de Custom respecte de Default",
+            "as directed training, of Custom next to Default",
+        ),
+        "claim_run_time": Words("Custom triga menys que Default", "Custom takes less time than Default"),
+        "rule_run_time": Words(
+            "el temps de Custom és menys d’1/1,1 del de Default, a la mateixa màquina",
+            "Custom’s time is less than 1/1.1 of Default’s, on the same machine",
+        ),
+        "claim_convergence": Words(
+            "Default convergeix en menys passos que Custom", "Default converges in fewer updates than Custom"
+        ),
+        "rule_convergence": Words(
+            "Custom fa més d’1,1 vegades els passos de Default fins que la pèrdua és 1,5 vegades l’última",
+            "Custom makes more than 1.1 times Default’s updates until the loss is 1.5 times the last one",
+        ),
+        "claim_stability": Words(
+            "Els errors d’un lot són més junts en Custom que en Default",
+            "The errors of a batch lie closer together in Custom than in Default",
+        ),
+        "rule_stability": Words(
+            "la distància entre els cinc errors més grans i els cinc més petits d’un lot, en Custom, és menys d’1/1,1 "
+            "de la de Default",
+            "the distance between the five largest and the five smallest errors of a batch is less than 1/1.1 of "
+            "Default’s in Custom",
+        ),
+        "claim_stage2": Words(
+            "Els hiperparàmetres físics canvien poc el resultat",
+            "The physical hyperparameters change the result little",
+        ),
+        "rule_stage2": Words(
+            "el novè decil de la pèrdua de validació entre el primer és menys d’1,1 vegades el que ja donarien les "
+            "llavors soles",
+            "the ninth decile of the validation loss over the first is less than 1.1 times what seeds alone would give",
+        ),
         # beside the report
         "custom_own": Words(
             "Custom: MSE amb molècules de més de 17 àtoms (eV²)", "Custom: MSE, molecules of more than 17 atoms (eV²)"

@@ -34,7 +34,7 @@ REPORT = MappingProxyType(
 """What the report says: eV² and minutes (section 5.3.4, its last table), rates, and the sizes at which something helps
 ("more than 18", "more than 19 atoms", up to the largest that it shows)."""
 
-EXPERIMENTS = ("balancing", "loss-modification", "directed-training", "final-comparison")
+EXPERIMENTS = ("baseline", "balancing", "loss-modification", "directed-training", "final-comparison")
 _LARGE = range(18, 30)  # "more than 17 atoms", to QM9's largest
 
 

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import pytest
+
+from analysis import verdicts
+from analysis.figures import labels
+from analysis.figures import verdicts as figures
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+
+
+def made_up(claim: str, protocol: str, verdict: str, *, effect: float = 0.5, unit: str = "ratio") -> verdicts.Verdict:
+    return verdicts.Verdict(
+        claim=claim,
+        protocol=protocol,
+        verdict=verdict,
+        effect=effect,
+        interval=(effect - 0.25, effect + 0.25),
+        unit=unit,
+        threshold=1 / 1.1,
+        side="below",
+        p=0.01,
+        n_seeds=3,
+        n_molecules=12345 if protocol == "held_out" else 0,
+        rule="",
+        p_in_table=0.02,
+    )
+
+
+@pytest.fixture
+def found() -> list[verdicts.Verdict]:
+    return [
+        made_up("h1", "held_out", "rejected", effect=-0.09, unit="correlation"),
+        made_up("h1", "as_reported", "confirmed", effect=-0.86, unit="correlation"),
+        replace(made_up("h4", "held_out", "confirmed"), p_in_table=0.2),
+        replace(made_up("h4", "as_reported", "undecided"), interval=(0.0, float("inf")), effect=105.3),
+        made_up("run_time", "independent", "confirmed"),
+    ]
+
+
+@EACH_LANGUAGE
+def test_the_table_has_a_row_per_claim_and_both_protocols(found, lang):
+    table = figures.table(found, lang=lang)
+    assert table.index.tolist() == [labels.label(f"claim_{key}", lang) for key in ("h1", "h4", "run_time")]
+    words = [labels.label(key, lang) for key in ("section", "report", "short_held_out", "short_as_reported")]
+    assert list(table.columns) == words
+    assert table[labels.label("section", lang)].tolist() == ["5.3.1", "5.3.4", "5.3.4"]
+
+
+def test_a_cell_says_verdict_effect_interval_and_whether_it_stands(found):
+    table = figures.table(found, lang="en")
+    assert table["held-out molecules"].tolist() == [
+        "rejected: −0.09 (−0.34 – 0.16)",
+        "confirmed*: 0.50 (0.25 – 0.75)",
+        "confirmed: 0.50 (0.25 – 0.75)",
+    ]
+    assert table["own mean"].tolist() == ["confirmed: −0.86 (−1.11 – −0.61)", "undecided: 105 (0.000 – ∞)", "–"]
+    assert table["Thesis"].tolist() == ["claims it", "claims it in part", "claims it"]
+
+
+@EACH_LANGUAGE
+def test_every_claim_has_its_words(lang):
+    found = [made_up(key, claim.protocols[0], "undecided") for key, claim in verdicts.CLAIMS.items()]
+    table, rules = figures.table(found, lang=lang), figures.rules(found, lang=lang)
+    assert len(table) == len(rules) == len(verdicts.CLAIMS)
+    assert rules[labels.label("seeds", lang)].tolist() == ["3"] * len(rules)
+
+
+def test_the_rules_count_held_out_molecules(found):
+    rules = figures.rules(found, lang="en")
+    assert rules["Molecules"].tolist() == ["12,345", "12,345", "–"]
+
+
+def test_the_facts_count_claims_that_both_protocols_judge(found):
+    ca, en = (figures.facts(found, lang=lang) for lang in labels.LANGUAGES)
+    assert ca == en
+    assert (en["judged"], en["verdicts"], en["unstable"]) == ("2", "5", "1")
+    assert [en[f"{word}_held_out"] for word in ("confirmed", "rejected", "undecided")] == ["1", "1", "0"]
+    assert [en[f"{word}_as_reported"] for word in ("confirmed", "rejected", "undecided")] == ["1", "0", "1"]
