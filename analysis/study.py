@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 from tqdm import tqdm
 
@@ -79,11 +80,19 @@ class ExperimentParameters(NotebookParameters):
 
 
 class BaselineParameters(ExperimentParameters):
-    """Parameters of `03_baseline`: the model "Default", trained on the whole training part (section 5.3.1)."""
+    """Parameters of `03_baseline`: the model "Default", trained on the whole training part (section 5.3.1).
+
+    `worst_of` is the size whose worst-predicted molecules are shown, `in_3d` whether in three dimensions too.
+    """
 
     experiment = "baseline"
+    worst_of: PositiveInt | None = Field(None, description="a number of atoms, or None for molecules of any size")
+    in_3d: bool = Field(default=False, description="True or False")
 
-    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        sizes = np.unique(molecules.n_atoms)
+        if self.worst_of is not None and self.worst_of not in sizes:
+            raise ValueError(f"no molecule has {self.worst_of} atoms; there are some of {', '.join(map(str, sizes))}")
         yield self._run(seed)
 
 

@@ -67,7 +67,7 @@ def test_a_notebook_is_committed_with_the_outputs_of_one_run_in_order(notebook):
 def test_a_figure_says_what_it_shows_in_words(notebook):
     known = {words.ca for words in labels.ALT.values()}
     for cell in cells(notebook, "code"):
-        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+        if any({"image/png", "image/svg+xml"} & set(output.get("data", {})) for output in cell.outputs):
             assert cell.metadata["mystnb"]["image"]["alt"] in known
 
 

@@ -155,6 +155,11 @@ def test_impossible_parameters_are_refused(parameters, given, said):
             {"lang": "en", "profile": "smoke", "caps": [5]},
             r"^profile = 'smoke', caps = \[5\]: the selection leaves 124 training molecules, fewer than the 200 ",
         ),
+        (
+            study.BaselineParameters,
+            {"worst_of": 28},
+            "^worst_of = 28: no molecule has 28 atoms; there are some of 3, 4,",
+        ),
         (study.BaselineParameters, {"profile": "smoke", "batch_size": 201}, "batch_size 201 is larger than the 200"),
         (study.BaselineParameters, {"batch_size": 200_000}, "batch_size 200,000 is larger than the 104,664 training"),
     ],

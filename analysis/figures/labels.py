@@ -290,6 +290,15 @@ LABELS = MappingProxyType(
             "Sizes at which training on more than 17 atoms beats the whole training part",
         ),
         "custom_better": Words("Mides on Custom guanya Default", "Sizes at which Custom beats Default"),
+        # worst-predicted molecules
+        "worst_molecules": Words("Molècules reservades amb l’error més gran", "Held-out molecules of largest error"),
+        "qm9_index": Words("Índex a QM9", "QM9 index"),
+        "formula": Words("Fórmula", "Formula"),
+        "smiles": Words("SMILES", "SMILES"),
+        "signed_error": Words("Predicció − referència (meV)", "Prediction − reference (meV)"),
+        "absolute_error": Words("Error absolut mitjà (meV)", "Mean absolute error (meV)"),
+        "neighbour_sizes": Words("Error absolut medià per mida (meV)", "Median absolute error by size (meV)"),
+        "no_drawing": Words("sense dibuix", "no drawing"),
         # benchmark
         "reached": Words("sí", "met"),
         "missed": Words("no", "missed"),
@@ -472,6 +481,13 @@ ALT = MappingProxyType(
             "en el fluor.",
             "Mean squared error by element on a log scale, with a point per seed and protocol: the two protocols are "
             "alike on the elements that nearly all molecules hold and part ways above all on fluorine.",
+        ),
+        "worst_molecules": Words(
+            "Fórmules estructurals de les molècules reservades amb l’error més gran, de més a menys error, amb "
+            "l’índex a la base de dades, la fórmula molecular i l’error de cadascuna a sota; la taula dona les "
+            "mateixes molècules.",
+            "Structural formulas of the held-out molecules of largest error, worst first, with the index in the "
+            "database, the molecular formula and the error under each; the table has the same molecules.",
         ),
         "size_histogram": Words(
             "Histograma de les molècules per nombre d’àtoms: s’acumulen al centre i les cues gairebé no es veuen. "

@@ -1,0 +1,238 @@
+"""The held-out molecules that the models predict worst: in a table, drawn, and in three dimensions.
+
+Every function takes the records of several seeds of one configuration and the molecules that they were made with. It
+looks at molecules that are held out in all of these records, alone: the error of a molecule that one of the models was
+trained on would be another kind of error. The worst are those whose absolute error, mean over seeds, is largest.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from xml.sax.saxutils import escape
+
+import numpy as np
+import pandas as pd
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdCoordGen
+from rdkit.Chem.Draw import rdMolDraw2D
+
+from analysis.figures import style
+from analysis.figures.labels import alt, check_language, label
+from analysis.molecules import Molecules, to_ase
+from analysis.runs import Record
+
+if TYPE_CHECKING:
+    from chemiscope.widget import ChemiscopeWidget
+
+_MEV = 1000  # meV per eV
+_SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
+
+# All in px. A phone shows 720 of them on 360: 17 px text is 8.5 px there.
+_COLUMNS = 4
+_CELL_WIDTH, _DRAWING_HEIGHT, _CAPTION_HEIGHT = 180, 140, 78
+_TEXT, _LINE = 17, 22
+_BOND = 34
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """A picture that shows itself in Jupyter as SVG, with its alternative text.
+
+    `svg` is plain ASCII, so that it reads the same in whatever encoding it is written to a file.
+    """
+
+    svg: str
+    alt: str
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        return {"image/svg+xml": self.svg, "text/plain": self.alt}, {"image/svg+xml": {"alt": self.alt}}
+
+
+def worst(
+    records: Sequence[Record], molecules: Molecules, *, lang: str, size: int | None = None, count: int = 8
+) -> pd.DataFrame:
+    """The worst-predicted molecules, worst first, beside the usual error of their neighbours in size.
+
+    Parameters
+    ----------
+    records
+        One per seed. Only molecules that are held out in every one of them are looked at.
+    molecules
+        The database that the runs were made with.
+    lang
+        "ca" or "en".
+    size
+        Number of atoms of the molecules to pick; None: any.
+    count
+        How many to show; fewer, if there are not as many.
+
+    Returns
+    -------
+    A row per molecule, under its QM9 index, all as text: formula (Hill's order), number of atoms, predicted − true U0
+    (meV, mean ± standard deviation over seeds), the median over molecules of the absolute error (meV, mean over seeds)
+    for the molecule's own number of atoms and for the nearest below and above that are held out, and SMILES.
+
+    Raises
+    ------
+    ValueError
+        There is no record; none of the molecules, or none of that size, is held out in all of them (the message says
+        which sizes there are); `count` is below 1; a held-out molecule is not among `molecules`; or another language.
+    """
+    check_language(lang)
+    errors = _held_out(records, molecules)
+    chosen = _choose(errors, size, count)
+    medians = errors.groupby("n_atoms")["absolute"].median() * _MEV
+    rows = [
+        {
+            label("formula", lang): formula,
+            label("n_atoms", lang): str(row.n_atoms),
+            label("signed_error", lang): _signed(row, lang),
+            label("neighbour_sizes", lang): _neighbours(medians, row.n_atoms, lang),
+            label("smiles", lang): smiles,
+        }
+        for row, formula, smiles in _described(chosen, molecules)
+    ]
+    return pd.DataFrame(rows, index=chosen.index.astype(str)).rename_axis(columns=label("qm9_index", lang))
+
+
+def drawings(
+    records: Sequence[Record], molecules: Molecules, *, lang: str, size: int | None = None, count: int = 8
+) -> Drawings:
+    """The molecules of `worst`, drawn by RDKit from their SMILES, with QM9 index, formula and error under each.
+
+    Bonds and charges are those of the SMILES. Where it is missing or RDKit does not read it, the place stays empty and
+    says so. Parameters and errors are those of `worst`.
+    """
+    check_language(lang)
+    chosen = _choose(_held_out(records, molecules), size, count)
+    n_columns, n_rows = min(_COLUMNS, len(chosen)), -(-len(chosen) // _COLUMNS)
+    row_height = _DRAWING_HEIGHT + _CAPTION_HEIGHT
+    drawer = rdMolDraw2D.MolDraw2DSVG(n_columns * _CELL_WIDTH, n_rows * row_height, _CELL_WIDTH, _DRAWING_HEIGHT)
+    options = drawer.drawOptions()
+    options.fixedBondLength = _BOND
+    options.fixedFontSize = _TEXT
+    options.padding = 0.08
+    captions = []
+    for place, (row, formula, smiles) in enumerate(_described(chosen, molecules)):
+        left, top = place % _COLUMNS * _CELL_WIDTH, place // _COLUMNS * row_height
+        structure = _structure(smiles)
+        if structure is None:
+            captions.append(_text(label("no_drawing", lang), left, top + _DRAWING_HEIGHT / 2, style.GREY))
+        else:
+            drawer.SetOffset(left, top)
+            drawer.DrawMolecule(structure)
+        lines = [f"QM9 {row.Index}", formula, f"{_signed(row, lang)} meV"]
+        captions += [_text(line, left, top + _DRAWING_HEIGHT + n * _LINE) for n, line in enumerate(lines, start=1)]
+    drawer.FinishDrawing()
+    svg = drawer.GetDrawingText().replace("</svg>", "".join(captions) + "</svg>")
+    return Drawings(svg.encode("ascii", "xmlcharrefreplace").decode("ascii"), alt("worst_molecules", lang))
+
+
+def viewer(
+    records: Sequence[Record], molecules: Molecules, *, lang: str, size: int | None = None, count: int = 8
+) -> "ChemiscopeWidget":
+    """The molecules of `worst` in three dimensions, to be turned in JupyterLab; nothing is asked of the network.
+
+    A map of error against number of atoms stands beside: a click on a point shows its molecule. The geometry is QM9's
+    own, bonds are drawn where atoms are near. chemiscope's own words are in English in either language.
+
+    Parameters and errors are those of `worst`. Outside a notebook chemiscope warns that it has nowhere to show this.
+    """
+    check_language(lang)
+    chosen = _choose(_held_out(records, molecules), size, count)
+    # Slow to import, and needed here alone.
+    import chemiscope
+
+    described = list(_described(chosen, molecules))
+    properties = {
+        label("n_atoms", lang): chosen["n_atoms"].to_numpy(),
+        label("absolute_error", lang): chosen["absolute"].to_numpy() * _MEV,
+        label("signed_error", lang): chosen["signed"].to_numpy() * _MEV,
+        label("qm9_index", lang): chosen.index.to_numpy(),
+        label("formula", lang): [formula for _, formula, _ in described],
+        label("smiles", lang): [smiles for *_, smiles in described],
+    }
+    return chemiscope.show(
+        to_ase(molecules.select(chosen["position"].to_numpy())),
+        # Said, as chemiscope takes a lone atom's values for those of either.
+        properties={name: {"target": "structure", "values": values} for name, values in properties.items()},
+        metadata={"name": label("worst_molecules", lang)},
+        settings=chemiscope.quick_settings(x=label("n_atoms", lang), y=label("absolute_error", lang)),
+    )
+
+
+def _held_out(records: Sequence[Record], molecules: Molecules) -> pd.DataFrame:
+    """The molecules that are held out in every record, by QM9 index.
+
+    Their position in `molecules`, number of atoms, and error over seeds, eV: mean (`signed`), standard deviation (NaN
+    for one seed), and mean of the absolute one (`absolute`).
+    """
+    if not records:
+        raise ValueError("there is no record: give those of the seeds of one configuration")
+    of_seeds = pd.concat(
+        [record.errors.set_index("index")["error"].astype(float) for record in records], axis=1, join="inner"
+    )
+    if of_seeds.empty:
+        raise ValueError(f"no molecule is held out in all of the {len(records)} records: their splits differ")
+    position = pd.Index(molecules.index).get_indexer(of_seeds.index)
+    if (position < 0).any():
+        unknown = of_seeds.index[position < 0][0]
+        raise ValueError(f"molecule {unknown} of the records is not among the molecules: give those of the runs")
+    return pd.DataFrame(
+        {
+            "position": position,
+            "n_atoms": molecules.n_atoms[position],
+            "signed": of_seeds.mean(axis=1),
+            "deviation": of_seeds.std(axis=1, ddof=1),
+            "absolute": of_seeds.abs().mean(axis=1),
+        }
+    )
+
+
+def _choose(errors: pd.DataFrame, size: int | None, count: int) -> pd.DataFrame:
+    """The `count` worst of that size, or of all."""
+    if count < 1:
+        raise ValueError(f"count = {count}: it must be at least 1")
+    of_size = errors if size is None else errors[errors["n_atoms"] == size]
+    if of_size.empty:
+        raise ValueError(
+            f"size = {size}: no held-out molecule has that many atoms; there are some of "
+            f"{style.ranges(errors['n_atoms'], 'en')} atoms"
+        )
+    return of_size.sort_values("absolute", ascending=False, kind="stable").head(count)
+
+
+def _described(chosen: pd.DataFrame, molecules: Molecules) -> Iterator[tuple[Any, str, str]]:
+    """Each row with its molecule's formula and SMILES."""
+    for row, atoms in zip(chosen.itertuples(), to_ase(molecules.select(chosen["position"].to_numpy())), strict=True):
+        yield row, atoms.get_chemical_formula("hill").translate(_SUBSCRIPTS), atoms.info.get("smiles", "")
+
+
+def _signed(row: Any, lang: str) -> str:
+    mean = style.number(row.signed * _MEV, lang)
+    return mean if np.isnan(row.deviation) else f"{mean} ± {style.number(row.deviation * _MEV, lang)}"
+
+
+def _neighbours(medians: pd.Series, n_atoms: int, lang: str) -> str:
+    """The medians of a size and of the nearest sizes on either side: "17: 96 · 18: 91 · 19: 90"."""
+    place = medians.index.get_loc(n_atoms)
+    near = medians.iloc[max(0, place - 1) : place + 2]
+    return " · ".join(f"{size}: {style.number(median, lang)}" for size, median in near.items())
+
+
+def _structure(smiles: str) -> Chem.Mol | None:
+    """The molecule that a SMILES says, with places for its atoms; None if it says none."""
+    with rdBase.BlockLogs():
+        structure = Chem.MolFromSmiles(smiles)
+    if structure is None or structure.GetNumAtoms() == 0:
+        return None
+    # Draws rings that share several atoms, of which QM9 is full, with fewer crossings than RDKit's own.
+    rdCoordGen.AddCoords(structure)
+    return structure
+
+
+def _text(text: str, left: float, baseline: float, colour: str = style.BLACK) -> str:
+    return (
+        f"<text x='{left + _CELL_WIDTH / 2:g}' y='{baseline:g}' text-anchor='middle' fill='{colour}' "
+        f"font-family='DejaVu Sans, Verdana, sans-serif' font-size='{_TEXT}'>{escape(text)}</text>\n"
+    )

@@ -1,0 +1,133 @@
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import chemiscope
+import numpy as np
+import pytest
+
+from analysis import runs, study
+from analysis.figures import labels, structures
+from analysis.molecules import to_ase
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture(scope="module")
+def records(qm9_molecules) -> list[runs.Record]:
+    return study.recorded(study.BaselineParameters(), qm9_molecules)
+
+
+def test_the_worst_are_those_of_largest_absolute_error_over_seeds(records, qm9_molecules):
+    table = structures.worst(records, qm9_molecules, lang="en", count=5)
+    errors = np.array([record.errors.set_index("index")["error"].astype(float) for record in records])
+    index = records[0].errors["index"].to_numpy()
+    order = np.argsort(-np.abs(errors).mean(axis=0), kind="stable")[:5]
+    assert table.index.tolist() == [str(value) for value in index[order]]
+    for place, said in zip(order, table["Prediction − reference (meV)"], strict=True):
+        mean, deviation = 1000 * errors[:, place].mean(), 1000 * errors[:, place].std(ddof=1)
+        assert said == f"{mean:,.0f} ± {deviation:,.0f}".replace("-", "−")
+
+
+def test_a_size_picks_its_molecules_and_shows_its_neighbours(records, qm9_molecules):
+    table = structures.worst(records, qm9_molecules, lang="en", size=18, count=3)
+    assert table["Number of atoms"].tolist() == ["18"] * 3
+    errors, sizes = [record.errors["error"].astype(float).abs() for record in records], records[0].errors["n_atoms"]
+    medians = {size: 1000 * np.median(np.mean(errors, axis=0)[sizes == size]) for size in (17, 18, 19)}
+    said = " · ".join(f"{size}: {median:.0f}" for size, median in medians.items())
+    assert set(table["Median absolute error by size (meV)"]) == {said}
+    largest = structures.worst(records, qm9_molecules, lang="en", size=29, count=100)
+    assert len(largest) == (sizes == 29).sum() < 100
+    assert re.fullmatch(r"27: \d+ · 29: \d+", largest["Median absolute error by size (meV)"].iloc[0])
+
+
+def test_only_molecules_that_every_record_holds_out_are_looked_at(records, qm9_molecules):
+    worst = structures.worst(records, qm9_molecules, lang="en", count=1).index[0]
+    less = records[1].errors[records[1].errors["index"] != int(worst)]
+    others = [records[0], replace(records[1], errors=less)]
+    assert worst not in structures.worst(others, qm9_molecules, lang="en", count=50).index
+    none = replace(records[1], errors=records[1].errors.iloc[:0])
+    with pytest.raises(ValueError, match="no molecule is held out in all of the 2 records"):
+        structures.worst([records[0], none], qm9_molecules, lang="en")
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"size": 28}, "size = 28: no held-out molecule has that many atoms; there are some of 5–27 and 29 atoms"),
+        ({"count": 0}, "count = 0: it must be at least 1"),
+        ({"lang": "fr"}, "'fr'"),
+    ],
+)
+@pytest.mark.parametrize("function", [structures.worst, structures.drawings, structures.viewer])
+def test_what_there_is_not_is_said(function, settings, said, records, qm9_molecules):
+    with pytest.raises(ValueError, match=said):
+        function(records, qm9_molecules, **({"lang": "en"} | settings))
+    with pytest.raises(ValueError, match="there is no record"):
+        function([], qm9_molecules, lang="en")
+
+
+def test_molecules_of_another_database_are_refused(records, few_molecules):
+    with pytest.raises(ValueError, match="of the records is not among the molecules"):
+        structures.worst(records, few_molecules, lang="en")
+
+
+def texts(svg: str) -> list[str]:
+    return [element.text for element in ElementTree.fromstring(svg).iter(f"{SVG}text")]  # noqa: S314 - our own
+
+
+@EACH_LANGUAGE
+def test_the_drawing_has_each_molecule_with_its_caption(records, qm9_molecules, lang):
+    table = structures.worst(records, qm9_molecules, lang=lang, size=18, count=6)
+    drawn = structures.drawings(records, qm9_molecules, lang=lang, size=18, count=6)
+    shown = texts(drawn.svg)
+    for index, row in table.iterrows():
+        place = shown.index(f"QM9 {index}")
+        assert shown[place + 1] == row[labels.label("formula", lang)]
+        assert shown[place + 2] == f"{row[labels.label('signed_error', lang)]} meV"
+    root = ElementTree.fromstring(drawn.svg)  # noqa: S314 - our own
+    assert [int(number) for number in root.attrib["viewBox"].split()[2:]] == [720, 2 * 218]  # four in a row
+    assert len(root.findall(f"{SVG}path")) > 6 * 5
+    assert drawn.svg.isascii()
+
+
+def test_the_drawing_is_the_same_bytes_each_time_and_says_itself_in_words(records, qm9_molecules):
+    one, two = (structures.drawings(records, qm9_molecules, lang="en", count=4) for _ in "ab")
+    assert one.svg == two.svg
+    data, metadata = one._repr_mimebundle_()
+    assert data["text/plain"] == metadata["image/svg+xml"]["alt"] == labels.alt("worst_molecules", "en")
+    assert data["image/svg+xml"] == one.svg
+
+
+@EACH_LANGUAGE
+def test_a_structure_that_is_not_read_leaves_its_place_empty_and_says_so(records, qm9_molecules, lang):
+    worst = structures.worst(records, qm9_molecules, lang=lang, count=2).index.astype(int)
+    smiles = qm9_molecules.smiles.copy()
+    smiles[np.isin(qm9_molecules.index, worst)] = ["", "C1CC"]
+    drawn = structures.drawings(records, replace(qm9_molecules, smiles=smiles), lang=lang, count=2)
+    assert texts(drawn.svg).count(labels.label("no_drawing", lang)) == 2
+
+
+@pytest.mark.filterwarnings("ignore:chemiscope:UserWarning")
+def test_the_viewer_holds_the_same_molecules_with_their_geometry(records, qm9_molecules, monkeypatch):
+    table = structures.worst(records, qm9_molecules, lang="en", size=10, count=3)
+    dataset = json.loads(structures.viewer(records, qm9_molecules, lang="en", size=10, count=3).value)
+    assert dataset["properties"]["QM9 index"]["values"] == [int(index) for index in table.index]
+    assert [shown["size"] for shown in dataset["structures"]] == [10, 10, 10]
+
+    given = []
+    monkeypatch.setattr(chemiscope, "show", lambda atoms, **_: given.extend(atoms))
+    structures.viewer(records, qm9_molecules, lang="en", size=10, count=3)
+    for index, atoms in zip(table.index, given, strict=True):
+        (expected,) = to_ase(qm9_molecules.select(np.flatnonzero(qm9_molecules.index == int(index))))
+        assert atoms.get_chemical_symbols() == expected.get_chemical_symbols()
+        np.testing.assert_array_equal(atoms.positions, expected.positions)
+
+
+def test_the_viewer_is_loaded_only_when_asked_for():
+    code = "import sys; from analysis.figures import structures; sys.exit('chemiscope' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
