@@ -3,9 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis import errors, runs, study
+from analysis import errors, runs, study, training
 from analysis.config import Loss, RunConfig, Selection, adjust
-from analysis.figures import labels, loss_modification
+from analysis.figures import groups, labels, loss_modification
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 FACTORS = {("size", 2.0): 0.9, ("size", 10.0): 0.5, ("inverse-frequency", 1.0): 2.0}
@@ -99,3 +99,70 @@ def test_the_figure_has_a_row_per_function_and_a_column_per_protocol(records, la
         np.testing.assert_allclose(line.get_ydata(), means)
         assert line.get_label() == "10"
     assert figure.alt == labels.alt("loss_modification", lang)
+
+
+# ---- the recorded runs
+
+
+@pytest.fixture(scope="module")
+def recorded(qm9_molecules) -> list[runs.Record]:
+    """What the book shows; a test that had to train them would be wrong."""
+    return study.recorded(study.LossModificationParameters(), qm9_molecules)
+
+
+def above(records: list[runs.Record], weighting: str, rate: float) -> float:
+    group = loss_modification.by_rate(records, weighting, lang="en")[rate]
+    return float(np.mean(groups.of_sizes(group.records, range(18, 24))))
+
+
+def test_what_the_page_says_of_large_molecules_holds_in_the_records(recorded):
+    """No weight lowers their error as a whole by more than next to nothing; the largest rates raise it or leave it."""
+    plain = above(recorded, "size", 0.0)
+    for weighting in loss_modification.WEIGHTINGS:
+        rates = loss_modification.by_rate(recorded, weighting, lang="en")
+        assert min(above(recorded, weighting, rate) for rate in rates) > 0.98 * plain
+    assert above(recorded, "size", 10.0) > 1.2 * plain
+    assert above(recorded, "inverse-frequency", 1.0) > 1.2 * plain
+    assert above(recorded, "size-frequency", 10.0) == pytest.approx(plain, rel=0.02)
+    by_seed = groups.of_sizes([r for r in recorded if r.config.loss.weighting == "none"], range(18, 24))
+    assert np.std(by_seed, ddof=1) > 0.05 * plain
+    for weighting in ("size", "size-frequency"):
+        rates = loss_modification.best_rates(recorded, weighting, "as_reported")
+        assert len(set(rates[1:])) > 1, "they change from seed to seed"
+
+
+def test_what_the_page_says_of_sizes_that_gain_holds_in_the_records(recorded):
+    """With the largest rate the sizes that gain are exactly those of the largest weights, and they are few."""
+    facts = loss_modification.facts(recorded, lang="en")
+    sizes = np.arange(13, 24)
+    for weighting in loss_modification.WEIGHTINGS:
+        rates = loss_modification.by_rate(recorded, weighting, lang="en")
+        gain = groups.lower_at(rates[max(rates)], rates[0.0], "held_out", sizes.tolist())
+        record = rates[max(rates)].records[0]
+        counted = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
+        weights = training.loss_weights(
+            record.config.loss, np.repeat(counted["group"].astype(int), counted["molecules"]).to_numpy()
+        )
+        of_size = dict(zip(np.repeat(counted["group"].astype(int), counted["molecules"]), weights, strict=True))
+        assert 0 < len(gain) <= 4
+        assert set(gain) == set(sorted(sizes, key=lambda size: -of_size[size])[: len(gain)])
+        key = weighting.replace("-", "_")
+        assert facts[f"effective_{key}"] == f"{100 * weights.sum() ** 2 / (weights @ weights) / len(weights):.0f}%"
+
+
+def test_small_rates_of_the_second_formula_are_the_unweighted_loss_to_the_bit(recorded):
+    rates = loss_modification.by_rate(recorded, "size-frequency", lang="en")
+    for rate in (2.0, 4.0):
+        for one, plain in zip(rates[rate].records, rates[0.0].records, strict=True):
+            np.testing.assert_array_equal(one.errors["error"], plain.errors["error"])
+
+
+def test_with_own_means_the_curves_lie_on_top_of_one_another(recorded):
+    for weighting in loss_modification.WEIGHTINGS:
+        rates = loss_modification.by_rate(recorded, weighting, lang="en")
+        curves = [
+            np.log10(np.mean([errors.mse(r.groups, "size").loc[13:23, "as_reported"] for r in group.records], axis=0))
+            for group in rates.values()
+        ]
+        between = np.ptp(curves, axis=0)
+        assert np.ptp(curves[0]) > 10 * between.max()
