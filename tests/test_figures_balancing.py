@@ -98,9 +98,7 @@ def test_the_figures(records, lang):
 @pytest.fixture(scope="module")
 def recorded(qm9_molecules) -> list[runs.Record]:
     """What the book shows; a test that had to train them would be wrong."""
-    data, folder = qm9_molecules.fingerprint(), runs.results_folder()
-    configs = study.BalancingParameters().configs(qm9_molecules)
-    return [runs.load(folder / config.experiment / config.run_id(data), expected=config) for config in configs]
+    return study.recorded(study.BalancingParameters(), qm9_molecules)
 
 
 def test_what_the_page_says_of_the_cost_holds_in_the_records(recorded):

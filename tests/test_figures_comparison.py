@@ -12,10 +12,7 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 @pytest.fixture(scope="module")
 def records(qm9_molecules) -> list[runs.Record]:
     """What the book shows; a test that had to train them would be wrong."""
-    configs = study.FinalComparisonParameters().configs(qm9_molecules)
-    data = qm9_molecules.fingerprint()
-    folder = runs.results_folder()
-    return [runs.load(folder / config.experiment / config.run_id(data), expected=config) for config in configs]
+    return study.recorded(study.FinalComparisonParameters(), qm9_molecules)
 
 
 def test_both_models_have_five_seeds(records):

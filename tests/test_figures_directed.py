@@ -10,9 +10,7 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 @pytest.fixture(scope="module")
 def records(qm9_molecules) -> list[runs.Record]:
     """What the book shows; a test that had to train them would be wrong."""
-    data, folder = qm9_molecules.fingerprint(), runs.results_folder()
-    configs = study.DirectedTrainingParameters().configs(qm9_molecules)
-    return [runs.load(folder / config.experiment / config.run_id(data), expected=config) for config in configs]
+    return study.recorded(study.DirectedTrainingParameters(), qm9_molecules)
 
 
 def shown(records: list[runs.Record], lang: str = "en") -> dict[str, groups.Group]:
