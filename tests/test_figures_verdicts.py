@@ -49,6 +49,7 @@ def test_the_table_has_a_row_per_claim_and_both_protocols(found, lang):
 
 def test_a_cell_says_verdict_effect_interval_and_whether_it_stands(found):
     table = figures.table(found, lang="en")
+    table = table.map(lambda text: text.replace("\N{NO-BREAK SPACE}", " "))
     assert table["held-out molecules"].tolist() == [
         "rejected: −0.09 (−0.34 – 0.16)",
         "confirmed*: 0.50 (0.25 – 0.75)",
@@ -64,6 +65,14 @@ def test_every_claim_has_its_words(lang):
     table, rules = figures.table(found, lang=lang), figures.rules(found, lang=lang)
     assert len(table) == len(rules) == len(verdicts.CLAIMS)
     assert rules[labels.label("seeds", lang)].tolist() == ["3"] * len(rules)
+
+
+def test_a_table_of_words_is_shown_whole(found):
+    rules = figures.rules(found, lang="en")
+    html = rules._repr_html_()
+    assert 'class="dataframe words"' in html
+    assert labels.label("rule_h4", "en") in html
+    assert "words" in rules.iloc[:1]._repr_html_()
 
 
 def test_the_rules_count_held_out_molecules(found):

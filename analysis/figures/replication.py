@@ -8,7 +8,6 @@ from inspect import signature
 from types import MappingProxyType
 
 import numpy as np
-import pandas as pd
 import torch
 
 from analysis import census
@@ -38,7 +37,7 @@ EXPERIMENTS = ("baseline", "balancing", "loss-modification", "directed-training"
 _LARGE = range(18, 30)  # "more than 17 atoms", to QM9's largest
 
 
-def beside_the_report(records: Mapping[str, Sequence[Record]], *, lang: str) -> pd.DataFrame:
+def beside_the_report(records: Mapping[str, Sequence[Record]], *, lang: str) -> style.WordTable:
     """A row per figure of the report: its value, and ours with held-out molecules and with each set's own mean.
 
     Errors and times are mean ± deviation over seeds. Rates and sizes are those of the means over seeds; where single
@@ -83,7 +82,7 @@ def beside_the_report(records: Mapping[str, Sequence[Record]], *, lang: str) -> 
             style.ranges(REPORT[key], lang),
             [_better(better, other, each, lang) for each in baseline.PROTOCOLS],
         )
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("quantity", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("quantity", lang))
 
 
 def facts(records: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, str]:

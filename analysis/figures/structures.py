@@ -92,7 +92,7 @@ def worst(
         }
         for row, formula, smiles in _described(chosen, molecules)
     ]
-    return pd.DataFrame(rows, index=chosen.index.astype(str)).rename_axis(columns=label("qm9_index", lang))
+    return pd.DataFrame(rows, index=chosen.index.astype(str).tolist()).rename_axis(columns=label("qm9_index", lang))
 
 
 def drawings(

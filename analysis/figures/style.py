@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import matplotlib.style
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
@@ -69,6 +70,18 @@ class BookFigure(Figure):
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         picture = base64.b64encode(self.png()).decode("ascii")
         return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+
+class WordTable(pd.DataFrame):
+    """A table whose cells hold words: Jupyter shows them whole, and the book wraps them (`book.css`)."""
+
+    @property
+    def _constructor(self) -> type["WordTable"]:
+        return WordTable
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return self.to_html(classes="words", border=0)
 
 
 @contextmanager

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 
 from analysis.figures import style
 from analysis.figures.labels import label
 from analysis.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Verdict
 
+_SPACE = "\N{NO-BREAK SPACE}"
 
-def table(verdicts: Sequence[Verdict], *, lang: str) -> pd.DataFrame:
+
+def table(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
     """A row per claim: what the report says, and under each protocol the verdict with its effect and interval.
 
     A claim that depends on no protocol has its verdict in the first of their columns. An asterisk marks a verdict that
@@ -31,10 +32,10 @@ def table(verdicts: Sequence[Verdict], *, lang: str) -> pd.DataFrame:
                 for protocol, cell in zip(PROTOCOLS, cells, strict=True)
             },
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("claim", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("claim", lang))
 
 
-def rules(verdicts: Sequence[Verdict], *, lang: str) -> pd.DataFrame:
+def rules(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
     """A row per claim: its rule in short, seeds and held-out molecules; the whole rule is `Verdict.rule`."""
     rows = {}
     for verdict in verdicts:
@@ -46,7 +47,7 @@ def rules(verdicts: Sequence[Verdict], *, lang: str) -> pd.DataFrame:
                 label("molecules", lang): style.number(verdict.n_molecules, lang) if verdict.n_molecules else "–",
             },
         )
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("claim", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("claim", lang))
 
 
 def facts(verdicts: Sequence[Verdict], *, lang: str) -> dict[str, str]:
@@ -76,7 +77,7 @@ def _cell(verdict: Verdict, lang: str) -> str:
         effect, low, high = (style.number(value, lang, 2) for value in numbers)
     else:
         effect, low, high = (_rounded(value, lang) for value in numbers)
-    return f"{word}: {effect} ({low} – {high})"
+    return f"{word}: {effect}{_SPACE}({low}{_SPACE}–{_SPACE}{high})"
 
 
 def _rounded(value: float, lang: str) -> str:
