@@ -57,10 +57,11 @@ def check[Parameters: NotebookParameters](model: type[Parameters], namespace: di
 def refused(given: NotebookParameters, error: ValueError) -> ParameterError:
     """What to raise where parameters are right by themselves, but not together or not for the data: one line.
 
-    It names the parameters that were given, which are the ones that can be wrong, and says what `error` says.
+    It names the parameters that are not at their default, since those can be wrong, and says what `error` says.
     """
     said = error.errors(include_url=False)[0]["msg"] if isinstance(error, ValidationError) else str(error)
-    names = [name for name in type(given).model_fields if name in given.model_fields_set and name != "lang"]
+    fields = type(given).model_fields
+    names = [name for name in fields if getattr(given, name) != fields[name].default and name != "lang"]
     asked = ", ".join(f"{name} = {getattr(given, name)!r}" for name in names) or "all parameters at their defaults"
     return ParameterError(f"{asked}: {said.removeprefix('Value error, ')}")
 
