@@ -1,13 +1,14 @@
 import json
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from xml.etree import ElementTree
 
-import chemiscope
 import numpy as np
 import pytest
+from playwright.sync_api import sync_playwright
 
 from analysis import runs, study
 from analysis.figures import labels, structures
@@ -31,6 +32,8 @@ def test_the_worst_are_those_of_largest_absolute_error_over_seeds(records, qm9_m
     for place, said in zip(order, table["Prediction − reference (meV)"], strict=True):
         mean, deviation = 1000 * errors[:, place].mean(), 1000 * errors[:, place].std(ddof=1)
         assert said == f"{mean:,.0f} ± {deviation:,.0f}".replace("-", "−")
+    absolute = 1000 * np.abs(errors[:, order]).mean(axis=0)
+    assert table["Mean absolute error (meV)"].tolist() == [f"{value:,.0f}" for value in absolute]
 
 
 def test_a_size_picks_its_molecules_and_shows_its_neighbours(records, qm9_molecules):
@@ -95,6 +98,16 @@ def test_the_drawing_has_each_molecule_with_its_caption(records, qm9_molecules, 
     assert drawn.svg.isascii()
 
 
+def test_each_molecule_is_in_its_own_place_on_white(records, qm9_molecules):
+    root = ElementTree.fromstring(structures.drawings(records, qm9_molecules, lang="en", count=6).svg)  # noqa: S314 - our own
+    starts = [re.match(r"M ?([\d.]+)[ ,]([\d.]+)", path.attrib["d"]) for path in root.iter(f"{SVG}path")]
+    places = {(float(start[1]) // 180, float(start[2]) // 218) for start in starts}
+    assert places == {(0, 0), (1, 0), (2, 0), (3, 0), (0, 1), (1, 1)}
+    (ground,) = root.findall(f"{SVG}rect")
+    assert "fill:#FFFFFF" in ground.attrib["style"]
+    assert (float(ground.attrib["width"]), float(ground.attrib["height"])) == (720, 2 * 218)
+
+
 def test_the_drawing_is_the_same_bytes_each_time_and_says_itself_in_words(records, qm9_molecules):
     one, two = (structures.drawings(records, qm9_molecules, lang="en", count=4) for _ in "ab")
     assert one.svg == two.svg
@@ -104,28 +117,86 @@ def test_the_drawing_is_the_same_bytes_each_time_and_says_itself_in_words(record
 
 
 @EACH_LANGUAGE
-def test_a_structure_that_is_not_read_leaves_its_place_empty_and_says_so(records, qm9_molecules, lang):
+def test_a_structure_that_is_not_read_leaves_its_place_empty_and_says_so(records, qm9_molecules, lang, capfd):
     worst = structures.worst(records, qm9_molecules, lang=lang, count=2).index.astype(int)
     smiles = qm9_molecules.smiles.copy()
     smiles[np.isin(qm9_molecules.index, worst)] = ["", "C1CC"]
     drawn = structures.drawings(records, replace(qm9_molecules, smiles=smiles), lang=lang, count=2)
     assert texts(drawn.svg).count(labels.label("no_drawing", lang)) == 2
+    assert "SMILES Parse Error" not in capfd.readouterr().err
 
 
-@pytest.mark.filterwarnings("ignore:chemiscope:UserWarning")
-def test_the_viewer_holds_the_same_molecules_with_their_geometry(records, qm9_molecules, monkeypatch):
+def test_the_viewer_holds_the_same_molecules_with_their_geometry(records, qm9_molecules):
     table = structures.worst(records, qm9_molecules, lang="en", size=10, count=3)
-    dataset = json.loads(structures.viewer(records, qm9_molecules, lang="en", size=10, count=3).value)
-    assert dataset["properties"]["QM9 index"]["values"] == [int(index) for index in table.index]
-    assert [shown["size"] for shown in dataset["structures"]] == [10, 10, 10]
-
-    given = []
-    monkeypatch.setattr(chemiscope, "show", lambda atoms, **_: given.extend(atoms))
-    structures.viewer(records, qm9_molecules, lang="en", size=10, count=3)
-    for index, atoms in zip(table.index, given, strict=True):
+    shown = structures.viewer(records, qm9_molecules, lang="en", size=10, count=3)
+    properties = json.loads(shown.value)["properties"]
+    assert properties["QM9 index"]["values"] == [int(index) for index in table.index]
+    absolute = properties["Mean absolute error (meV)"]["values"]
+    assert [f"{value:,.0f}" for value in absolute] == table["Mean absolute error (meV)"].tolist()
+    for index, found in zip(table.index, shown._structures_cache.values(), strict=True):
         (expected,) = to_ase(qm9_molecules.select(np.flatnonzero(qm9_molecules.index == int(index))))
-        assert atoms.get_chemical_symbols() == expected.get_chemical_symbols()
-        np.testing.assert_array_equal(atoms.positions, expected.positions)
+        assert found["names"] == expected.get_chemical_symbols()
+        np.testing.assert_array_equal(np.transpose([found[axis] for axis in "xyz"]), expected.positions)
+
+
+# What anywidget does, as far as the viewer needs it.
+PAGE = """<!doctype html><meta charset="utf-8"><div id="here"></div><script type="module">
+import widget from "./widget.mjs";
+const {state, structures} = await (await fetch("./state.json")).json();
+const listeners = {};
+const model = {
+  get: (key) => state[key], set: (key, value) => { state[key] = value; }, save_changes() {}, off() {},
+  on(event, call) { (listeners[event] ??= []).push(call); },
+  send({requestId, data}) {
+    const reply = {type: "load-structure-result", requestId, data, structure: structures[data]};
+    setTimeout(() => (listeners["msg:custom"] ?? []).forEach((call) => call(reply, [])));
+  },
+};
+const made = typeof widget === "function" ? await widget() : widget;
+await made.initialize?.({model});
+await made.render({model, el: document.getElementById("here")});
+window.rendered = true;
+</script>"""
+DRAWN = """() => { const all = (root) => [...root.querySelectorAll("*")].flatMap((one) => [one, ...(one.shadowRoot ?
+  all(one.shadowRoot) : [])]); return window.rendered && all(document).some((one) => one.tagName === "CANVAS"); }"""
+OURS = "http://viewer.test/"
+
+
+def test_the_viewer_asks_nothing_of_the_network(records, qm9_molecules):
+    shown = structures.viewer(records, qm9_molecules, lang="en", count=2)
+    names = ("mode", "value", "has_metadata", "settings", "warning_timeout", "selected_ids", "active_viewer")
+    state = {"state": {name: getattr(shown, name) for name in names}, "structures": shown._structures_cache}
+    files = {
+        "": ("text/html", PAGE),
+        "widget.mjs": ("text/javascript", shown._esm),
+        "state.json": ("application/json", json.dumps(state)),
+    }
+    asked = []
+
+    def answer(route):
+        name = route.request.url.removeprefix(OURS)
+        if name in files:
+            route.fulfill(content_type=files[name][0], body=files[name][1])
+        else:
+            asked.append(route.request.url)
+            route.abort()
+
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert chromium, "no Chromium found: install it (on Debian: apt-get install chromium) and run this again"
+    options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=options) as browser:
+        page = browser.new_page()
+        page.route("**/*", answer)
+        page.goto(OURS)
+        page.wait_for_function(DRAWN, timeout=120_000)
+    assert asked == []
+
+
+def test_a_chemiscope_that_reports_otherwise_is_refused(tmp_path):
+    path = tmp_path / "widget.mjs"
+    path.write_text("nothing known", encoding="utf-8")
+    with pytest.raises(RuntimeError, match="reports views in a way not known here"):
+        structures._without_report(path)
 
 
 def test_the_viewer_is_loaded_only_when_asked_for():
