@@ -7,7 +7,7 @@ kill is in the callbacks' `state_dict`, as tensors and plain values alone, and t
 import importlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,16 +47,26 @@ class LearningCurves(Callback):
     averaged over blocks of consecutive steps.
 
     Raises TrainingDivergedError at the first step whose losses are not finite, or when the validation loss isn't.
+
+    Parameters
+    ----------
+    steps_of_epochs
+        The number of steps of each epoch of the whole training.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, steps_of_epochs: Sequence[int]) -> None:
         self.rows: list[dict[str, float]] = []
-        self._block = 1
+        self._starts = np.concatenate([[0], np.cumsum(steps_of_epochs, dtype=np.int64)])  # of epochs, and the end
+        self._block = max(1, -(-self.all_steps // MOST_ROWS))
         self._done = 0  # steps
         self._blocks: list[np.ndarray] = []  # of float64 [3]: loss, lowest, highest
         self._open = np.zeros(3)  # sums of the block under way
-        self._steps_per_epoch = 1
         self._start_epoch()
+
+    @property
+    def all_steps(self) -> int:
+        """Of the whole training."""
+        return int(self._starts[-1])
 
     def _start_epoch(self) -> None:
         self._sum, self._molecules = 0.0, 0
@@ -64,14 +74,12 @@ class LearningCurves(Callback):
         self._epoch_steps = 0
 
     def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
-        """Settle the length of a block, which follows from the number of steps of the whole training."""
+        """Check that a checkpoint's curve goes as far as its training."""
         if self._done != trainer.global_step:
             raise CheckpointError(
                 f"the checkpoint has done {trainer.global_step} steps, but its learning curve holds {self._done}: it "
                 f"was written by another version of the code; delete {trainer.ckpt_path} to train from the beginning"
             )
-        self._steps_per_epoch = int(trainer.num_training_batches)
-        self._block = max(1, -(-self._steps_per_epoch * trainer.max_epochs // MOST_ROWS))
 
     def on_train_epoch_start(self, *_: object) -> None:
         """Start the epoch's means anew."""
@@ -133,7 +141,9 @@ class LearningCurves(Callback):
             ends.append(self._done)
         values = np.array(blocks, np.float64).reshape(-1, 3).astype(np.float32)
         step = np.array(ends, np.int32)
-        epoch = (step / self._steps_per_epoch).astype(np.float32)
+        done = np.searchsorted(self._starts, step, side="right") - 1  # whole epochs
+        lengths = np.append(np.diff(self._starts), 1)
+        epoch = (done + (step - self._starts[done]) / lengths[done]).astype(np.float32)
         return pd.DataFrame(
             {"step": step, "epoch": epoch, "loss": values[:, 0], "lowest": values[:, 1], "highest": values[:, 2]}
         )
@@ -145,7 +155,6 @@ class LearningCurves(Callback):
             "rows": self.rows,
             "done": self._done,
             "block": self._block,
-            "steps_per_epoch": self._steps_per_epoch,
             "blocks": torch.from_numpy(blocks),
             "open": torch.from_numpy(self._open.copy()),
         }
@@ -156,7 +165,6 @@ class LearningCurves(Callback):
             self.rows = list(state_dict["rows"])
             self._done = state_dict["done"]
             self._block = state_dict["block"]
-            self._steps_per_epoch = state_dict["steps_per_epoch"]
             self._blocks = list(state_dict["blocks"].numpy())
             self._open = state_dict["open"].numpy().copy()
         except KeyError as error:
@@ -263,7 +271,7 @@ class Progress(Callback):
         self._start = time.perf_counter()
         self._last = -np.inf
         self._resumed = self._steps = trainer.global_step
-        self._total = int(trainer.num_training_batches) * trainer.max_epochs
+        self._total = self._curves.all_steps
         if in_notebook():
             display = importlib.import_module("IPython.display").display  # there in every kernel, and only there
             handle = display({"text/plain": "training …"}, raw=True, display_id=True)

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
-from analysis.weights import DEFAULT_FLOOR, Weighting
+from analysis.weights import DEFAULT_FLOOR, UNGUARDED, Weighting
 
 LOGS = "logs"
 """The folder beside the experiments' where loggers write; no experiment can have its name."""
@@ -14,6 +14,11 @@ LOGS = "logs"
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _check_limits(smallest: int | None, largest: int | None) -> None:
+    if smallest is not None and largest is not None and smallest > largest:
+        raise ValueError(f"no molecule has at least {smallest} and at most {largest} atoms")
 
 
 class Selection(_Frozen):
@@ -31,8 +36,7 @@ class Selection(_Frozen):
 
     @model_validator(mode="after")
     def _conditions_fit(self) -> "Selection":
-        if self.smallest is not None and self.largest is not None and self.smallest > self.largest:
-            raise ValueError(f"no molecule has at least {self.smallest} and at most {self.largest} atoms")
+        _check_limits(self.smallest, self.largest)
         if self.random_control and self.smallest is self.largest is self.cap_per_size is None:
             raise ValueError("a random control needs a condition: it is as large as what the condition leaves")
         return self
@@ -73,34 +77,67 @@ class Training(_Frozen):
 
     The defaults are those of SchNetPack's QM9 tutorial, which the report calls "Default". The tutorial stops after 3
     epochs; the 30 are the report's own, given for its model "Custom".
+
+    `schedule` is what becomes of the learning rate: "constant", or "cosine", down to nearly 0 at the last step; in the
+    first `warm_up` of the steps (a fraction) it rises in a straight line. `offsets` is what is taken from U0 before
+    (see `analysis.offsets`). `sampling` is how an epoch is put together: "shuffled", every molecule once, or
+    "stratified", as many draws with repetition, with the chances that SchNetPack's `StratifiedSampler` gives ten equal
+    ranges of the number of atoms.
     """
 
     batch_size: PositiveInt = 100
     learning_rate: PositiveFloat = 1e-4
     epochs: PositiveInt = 30
+    schedule: Literal["constant", "cosine"] = "constant"
+    warm_up: float = Field(0.0, ge=0, lt=1)
+    offsets: Literal["references-mean", "references", "least-squares", "none"] = "references-mean"
+    sampling: Literal["shuffled", "stratified"] = "shuffled"
+
+
+class FineTuning(_Frozen):
+    """Further epochs after `Training`, with a learning rate of their own, on training molecules of some sizes alone.
+
+    `smallest` and `largest` are numbers of atoms, both included; None sets no limit.
+    """
+
+    smallest: PositiveInt | None = None
+    largest: PositiveInt | None = None
+    epochs: PositiveInt
+    learning_rate: PositiveFloat = 1e-4
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> "FineTuning":
+        _check_limits(self.smallest, self.largest)
+        return self
 
 
 class Loss(_Frozen):
     """How much each training molecule counts in the loss, by its number of atoms; see `analysis.weights`.
 
-    `rate` is the report's r, or the exponent α of the inverse frequency; 0 is the unmodified loss. `floor` guards the
-    report's two formulas where they are small, negative or undefined; None switches the guard off, and a weight that
-    is undefined or negative is then an error. The validation loss is never weighted.
+    `rate` is the report's r, or the exponent of the inverse frequency or of the loss per atom; 0 is the unmodified
+    loss. `floor` guards the report's two formulas where they are small, negative or undefined; None switches the guard
+    off, and a weight that is undefined or negative is then an error. `form` is what a molecule's error Δ gives:
+    "squared", Δ², or "huber", Δ²/2 where |Δ| is below `huber_delta` (eV) and δ·(|Δ| − δ/2) beyond. The validation loss
+    is the mean squared error, never weighted.
     """
 
     weighting: Literal["none"] | Weighting = "none"
     rate: float = Field(0.0, ge=0)
     floor: float | None = Field(DEFAULT_FLOOR, ge=0)
+    form: Literal["squared", "huber"] = "squared"
+    huber_delta: PositiveFloat = 0.1
 
     @model_validator(mode="after")
     def _rate_has_a_weighting(self) -> "Loss":
         if self.weighting == "none" and self.rate != 0:
             raise ValueError(f"rate {self.rate:g} without a weighting: say which, or leave the rate at 0")
-        if self.weighting in ("none", "inverse-frequency") and self.floor != DEFAULT_FLOOR:
+        if self.weighting in ("none", *UNGUARDED) and self.floor != DEFAULT_FLOOR:
             raise ValueError(
                 f"floor {self.floor} with weighting {self.weighting!r}, which has no use for it: the floor guards "
                 "'size' and 'size-frequency' only; leave it out"
             )
+        if self.form != "huber" and self.huber_delta != Loss.model_fields["huber_delta"].default:
+            raise ValueError(f"huber_delta {self.huber_delta:g} with form {self.form!r}, which has no use for it")
         return self
 
 
@@ -113,6 +150,7 @@ class RunConfig(_Frozen):
     model: Model = Model()
     training: Training = Training()
     loss: Loss = Loss()
+    fine_tuning: FineTuning | None = None
 
     @field_validator("experiment")
     @classmethod
@@ -127,6 +165,11 @@ class RunConfig(_Frozen):
         if molecules is not None and self.training.batch_size > molecules:
             raise ValueError(f"batch_size {self.training.batch_size} is larger than the {molecules} training molecules")
         return self
+
+    @property
+    def epochs(self) -> int:
+        """Of training and fine-tuning together."""
+        return self.training.epochs + (0 if self.fine_tuning is None else self.fine_tuning.epochs)
 
     def run_id(self, data_fingerprint: str) -> str:
         """Twelve hexadecimal digits: a hash of what changes the result, and of the molecules.

@@ -26,7 +26,7 @@ _SUMS = ["molecules", "sum_e", "sum_ee", "sum_en", "sum_nn"]
 
 
 def group_sums(
-    molecules: Molecules, errors: dict[str, tuple[np.ndarray, np.ndarray]], training_mean: float
+    molecules: Molecules, errors: dict[str, tuple[np.ndarray, np.ndarray]], fitted: offsets.Offsets
 ) -> pd.DataFrame:
     """Sums of errors per size and per element, training and held-out part apart.
 
@@ -36,15 +36,16 @@ def group_sums(
         The whole database.
     errors
         For each of `PARTS` that a run has, the positions of its molecules [n] and their errors e [n], eV.
-    training_mean
-        The mean per atom that the model was trained with, eV (`Offsets.mean`).
+    fitted
+        The offsets that the model was trained with.
 
     Returns
     -------
     A row per group ("all"; "size" 3 … 29; "element" H … F) and part, with the number of molecules, Σe, Σe², ΣeN, ΣN²
-    and `shift` = Δ, eV per atom: the mean of the group's molecules in all parts less the training mean.
+    and `shift` = Δ, eV per atom: the mean of the group's molecules in all parts less the training mean; 0 for a model
+    that was trained without a mean, where a set's own offsets are the training set's.
     """
-    residual = (molecules.energy - offsets.reference_energies(molecules)) / molecules.n_atoms
+    left = fitted.left_per_atom(molecules)
     parts = [part for part in PARTS if part in errors]
     used = np.concatenate([errors[part][0] for part in parts])
     rows = []
@@ -54,7 +55,7 @@ def group_sums(
         of_group = used[inside[used]]
         if len(of_group) == 0:
             continue
-        shift = float(residual[of_group].mean()) - training_mean
+        shift = float(left[of_group].mean()) - fitted.mean if fitted.removes_mean else 0.0
         for part in parts:
             positions, e = errors[part]
             keep = inside[positions]

@@ -298,11 +298,14 @@ class PackedLoader:
         Seed of the order, ≥ 0.
     stock
         SchNetPack's full directed list in place of the half list, see `PackedMolecules.batch`.
+    chances
+        float [n], sum 1: an epoch draws as many molecules as there are, with repetition, each with its chance. None:
+        every molecule comes once. Needs `shuffle`.
 
     Raises
     ------
     ValueError
-        No molecules, or a batch size below 1.
+        No molecules, a batch size below 1, or chances that don't belong to the positions or are never asked for.
     """
 
     def __init__(
@@ -314,9 +317,12 @@ class PackedLoader:
         shuffle: bool = False,
         seed: int = 0,
         stock: bool = False,
+        chances: np.ndarray | None = None,
     ) -> None:
         if len(positions) == 0:
             raise ValueError("a loader needs at least one molecule; the set is empty")
+        if chances is not None and (np.shape(chances) != np.shape(positions) or not shuffle):
+            raise ValueError(f"{np.shape(chances)} chances for {np.shape(positions)} positions, shuffle={shuffle}")
         if batch_size < 1:
             raise ValueError(f"the batch size must be at least 1, not {batch_size}")
         self.packed = packed
@@ -325,6 +331,7 @@ class PackedLoader:
         self.shuffle = shuffle
         self.seed = seed
         self.stock = stock
+        self.chances = chances
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -349,4 +356,7 @@ class PackedLoader:
         """The molecules' positions in the order of the current epoch: int [n]."""
         if not self.shuffle:
             return self.positions
-        return np.random.default_rng([self.seed, self.epoch]).permutation(self.positions)
+        draw = np.random.default_rng([self.seed, self.epoch])
+        if self.chances is not None:
+            return draw.choice(self.positions, len(self.positions), p=self.chances)
+        return draw.permutation(self.positions)

@@ -35,6 +35,7 @@ from analysis.callbacks import CheckpointError
 from analysis.config import LOGS, RunConfig
 from analysis.molecules import Molecules
 from analysis.offsets import Offsets
+from analysis.qm9 import ATOMIC_REFERENCES_U0
 from analysis.subsets import Split
 
 SCHEMA_VERSION = 2
@@ -113,7 +114,13 @@ class Record:
 
     def offsets(self) -> Offsets:
         """The offsets that the model was trained with, as its weights file holds them."""
-        return Offsets(mean=float(self.state_dict()["postprocessors.1.mean"]))
+        state = self.state_dict()
+        table = state["postprocessors.1.atomref"]
+        return Offsets(
+            mean=float(state["postprocessors.1.mean"]),
+            references={z: float(table[z]) for z in ATOMIC_REFERENCES_U0},
+            removes_mean=self.config.training.offsets == "references-mean",
+        )
 
     def state_dict(self) -> dict[str, torch.Tensor]:
         """Weights and offsets, with SchNetPack's own names."""
@@ -296,7 +303,7 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
             trained.left_out,
             training.predict_errors(trained.model, trained.packed, trained.left_out),
         )
-    groups = errors.group_sums(trained.molecules, found, trained.offsets.mean)
+    groups = errors.group_sums(trained.molecules, found, trained.offsets)
     seconds = {**trained.seconds, "evaluation": time.perf_counter() - start}
 
     whole = partial / "record"

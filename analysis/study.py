@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from analysis import runs, training
 from analysis.callbacks import CheckpointError, in_notebook
-from analysis.config import Loss, Profile, RunConfig, Selection, adjust, apply_profile
+from analysis.config import FineTuning, Loss, Profile, RunConfig, Selection, adjust, apply_profile
 from analysis.molecules import Molecules
 from analysis.parameters import NotebookParameters, check, refused
-from analysis.weights import DEFAULT_FLOOR
+from analysis.weights import DEFAULT_FLOOR, UNGUARDED
 
 PROFILE = '"smoke", "quick" or "full"'
 _POSITIVE_INTEGER = "a positive whole number, or None for the profile's"
@@ -223,6 +223,104 @@ class DefaultToCustomParameters(ExperimentParameters):
         yield matched_updates(self._run(seed, **parts), default, molecules)
 
 
+class SensitivityParameters(ExperimentParameters):
+    """How much hangs on the split, and on the offsets taken from U0 before training: "Default" and "Custom" once more.
+
+    `offsets` are tried on "Default"; on "Custom" only the energies per element by least squares, if they are among
+    them. The runs with split 0 and the report's offsets lie with the baseline and the final comparison.
+    """
+
+    experiment = "sensitivity"
+    splits: list[NonNegativeInt] = Field([1, 2], description="seeds of the split, each once; or an empty list")
+    offsets: list[str] = Field(
+        ["least-squares", "references", "none"],
+        description='out of "least-squares", "references" and "none", each once; or an empty list',
+    )
+
+    @field_validator("offsets")
+    @classmethod
+    def _known(cls, offsets: list[str]) -> list[str]:
+        if unknown := sorted(set(offsets) - {"least-squares", "references", "none"}):
+            raise ValueError(f"no such offsets: {', '.join(unknown)}")
+        return offsets
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
+        custom = self._run(seed, data={"selection": Selection(smallest=18)}, **CUSTOM)
+        yield self._baseline(seed)
+        yield custom.model_copy(update={"experiment": FinalComparisonParameters.experiment})
+        for split in self.splits:
+            yield adjust(self._run(seed), data={"split_seed": split})
+            yield adjust(custom, data={"split_seed": split})
+        for offsets in self.offsets:
+            yield adjust(self._run(seed), training={"offsets": offsets})
+            if offsets == "least-squares":
+                yield adjust(custom, training={"offsets": offsets})
+
+
+class LargeMoleculesParameters(ExperimentParameters):
+    """What might help molecules of more than 17 atoms without hurting the others, each at the baseline's updates.
+
+    All train "Default" on the whole training part: with the report's two weights at `rates`, the inverse frequency at
+    `alphas`, the loss per atom^p at `powers`, with SchNetPack's stratified sampling, or with the last `shares` of the
+    updates on the large molecules alone (fine-tuning). The other end, all updates on them alone, lies with the directed
+    training.
+    """
+
+    experiment = "large-molecules"
+    more_than: PositiveInt = Field(17, description="a number of atoms")
+    rates: list[PositiveFloat] = Field([10.0], description="positive numbers, each once; or an empty list")
+    alphas: list[PositiveFloat] = Field([1.0], description="positive numbers, each once; or an empty list")
+    powers: list[PositiveFloat] = Field([2.0], description="positive numbers, each once; or an empty list")
+    shares: list[PositiveFloat] = Field(
+        [0.2, 0.5], description="fractions of the updates below 1, each once; or an empty list"
+    )
+    stratified: bool = Field(default=True, description="True or False")
+
+    @field_validator("shares")
+    @classmethod
+    def _fractions(cls, shares: list[float]) -> list[float]:
+        if too_large := [share for share in shares if share >= 1]:
+            raise ValueError(f"not a fraction below 1: {', '.join(map(str, too_large))}")
+        return shares
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        baseline = self._baseline(seed)
+        yield baseline
+        large = {"data": {"selection": Selection(smallest=self.more_than + 1)}}
+        directed = self._run(seed, experiment=DirectedTrainingParameters.experiment, **large)
+        yield matched_updates(directed, baseline, molecules)
+        for share in self.shares:
+            yield self._fine_tuned(seed, share, directed, molecules)
+        for weighting, rates in (("per-atom", self.powers), ("inverse-frequency", self.alphas)):
+            for rate in rates:
+                yield self._run(seed, loss=Loss(weighting=weighting, rate=float(rate)))
+        for weighting in ("size", "size-frequency"):
+            for rate in self.rates:
+                yield self._run(seed, loss=Loss(weighting=weighting, rate=float(rate)))
+        if self.stratified:
+            yield self._run(seed, training={"sampling": "stratified"})
+
+    def _fine_tuned(self, seed: int, share: float, directed: RunConfig, molecules: Molecules) -> RunConfig:
+        """The baseline's epochs but for a share, whose updates (to the nearest epoch) go to the large molecules."""
+        baseline = self._run(seed)
+        per_epoch = _steps_per_epoch(baseline, molecules)
+        whole = max(1, round(baseline.training.epochs * (1 - share)))
+        left = (baseline.training.epochs - whole) * per_epoch
+        settings = {
+            "smallest": self.more_than + 1,
+            "epochs": max(1, round(left / self._steps_on_large(baseline, directed, molecules))),
+            "learning_rate": baseline.training.learning_rate,
+        }
+        return adjust(baseline, training={"epochs": whole}, fine_tuning=FineTuning(**settings))
+
+    def _steps_on_large(self, baseline: RunConfig, directed: RunConfig, molecules: Molecules) -> int:
+        """Steps of an epoch over those of the run's own training molecules that are large; a thinned run has few."""
+        if baseline.data.train_molecules is None:
+            return _steps_per_epoch(directed, molecules)
+        train = training.training_part(molecules, baseline.data)
+        return -(-int((molecules.n_atoms[train] > self.more_than).sum()) // baseline.training.batch_size)
+
+
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
     parameters.experiment: parameters
     for parameters in (
@@ -232,9 +330,11 @@ EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
         DirectedTrainingParameters,
         FinalComparisonParameters,
         DefaultToCustomParameters,
+        SensitivityParameters,
+        LargeMoleculesParameters,
     )
 }
-"""The parameters of every experiment, by its name, in the order of the report; the last is ours."""
+"""The parameters of every experiment, by its name, in the order of the report; the last three are ours."""
 
 
 def matched_updates(config: RunConfig, reference: RunConfig, molecules: Molecules) -> RunConfig:
@@ -248,7 +348,8 @@ def work(config: RunConfig, molecules: Molecules) -> float:
     """How long a run takes next to others, in any unit: per molecule, and per step for what doesn't grow with it."""
     chosen = len(training.training_part(molecules, config.data))
     per_molecule = 1 + (config.model.n_atom_basis / 64) ** 2
-    return config.training.epochs * (chosen * per_molecule + 60 * _steps_per_epoch(config, molecules))
+    # an epoch of fine-tuning counts as one over all molecules: more than it takes
+    return config.epochs * (chosen * per_molecule + 60 * _steps_per_epoch(config, molecules))
 
 
 def _check_batches(configs: Collection[RunConfig], molecules: Molecules) -> None:
@@ -433,7 +534,15 @@ _SETTINGS = {
         "shared_interactions": "shared interactions: {}",
         "convolution": "{} convolution",
     },
-    "training": {"batch_size": "batch {}", "learning_rate": "learning rate {:g}", "epochs": "{} epochs"},
+    "training": {
+        "batch_size": "batch {}",
+        "learning_rate": "learning rate {:g}",
+        "epochs": "{} epochs",
+        "schedule": "{} schedule",
+        "warm_up": "warm-up over {:.0%} of the steps",
+        "offsets": "offsets: {}",
+        "sampling": "{} sampling",
+    },
 }
 """Words for every setting that has none in `_selection_words` and `_loss_words`."""
 
@@ -448,17 +557,22 @@ def describe(config: RunConfig, profile: Profile = "full") -> str:
             if value != getattr(getattr(usual, part), name):
                 # None is the setting of a part that is not thinned
                 words.append(text.replace("{:,}", "all").format() if value is None else text.format(value))
+    if (fine := config.fine_tuning) is not None:
+        sizes = _sizes_words(fine.smallest, fine.largest) or "all sizes"
+        words.append(f"then {fine.epochs} epochs on {sizes}, learning rate {fine.learning_rate:g}")
     return "; ".join(words) or "the model Default on all training molecules"
 
 
+def _sizes_words(smallest: int | None, largest: int | None) -> str:
+    if smallest is not None and largest is not None:
+        return f"{smallest} to {largest} atoms"
+    if smallest is not None:
+        return f"{smallest} atoms or more"
+    return "" if largest is None else f"{largest} atoms or fewer"
+
+
 def _selection_words(selection: Selection) -> list[str]:
-    words = []
-    if selection.smallest is not None and selection.largest is not None:
-        words.append(f"{selection.smallest} to {selection.largest} atoms")
-    elif selection.smallest is not None:
-        words.append(f"{selection.smallest} atoms or more")
-    elif selection.largest is not None:
-        words.append(f"{selection.largest} atoms or fewer")
+    words = [sizes] if (sizes := _sizes_words(selection.smallest, selection.largest)) else []
     if selection.cap_per_size is not None:
         words.append(f"at most {selection.cap_per_size:,} molecules per size")
     if selection.random_control:
@@ -467,9 +581,11 @@ def _selection_words(selection: Selection) -> list[str]:
 
 
 def _loss_words(loss: Loss) -> list[str]:
+    form = [f"Huber's loss, delta {loss.huber_delta:g} eV"] if loss.form == "huber" else []
     if loss.weighting == "none":
-        return []
-    if loss.weighting == "inverse-frequency":
-        return [f"loss weighted by inverse frequency, exponent {loss.rate:g}"]
+        return form
+    if loss.weighting in UNGUARDED:
+        name = {"inverse-frequency": "inverse frequency", "per-atom": "size to a negative power"}[loss.weighting]
+        return [*form, f"loss weighted by {name}, exponent {loss.rate:g}"]
     floor = {DEFAULT_FLOOR: "", None: ", no floor"}.get(loss.floor, f", floor {loss.floor}")
-    return [f"loss weighted by {loss.weighting.replace('-', ' and ')}, rate {loss.rate:g}{floor}"]
+    return [*form, f"loss weighted by {loss.weighting.replace('-', ' and ')}, rate {loss.rate:g}{floor}"]

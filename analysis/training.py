@@ -2,13 +2,15 @@
 
 import importlib.util
 import logging
+import math
 import os
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,12 +20,13 @@ import torch
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from schnetpack import properties
+from schnetpack.data.sampler import StratifiedSampler
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 
 from analysis import offsets, schnet, subsets, weights
 from analysis.callbacks import SQUARED_ERRORS, EpochLog, KeepLast, LearningCurves, Progress, Stopwatch
-from analysis.config import Data, Loss, RunConfig, Selection
+from analysis.config import Data, FineTuning, Loss, RunConfig, Selection, Training
 from analysis.molecules import Molecules
 from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, neighbour_pairs
 
@@ -32,6 +35,16 @@ LOSS_WEIGHT = "loss_weight"
 
 CHECKPOINT = "last.ckpt"
 LoggerName = Literal["csv", "tensorboard", "wandb"]
+
+OFFSETS = MappingProxyType(
+    {
+        "references-mean": offsets.fit,
+        "references": offsets.references_only,
+        "least-squares": offsets.least_squares,
+        "none": offsets.none,
+    }
+)
+"""What `config.Training.offsets` may say, and the function that fits it."""
 
 _EVALUATION_BATCH = 1024
 _LOGGER_PACKAGE = {"tensorboard": "tensorboard", "wandb": "wandb"}
@@ -78,34 +91,38 @@ class _WeightedLoader(PackedLoader):
             yield batch
 
 
-class PackedDataModule(pl.LightningDataModule):
-    """Packed batches of the training and validation part; the order of epoch k depends on (seed, k) alone.
+@dataclass(frozen=True)
+class Phase:
+    """So many epochs over the same training molecules, with one course of the learning rate."""
 
-    `loss_weights` (float [n], one per molecule of the training part) go into the training batches under LOSS_WEIGHT.
+    train_part: PackedLoader
+    epochs: int
+    learning_rate: float
+
+
+class PackedDataModule(pl.LightningDataModule):
+    """Packed batches of the training molecules, phase by phase, and of the validation part.
+
+    The order of epoch k depends on (seed, k) alone.
     """
 
-    def __init__(
-        self,
-        packed: PackedMolecules,
-        parts: subsets.Split,
-        *,
-        batch_size: int,
-        seed: int,
-        stock: bool,
-        loss_weights: np.ndarray | None = None,
-    ) -> None:
+    def __init__(self, phases: Sequence[Phase], validation: PackedLoader) -> None:
         super().__init__()
-        settings = {"batch_size": batch_size, "seed": seed, "shuffle": True, "stock": stock}
-        if loss_weights is None:
-            self.train_part = PackedLoader(packed, parts.train, **settings)
-        else:
-            self.train_part = _WeightedLoader(packed, parts.train, loss_weights, **settings)
-        self._validation = PackedLoader(packed, parts.validation, batch_size=_EVALUATION_BATCH, stock=stock)
+        self.phases = tuple(phases)
+        self._validation = validation
+        self._of_epochs = [phase.train_part for phase in phases for _ in range(phase.epochs)]
+
+    @property
+    def steps_of_epochs(self) -> list[int]:
+        """The number of steps of each epoch."""
+        return [len(part) for part in self._of_epochs]
 
     def train_dataloader(self) -> PackedLoader:
         """Shuffled batches of the trainer's current epoch; the trainer asks anew before each."""
-        self.train_part.epoch = self.trainer.current_epoch
-        return self.train_part
+        # after the last epoch Lightning asks once more
+        part = self._of_epochs[min(self.trainer.current_epoch, len(self._of_epochs) - 1)]
+        part.epoch = self.trainer.current_epoch
+        return part
 
     def val_dataloader(self) -> PackedLoader:
         """The validation part in its own order."""
@@ -126,37 +143,51 @@ class PackedDataModule(pl.LightningDataModule):
 class WeightedOutput(ModelOutput):
     """A model output whose loss is the mean over the molecules of v·Δ²: v the batch's loss weights, Δ in eV.
 
-    Without weights among the targets it is the mean squared error. `squared_errors` keeps Δ² of the last batch,
-    float32 [B], eV².
+    Without weights among the targets it is the mean squared error. With a `huber_delta`, eV, Huber's loss takes the
+    place of Δ² (see `config.Loss`). `squared_errors` keeps Δ² of the last batch, float32 [B], eV².
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, huber_delta: float | None = None) -> None:
         super().__init__(name, loss_fn=torch.nn.MSELoss(reduction="none"), metrics={})
         self.squared_errors: torch.Tensor | None = None
+        self._robust = None if huber_delta is None else torch.nn.HuberLoss(reduction="none", delta=huber_delta)
 
     def calculate_loss(self, pred: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) -> torch.Tensor:
         """The loss of one batch, a scalar."""
-        squared = self.loss_fn(pred[self.name], target[self.target_property])
+        predicted, true = pred[self.name], target[self.target_property]
+        losses = squared = self.loss_fn(predicted, true)
         self.squared_errors = squared.detach()
-        weighted = squared * target[LOSS_WEIGHT] if LOSS_WEIGHT in target else squared
+        if self._robust is not None:
+            losses = self._robust(predicted, true)
+        weighted = losses * target[LOSS_WEIGHT] if LOSS_WEIGHT in target else losses
         return self.loss_weight * weighted.mean()
 
 
 class EnergyTask(AtomisticTask):
     """SchNetPack's task for one `WeightedOutput`; the validation loss is SchNetPack's own, unweighted.
 
+    `course` is the learning rate of each step, counted from 0; without it `learning_rate` stays as it is.
+
     A training step hands on the batch's squared errors beside the loss, and leaves logging to the callbacks:
     SchNetPack's logs at every step, which takes 0.3 ms. Of a callback's hooks within a step, those at its beginning and
     end and `on_before_optimizer_step` are called.
     """
 
-    def __init__(self, model: NeuralNetworkPotential, output: WeightedOutput, *, learning_rate: float) -> None:
+    def __init__(
+        self,
+        model: NeuralNetworkPotential,
+        output: WeightedOutput,
+        *,
+        learning_rate: float,
+        course: Callable[[int], float] | None = None,
+    ) -> None:
         super().__init__(
             model,
             outputs=[output],
             optimizer_cls=torch.optim.AdamW,
             optimizer_args={"lr": learning_rate, "fused": True},  # one kernel for all parameters
         )
+        self._course = course
         # The step below is Lightning's own without the closures and hooks around each of its lines, which take 0.4 ms.
         self.automatic_optimization = False
 
@@ -177,6 +208,9 @@ class EnergyTask(AtomisticTask):
         """One update of the parameters."""
         loss = self.batch_loss(batch)
         (output,), optimizer = self.outputs, self.optimizers()
+        if self._course is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = self._course(self.global_step)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -252,6 +286,77 @@ def _select(molecules: Molecules, train: np.ndarray, selection: Selection, *, se
     return chosen
 
 
+def course_of_learning_rate(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:
+    """The learning rate of each step, counted from 0; None if it never changes.
+
+    Each phase has a course of its own. A cosine's k-th of n steps after the warm-up has (1 + cos(π·k/n))/2 of the
+    phase's learning rate (Loshchilov and Hutter 2017, eq. 5, without restarts), k from 0.
+    """
+    if settings.schedule == "constant" and settings.warm_up == 0 and len(phases) == 1:
+        return None
+    of_steps = []
+    for phase in phases:
+        steps = phase.epochs * len(phase.train_part)
+        rising = math.ceil(settings.warm_up * steps)
+        share = np.ones(steps)
+        share[:rising] = (np.arange(rising) + 1) / max(1, rising)
+        if settings.schedule == "cosine":
+            share[rising:] = (1 + np.cos(np.pi * np.arange(steps - rising) / (steps - rising))) / 2
+        of_steps.append(share * phase.learning_rate)
+    return np.concatenate(of_steps).tolist().__getitem__
+
+
+def _phases(config: RunConfig, packed: PackedMolecules, train: np.ndarray) -> list[Phase]:
+    found = [_phase(config, packed, train, config.training.epochs, config.training.learning_rate)]
+    if (fine := config.fine_tuning) is not None:
+        among = fine_tuned(packed.molecules, train, fine)
+        found.append(_phase(config, packed, among, fine.epochs, fine.learning_rate))
+    return found
+
+
+def fine_tuned(molecules: Molecules, train: np.ndarray, fine: FineTuning) -> np.ndarray:
+    """Which of the training molecules at positions `train` (int [n]) a fine-tuning takes: int [≤ n].
+
+    Raises ValueError if it takes none.
+    """
+    sizes = molecules.n_atoms[train]
+    among = train[(sizes >= (fine.smallest or 0)) & (sizes <= (fine.largest or sizes.max()))]
+    if len(among) == 0:
+        raise ValueError(
+            f"no training molecule to fine-tune on has between {fine.smallest or 1} and "
+            f"{fine.largest or 'any number of'} atoms; they have {sizes.min()} to {sizes.max()}"
+        )
+    return among
+
+
+def _phase(config: RunConfig, packed: PackedMolecules, among: np.ndarray, epochs: int, learning_rate: float) -> Phase:
+    sizes = packed.molecules.n_atoms[among]
+    settings = {
+        "batch_size": config.training.batch_size,
+        "seed": config.seed,
+        "shuffle": True,
+        "stock": config.model.convolution == "stock",
+        "chances": stratified(sizes) if config.training.sampling == "stratified" else None,
+    }
+    of_loss = loss_weights(config.loss, sizes)
+    if of_loss is None:
+        loader = PackedLoader(packed, among, **settings)
+    else:
+        loader = _WeightedLoader(packed, among, of_loss, **settings)
+    return Phase(loader, epochs, learning_rate)
+
+
+def stratified(sizes: np.ndarray) -> np.ndarray:
+    """The chance of each molecule in SchNetPack's `StratifiedSampler` by number of atoms: float64 [n], sum 1.
+
+    `sizes` are the numbers of atoms, int [n]. Each of ten equal ranges of them that holds a molecule has the same
+    chance (SchNetPack's default).
+    """
+    sampler = StratifiedSampler(None, lambda _: sizes, num_samples=len(sizes), verbose=False)
+    chances = sampler.weights.numpy()
+    return chances / chances.sum()
+
+
 def loss_weights(loss: Loss, sizes: np.ndarray) -> np.ndarray | None:
     """The weight of each training molecule, float64 [n], from their numbers of atoms; None for the unmodified loss.
 
@@ -310,20 +415,17 @@ def train(
     with _timed(seconds, "data"):
         chosen = choose_molecules(molecules, config.data)
         molecules, parts = chosen.molecules, chosen.parts
-        fitted = offsets.fit(molecules, parts.train)
+        fitted = OFFSETS[config.training.offsets](molecules, parts.train)
         packed = PackedMolecules(
             molecules,
             neighbour_pairs(molecules, config.model.data_cutoff),
             targets=molecules.energy - fitted.of(molecules),
         )
-        module = PackedDataModule(
-            packed,
-            parts,
-            batch_size=config.training.batch_size,
-            seed=config.seed,
-            stock=config.model.convolution == "stock",
-            loss_weights=loss_weights(config.loss, molecules.n_atoms[parts.train]),
+        phases = _phases(config, packed, parts.train)
+        validation = PackedLoader(
+            packed, parts.validation, batch_size=_EVALUATION_BATCH, stock=config.model.convolution == "stock"
         )
+        module = PackedDataModule(phases, validation)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = schnet.build(
@@ -335,17 +437,19 @@ def train(
             fused=config.model.convolution == "fused",
             postprocessors=fitted.postprocessors(ENERGY),
         )
-    task = EnergyTask(model, WeightedOutput(ENERGY), learning_rate=config.training.learning_rate)
+    output = WeightedOutput(ENERGY, huber_delta=config.loss.huber_delta if config.loss.form == "huber" else None)
+    course = course_of_learning_rate(phases, config.training)
+    task = EnergyTask(model, output, learning_rate=config.training.learning_rate, course=course)
     checkpoint = folder / CHECKPOINT
-    curves, stopwatch = LearningCurves(), Stopwatch()
+    curves, stopwatch = LearningCurves(module.steps_of_epochs), Stopwatch()
     ours = [curves, stopwatch, EpochLog(curves), KeepLast(checkpoint), *([Progress(curves)] if progress else [])]
     with _quiet_lightning(), _logging_to(logger, logs or folder / "logs", config) as log:
         trainer = pl.Trainer(
-            max_epochs=config.training.epochs,
+            max_epochs=config.epochs,
             callbacks=[*ours, *callbacks],
             logger=log or False,
             # For callbacks that log per step themselves; Lightning warns if no step of an epoch would be logged.
-            log_every_n_steps=min(50, len(module.train_part)),
+            log_every_n_steps=min(50, *module.steps_of_epochs),
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             enable_model_summary=False,
             num_sanity_val_steps=0,

@@ -1,8 +1,8 @@
 """The report's loss weights v(s; r): how much a molecule of s atoms counts in the loss, at rate r.
 
 The report gives two formulas. They are here as printed, with the sizes for which they mean something (`domain`), and
-so is a third one, which does what the report's words describe. `loss_weights` is what a training uses: it guards the
-formulas where they fail, and hands out nothing that is not a finite number ≥ 0.
+so are a third one, which does what the report's words describe, and a fourth, the loss per atom. `loss_weights` is what
+a training uses: it guards the formulas where they fail, and hands out nothing that is not a finite number ≥ 0.
 """
 
 from collections.abc import Callable
@@ -10,8 +10,11 @@ from typing import Literal
 
 import numpy as np
 
-Weighting = Literal["size", "size-frequency", "inverse-frequency"]
-"""`size_based`, `size_and_frequency_based` and `inverse_frequency`."""
+Weighting = Literal["size", "size-frequency", "inverse-frequency", "per-atom"]
+"""`size_based`, `size_and_frequency_based`, `inverse_frequency` and `per_atom`."""
+
+UNGUARDED: tuple[Weighting, ...] = ("inverse-frequency", "per-atom")
+"""Those that are positive everywhere: no floor guards them."""
 
 DEFAULT_FLOOR = 1.0
 _LARGEST = float(np.finfo(np.float32).max)  # the loss is computed in single precision
@@ -110,6 +113,34 @@ def inverse_frequency(sizes: np.ndarray, alpha: float) -> np.ndarray:
     return (weight * len(which) / (weight @ frequency))[which]
 
 
+def per_atom(sizes: np.ndarray, power: float) -> np.ndarray:
+    """s^−p, brought to mean 1 over the molecules given; with p = 2 the loss is that of the energy per atom, (Δ/s)².
+
+    Parameters
+    ----------
+    sizes
+        int [n]: the number of atoms of each training molecule.
+    power
+        p, the rate, ≥ 0; 0 gives weight 1.
+
+    Returns
+    -------
+    np.ndarray
+        float64 [n]: the weight of each molecule.
+
+    Raises
+    ------
+    WeightError
+        The rate is negative or not finite.
+    """
+    power = _rate(power)
+    s = _size(sizes)
+    if len(s) == 0:
+        return np.ones(0)
+    weight = (s.min() / s) ** power  # at most 1: no overflow
+    return weight / weight.mean()
+
+
 def domain(function: Callable[[np.ndarray, float], np.ndarray], r: float, sizes: np.ndarray) -> np.ndarray:
     """For which sizes a formula gives a weight that is finite and positive at rate r: bool, the shape of `sizes`.
 
@@ -131,11 +162,12 @@ def loss_weights(
     sizes
         int [n]: the number of atoms of each training molecule.
     rate
-        The report's r, or α of the inverse frequency; 0 is the unmodified loss, weight 1, whatever the floor.
+        The report's r, α of the inverse frequency, or p of the loss per atom; 0 is the unmodified loss, weight 1,
+        whatever the floor.
     floor
         The guard of the report's two formulas: a weight below it is raised to it, and so is one that is undefined (a
-        logarithm of nothing positive). None: no guard, a formula outside its domain is an error. The inverse
-        frequency needs no guard and takes no notice of it.
+        logarithm of nothing positive). None: no guard, a formula outside its domain is an error. The others
+        (`UNGUARDED`) need no guard and take no notice of it.
 
     Returns
     -------
@@ -149,8 +181,8 @@ def loss_weights(
     """
     if floor is not None and not (np.isfinite(floor) and floor >= 0):
         raise WeightError(f"the floor of the loss weights must be a finite number ≥ 0, or None, not {floor}")
-    if weighting == "inverse-frequency":
-        v = inverse_frequency(sizes, rate)
+    if weighting in UNGUARDED:
+        v = {"inverse-frequency": inverse_frequency, "per-atom": per_atom}[weighting](sizes, rate)
     else:
         v = {"size": size_based, "size-frequency": size_and_frequency_based}[weighting](sizes, rate)
         if floor is not None and rate != 0:

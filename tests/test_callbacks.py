@@ -52,7 +52,6 @@ def test_the_curve_per_step_is_thinned_by_means_over_equal_blocks(qm9_molecules,
 def test_no_curve_has_more_than_2000_rows(steps_per_epoch, epochs, block, rows):
     class Trainer:
         global_step = 0
-        num_training_batches = steps_per_epoch
         max_epochs = epochs
         current_epoch = 0
 
@@ -61,7 +60,7 @@ def test_no_curve_has_more_than_2000_rows(steps_per_epoch, epochs, block, rows):
         def numpy(*, force):
             return np.ones(8, np.float32) if force else None
 
-    curves = callbacks.LearningCurves()
+    curves = callbacks.LearningCurves([steps_per_epoch] * epochs)
     curves.on_train_start(Trainer)
     for step in range(steps_per_epoch * epochs):
         curves.on_train_batch_end(Trainer, None, {callbacks.SQUARED_ERRORS: Squared}, None, step)
@@ -77,7 +76,7 @@ def test_a_validation_loss_that_is_not_finite_stops_the_training():
         callback_metrics = {"val_loss": float("nan")}  # noqa: RUF012
 
     with pytest.raises(callbacks.TrainingDivergedError, match="the validation loss became nan in epoch 3"):
-        callbacks.LearningCurves().on_train_epoch_end(Trainer)
+        callbacks.LearningCurves([1]).on_train_epoch_end(Trainer)
 
 
 def test_a_log_file_gets_one_plain_line_per_epoch(qm9_molecules, tmp_path, monkeypatch, capfd):

@@ -12,7 +12,7 @@ def made_up(few_molecules):
     order = rng.permutation(len(few_molecules))
     train, held_out = order[: len(order) // 2], order[len(order) // 2 :]
     found = {part: (of, rng.normal(0.1, 0.5, len(of))) for part, of in (("train", train), ("held_out", held_out))}
-    return found, offsets.fit(few_molecules, train).mean
+    return found, offsets.fit(few_molecules, train)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,8 @@ def test_held_out_is_the_mean_square_over_molecules_not_trained_on(few_molecules
 
 def test_as_reported_is_each_sets_own_mean_removed_from_the_target(few_molecules, made_up, sums):
     """Spelt out for every molecule: predict with the training mean, compare with targets less the set's own mean."""
-    found, training_mean = made_up
+    found, fitted = made_up
+    training_mean = fitted.mean
     residual = few_molecules.energy - offsets.reference_energies(few_molecules)
     e = np.empty(len(few_molecules))
     for positions, of_part in found.values():
@@ -55,10 +56,16 @@ def test_the_whole_database_is_a_group_too(few_molecules, made_up, sums):
 
 def test_without_a_shift_the_protocols_differ_by_the_training_molecules_alone(few_molecules, made_up):
     found, _ = made_up
-    own_mean = offsets.fit(few_molecules, np.arange(len(few_molecules))).mean
-    sums = errors.group_sums(few_molecules, found, own_mean)
+    own = offsets.fit(few_molecules, np.arange(len(few_molecules)))
+    sums = errors.group_sums(few_molecules, found, own)
     everything = np.concatenate([e for _, e in found.values()])
     assert errors.mse(sums, "all").loc["all", "as_reported"] == pytest.approx(np.mean(everything**2))
+
+
+def test_a_model_trained_without_a_mean_has_none_to_mix_up(few_molecules, made_up):
+    found, _ = made_up
+    fitted = offsets.least_squares(few_molecules, found["train"][0])
+    assert (errors.group_sums(few_molecules, found, fitted)["shift"] == 0).all()
 
 
 def test_sizes_are_whole_numbers_in_order(sums):
@@ -84,7 +91,8 @@ def test_several_sizes_as_one_set_are_all_of_them_or_one(sums):
 
 
 def test_several_sizes_share_one_own_mean(few_molecules, made_up, sums):
-    found, training_mean = made_up
+    found, fitted = made_up
+    training_mean = fitted.mean
     e = np.empty(len(few_molecules))
     for positions, of_part in found.values():
         e[positions] = of_part

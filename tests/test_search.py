@@ -131,7 +131,7 @@ def test_only_runs_that_are_no_slower_can_stop_a_run(seconds, stopped, qm9_molec
     ],
 )
 def test_a_run_with_a_chance_is_not_stopped(rule, finished):
-    curves, watch = search.LearningCurves(), search.Stopwatch()
+    curves, watch = search.LearningCurves([1] * 4), search.Stopwatch()
     watch.seconds = {"training": 1.0, "validation": 1.0}
     callback = search.StopHopeless(rule, lambda: finished)
     trainer = SimpleNamespace(callbacks=[curves, watch, callback], max_epochs=4)

@@ -5,7 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from analysis import runs, study, training
-from analysis.config import Loss, RunConfig, Selection, adjust
+from analysis.config import FineTuning, Loss, RunConfig, Selection, adjust
 from analysis.parameters import ParameterError
 
 
@@ -114,6 +114,51 @@ def test_from_default_to_custom_there_is_one_change_more_in_each_run(qm9_molecul
     assert updates(longer, qm9_molecules) == pytest.approx(updates(default, qm9_molecules), rel=0.01)
 
 
+def test_the_sensitivity_changes_the_split_or_the_offsets_and_nothing_else(qm9_molecules):
+    configs = study.SensitivityParameters(seeds=[1]).configs(qm9_molecules)
+    default, custom = configs[:2]
+    assert default in study.BaselineParameters(seeds=[1]).configs(qm9_molecules)
+    assert custom in study.FinalComparisonParameters(seeds=[1]).configs(qm9_molecules)
+    found = []
+    for config in configs[2:]:
+        model = default if config.training.batch_size == default.training.batch_size else custom
+        changed = {"data": {"split_seed": config.data.split_seed}, "training": {"offsets": config.training.offsets}}
+        assert adjust(model, **changed) == config.model_copy(update={"experiment": model.experiment})
+        found.append((model is default, config.data.split_seed, config.training.offsets))
+    usual = "references-mean"
+    splits = [(default, split, usual) for split in (1, 2) for default in (True, False)]
+    assert found == [
+        *splits,
+        (True, 0, "least-squares"),
+        (False, 0, "least-squares"),
+        (True, 0, "references"),
+        (True, 0, "none"),
+    ]
+
+
+def test_what_might_help_large_molecules_takes_the_baselines_updates(qm9_molecules):
+    configs = study.LargeMoleculesParameters(seeds=[2]).configs(qm9_molecules)
+    baseline, directed, *others = configs
+    assert directed in study.DirectedTrainingParameters(seeds=[2]).configs(qm9_molecules)
+    steps = study._steps_per_epoch(baseline, qm9_molecules)
+    large = int((qm9_molecules.n_atoms[training.training_part(qm9_molecules, baseline.data)] > 17).sum())
+    of_large = -(-large // baseline.training.batch_size)
+    for config in others:
+        updates = config.training.epochs * steps + (config.fine_tuning.epochs * of_large if config.fine_tuning else 0)
+        assert abs(updates - baseline.training.epochs * steps) <= of_large / 2
+        assert config.data == baseline.data
+    tuned = [config for config in others if config.fine_tuning]
+    assert [(config.training.epochs, config.fine_tuning.smallest) for config in tuned] == [(24, 18), (15, 18)]
+    kinds = [(c.loss.weighting, c.loss.rate, c.training.sampling) for c in others if not c.fine_tuning]
+    assert kinds == [
+        ("per-atom", 2, "shuffled"),
+        ("inverse-frequency", 1, "shuffled"),
+        ("size", 10, "shuffled"),
+        ("size-frequency", 10, "shuffled"),
+        ("none", 0, "stratified"),
+    ]
+
+
 def test_the_final_comparison_is_default_against_custom(qm9_molecules):
     default, custom = study.FinalComparisonParameters(seeds=[4]).configs(qm9_molecules)
     assert default == RunConfig(experiment="baseline", seed=4)
@@ -133,6 +178,8 @@ def test_the_final_comparison_is_default_against_custom(qm9_molecules):
         (study.LossModificationParameters, {"weightings": ["sise"]}, "sise"),
         (study.DirectedTrainingParameters, {"more_than": [0]}, "greater than 0"),
         (study.FinalComparisonParameters, {"seeds": []}, "at least 1 item"),
+        (study.SensitivityParameters, {"offsets": ["mean"]}, "no such offsets: mean"),
+        (study.LargeMoleculesParameters, {"shares": [0.5, 1.0]}, "not a fraction below 1: 1.0"),
     ],
 )
 def test_impossible_parameters_are_refused(parameters, given, said):
@@ -149,6 +196,7 @@ def test_impossible_parameters_are_refused(parameters, given, said):
             {"smallest": 30, "largest": 40},
             "^smallest = 30, largest = 40: no training",
         ),
+        (study.LargeMoleculesParameters, {"more_than": 29}, r"^more_than = 29: no training molecule has"),
         (study.DirectedTrainingParameters, {"more_than": [29]}, r"^more_than = \[29\]: no training molecule has"),
         (
             study.BalancingParameters,
@@ -211,7 +259,7 @@ def test_every_setting_has_its_words():
     for part, settings in study._SETTINGS.items():
         fields = set(type(getattr(RunConfig(experiment="tests"), part)).model_fields) - {"selection"}
         assert set(settings) == fields
-    assert set(study._SETTINGS) | {"experiment", "seed", "loss"} == set(RunConfig.model_fields)
+    assert set(study._SETTINGS) | {"experiment", "seed", "loss", "fine_tuning"} == set(RunConfig.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +276,16 @@ def test_every_setting_has_its_words():
         ({"loss": {"weighting": "size-frequency", "rate": 4.0}}, "loss weighted by size and frequency, rate 4"),
         ({"loss": Loss(weighting="size", rate=2.5, floor=None)}, "loss weighted by size, rate 2.5, no floor"),
         ({"loss": {"weighting": "inverse-frequency", "rate": 0.5}}, "loss weighted by inverse frequency, exponent 0.5"),
+        ({"loss": {"weighting": "per-atom", "rate": 2.0}}, "loss weighted by size to a negative power, exponent 2"),
+        ({"loss": Loss(form="huber", huber_delta=0.2)}, "Huber's loss, delta 0.2 eV"),
+        (
+            {"fine_tuning": FineTuning(smallest=18, epochs=3, learning_rate=1e-5)},
+            "then 3 epochs on 18 atoms or more, learning rate 1e-05",
+        ),
+        (
+            {"training": {"sampling": "stratified", "warm_up": 0.05}},
+            "warm-up over 5% of the steps; stratified sampling",
+        ),
         ({"data": {"train_molecules": 4000}}, "4,000 training molecules"),
         ({"model": {"data_cutoff": 4.0, "convolution": "stock"}}, "data cut-off 4 Å; stock convolution"),
     ],

@@ -10,13 +10,14 @@ import torch
 import yaml
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from schnetpack import properties
+from schnetpack.data.sampler import StratifiedSampler
 from schnetpack.interfaces import AtomsConverter
 from schnetpack.transform import MatScipyNeighborList
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
 from analysis import callbacks, offsets, qm9, schnet, training, weights
-from analysis.config import Data, Loss, RunConfig, Selection, adjust
+from analysis.config import Data, FineTuning, Loss, RunConfig, Selection, Training, adjust
 from analysis.molecules import to_ase
 from analysis.pairs import ENERGY
 
@@ -95,7 +96,17 @@ class Epochs(Callback):
         self.seen.append(trainer.current_epoch)
 
 
-@pytest.mark.parametrize("config", [SMALL, WEIGHTED], ids=["unweighted", "weighted"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        SMALL,
+        WEIGHTED,
+        adjust(SMALL, training={"schedule": "cosine", "warm_up": 0.1, "sampling": "stratified"}),
+        # 3 epochs of 6 steps each; the sizes up to 29 are all of them
+        adjust(SMALL, training={"epochs": 1}, fine_tuning=FineTuning(largest=29, epochs=2, learning_rate=1e-3)),
+    ],
+    ids=["unweighted", "weighted", "scheduled and stratified", "fine-tuned"],
+)
 def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(config, qm9_molecules, tmp_path, monkeypatch):
     """Stopped in its third epoch; the second start does the third epoch alone."""
     monkeypatch.setattr(callbacks, "MOST_ROWS", 4)  # blocks of 5 steps, 6 steps an epoch: one is open at the stop
@@ -188,18 +199,14 @@ def test_the_batches_carry_the_weight_of_each_molecules_size(qm9_molecules, tmp_
     assert len(set(seen.weights.values())) > 5
 
 
-@pytest.mark.parametrize("weighting", ["size", "size-frequency", "inverse-frequency"])
+@pytest.mark.parametrize("weighting", ["size", "size-frequency", "inverse-frequency", "per-atom"])
 def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weighting):
     """Against plain torch: the mean over molecules of v·(E − U0)², through SchNetPack's own modules in float64."""
-    rate = 2 if weighting == "inverse-frequency" else 6
+    rate = 2 if weighting in weights.UNGUARDED else 6
     positions = trained.parts.train[:40]
     sizes = trained.molecules.n_atoms[trained.parts.train]
     v = training.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
-    module = training.PackedDataModule(
-        trained.packed, trained.parts, batch_size=40, seed=0, stock=False, loss_weights=v
-    )
-    module.train_part.shuffle = False
-    batch = next(iter(module.train_part))
+    batch = next(iter(training._WeightedLoader(trained.packed, trained.parts.train, v, batch_size=40)))
     assert batch[properties.idx].tolist() == positions.tolist()
     task = training.EnergyTask(
         schnet.build(n_atom_basis=16, n_interactions=2, postprocessors=trained.offsets.postprocessors(ENERGY)),
@@ -259,11 +266,86 @@ def test_a_weight_that_cannot_be_stops_the_training_before_it_begins(qm9_molecul
 def test_a_molecule_without_a_weight_makes_the_loss_nan(trained):
     """Should a batch ever hold one, the training stops instead of learning from a made-up weight."""
     ones = np.ones(len(trained.parts.train))
-    module = training.PackedDataModule(
-        trained.packed, trained.parts, batch_size=8, seed=0, stock=False, loss_weights=ones
+    loader = training._WeightedLoader(trained.packed, trained.parts.train, ones, batch_size=8)
+    loader.positions = trained.parts.test
+    assert all(torch.isnan(batch[training.LOSS_WEIGHT]).all() for batch in loader)
+
+
+def test_hubers_loss_is_that_of_the_formula(trained):
+    delta = 1.0
+    batch = trained.packed.batch(trained.parts.train[:40])
+    output = training.WeightedOutput(ENERGY, huber_delta=delta)
+    task = training.EnergyTask(trained.model, output, learning_rate=1e-3)
+    found = task.batch_loss(batch).item()
+    error = np.abs(training.predict_errors(trained.model, trained.packed, trained.parts.train[:40]))
+    expected = np.where(error < delta, error**2 / 2, delta * (error - delta / 2))
+    assert (error < delta).any()
+    assert (error > delta).any()
+    assert found == pytest.approx(expected.mean(), rel=1e-4)
+    np.testing.assert_allclose(output.squared_errors, error**2, rtol=1e-3, atol=1e-6)
+
+
+def test_the_learning_rate_rises_and_falls_as_asked(qm9_molecules, tmp_path):
+    class Rates(Callback):
+        seen = []  # noqa: RUF012
+
+        def on_train_batch_end(self, trainer, *_):
+            self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    config = adjust(SMALL, training={"schedule": "cosine", "warm_up": 0.2}, data={"train_molecules": 100})
+    training.train(config, qm9_molecules, tmp_path, callbacks=[Rates()])
+    peak = config.training.learning_rate
+    assert len(Rates.seen) == 15
+    np.testing.assert_allclose(Rates.seen[:3], [peak / 3, 2 * peak / 3, peak])
+    np.testing.assert_allclose(Rates.seen[3:], peak * (1 + np.cos(np.pi * np.arange(12) / 12)) / 2)
+
+
+def test_fine_tuning_goes_on_with_the_molecules_and_the_learning_rate_asked_for(qm9_molecules, tmp_path):
+    seen = Seen()
+    fine = FineTuning(smallest=18, epochs=2, learning_rate=1e-5)
+    config = adjust(SMALL, training={"epochs": 1}, fine_tuning=fine, loss={"weighting": "per-atom", "rate": 0.0})
+    trained = training.train(config, qm9_molecules, tmp_path, callbacks=[seen])
+    train = trained.parts.train
+    large = train[trained.molecules.n_atoms[train] >= 18]
+    assert 20 < len(large) < len(train)
+    steps = [6, -(-len(large) // 20), -(-len(large) // 20)]
+    assert list(trained.history["epoch"]) == [1, 2, 3]
+    assert len(seen.squared) == sum(steps) == trained.steps["step"].iloc[-1]
+    assert sum(map(len, seen.squared)) == len(train) + 2 * len(large)
+    np.testing.assert_allclose(trained.steps["epoch"].iloc[np.cumsum(steps) - 1], [1, 2, 3], rtol=1e-6)
+    part = training.fine_tuned(trained.molecules, train, fine)
+    assert part.tolist() == large.tolist()
+    course = training.course_of_learning_rate(
+        [training.Phase(range(6), 1, 2e-3), training.Phase(range(4), 2, 1e-5)], Training()
     )
-    module.train_part.positions = trained.parts.test
-    assert all(torch.isnan(batch[training.LOSS_WEIGHT]).all() for batch in module.train_part)
+    assert [course(step) for step in range(14)] == [2e-3] * 6 + [1e-5] * 8
+
+
+def test_fine_tuning_on_nobody_is_refused(qm9_molecules, tmp_path):
+    config = adjust(SMALL, fine_tuning=FineTuning(largest=2, epochs=1))
+    with pytest.raises(ValueError, match="no training molecule to fine-tune on has between 1 and 2 atoms"):
+        training.train(config, qm9_molecules, tmp_path)
+
+
+def test_a_stratified_epoch_gives_every_range_of_sizes_its_share(qm9_molecules):
+    """As SchNetPack's sampler does, on its own terms: ten equal ranges of the number of atoms."""
+    sizes = qm9_molecules.n_atoms
+    chances = training.stratified(sizes)
+    ranges = np.minimum((sizes - sizes.min()) * 10 // (sizes.max() - sizes.min()), 9)
+    held = np.unique(ranges)
+    np.testing.assert_allclose([chances[ranges == one].sum() for one in held], 1 / len(held))
+    theirs = StratifiedSampler(None, lambda _: sizes, num_samples=5, verbose=False)
+    np.testing.assert_allclose(chances, theirs.weights / theirs.weights.sum())
+
+
+@pytest.mark.parametrize("kind", list(training.OFFSETS))
+def test_a_model_with_other_offsets_predicts_total_energies_too(kind, qm9_molecules, tmp_path):
+    config = adjust(SMALL, training={"offsets": kind, "epochs": 1})
+    trained = training.train(config, qm9_molecules, tmp_path)
+    positions = trained.parts.test[:20]
+    e = training.predict_errors(trained.model, trained.packed, positions)
+    energies = trained.model(trained.packed.batch(positions))[ENERGY].detach().numpy()
+    np.testing.assert_allclose(energies - trained.molecules.energy[positions], e, atol=2e-3)
 
 
 def test_stock_and_fused_training_agree(trained, qm9_molecules, tmp_path):
