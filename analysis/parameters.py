@@ -5,7 +5,6 @@ A notebook therefore hands its whole namespace to `check`, right after the param
 """
 
 import json
-from types import ModuleType
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,15 +35,21 @@ def check[Parameters: NotebookParameters](model: type[Parameters], namespace: di
     model
         The notebook's parameters, a field each.
     namespace
-        The notebook's `globals()`. Names that begin with an underscore, modules, functions, classes and IPython's
-        own history are not parameters.
+        The notebook's `globals()`. Beside the notebook's own parameters, names of plain data (None, numbers, text,
+        and lists and dictionaries of them, which is what papermill hands over) are taken for parameters, unless they
+        begin with an underscore or are IPython's own history. What later cells bind is not: "Run all" works again in
+        the same kernel.
 
     Raises
     ------
     ParameterError
         One line for the first thing that is wrong: the parameter, what it was, and what is allowed.
     """
-    given = {name: _unquoted(value) for name, value in namespace.items() if _is_parameter(name, value)}
+    given = {
+        name: _unquoted(value)
+        for name, value in namespace.items()
+        if name in model.model_fields or _is_parameter(name, value)
+    }
     unknown = sorted(given.keys() - model.model_fields.keys())
     if unknown:
         raise ParameterError(f"unknown parameter {unknown[0]!r}; this notebook takes {', '.join(model.model_fields)}")
@@ -67,9 +72,15 @@ def refused(given: NotebookParameters, error: ValueError) -> ParameterError:
 
 
 def _is_parameter(name: str, value: object) -> bool:
-    if name.startswith("_") or name in _IPYTHON_NAMES:
-        return False
-    return not (isinstance(value, ModuleType) or callable(value))
+    return not (name.startswith("_") or name in _IPYTHON_NAMES) and _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, list):
+        return all(_is_plain(each) for each in value)
+    if isinstance(value, dict):
+        return all(_is_plain(each) for each in value.values())
+    return value is None or isinstance(value, str | int | float)
 
 
 def _unquoted(value: object) -> object:

@@ -17,6 +17,19 @@ def test_a_notebooks_namespace_is_searched_for_parameters_alone():
     assert check(Example, namespace | {"rates": [2, 4]}) == Example(rates=[2, 4])
 
 
+def test_what_later_cells_bind_is_no_parameter_when_all_is_run_again():
+    bound = {"settings": Example(), "records": [Example()], "molecules": math, "by_seed": {"0": [object()]}}
+    assert check(Example, bound | {"rates": [2]}).rates == [2]
+    for misspelt in (3, "a", None, [1, [2.5]], {"a": [True]}):
+        with pytest.raises(ParameterError, match="unknown parameter 'rate'"):
+            check(Example, bound | {"rate": misspelt})
+
+
+def test_a_parameter_that_is_no_plain_data_is_refused_all_the_same():
+    with pytest.raises(ParameterError, match="rates = "):
+        check(Example, {"rates": math})
+
+
 def test_a_list_may_come_as_text_as_papermill_hands_it_on():
     assert check(Example, {"rates": "[2, 4]"}).rates == [2, 4]
     with pytest.raises(ParameterError, match=r"rates = '\[2, 4': .*list"):
