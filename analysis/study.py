@@ -233,7 +233,7 @@ class SensitivityParameters(ExperimentParameters):
     experiment = "sensitivity"
     splits: list[NonNegativeInt] = Field([1, 2], description="seeds of the split, each once; or an empty list")
     offsets: list[str] = Field(
-        ["least-squares", "references", "none"],
+        ["least-squares", "none"],
         description='out of "least-squares", "references" and "none", each once; or an empty list',
     )
 

@@ -131,7 +131,6 @@ def test_the_sensitivity_changes_the_split_or_the_offsets_and_nothing_else(qm9_m
         *splits,
         (True, 0, "least-squares"),
         (False, 0, "least-squares"),
-        (True, 0, "references"),
         (True, 0, "none"),
     ]
 
