@@ -67,15 +67,18 @@ def list_runs(
         if experiment == "all":
             searches = [_over(sweeps.load_sweep(name), results) for name in sweeps.shipped()]
             ours = {one.folder for one in found}
-            ours |= {results / sweep.experiment / run for sweep, over in searches for run in over["run"]}
+            ours |= {results / sweep.experiment / run for sweep, over, _ in searches for run in over["run"]}
+            ours |= {record.folder for _, _, repeats in searches for record in repeats}
             others = study.other_records(ours, results, whole=check)
         typer.echo(_table(found, profile))
         states = [one.state for one in found]
         counted = ", ".join(f"{states.count(state)} {state}" for state in ("recorded", "under way", "missing"))
         damaged = [one for one in found + others if one.state == "damaged"]
         typer.echo(f"\n{len(found)} runs: {counted}, {states.count('damaged')} damaged")
-        for sweep, over in searches:
-            typer.echo(f"{sweep.experiment}: {len(over)} of {sweep.run_cap} trials are over: {_count(over)}")
+        for sweep, over, repeats in searches:
+            seeds = f"; {len(repeats)} records of points in several seeds" if repeats else ""
+            said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {_count(over)}{seeds}"
+            typer.echo(f"{sweep.experiment}: {said}")
         if others:
             typer.echo(f"\n{len(others)} other records, of none of these experiments or with other parameters:\n")
             typer.echo(_table(others, profile))
@@ -208,6 +211,7 @@ def judge(results: _Results = None) -> None:
             },
             molecules,
             over if len(over) >= stage2.run_cap else None,
+            trials.repeated(stage2, results=results),
         )
         found = verdicts.all_claims(evidence)
         rows = [("claim", "section", "the report", "protocol", "verdict", "effect", "95 % interval", "seeds")]
@@ -217,8 +221,11 @@ def judge(results: _Results = None) -> None:
             typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
         if any(verdict.verdict != verdict.verdict_in_table for verdict in found):
             typer.echo("* does not stand after Holm's correction over the whole table")
-        if evidence.trials is None:
-            typer.echo("stage2 is not judged: its search is not over (python -m analysis.search run stage2)")
+        if evidence.trials is None or not evidence.repeats:
+            typer.echo(
+                "stage2 is not judged: its search is not over (python -m analysis.search run stage2), or none of its "
+                "points is recorded in several seeds (the notebook 02_hyperparameter_search runs them)"
+            )
         for name in dict.fromkeys(verdict.claim for verdict in found):
             rule = next(verdict.rule for verdict in found if verdict.claim == name)
             typer.echo(f"\n{name}: {rule}")
@@ -390,12 +397,15 @@ def _table(found: Sequence[study.Standing], profile: str) -> str:
     )
 
 
-def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame]:
-    """A search, and its trials that are over; none if a record is damaged, which is then listed with the others."""
+def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[runs.Record]]:
+    """A search, its trials that are over, and its points in several seeds.
+
+    None of either if a record is damaged, which is then listed with the others.
+    """
     try:
-        return sweep, trials.known(sweep, results=results)
+        return sweep, trials.known(sweep, results=results), trials.repeated(sweep, results=results)
     except runs.RecordError:
-        return sweep, trials.trials_of([])
+        return sweep, trials.trials_of([]), []
 
 
 def _count(over: pd.DataFrame) -> str:

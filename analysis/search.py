@@ -18,7 +18,7 @@ import platform
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +43,18 @@ from analysis.config import Profile
 from analysis.molecules import Molecules
 from analysis.parameters import NotebookParameters
 from analysis.sweeps import Sweep, SweepError, load_sweep, parameters_of
-from analysis.trials import WITHOUT_RECORD, choose, is_answer, known, objectives, pareto_front, trials_of
+from analysis.trials import (
+    REPORT,
+    WITHOUT_RECORD,
+    Stage,
+    choose,
+    is_answer,
+    known,
+    objectives,
+    pareto_front,
+    recorded,
+    trials_of,
+)
 
 HEARTBEAT_SECONDS = 15
 """How often a process says that its trial is alive; one that has been silent for four times as long is taken over."""
@@ -439,28 +450,59 @@ class SearchParameters(NotebookParameters):
     profile: Profile = Field("full", description='"smoke", "quick" or "full"')
     seed: NonNegativeInt = Field(0, description="0 or a positive whole number")
     trials: PositiveInt | None = Field(None, description="a positive whole number, or None for the sweep file's")
+    more_seeds: list[NonNegativeInt] = Field([1, 2], description="whole numbers of 0 or more; or an empty list")
 
 
 def load_or_search(
     sweep: Sweep, parameters: SearchParameters, molecules: Molecules, *, results: Path | None = None
-) -> pd.DataFrame:
-    """The trials that are recorded if there are as many as asked for; otherwise what `search` finds.
+) -> Stage:
+    """A stage of the search: what is recorded of it is loaded, what is missing is run and recorded.
 
-    Returns a row per trial, see `trials_of`. Raises as `search` does.
+    First the trials, unless as many as asked for are recorded; then the report's own point in each of the seeds, which
+    makes it one more trial; then, in each of the seeds, the trial that `choose` takes.
+
+    Raises
+    ------
+    callbacks.TrainingDivergedError
+        The report's point or the chosen one diverged in some seed.
+    ValueError
+        No trial is complete.
+    SweepError, StorageError, runs.RecordError
+        As `search` does.
     """
     results = results or runs.results_folder()
-    found = known(sweep, profile=parameters.profile, seed=parameters.seed, results=results)
-    if len(found) >= _cap(sweep.fitting(parameters.profile), parameters.trials):
-        return found
-    return search(
-        sweep,
-        molecules,
-        profile=parameters.profile,
-        seed=parameters.seed,
-        trials=parameters.trials,
-        results=results,
-        progress=True,
+    asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}
+    found = known(sweep, **asked)
+    if len(found) < _cap(sweep.fitting(parameters.profile), parameters.trials):
+        search(sweep, molecules, trials=parameters.trials, progress=True, **asked)
+    seeds = list(dict.fromkeys([parameters.seed, *parameters.more_seeds]))
+
+    def in_seeds(values: Mapping[str, float]) -> list[runs.Record]:
+        configs = [sweep.config(values, profile=parameters.profile, seed=seed) for seed in seeds]
+        return [runs.load_or_train(config, molecules, results=results, progress=True) for config in configs]
+
+    values = _reports_values(sweep, parameters.profile)
+    report = [] if values is None else in_seeds(values)
+    found = known(sweep, **asked)
+    best = choose(found)
+    return Stage(
+        trials=found,
+        records={record.id: record for record in recorded(sweep, **asked)},
+        report=report,
+        chosen=in_seeds({name: sweeps.typed(name, best[name], sweep.file) for name in sweep.space}),
     )
+
+
+def _reports_values(sweep: Sweep, profile: Profile) -> Mapping[str, float] | None:
+    """What the report chose, if this is one of its stages and the profile has molecules enough for its batch."""
+    values = REPORT.get(sweep.name)
+    if values is None:
+        return None
+    try:
+        sweep.config(values, profile=profile)
+    except SweepError:
+        return None
+    return values
 
 
 # ---- command line ------------------------------------------------------------------------------------------------

@@ -4,8 +4,10 @@ A trial has two objectives, both to be small: the validation loss after the last
 training and validation (s). The records alone tell all but of trials that failed or were stopped.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import optuna
@@ -13,7 +15,7 @@ import pandas as pd
 from optuna.trial import TrialState
 
 from analysis import runs
-from analysis.config import Profile
+from analysis.config import Profile, RunConfig
 from analysis.sweeps import PARAMETERS, Sweep, SweepError, parameters_of
 
 TOLERANCE = 0.1
@@ -21,6 +23,40 @@ TOLERANCE = 0.1
 
 WITHOUT_RECORD = "trials.csv"
 """Beside the records of a full search: all its trials, for those that failed or were stopped and have no record."""
+
+REPORT = MappingProxyType(
+    {
+        "stage1": MappingProxyType({"batch_size": 512, "learning_rate": 1e-3}),
+        "stage2": MappingProxyType({"data_cutoff": 4.0, "training_cutoff": 5.0, "n_atom_basis": 38}),
+    }
+)
+"""What the report chose in each stage (section 5.2.1, the section of that number which comes first and the second)."""
+
+REPORT_EPOCHS = 22
+"""The number of epochs that the report took from its first stage (section 5.2.1)."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A sweep's trials, and two of its points in several seeds.
+
+    Attributes
+    ----------
+    trials
+        A row per trial, see `trials_of`; the report's point is among them, whether the sampler tried it or not.
+    records
+        Those of the complete trials, by run id.
+    report
+        The records of the report's values, one per seed, that of the trials first. Empty if the report has none for
+        this sweep, or if a thinned profile has fewer molecules than its batch.
+    chosen
+        The same of the trial that `choose` takes.
+    """
+
+    trials: pd.DataFrame
+    records: Mapping[str, runs.Record]
+    report: Sequence[runs.Record]
+    chosen: Sequence[runs.Record]
 
 
 def objectives(record: runs.Record) -> tuple[float, float]:
@@ -37,23 +73,36 @@ def is_answer(trial: optuna.trial.FrozenTrial) -> bool:
 
 
 def recorded(
-    sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Path | None = None
+    sweep: Sweep, *, profile: Profile = "full", seed: int | None = 0, results: Path | None = None
 ) -> list[runs.Record]:
     """The records of a sweep's trials, sorted by run id; those of another profile, seed or sweep are left out.
 
-    Raises runs.RecordError for a damaged one.
+    `seed` None means any seed. A run of the sweep's space counts as a trial, whoever asked for it. Raises
+    runs.RecordError for a damaged record.
     """
     found = []
     for about in sorted(((results or runs.results_folder()) / sweep.experiment).glob("*/run.json")):
         record = runs.load(about.parent)
         values = parameters_of(record.config)
         try:
-            belongs = sweep.config({name: values[name] for name in sweep.space}, profile=profile, seed=seed)
+            belongs = sweep.config(
+                {name: values[name] for name in sweep.space},
+                profile=profile,
+                seed=record.config.seed if seed is None else seed,
+            )
         except SweepError:
             continue
         if belongs == record.config:
             found.append(record)
     return found
+
+
+def repeated(sweep: Sweep, *, profile: Profile = "full", results: Path | None = None) -> list[runs.Record]:
+    """The records of a sweep's points that were run in more than one seed; errors are those of `recorded`."""
+    points: dict[RunConfig, list[runs.Record]] = {}
+    for record in recorded(sweep, profile=profile, seed=None, results=results):
+        points.setdefault(record.config.model_copy(update={"seed": 0}), []).append(record)
+    return [record for of_point in points.values() if len(of_point) > 1 for record in of_point]
 
 
 def known(sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Path | None = None) -> pd.DataFrame:

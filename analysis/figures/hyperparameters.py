@@ -1,57 +1,48 @@
 """Figures and tables of the hyperparameter search: quality against time, and what each hyperparameter does.
 
-Every function takes the trials of one sweep, as `trials.trials_of` gives them.
+Functions take a stage of the search as `search.load_or_search` gives it, or its trials.
 """
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from scipy.stats import norm
 
 from analysis.figures import style
 from analysis.figures.labels import alt, label
-from analysis.trials import choose, pareto_front
-
-REPORT = MappingProxyType(
-    {
-        "stage1": MappingProxyType({"batch_size": 512, "learning_rate": 1e-3}),
-        "stage2": MappingProxyType({"data_cutoff": 4.0, "training_cutoff": 5.0, "n_atom_basis": 38}),
-    }
-)
-"""What the report chose in each stage (section 5.2.1); the epochs of the first are read off the learning curves."""
+from analysis.runs import Record
+from analysis.sweeps import parameters_of
+from analysis.trials import REPORT_EPOCHS, TOLERANCE, Stage, objectives, pareto_front
+from analysis.verdicts import Verdict
 
 _LOGARITHMIC = ("batch_size", "learning_rate")
+_POINTS = {"our_choice": ("o", style.VERMILION), "report_choice": ("s", style.BLUE)}
+_LAST = 5
+"""How many of a run's last epochs tell how much its validation loss jumps."""
 
 
-def pareto(trials: pd.DataFrame, chosen_by_report: Mapping[str, float], *, lang: str) -> style.BookFigure:
-    """Validation MSE against wall time, a point per trial, its colour the first of the report's hyperparameters.
+def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
+    """Validation MSE against wall time, a point per trial, its colour the value of the hyperparameter `coloured`.
 
     A line joins the trials than which no other is both as quick and as good; marks show the one that our rule chooses
-    (`trials.choose`) and, if it was tried, the report's.
+    (`trials.choose`) and the report's, each in all of its seeds.
     """
-    complete, front = _complete(trials), pareto_front(trials)
-    coloured = next(iter(chosen_by_report))
+    complete, front = _complete(stage.trials), pareto_front(stage.trials)
     values = sorted(complete[coloured].unique())
     with style.figure(alt("pareto", lang), height=4.6) as figure:
         axes = figure.subplots()
         for place, value in enumerate(values):
             points = complete[complete[coloured] == value]
             colour = colormaps["cividis"](place / max(1, len(values) - 1))
-            name = f"{label(coloured, lang)}: {style.plain_number(value, lang)}"
+            name = f"{label(coloured, lang)}: {_value(value, lang)}"
             axes.plot(points["seconds"] / 60, points["validation_mse"], "o", color=colour, markersize=6, label=name)
         steps = {"color": style.GREY, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 0}
         axes.plot(front["seconds"] / 60, front["validation_mse"], label=label("front", lang), **steps)
-        choices = {
-            "our_choice": (choose(trials).to_frame().T, "o", style.VERMILION),
-            "report_choice": (of_report(trials, chosen_by_report), "s", style.BLUE),
-        }
-        ring = {"markersize": 13, "markerfacecolor": "none", "markeredgewidth": 1.8, "linestyle": ""}
-        for name, (chosen, marker, colour) in choices.items():
-            if len(chosen):
-                look = ring | {"marker": marker, "markeredgecolor": colour, "label": label(name, lang)}
-                axes.plot(chosen["seconds"] / 60, chosen["validation_mse"], **look)
+        for name, records in _points(stage).items():
+            found = np.array([objectives(record) for record in records])
+            axes.plot(found[:, 1] / 60, found[:, 0], linestyle="", label=label(name, lang), **_mark(name, 13))
         axes.set_xlabel(label("minutes", lang))
         axes.set_ylabel(label("validation_mse", lang))
         axes.xaxis.set_major_formatter(style.number_axis(lang, 1))
@@ -60,18 +51,52 @@ def pareto(trials: pd.DataFrame, chosen_by_report: Mapping[str, float], *, lang:
     return figure
 
 
-def effects(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> style.BookFigure:
-    """Validation MSE against each of some hyperparameters, a point per trial; the other hyperparameters vary too."""
-    complete = _complete(trials)
-    with style.figure(alt("effects", lang), height=3.0) as figure:
+def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigure:
+    """Validation MSE against each of some hyperparameters, a point per trial; the other hyperparameters vary too.
+
+    Marks as in `pareto`.
+    """
+    complete = _complete(stage.trials)
+    with style.figure(alt("effects", lang), height=3.4) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
-            axes.plot(complete[name], complete["validation_mse"], "o", color=style.BLUE, markersize=5, alpha=0.7)
+            axes.plot(complete[name], complete["validation_mse"], "o", color=style.GREY, markersize=5, alpha=0.7)
+            for point, records in _points(stage).items():
+                places = [parameters_of(record.config)[name] for record in records]
+                losses = [objectives(record)[0] for record in records]
+                axes.plot(places, losses, linestyle="", label=label(point, lang), **_mark(point, 9))
             axes.set_xlabel(label(name, lang), fontsize=9.5)
             if name in _LOGARITHMIC:
                 axes.set_xscale("log")
             style.log_axis(axes, lang)
         plots[0].set_ylabel(label("validation_mse", lang))
+        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def curves(stage: Stage, *, lang: str) -> style.BookFigure:
+    """Validation loss by epoch: the runs on the Pareto front, and the rule's choice and the report's in all seeds.
+
+    A vertical line marks the report's number of epochs where a run has more.
+    """
+    front = pareto_front(stage.trials)["run"]
+    with style.figure(alt("curves", lang), height=4.2) as figure:
+        axes = figure.subplots()
+        for run in front:
+            history = stage.records[run].history
+            axes.plot(history["epoch"], history["validation_loss"], color=style.GREY, linewidth=0.9, zorder=1)
+        axes.plot([], [], color=style.GREY, linewidth=0.9, label=label("front_runs", lang))
+        for name, records in _points(stage).items():
+            for record in records:
+                history = record.history
+                axes.plot(history["epoch"], history["validation_loss"], color=_POINTS[name][1], linewidth=1.6)
+            axes.plot([], [], color=_POINTS[name][1], linewidth=1.6, label=label(name, lang))
+        if max(len(record.history) for record in stage.chosen) > REPORT_EPOCHS:
+            axes.axvline(REPORT_EPOCHS, color=style.BLACK, linestyle=":", label=label("report_epochs", lang))
+        axes.set_xlabel(label("epoch", lang))
+        axes.set_ylabel(label("validation_mse", lang))
+        style.log_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -79,7 +104,7 @@ def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.
     """A row per trial on the Pareto front, quickest first: its hyperparameters, time and validation MSE."""
     front = pareto_front(trials)
     rows = [
-        {label(name, lang): style.plain_number(trial[name], lang) for name in names}
+        {label(name, lang): _value(trial[name], lang) for name in names}
         | {
             label("minutes", lang): style.number(trial["seconds"] / 60, lang, 1),
             label("validation_mse", lang): style.number(trial["validation_mse"], lang, 4),
@@ -89,14 +114,142 @@ def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.
     return pd.DataFrame(rows, index=front["run"].tolist()).rename_axis(columns=label("run", lang))
 
 
-def of_report(trials: pd.DataFrame, chosen_by_report: Mapping[str, float]) -> pd.DataFrame:
-    """The complete trials with the report's hyperparameters."""
-    complete = _complete(trials)
-    same = np.ones(len(complete), dtype=bool)
-    for name, value in chosen_by_report.items():
-        same &= np.isclose(complete[name].astype(float), value, rtol=1e-6)
-    return complete[same]
+def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFrame:
+    """A row for the report's point and one for the rule's choice: hyperparameters, time and validation MSE over seeds.
+
+    If the runs have more epochs than the report chose, the validation MSE after as many stands beside the last one.
+    """
+    longer = max(len(record.history) for record in stage.chosen) > REPORT_EPOCHS
+    rows = {}
+    for name, records in reversed(_points(stage).items()):
+        values = parameters_of(records[0].config)
+        row = {label(each, lang): _value(values[each], lang) for each in names}
+        row[label("seeds", lang)] = style.number(len(records), lang)
+        row[label("minutes", lang)] = style.mean_and_deviation([objectives(r)[1] / 60 for r in records], lang, 1)
+        if longer:
+            after = label("validation_mse_after", lang, epoch=style.number(REPORT_EPOCHS, lang))
+            row[after] = style.mean_and_deviation([_after(record, REPORT_EPOCHS) for record in records], lang, 4)
+        row[label("validation_mse", lang)] = style.mean_and_deviation([objectives(r)[0] for r in records], lang, 4)
+        rows[label(name, lang)] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("point", lang))
+
+
+def parameters_table(verdict: Verdict, *, lang: str) -> pd.DataFrame:
+    """A row per hyperparameter: whether the validation loss goes with it (`verdicts.stage2`), corrected by Holm."""
+    rows = {
+        label(part.name, lang): {
+            label("correlation", lang): style.number(part.effect, lang, 2),
+            label("p", lang): style.number(part.p_rejected, lang, 4),
+            label("goes_with", lang): label("yes" if part.verdict == "rejected" else "not_seen", lang),
+        }
+        for part in verdict.parts
+        if part.family == "parameters"
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("hyperparameter", lang))
+
+
+def facts(stage: Stage, *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on a stage quotes; the same keys in both languages.
+
+    `report…` and `chosen…` are those of the report's point and of the rule's choice, over their seeds; `chosen_first`
+    is the loss by which the trial was chosen and `chosen_others` that of the seeds which had no part in it; `times` is
+    the report's mean over that of these. `better` counts the trials that were both quicker and better than the report's
+    point. `jump` is by what factor a run's validation loss varies over its last epochs, `over_lowest` what the last is
+    over the lowest, and `lowest_at` the epoch of the lowest (medians over trials). `same_work` is the largest ratio of
+    the times of two trials of one batch size.
+    """
+    complete, front = _complete(stage.trials), pareto_front(stage.trials)
+    histories = [stage.records[run].history for run in complete["run"]]
+    losses = [history["validation_loss"].to_numpy() for history in histories]
+    ours = [objectives(record) for record in stage.chosen]
+    best, worst = (complete.loc[getattr(complete["validation_mse"], which)()] for which in ("idxmin", "idxmax"))
+    by_batch = complete.groupby("batch_size")["seconds"]
+    found = {
+        "trials": style.number(len(complete), lang),
+        "front": style.number(len(front), lang),
+        "seeds": style.number(len(stage.chosen), lang),
+        "epochs": style.number(max(map(len, histories)), lang),
+        "tolerance": style.percent(TOLERANCE, lang),
+        "best": style.number(best["validation_mse"], lang, 4),
+        "worst": style.number(worst["validation_mse"], lang, 2),
+        "quickest": style.number(complete["seconds"].min() / 60, lang, 1),
+        "slowest": style.number(complete["seconds"].max() / 60, lang, 1),
+        "same_work": style.number((by_batch.max() / by_batch.min()).max(), lang, 1),
+        "chosen": style.mean_and_deviation([mse for mse, _ in ours], lang, 4),
+        "chosen_minutes": style.mean_and_deviation([seconds / 60 for _, seconds in ours], lang, 1),
+        "chosen_first": style.number(ours[0][0], lang, 4),
+        "last": style.number(_LAST, lang),
+        "jump": style.number(float(np.median([each[-_LAST:].max() / each[-_LAST:].min() for each in losses])), lang, 1),
+        "over_lowest": style.number(float(np.median([each[-1] / each.min() for each in losses])), lang, 2),
+        "lowest_at": style.number(float(np.median([each.argmin() + 1 for each in losses])), lang),
+    }
+    for name, value in parameters_of(stage.chosen[0].config).items():
+        found[f"chosen_{name}"] = _value(value, lang)
+        found[f"worst_{name}"] = _value(worst[name], lang)
+    others = [mse for mse, _ in ours[1:]]
+    if others:
+        found["chosen_others"] = style.mean_and_deviation(others, lang, 4)
+    if stage.report:
+        reports = [objectives(record) for record in stage.report]
+        mse, seconds = reports[0]
+        better = (complete["validation_mse"] < mse) & (complete["seconds"] < seconds)
+        found |= {
+            "report": style.mean_and_deviation([each for each, _ in reports], lang, 4),
+            "report_minutes": style.mean_and_deviation([each / 60 for _, each in reports], lang, 1),
+            "report_epochs": style.number(REPORT_EPOCHS, lang),
+            "report_after": style.mean_and_deviation([_after(each, REPORT_EPOCHS) for each in stage.report], lang, 4),
+            "better": style.number(int(better.sum()), lang),
+        }
+        if others:
+            found["times"] = style.number(float(np.mean([m for m, _ in reports]) / np.mean(others)), lang, 1)
+    return found
+
+
+def verdict_facts(verdict: Verdict, deviations: Mapping[str, float], *, lang: str) -> dict[str, str]:
+    """What the prose quotes of the verdict on the second stage, and what other deviations between seeds would make.
+
+    `deviations` has the standard deviation of the logarithm of the validation loss between seeds, by the key that the
+    ratio of the ninth to the first decile that such seeds alone would give takes here.
+    """
+    (part,) = [part for part in verdict.parts if part.family == "claim"]
+    low, high = part.interval
+    return {
+        "verdict": label(verdict.verdict, lang),
+        "ratio": style.number(part.effect, lang, 2),
+        "low": style.number(low, lang, 2),
+        "high": style.number(high, lang, 2),
+        "limit": style.number(part.threshold, lang, 2),
+        "by_seeds": style.number(verdict.details["ratio_by_seeds"], lang, 2),
+        **{name: style.number(float(np.exp(2 * norm.ppf(0.9) * each)), lang, 2) for name, each in deviations.items()},
+    }
 
 
 def _complete(trials: pd.DataFrame) -> pd.DataFrame:
     return trials[trials["state"] == "complete"].drop_duplicates("run")
+
+
+def _points(stage: Stage) -> dict[str, Sequence[Record]]:
+    """The records of the rule's choice and of the report's point, by their label; none of the latter if there is none.
+
+    The report's alone if the rule chooses it.
+    """
+    if stage.report and stage.report[0].id == stage.chosen[0].id:
+        return {"report_choice": stage.report}
+    found = {"our_choice": stage.chosen, "report_choice": stage.report}
+    return {name: records for name, records in found.items() if records}
+
+
+def _mark(point: str, size: float) -> dict[str, object]:
+    marker, colour = _POINTS[point]
+    look = {"marker": marker, "markeredgecolor": colour, "markerfacecolor": "none"}
+    return look | {"markersize": size, "markeredgewidth": 1.8}
+
+
+def _value(value: float, lang: str) -> str:
+    """A hyperparameter's value: whole numbers in full, others with three significant digits."""
+    return style.plain_number(value if float(value).is_integer() else float(f"{value:.3g}"), lang)
+
+
+def _after(record: Record, epochs: int) -> float:
+    """A run's validation loss after so many epochs, or its last if it has fewer, eV²."""
+    return float(record.history["validation_loss"].iloc[min(epochs, len(record.history)) - 1])

@@ -136,6 +136,18 @@ LABELS = MappingProxyType(
         "front": Words("front de Pareto", "Pareto front"),
         "our_choice": Words("la tria de la regla", "the rule’s choice"),
         "report_choice": Words("els valors del TFG", "the thesis’s values"),
+        "report_epochs": Words("èpoques del TFG", "the thesis’s epochs"),
+        "front_runs": Words("proves del front", "trials on the front"),
+        "point": Words("Valors", "Values"),
+        "validation_mse_after": Words(
+            "MSE de validació, època {epoch} (eV²)", "Validation MSE, epoch {epoch} (eV²)"
+        ),
+        "hyperparameter": Words("Hiperparàmetre", "Hyperparameter"),
+        "correlation": Words("Spearman amb l’MSE", "Spearman with MSE"),
+        "p": Words("p, per permutació", "p by permutation"),
+        "goes_with": Words("Hi va lligat", "Goes with it"),
+        "yes": Words("sí", "yes"),
+        "not_seen": Words("no es veu", "not seen"),
         # provenance
         "processor": Words("Processador", "Processor"),
         "threads": Words("Fils", "Threads"),
@@ -411,16 +423,25 @@ ALT = MappingProxyType(
         ),
         "pareto": Words(
             "Error quadràtic mitjà de validació contra el temps d’una execució, amb un punt per prova i un color "
-            "per valor del primer hiperparàmetre; una línia esglaonada uneix les proves que cap altra no supera "
-            "alhora en temps i en error, i dos marcs assenyalen la tria de la regla i els valors del TFG.",
-            "Validation mean squared error against the time of a run, with a point per trial and a colour per "
-            "value of the first hyperparameter; a stepped line joins the trials that no other beats in both time "
-            "and error, and two frames mark the rule’s choice and the thesis’s values.",
+            "per valor d’un hiperparàmetre; una línia esglaonada uneix les proves que cap altra no supera alhora en "
+            "temps i en error, i dos tipus de marc assenyalen la tria de la regla i els valors del TFG, un per llavor.",
+            "Validation mean squared error against the time of a run, with a point per trial and a colour per value "
+            "of a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
+            "kinds of frame mark the rule’s choice and the thesis’s values, one per seed.",
         ),
         "effects": Words(
             "Un gràfic per hiperparàmetre amb l’error quadràtic mitjà de validació en escala logarítmica i un "
-            "punt per prova.",
-            "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial.",
+            "punt per prova; dos tipus de marc assenyalen la tria de la regla i els valors del TFG, un per llavor.",
+            "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial; "
+            "two kinds of frame mark the rule’s choice and the thesis’s values, one per seed.",
+        ),
+        "curves": Words(
+            "Error quadràtic mitjà de validació per època, en escala logarítmica: una línia fina per prova del front "
+            "de Pareto i una de gruixuda per llavor de la tria de la regla i dels valors del TFG. Totes baixen, i "
+            "d’una època a l’altra fan salts amunt i avall.",
+            "Validation mean squared error by epoch on a log scale: a thin line per trial on the Pareto front, and a "
+            "thick one per seed of the rule’s choice and of the thesis’s values. All fall, and jump up and down from "
+            "one epoch to the next.",
         ),
         "loss_modification": Words(
             "Una fila de gràfics per funció de pes i una columna per protocol: error quadràtic mitjà segons el "
