@@ -58,6 +58,12 @@ class Stage:
     report: Sequence[runs.Record]
     chosen: Sequence[runs.Record]
 
+    @property
+    def runs(self) -> list[runs.Record]:
+        """All records, each once."""
+        every = [*self.records.values(), *self.report, *self.chosen]
+        return list({record.id: record for record in every}.values())
+
 
 def objectives(record: runs.Record) -> tuple[float, float]:
     """A run's validation loss after the last epoch, eV², and the wall time of its training and validation, s."""

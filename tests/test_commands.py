@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -123,7 +124,7 @@ def test_list_takes_in_all_experiments_and_other_records(results, recorded, qm9_
 def test_list_counts_the_trials_of_the_searches_and_does_not_list_them(results, recorded, monkeypatch):
     shutil.copytree(recorded.folder, results / "search-stage2" / recorded.id)
     shown = invoke("list", "--seeds", "0", "--results", results).stdout
-    assert "search-stage1: 0 of 30 trials are over: 0 recorded, 0 diverged, 0 stopped" in shown
+    assert "search-stage1: 0 trials are over, 30 were asked for: 0 recorded, 0 diverged, 0 stopped\n" in shown
     assert "2 other records" in shown  # a record in the folder of a search that is none of its trials
 
     def known(sweep, *, results):  # noqa: ARG001
@@ -132,7 +133,16 @@ def test_list_counts_the_trials_of_the_searches_and_does_not_list_them(results, 
 
     monkeypatch.setattr(trials, "known", known)
     shown = invoke("list", "--seeds", "0", "--results", results).stdout
-    assert "search-stage2: 2 of 30 trials are over: 1 recorded, 1 diverged, 0 stopped" in shown
+    said = "search-stage2: 2 trials are over, 30 were asked for: 1 recorded, 1 diverged, 0 stopped"
+    assert said in shown
+    assert "1 other records" in shown
+
+    other = shutil.copytree(recorded.folder, results / "search-stage2" / "ffffffffffff")
+    monkeypatch.setattr(
+        trials, "repeated", lambda sweep, **_: [replace(recorded, folder=other)] if sweep.name == "stage2" else []
+    )
+    shown = invoke("list", "--seeds", "0", "--results", results).stdout
+    assert f"{said}; 1 records of points in several seeds" in shown
     assert "1 other records" in shown
 
 
@@ -142,7 +152,7 @@ def test_a_damaged_trial_is_listed_with_the_other_records(results, recorded):
     damage_history(folder)
     shown = invoke("list", "--seeds", "0", "--check", "--results", results)
     assert shown.exit_code == 1
-    assert "search-stage1: 0 of 30" in shown.stdout
+    assert "search-stage1: 0 trials are over" in shown.stdout
     assert f"damaged: {folder / 'history.csv'}" in shown.stderr
 
 
@@ -530,6 +540,17 @@ def test_verdicts_are_a_line_per_claim_and_protocol_and_the_rules(monkeypatch):
     assert [line.split()[0] for line in lines if not line.startswith("stage2")] == [key for key in claims for _ in "ab"]
     assert any("held_out" in line for line in lines)
     assert f"\nh4: {verdicts.rule_of(verdicts.h4)}" in result.stdout
+
+
+def test_the_second_stage_is_judged_by_its_trials_and_their_seeds(monkeypatch):
+    claims = {"stage2": verdicts.CLAIMS["stage2"]}
+    monkeypatch.setattr(verdicts, "CLAIMS", claims)
+    monkeypatch.setattr(verdicts.table, "CLAIMS", claims)
+    shown = invoke("verdicts").stdout
+    (line,) = [line for line in shown.splitlines() if line.startswith("stage2  ")]
+    assert line.split()[1:4] == ["5.2.1", "confirmed", "held_out"]
+    monkeypatch.setattr(trials, "repeated", lambda *_, **__: [])
+    assert "stage2 is not judged: " in invoke("verdicts").stdout
 
 
 def test_verdicts_need_the_records(tmp_path):

@@ -1,62 +1,200 @@
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from analysis import runs, sweeps, trials, verdicts
+from analysis.config import adjust
 from analysis.figures import hyperparameters, labels, style
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
-STAGE = hyperparameters.REPORT["stage1"]
+NAMES = ["batch_size", "learning_rate"]
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[runs.Record]:
+    """Six real trials of the first stage; their numbers are made up below."""
+    return trials.recorded(sweeps.load_sweep("stage1"))[:6]
 
 
 @pytest.fixture
-def trials() -> pd.DataFrame:
-    """Six trials: two dominated, one pruned, one run twice, one the report's."""
-    rows = [
-        ("a", "complete", 64, 1e-3, 0.020, 300.0),
-        ("b", "complete", 512, 1e-3, 0.030, 100.0),
-        ("c", "complete", 512, 1e-2, 0.050, 120.0),
-        ("d", "complete", 1024, 1e-4, 0.200, 60.0),
-        ("a", "complete", 64, 1e-3, 0.020, 300.0),
-        ("", "pruned", 128, 1e-3, np.nan, np.nan),
-    ]
-    frame = pd.DataFrame(rows, columns=["run", "state", "batch_size", "learning_rate", "validation_mse", "seconds"])
-    return frame.assign(number=range(len(rows)), epochs=30, done=30, said="")
+def made(recorded) -> Callable[..., runs.Record]:
+    def make(number: int, batch: int, rate: float, mse: float, seconds: float, *, seed: int = 0) -> runs.Record:
+        """A record whose loss falls evenly from ten times the last, but for one epoch at half of it."""
+        record = recorded[number]
+        config = adjust(record.config, training={"batch_size": batch, "learning_rate": rate})
+        losses = np.linspace(10 * mse, mse, len(record.history))
+        losses[-3] = mse / 2
+        return replace(
+            record,
+            folder=record.folder.parent / f"{number}-{seed}",
+            config=config.model_copy(update={"seed": seed}),
+            history=record.history.assign(validation_loss=losses),
+            about=record.about | {"seconds": {"data": 5.0, "training": seconds - 10, "validation": 10.0}},
+        )
+
+    return make
+
+
+@pytest.fixture
+def stage(made) -> trials.Stage:
+    """Six trials: two dominated, one pruned, one run asked for twice; the report's and our choice in three seeds."""
+    records = {
+        "a": made(0, 64, 1e-3, 0.020, 300.0),
+        "b": made(1, 512, 1e-3, 0.030, 100.0),
+        "c": made(2, 512, 1e-2, 0.050, 120.0),
+        "d": made(3, 1024, 1e-4, 0.200, 60.0),
+    }
+    frame = trials.trials_of([*records.values(), records["a"], records["b"]])
+    frame.loc[5, ["state", "run", "validation_mse", "seconds"]] = ["pruned", "", np.nan, np.nan]
+    return trials.Stage(
+        trials=frame,
+        records={record.id: record for record in records.values()},
+        report=[records["b"], made(1, 512, 1e-3, 0.040, 90.0, seed=1), made(1, 512, 1e-3, 0.050, 110.0, seed=2)],
+        chosen=[records["a"], made(0, 64, 1e-3, 0.024, 310.0, seed=1), made(0, 64, 1e-3, 0.026, 290.0, seed=2)],
+    )
+
+
+def test_a_stage_has_each_record_once(stage):
+    assert sorted(record.id for record in stage.runs) == ["0-0", "0-1", "0-2", "1-0", "1-1", "1-2", "2-0", "3-0"]
 
 
 @EACH_LANGUAGE
-def test_the_pareto_plot_has_every_complete_trial_once_and_both_choices(trials, lang):
-    figure = hyperparameters.pareto(trials, STAGE, lang=lang)
+def test_the_pareto_plot_has_every_complete_trial_once_and_both_points_in_all_seeds(stage, lang):
+    figure = hyperparameters.pareto(stage, "batch_size", lang=lang)
     (axes,) = figure.axes
     lines = {line.get_label(): line for line in axes.get_lines()}
     points = [line for name, line in lines.items() if name.startswith(labels.label("batch_size", lang))]
     assert sorted(len(line.get_xdata()) for line in points) == [1, 1, 2]
     front = lines[labels.label("front", lang)]
     assert front.get_xdata().tolist() == pytest.approx([1, 100 / 60, 5])
-    assert front.get_ydata().tolist() == [0.2, 0.03, 0.02]
-    assert lines[labels.label("our_choice", lang)].get_ydata().tolist() == [0.02]
-    assert lines[labels.label("report_choice", lang)].get_ydata().tolist() == [0.03]
+    assert front.get_ydata().tolist() == pytest.approx([0.2, 0.03, 0.02])
+    assert lines[labels.label("our_choice", lang)].get_ydata().tolist() == pytest.approx([0.02, 0.024, 0.026])
+    assert lines[labels.label("report_choice", lang)].get_ydata().tolist() == pytest.approx([0.03, 0.04, 0.05])
+    assert lines[labels.label("report_choice", lang)].get_xdata().tolist() == pytest.approx([10 / 6, 1.5, 11 / 6])
     assert figure.alt == labels.alt("pareto", lang)
 
 
-def test_without_the_reports_trial_there_is_no_mark_for_it(trials):
-    others = trials[trials["run"] != "b"]
-    figure = hyperparameters.pareto(others, STAGE, lang="en")
-    assert labels.label("report_choice", "en") not in [line.get_label() for line in figure.axes[0].get_lines()]
-    assert hyperparameters.of_report(trials, STAGE)["run"].tolist() == ["b"]
+@pytest.mark.parametrize("draw", ["pareto", "effects", "curves"])
+def test_without_the_reports_point_there_is_no_mark_for_it(stage, draw):
+    def names(shown: trials.Stage) -> list[str]:
+        given = [] if draw == "curves" else ["batch_size"] if draw == "pareto" else [NAMES]
+        figure = getattr(hyperparameters, draw)(shown, *given, lang="en")
+        return [line.get_label() for line in figure.axes[0].get_lines()]
+
+    assert labels.label("report_choice", "en") in names(stage)
+    assert labels.label("report_choice", "en") not in names(replace(stage, report=[]))
+    same = names(replace(stage, chosen=stage.report))
+    assert labels.label("report_choice", "en") in same
+    assert labels.label("our_choice", "en") not in same
 
 
 @EACH_LANGUAGE
-def test_a_plot_per_hyperparameter(trials, lang):
-    figure = hyperparameters.effects(trials, list(STAGE), lang=lang)
-    assert [axes.get_xlabel() for axes in figure.axes] == [labels.label(name, lang) for name in STAGE]
+def test_a_plot_per_hyperparameter(stage, lang):
+    figure = hyperparameters.effects(stage, NAMES, lang=lang)
+    assert [axes.get_xlabel() for axes in figure.axes] == [labels.label(name, lang) for name in NAMES]
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]
-    assert len(figure.axes[0].get_lines()[0].get_xdata()) == 4
+    every, chosen, report = figure.axes[0].get_lines()
+    assert len(every.get_xdata()) == 4
+    assert (list(chosen.get_xdata()), list(report.get_xdata())) == ([64] * 3, [512] * 3)
+    assert chosen.get_ydata() == pytest.approx([0.02, 0.024, 0.026])
+    assert figure.alt == labels.alt("effects", lang)
     assert isinstance(figure, style.BookFigure)
 
 
-def test_the_table_of_the_front(trials):
-    table = hyperparameters.front_table(trials, list(STAGE), lang="en")
-    assert table.index.tolist() == ["d", "b", "a"]
+@EACH_LANGUAGE
+def test_the_curves_are_those_of_the_front_and_of_both_points(stage, lang):
+    (axes,) = hyperparameters.curves(stage, lang=lang).axes
+    lines = axes.get_lines()
+    drawn = {tuple(line.get_ydata()) for line in lines if len(line.get_xdata()) == 30}
+    front = [stage.records[run] for run in trials.pareto_front(stage.trials)["run"]]
+    wanted = [*front, *stage.report, *stage.chosen]
+    assert drawn == {tuple(record.history["validation_loss"]) for record in wanted}
+    (line,) = [line for line in lines if line.get_label() == labels.label("report_epochs", lang)]
+    assert line.get_xdata() == [trials.REPORT_EPOCHS] * 2
+    assert axes.get_yscale() == "log"
+
+
+def cut(record: runs.Record, epochs: int) -> runs.Record:
+    return replace(record, history=record.history.iloc[:epochs])
+
+
+def test_runs_as_long_as_the_reports_have_no_line_and_no_column_for_its_epochs(stage):
+    cutting = {"report": [cut(r, 22) for r in stage.report], "chosen": [cut(r, 22) for r in stage.chosen]}
+    short = replace(stage, **cutting)
+    names = [line.get_label() for line in hyperparameters.curves(short, lang="en").axes[0].get_lines()]
+    assert labels.label("report_epochs", "en") not in names
+    assert "Validation MSE, epoch 22 (eV²)" in hyperparameters.seeds_table(stage, NAMES, lang="en").columns
+    assert "Validation MSE, epoch 22 (eV²)" not in hyperparameters.seeds_table(short, NAMES, lang="en").columns
+
+
+def test_the_table_of_the_front(stage):
+    table = hyperparameters.front_table(stage.trials, NAMES, lang="en")
+    assert table.index.tolist() == ["3-0", "1-0", "0-0"]
     assert table["Batch size"].tolist() == ["1,024", "512", "64"]
     assert table["Learning rate"].tolist() == ["0.0001", "0.001", "0.001"]
     assert table["Validation MSE (eV²)"].tolist() == ["0.2000", "0.0300", "0.0200"]
+
+
+def test_a_rate_is_shown_with_three_digits_and_a_batch_in_full(made):
+    frame = trials.trials_of([made(0, 1024, 0.00241333483, 0.02, 100.0)])
+    table = hyperparameters.front_table(frame, NAMES, lang="ca")
+    assert table.iloc[0, :2].tolist() == ["1.024", "0,00241"]
+
+
+def test_the_table_of_seeds_has_means_and_deviations(stage):
+    table = hyperparameters.seeds_table(stage, NAMES, lang="en")
+    assert table.index.tolist() == ["the thesis’s values", "the rule’s choice"]
+    losses = np.array([0.03, 0.04, 0.05])
+    assert table["Validation MSE (eV²)"].iloc[0] == f"{losses.mean():.4f} ± {losses.std(ddof=1):.4f}"
+    assert table["Time (min)"].iloc[1] == "5.0 ± 0.2"
+    assert table["Seeds"].tolist() == ["3", "3"]
+    after = np.linspace(10, 1, 30)[21] * losses
+    assert table["Validation MSE, epoch 22 (eV²)"].iloc[0] == f"{after.mean():.4f} ± {after.std(ddof=1):.4f}"
+
+
+def test_the_facts_of_a_stage(stage):
+    ca, en = (hyperparameters.facts(stage, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert (en["trials"], en["front"], en["seeds"], en["epochs"]) == ("4", "3", "3", "30")
+    assert (en["best"], en["worst"], en["worst_batch_size"]) == ("0.0200", "0.20", "1,024")
+    assert (en["quickest"], en["slowest"], en["same_work"]) == ("1.0", "5.0", "1.2")
+    assert (en["chosen_first"], en["chosen_others"]) == ("0.0200", "0.0250 ± 0.0014")
+    assert (en["report"], en["times"]) == ("0.0400 ± 0.0100", "1.6")
+    assert (en["over_lowest"], en["lowest_at"]) == ("2.00", "28")
+    assert en["jump"] == style.number(2 * np.linspace(10, 1, 30)[-5], "en", 1)
+    assert en["better"] == "0"
+    better = stage.trials.assign(seconds=stage.trials["seconds"].where(stage.trials["validation_mse"] != 0.02, 99.0))
+    assert hyperparameters.facts(replace(stage, trials=better), lang="en")["better"] == "1"
+    assert "report" not in hyperparameters.facts(replace(stage, report=[]), lang="en")
+
+
+@pytest.fixture
+def verdict() -> verdicts.Verdict:
+    rng = np.random.default_rng(0)
+    basis = rng.integers(20, 65, 30)
+    cutoffs = {"data_cutoff": rng.choice([3.0, 4.0, 5.0], 30), "training_cutoff": rng.choice([4.0, 5.0], 30)}
+    losses = np.exp(-basis / 20 + 0.02 * rng.standard_normal(30))
+    frame = pd.DataFrame({"n_atom_basis": basis, "validation_mse": losses} | cutoffs)
+    return verdicts.stage2(frame.assign(state="complete", run=[str(n) for n in range(30)]), 0.02)
+
+
+def test_the_table_of_hyperparameters_says_what_the_loss_goes_with(verdict):
+    table = hyperparameters.parameters_table(verdict, lang="en")
+    assert table.index.tolist() == ["Data cutoff (Å)", "Training cutoff (Å)", "Features"]
+    assert table["Goes with it"].tolist() == ["not seen", "not seen", "yes"]
+    assert float(table["Spearman with MSE"].iloc[2].replace("−", "-")) < -0.9
+    assert [float(p) for p in table["p by permutation"]] == pytest.approx(
+        [part.p_rejected for part in verdict.parts if part.family == "parameters"], abs=5e-5
+    )
+
+
+def test_the_facts_of_the_verdict(verdict):
+    found = hyperparameters.verdict_facts(verdict, {"by_others": 0.1}, lang="en")
+    assert found["verdict"] == "rejected"
+    assert found["ratio"] == f"{verdict.effect:.2f}"
+    assert (found["low"], found["high"]) == tuple(f"{end:.2f}" for end in verdict.interval)
+    assert (found["by_seeds"], found["limit"]) == (f"{verdict.threshold / 1.1:.2f}", f"{verdict.threshold:.2f}")
+    assert found["by_others"] == f"{np.exp(0.2 * 1.2815515655446004):.2f}"

@@ -41,6 +41,7 @@ def parameter_names(path: Path) -> list[str]:
 def test_there_are_notebooks():
     assert [path.stem for path in NOTEBOOKS] == [
         "01_dataset",
+        "02_hyperparameter_search",
         "03_baseline",
         "04_balancing",
         "05_loss_modification",
@@ -117,6 +118,7 @@ RECORDS = {
     "07_final_comparison": {"baseline": 2, "final-comparison": 2},
 }
 """How many runs of which experiments a notebook means with two seeds."""
+SEARCH = "02_hyperparameter_search"
 OWN_PARAMETERS = {
     "04_balancing": {"caps": "[10, 20]"},
     "05_loss_modification": {"rates": "[2.5, 12]", "weightings": '["size"]', "alphas": "[1.5]"},
@@ -125,8 +127,8 @@ OWN_PARAMETERS = {
 
 
 def test_every_notebook_that_trains_is_rerun_below():
-    trains = [path.stem for path in NOTEBOOKS if "study.load_or_train" in path.read_text(encoding="utf-8")]
-    assert trains == list(RECORDS)
+    trains = [path.stem for path in NOTEBOOKS if ".load_or_" in path.read_text(encoding="utf-8")]
+    assert trains == sorted([*RECORDS, SEARCH])
 
 
 @pytest.mark.parametrize("name", RECORDS)
@@ -146,12 +148,29 @@ def test_a_notebook_reruns_with_changed_parameters_and_the_same_outputs(name, tm
     assert Counter(record.config.experiment for record in recorded) == RECORDS[name]
     assert {record.config.seed for record in recorded} == {3, 5}
     assert {len(record.history) for record in recorded} == {1}
+    nothing_changes_in_nbval(out, results)
 
+
+def test_the_search_reruns_with_few_trials_and_the_same_outputs(tmp_path):
+    """As above. What the search found depends on wall times: those of the records, which the second run loads."""
+    out = tmp_path / "out.ipynb"
+    results = tmp_path / "results"
+    parameters = {"profile": "smoke", "trials": 2, "seed": 3, "more_seeds": "[5]", "lang": "en"}
+    given = [word for parameter, value in parameters.items() for word in ("-p", parameter, value)]
+    run = papermill(FOLDER / f"{SEARCH}.ipynb", out, *given, "--cwd", FOLDER, results=results)
+    assert run.returncode == 0, run.stderr
+    for name, of_seeds in (("stage1", {3: 2, 5: 1}), ("stage2", {3: 3, 5: 2})):  # the report's batch is too large
+        folders = [path.parent for path in (results / f"search-{name}").glob("[!.]*/run.json")]
+        assert Counter(runs.load(folder).config.seed for folder in folders) == of_seeds
+    nothing_changes_in_nbval(out, results)
+
+
+def nothing_changes_in_nbval(out: Path, results: Path) -> None:
     run_all_twice(out)
     again = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", str(out)],
         env=os.environ | {"COMPENDIUM_RESULTS": str(results)},
-        cwd=tmp_path,
+        cwd=out.parent,
         capture_output=True,
         text=True,
         check=False,
@@ -173,20 +192,23 @@ def run_all_twice(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("notebook", "name", "value", "said"),
     [
-        ("seeds", "[]", "seeds"),
-        ("profile", "huge", "'smoke', 'quick' or 'full'"),
-        ("epochs", "many", "epochs = 'many'"),
+        ("03_baseline", "seeds", "[]", "seeds"),
+        ("03_baseline", "profile", "huge", "'smoke', 'quick' or 'full'"),
+        ("03_baseline", "epochs", "many", "epochs = 'many'"),
+        (SEARCH, "trials", "0", "trials = 0"),
+        (SEARCH, "more_seeds", "[-1]", "more_seeds.0 = -1"),
+        (SEARCH, "seed", "one", "seed = 'one'"),
     ],
 )
-def test_wrong_values_are_one_readable_line(tmp_path, name, value, said):
+def test_wrong_values_are_one_readable_line(tmp_path, notebook, name, value, said):
     out = tmp_path / "out.ipynb"
-    run = papermill(FOLDER / "03_baseline.ipynb", out, "-p", name, value, "--cwd", FOLDER, results=tmp_path)
+    run = papermill(FOLDER / f"{notebook}.ipynb", out, "-p", name, value, "--cwd", FOLDER, results=tmp_path)
     assert run.returncode != 0
     (line,) = [line for line in run.stderr.splitlines() if line.startswith("ParameterError: ")]
     assert said in line
-    assert not (tmp_path / "baseline").exists()
+    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
 
 
 def test_a_notebook_and_its_chapter_link_to_each_other_in_both_languages(notebook):

@@ -312,20 +312,55 @@ def test_a_storage_that_can_not_be_opened_is_said_without_its_password(url, qm9_
 
 def test_what_is_recorded_is_not_searched_again(qm9_molecules, tmp_path, results, monkeypatch):
     sweep = load_sweep(written(tmp_path, batch_size={"values": [25, 50]}))
-    asked = search.SearchParameters(profile="smoke")
+    asked = search.SearchParameters(profile="smoke", more_seeds=[])
     first = search.load_or_search(sweep, asked, qm9_molecules, results=results)
-    assert first["state"].tolist() == ["complete"] * 2
+    assert first.trials["state"].tolist() == ["complete"] * 2
+    assert set(first.records) == set(first.trials["run"])
+    assert first.report == []
     with monkeypatch.context() as patched:
         patched.setattr(search, "search", lambda *_, **__: pytest.fail("searched again"))
         again = search.load_or_search(sweep, asked, qm9_molecules, results=results)
-    assert set(again["run"]) == set(first["run"])
-    for folder in (results / "search-tiny").glob("*/run.json"):
-        shutil.rmtree(folder.parent)
-        break
+    pd.testing.assert_frame_equal(again.trials, first.trials)
+    shutil.rmtree(next(record.folder for run, record in first.records.items() if run != first.chosen[0].id))
     called = []
     monkeypatch.setattr(search, "search", lambda *_, **given: called.append(given))
     search.load_or_search(sweep, asked, qm9_molecules, results=results)
     assert called[0]["profile"] == "smoke"
+
+
+def test_the_choice_and_the_reports_point_are_run_in_every_seed(qm9_molecules, tmp_path, results, monkeypatch):
+    sweep = load_sweep(written(tmp_path, batch_size={"values": [25, 50]}))
+    monkeypatch.setattr(search, "REPORT", {"tiny": {"batch_size": 40}})
+    asked = search.SearchParameters(profile="smoke", seed=4, more_seeds=[7, 4])
+    found = search.load_or_search(sweep, asked, qm9_molecules, results=results)
+    assert [(r.config.seed, r.config.training.batch_size) for r in found.report] == [(4, 40), (7, 40)]
+    assert sorted(found.trials["batch_size"]) == [25, 40, 50]
+    best = trials.choose(found.trials)
+    assert [record.config.seed for record in found.chosen] == [4, 7]
+    assert found.chosen[0].id == best["run"]
+    assert {record.config.training.batch_size for record in found.chosen} == {best["batch_size"]}
+
+    repeats = trials.repeated(sweep, profile="smoke", results=results)
+    both = {record.id for record in [*found.report, *found.chosen]}
+    assert {record.id for record in repeats} == both
+    assert trials.recorded(sweep, profile="smoke", seed=7, results=results) != []
+    everything = trials.recorded(sweep, profile="smoke", seed=None, results=results)
+    assert {record.id for record in everything} == both | set(found.records)
+    assert trials.repeated(sweep, profile="quick", results=results) == []
+
+    monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    again = search.load_or_search(sweep, asked, qm9_molecules, results=results)
+    pd.testing.assert_frame_equal(again.trials, found.trials)
+    assert [record.id for record in again.chosen] == [record.id for record in found.chosen]
+
+
+def test_the_reports_batch_is_not_run_with_fewer_molecules(qm9_molecules, tmp_path, results, monkeypatch):
+    sweep = load_sweep(written(tmp_path, batch_size={"values": [50]}))
+    monkeypatch.setattr(search, "REPORT", {"tiny": {"batch_size": 512}})
+    asked = search.SearchParameters(profile="smoke", more_seeds=[])
+    found = search.load_or_search(sweep, asked, qm9_molecules, results=results)
+    assert found.report == []
+    assert found.trials["batch_size"].tolist() == [50]
 
 
 def test_trials_without_a_record_count_as_tried(qm9_molecules, tmp_path, results, monkeypatch):
@@ -335,9 +370,11 @@ def test_trials_without_a_record_count_as_tried(qm9_molecules, tmp_path, results
     folder.mkdir(parents=True)
     pd.DataFrame([failed]).to_csv(folder / "trials.csv", index=False)
     monkeypatch.setattr(search, "search", lambda *_, **__: pytest.fail("searched again"))
-    found = search.load_or_search(sweep, search.SearchParameters(), qm9_molecules, results=results)
+    found = trials.known(sweep, results=results)
     assert (found["state"].tolist(), found["said"].tolist()) == (["failed"], ["NaN"])
     assert np.isnan(found["validation_mse"].iloc[0])
+    with pytest.raises(ValueError, match="nothing to choose from"):
+        search.load_or_search(sweep, search.SearchParameters(), qm9_molecules, results=results)
 
 
 def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:

@@ -611,6 +611,7 @@ def evidence() -> verdicts.Evidence:
         },
         molecules=made.molecules(),
         trials=trials(np.random.default_rng(0), 0.03),
+        repeats=baseline(MadeUp(1, deviation=0.03), seeds=3),
     )
 
 
@@ -656,8 +657,18 @@ def test_the_table_is_corrected_as_a_whole(table):
 def test_claims_without_their_evidence_are_left_out(evidence):
     few = verdicts.Evidence({"baseline": evidence.records["baseline"]}, evidence.molecules)
     assert {verdict.claim for verdict in verdicts.all_claims(few)} == {"h1", "h2"}
-    no_trials = verdicts.Evidence({"final-comparison": evidence.records["final-comparison"]}, evidence.molecules)
-    assert "stage2" not in {verdict.claim for verdict in verdicts.all_claims(no_trials)}
+    none = verdicts.Evidence({}, evidence.molecules)
+    assert verdicts.all_claims(replace(none, trials=evidence.trials)) == []
+    assert verdicts.all_claims(replace(none, repeats=evidence.repeats)) == []
+
+
+def test_the_second_stage_is_judged_by_the_seeds_of_its_own_points(evidence):
+    alone = verdicts.Evidence({}, evidence.molecules, evidence.trials, evidence.repeats)
+    (found,) = verdicts.all_claims(alone)
+    expected = verdicts.stage2(evidence.trials, verdicts.seed_deviation(evidence.repeats))
+    assert (found.claim, found.threshold) == ("stage2", expected.threshold)
+    noisy = replace(alone, repeats=baseline(MadeUp(1, deviation=0.3), seeds=3))
+    assert verdicts.all_claims(noisy)[0].threshold > 1.5 * found.threshold
 
 
 def test_the_same_records_give_the_same_verdicts(evidence):

@@ -139,9 +139,7 @@ LABELS = MappingProxyType(
         "report_epochs": Words("èpoques del TFG", "the thesis’s epochs"),
         "front_runs": Words("proves del front", "trials on the front"),
         "point": Words("Valors", "Values"),
-        "validation_mse_after": Words(
-            "MSE de validació, època {epoch} (eV²)", "Validation MSE, epoch {epoch} (eV²)"
-        ),
+        "validation_mse_after": Words("MSE de validació, època {epoch} (eV²)", "Validation MSE, epoch {epoch} (eV²)"),
         "hyperparameter": Words("Hiperparàmetre", "Hyperparameter"),
         "correlation": Words("Spearman amb l’MSE", "Spearman with MSE"),
         "p": Words("p, per permutació", "p by permutation"),
