@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from scipy.stats import norm
 
 from analysis.figures import style
@@ -17,7 +19,9 @@ from analysis.sweeps import parameters_of
 from analysis.trials import REPORT_EPOCHS, TOLERANCE, Stage, objectives, pareto_front
 from analysis.verdicts import Verdict
 
-_LOGARITHMIC = ("batch_size", "learning_rate")
+_TICKS = (1.0, 2.0, 5.0)
+_OUTSIDE = 10.0
+"""A trial whose validation loss is so many times the median is drawn at the upper edge, with its value beside it."""
 _POINTS = {"our_choice": ("o", style.VERMILION), "report_choice": ("s", style.BLUE)}
 _LAST = 5
 """How many of a run's last epochs tell how much its validation loss jumps."""
@@ -31,10 +35,11 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     """
     complete, front = _complete(stage.trials), pareto_front(stage.trials)
     values = sorted(complete[coloured].unique())
+    outside = _outside(complete)
     with style.figure(alt("pareto", lang), height=4.6) as figure:
         axes = figure.subplots()
         for place, value in enumerate(values):
-            points = complete[complete[coloured] == value]
+            points = complete[(complete[coloured] == value) & ~outside]
             colour = colormaps["cividis"](place / max(1, len(values) - 1))
             name = f"{label(coloured, lang)}: {_value(value, lang)}"
             axes.plot(points["seconds"] / 60, points["validation_mse"], "o", color=colour, markersize=6, label=name)
@@ -43,10 +48,12 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
         for name, records in _points(stage).items():
             found = np.array([objectives(record) for record in records])
             axes.plot(found[:, 1] / 60, found[:, 0], linestyle="", label=label(name, lang), **_mark(name, 13))
+        _at_the_edge(axes, complete.loc[outside, "seconds"] / 60, complete.loc[outside, "validation_mse"], lang)
         axes.set_xlabel(label("minutes", lang))
         axes.set_ylabel(label("validation_mse", lang))
+        axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(style.number_axis(lang, 1))
-        style.log_axis(axes, lang)
+        style.log_axis(axes, lang, ticks=_TICKS)
         figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -57,20 +64,28 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
     Marks as in `pareto`.
     """
     complete = _complete(stage.trials)
-    with style.figure(alt("effects", lang), height=3.4) as figure:
+    outside = _outside(complete)
+    inside = complete[~outside]
+    with style.figure(alt("effects", lang), height=3.6) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
-            axes.plot(complete[name], complete["validation_mse"], "o", color=style.GREY, markersize=5, alpha=0.7)
+            look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": label("a_trial", lang)}
+            axes.plot(inside[name], inside["validation_mse"], "o", **look)
             for point, records in _points(stage).items():
                 places = [parameters_of(record.config)[name] for record in records]
                 losses = [objectives(record)[0] for record in records]
                 axes.plot(places, losses, linestyle="", label=label(point, lang), **_mark(point, 9))
+            _at_the_edge(axes, complete.loc[outside, name], complete.loc[outside, "validation_mse"], lang)
             axes.set_xlabel(label(name, lang), fontsize=9.5)
-            if name in _LOGARITHMIC:
+            if name == "learning_rate":
                 axes.set_xscale("log")
-            style.log_axis(axes, lang)
+            elif name == "batch_size":
+                axes.set_xscale("log", base=2)
+                axes.set_xticks(sorted(complete[name].unique()))
+                axes.xaxis.set_major_formatter(style.number_axis(lang))
+            style.log_axis(axes, lang, ticks=_TICKS)
         plots[0].set_ylabel(label("validation_mse", lang))
-        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -95,7 +110,7 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
             axes.axvline(REPORT_EPOCHS, color=style.BLACK, linestyle=":", label=label("report_epochs", lang))
         axes.set_xlabel(label("epoch", lang))
         axes.set_ylabel(label("validation_mse", lang))
-        style.log_axis(axes, lang)
+        style.log_axis(axes, lang, ticks=_TICKS)
         figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -237,6 +252,20 @@ def _points(stage: Stage) -> dict[str, Sequence[Record]]:
         return {"report_choice": stage.report}
     found = {"our_choice": stage.chosen, "report_choice": stage.report}
     return {name: records for name, records in found.items() if records}
+
+
+def _outside(complete: pd.DataFrame) -> pd.Series:
+    return complete["validation_mse"] > _OUTSIDE * complete["validation_mse"].median()
+
+
+def _at_the_edge(axes: Axes, places: pd.Series, losses: pd.Series, lang: str) -> None:
+    """Trials outside a plot: an arrow at its upper edge, and the validation loss, eV²."""
+    for place, loss in zip(places, losses, strict=True):
+        at = {"xy": (place, 1), "xytext": (0, -16), "xycoords": ("data", "axes fraction")}
+        arrow = {"arrowstyle": "->", "color": style.GREY}
+        words = style.number(loss, lang, 1)
+        axes.annotate(words, **at, textcoords="offset points", ha="center", va="top", fontsize=9, arrowprops=arrow)
+        axes.plot([place], [np.nan])  # the x axis reaches as far
 
 
 def _mark(point: str, size: float) -> dict[str, object]:

@@ -137,6 +137,7 @@ LABELS = MappingProxyType(
         "our_choice": Words("la tria de la regla", "the rule’s choice"),
         "report_choice": Words("els valors del TFG", "the thesis’s values"),
         "report_epochs": Words("èpoques del TFG", "the thesis’s epochs"),
+        "a_trial": Words("una prova", "a trial"),
         "front_runs": Words("proves del front", "trials on the front"),
         "point": Words("Valors", "Values"),
         "validation_mse_after": Words("MSE de validació, època {epoch} (eV²)", "Validation MSE, epoch {epoch} (eV²)"),

@@ -148,10 +148,10 @@ def mean_and_deviation(values: Sequence[float], lang: str, decimals: int) -> str
     return f"{mean} ± {number(float(np.std(values, ddof=1)), lang, decimals)}"
 
 
-def log_axis(axes: Axes, lang: str, *, every: int = 0) -> None:
-    """A logarithmic y axis with ticks at 1 and 3; or, if it is long, one in `every` so many powers of ten."""
+def log_axis(axes: Axes, lang: str, *, every: int = 0, ticks: Sequence[float] = (1.0, 3.0)) -> None:
+    """A logarithmic y axis with `ticks` in each power of ten; or, if it is long, one in `every` so many powers."""
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(base=10.0**every) if every else LogLocator(subs=(1.0, 3.0)))
+    axes.yaxis.set_major_locator(LogLocator(base=10.0**every) if every else LogLocator(subs=ticks))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value, lang)))
     axes.yaxis.set_minor_formatter(NullFormatter())
 
