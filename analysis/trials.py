@@ -22,7 +22,7 @@ TOLERANCE = 0.1
 """How much worse than the best a chosen run's validation loss may be, as a fraction of the best; see `choose`."""
 
 WITHOUT_RECORD = "trials.csv"
-"""Beside the records of a full search: all its trials, for those that failed or were stopped and have no record."""
+"""Beside the records of a full search: all its trials, for those that have no record of their own."""
 
 REPORT = MappingProxyType(
     {
@@ -112,9 +112,10 @@ def repeated(sweep: Sweep, *, profile: Profile = "full", results: Path | None = 
 
 
 def known(sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Path | None = None) -> pd.DataFrame:
-    """A row per trial of a sweep that is recorded, and per trial of a full search that ended without a record.
+    """A row per record of a sweep's trials; of a full search also one per trial that has no record of its own.
 
-    The columns are those of `trials_of`. Raises runs.RecordError for a damaged record.
+    Those failed, were stopped, or asked for values that an earlier trial had. The columns are those of `trials_of`.
+    Raises runs.RecordError for a damaged record.
     """
     results = results or runs.results_folder()
     found = trials_of(recorded(sweep, profile=profile, seed=seed, results=results))
@@ -122,7 +123,9 @@ def known(sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Pa
     if profile != "full" or not beside.is_file():
         return found
     ended = pd.read_csv(beside, keep_default_na=False, na_values={"validation_mse": "", "seconds": ""})
-    return pd.concat([found, ended[ended["state"].isin(["failed", "pruned"])]], ignore_index=True)
+    without = ended["state"].isin(["failed", "pruned"])
+    again = ended.duplicated("run") & ended["run"].isin(found["run"])
+    return pd.concat([found, ended[without | again]], ignore_index=True)
 
 
 def trials_of(source: optuna.Study | Iterable[runs.Record]) -> pd.DataFrame:

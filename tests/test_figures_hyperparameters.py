@@ -117,6 +117,22 @@ def test_the_curves_are_those_of_the_front_and_of_both_points(stage, lang):
     assert axes.get_yscale() == "log"
 
 
+def test_a_trial_far_above_the_others_is_named_at_the_edge(stage):
+    far = stage.trials["run"] == "2-0"
+    collapsed = replace(
+        stage, trials=stage.trials.assign(validation_mse=stage.trials["validation_mse"].where(~far, 9.876))
+    )
+    for figure in (
+        hyperparameters.pareto(collapsed, "batch_size", lang="ca"),
+        hyperparameters.effects(collapsed, ["learning_rate"], lang="ca"),
+    ):
+        (axes,) = figure.axes
+        assert [text.get_text() for text in axes.texts] == ["9,9"]
+        assert axes.get_ylim()[1] < 1
+        assert axes.get_xlim()[0] < axes.texts[0].xy[0] < axes.get_xlim()[1]
+    assert not hyperparameters.effects(stage, ["learning_rate"], lang="ca").axes[0].texts
+
+
 def cut(record: runs.Record, epochs: int) -> runs.Record:
     return replace(record, history=record.history.iloc[:epochs])
 
@@ -165,6 +181,10 @@ def test_the_facts_of_a_stage(stage):
     assert (en["report"], en["times"]) == ("0.0400 ± 0.0100", "1.6")
     assert (en["over_lowest"], en["lowest_at"]) == ("2.00", "28")
     assert en["jump"] == style.number(2 * np.linspace(10, 1, 30)[-5], "en", 1)
+    low, high = np.quantile(np.log([0.02, 0.03, 0.05, 0.2]), [0.1, 0.9])
+    assert en["spread"] == en["spread_smooth"] == f"{np.exp(high - low):.1f}"
+    assert (en["correlation_batch_size"], en["correlation_learning_rate"]) == ("0.95", "−0.32")
+    assert "correlation_n_rbf" not in en
     assert en["better"] == "0"
     better = stage.trials.assign(seconds=stage.trials["seconds"].where(stage.trials["validation_mse"] != 0.02, 99.0))
     assert hyperparameters.facts(replace(stage, trials=better), lang="en")["better"] == "1"

@@ -328,6 +328,18 @@ def test_what_is_recorded_is_not_searched_again(qm9_molecules, tmp_path, results
     assert called[0]["profile"] == "smoke"
 
 
+def test_a_trial_that_asks_for_an_earlier_ones_values_is_one_more_trial(qm9_molecules):
+    """The recorded second stage has some: its 30 trials are fewer runs."""
+    sweep = load_sweep("stage2")
+    listed = pd.read_csv(runs.results_folder() / "search-stage2" / "trials.csv")
+    found = trials.known(sweep)
+    assert len(listed) == sweep.run_cap > listed["run"].nunique()
+    assert found["run"].isin(listed["run"]).sum() == sweep.run_cap
+    assert trials.pareto_front(found)["run"].is_unique
+    reported = search.load_or_search(sweep, search.SearchParameters(), qm9_molecules).report
+    assert {*found["run"]} - {*listed["run"]} <= {record.id for record in reported}
+
+
 def test_the_choice_and_the_reports_point_are_run_in_every_seed(qm9_molecules, tmp_path, results, monkeypatch):
     sweep = load_sweep(written(tmp_path, batch_size={"values": [25, 50]}))
     monkeypatch.setattr(search, "REPORT", {"tiny": {"batch_size": 40}})

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from scipy.stats import norm
+from scipy.stats import norm, spearmanr
 
 from analysis.figures import style
 from analysis.figures.labels import alt, label
@@ -170,12 +170,15 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
     is the loss by which the trial was chosen and `chosen_others` that of the seeds which had no part in it; `times` is
     the report's mean over that of these. `better` counts the trials that were both quicker and better than the report's
     point. `jump` is by what factor a run's validation loss varies over its last epochs, `over_lowest` what the last is
-    over the lowest, and `lowest_at` the epoch of the lowest (medians over trials). `same_work` is the largest ratio of
-    the times of two trials of one batch size.
+    over the lowest, and `lowest_at` the epoch of the lowest (medians over trials). `spread` is the ratio of the ninth
+    to the first decile over trials of the last loss, `spread_smooth` that of the geometric mean over the last epochs.
+    `correlation_…` is Spearman's, of a hyperparameter that varies with the last loss. `same_work` is the largest ratio
+    of the times of two trials of one batch size.
     """
     complete, front = _complete(stage.trials), pareto_front(stage.trials)
     histories = [stage.records[run].history for run in complete["run"]]
     losses = [history["validation_loss"].to_numpy() for history in histories]
+    smooth = np.array([np.log(each[-_LAST:]).mean() for each in losses])
     ours = [objectives(record) for record in stage.chosen]
     best, worst = (complete.loc[getattr(complete["validation_mse"], which)()] for which in ("idxmin", "idxmax"))
     by_batch = complete.groupby("batch_size")["seconds"]
@@ -196,11 +199,16 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         "last": style.number(_LAST, lang),
         "jump": style.number(float(np.median([each[-_LAST:].max() / each[-_LAST:].min() for each in losses])), lang, 1),
         "over_lowest": style.number(float(np.median([each[-1] / each.min() for each in losses])), lang, 2),
+        "spread": style.number(_deciles_apart(np.log([each[-1] for each in losses])), lang, 1),
+        "spread_smooth": style.number(_deciles_apart(smooth), lang, 1),
         "lowest_at": style.number(float(np.median([each.argmin() + 1 for each in losses])), lang),
     }
     for name, value in parameters_of(stage.chosen[0].config).items():
         found[f"chosen_{name}"] = _value(value, lang)
         found[f"worst_{name}"] = _value(worst[name], lang)
+        if (complete[name] != value).any():
+            correlation = spearmanr(complete[name], complete["validation_mse"]).statistic
+            found[f"correlation_{name}"] = style.number(float(correlation), lang, 2)
     others = [mse for mse, _ in ours[1:]]
     if others:
         found["chosen_others"] = style.mean_and_deviation(others, lang, 4)
@@ -254,6 +262,11 @@ def _points(stage: Stage) -> dict[str, Sequence[Record]]:
     return {name: records for name, records in found.items() if records}
 
 
+def _deciles_apart(logs: np.ndarray) -> float:
+    low, high = np.quantile(logs, [0.1, 0.9])
+    return float(np.exp(high - low))
+
+
 def _outside(complete: pd.DataFrame) -> pd.Series:
     return complete["validation_mse"] > _OUTSIDE * complete["validation_mse"].median()
 
@@ -265,7 +278,7 @@ def _at_the_edge(axes: Axes, places: pd.Series, losses: pd.Series, lang: str) ->
         arrow = {"arrowstyle": "->", "color": style.GREY}
         words = style.number(loss, lang, 1)
         axes.annotate(words, **at, textcoords="offset points", ha="center", va="top", fontsize=9, arrowprops=arrow)
-        axes.plot([place], [np.nan])  # the x axis reaches as far
+        axes.axvline(place, linewidth=0)  # the x axis reaches as far
 
 
 def _mark(point: str, size: float) -> dict[str, object]:
