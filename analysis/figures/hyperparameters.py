@@ -166,14 +166,16 @@ def parameters_table(verdict: Verdict, *, lang: str) -> pd.DataFrame:
 def facts(stage: Stage, *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on a stage quotes; the same keys in both languages.
 
-    `report…` and `chosen…` are those of the report's point and of the rule's choice, over their seeds; `chosen_first`
-    is the loss by which the trial was chosen and `chosen_others` that of the seeds which had no part in it; `times` is
-    the report's mean over that of these. `better` counts the trials that were both quicker and better than the report's
-    point. `jump` is by what factor a run's validation loss varies over its last epochs, `over_lowest` what the last is
-    over the lowest, and `lowest_at` the epoch of the lowest (medians over trials). `spread` is the ratio of the ninth
-    to the first decile over trials of the last loss, `spread_smooth` that of the geometric mean over the last epochs.
-    `correlation_…` is Spearman's, of a hyperparameter that varies with the last loss. `same_work` is the largest ratio
-    of the times of two trials of one batch size.
+    - `report…`, `chosen…`: of the report's point and of the rule's choice, over their seeds. `chosen_first` is the loss
+      by which the trial was chosen, `chosen_others` that of the seeds which had no part in it, and `times` the report's
+      mean over that of these.
+    - `…_batch_minutes`: the median time of the trials with its batch size, by which times can be compared, since other
+      work ran on the machine; `same_work` is the largest ratio of the times of two trials of one batch size.
+    - `jump`: by what factor a run's validation loss varies over its last epochs; `over_lowest`: what the last is over
+      the lowest; `lowest_at`: the epoch of the lowest (medians over trials).
+    - `spread`: the ratio of the ninth to the first decile over trials of the last loss; `spread_smooth`: that of the
+      geometric mean over the last epochs.
+    - `correlation_…`: Spearman's, of a hyperparameter that varies with the last loss.
     """
     complete, front = _complete(stage.trials), pareto_front(stage.trials)
     histories = [stage.records[run].history for run in complete["run"]]
@@ -195,6 +197,7 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         "same_work": style.number((by_batch.max() / by_batch.min()).max(), lang, 1),
         "chosen": style.mean_and_deviation([mse for mse, _ in ours], lang, 4),
         "chosen_minutes": style.mean_and_deviation([seconds / 60 for _, seconds in ours], lang, 1),
+        "chosen_batch_minutes": _minutes_of_batch(complete, stage.chosen[0], lang),
         "chosen_first": style.number(ours[0][0], lang, 4),
         "last": style.number(_LAST, lang),
         "jump": style.number(float(np.median([each[-_LAST:].max() / each[-_LAST:].min() for each in losses])), lang, 1),
@@ -214,14 +217,12 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         found["chosen_others"] = style.mean_and_deviation(others, lang, 4)
     if stage.report:
         reports = [objectives(record) for record in stage.report]
-        mse, seconds = reports[0]
-        better = (complete["validation_mse"] < mse) & (complete["seconds"] < seconds)
         found |= {
             "report": style.mean_and_deviation([each for each, _ in reports], lang, 4),
             "report_minutes": style.mean_and_deviation([each / 60 for _, each in reports], lang, 1),
             "report_epochs": style.number(REPORT_EPOCHS, lang),
             "report_after": style.mean_and_deviation([_after(each, REPORT_EPOCHS) for each in stage.report], lang, 4),
-            "better": style.number(int(better.sum()), lang),
+            "report_batch_minutes": _minutes_of_batch(complete, stage.report[0], lang),
         }
         if others:
             found["times"] = style.number(float(np.mean([m for m, _ in reports]) / np.mean(others)), lang, 1)
@@ -260,6 +261,11 @@ def _points(stage: Stage) -> dict[str, Sequence[Record]]:
         return {"report_choice": stage.report}
     found = {"our_choice": stage.chosen, "report_choice": stage.report}
     return {name: records for name, records in found.items() if records}
+
+
+def _minutes_of_batch(complete: pd.DataFrame, record: Record, lang: str) -> str:
+    same = complete[complete["batch_size"] == record.config.training.batch_size]
+    return style.number(same["seconds"].median() / 60, lang, 1)
 
 
 def _deciles_apart(logs: np.ndarray) -> float:
