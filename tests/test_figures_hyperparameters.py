@@ -62,7 +62,7 @@ def test_a_stage_has_each_record_once(stage):
 
 
 @EACH_LANGUAGE
-def test_the_pareto_plot_has_every_complete_trial_once_and_both_points_in_all_seeds(stage, lang):
+def test_the_pareto_plot_has_every_complete_trial_once_and_both_points(stage, lang):
     figure = hyperparameters.pareto(stage, "batch_size", lang=lang)
     (axes,) = figure.axes
     lines = {line.get_label(): line for line in axes.get_lines()}
@@ -71,9 +71,9 @@ def test_the_pareto_plot_has_every_complete_trial_once_and_both_points_in_all_se
     front = lines[labels.label("front", lang)]
     assert front.get_xdata().tolist() == pytest.approx([1, 100 / 60, 5])
     assert front.get_ydata().tolist() == pytest.approx([0.2, 0.03, 0.02])
-    assert lines[labels.label("our_choice", lang)].get_ydata().tolist() == pytest.approx([0.02, 0.024, 0.026])
-    assert lines[labels.label("report_choice", lang)].get_ydata().tolist() == pytest.approx([0.03, 0.04, 0.05])
-    assert lines[labels.label("report_choice", lang)].get_xdata().tolist() == pytest.approx([10 / 6, 1.5, 11 / 6])
+    for name, place in (("our_choice", (5, 0.02)), ("report_choice", (10 / 6, 0.03))):
+        (mark,) = lines[labels.label(name, lang)].get_xydata().tolist()
+        assert mark == pytest.approx(place)
     assert figure.alt == labels.alt("pareto", lang)
 
 
@@ -160,6 +160,13 @@ def test_a_rate_is_shown_with_three_digits_and_a_batch_in_full(made):
     assert table.iloc[0, :2].tolist() == ["1.024", "0,00241"]
 
 
+def test_the_table_of_values_counts_trials_once(stage):
+    table = hyperparameters.value_table(stage.trials, "batch_size", lang="en")
+    assert table.index.tolist() == ["64", "512", "1,024"]
+    assert table["Trials"].tolist() == ["1", "2", "1"]
+    assert table.loc["512"].tolist()[1:] == ["1.8", "0.0400", "0.0300"]
+
+
 def test_the_table_of_seeds_has_means_and_deviations(stage):
     table = hyperparameters.seeds_table(stage, NAMES, lang="en")
     assert table.index.tolist() == ["the thesis’s values", "the rule’s choice"]
@@ -185,6 +192,7 @@ def test_the_facts_of_a_stage(stage):
     assert en["spread"] == en["spread_smooth"] == f"{np.exp(high - low):.1f}"
     assert (en["correlation_batch_size"], en["correlation_learning_rate"]) == ("0.95", "−0.32")
     assert "correlation_n_rbf" not in en
+    assert (en["of_batch"], en["better_of_batch"]) == ("1", "0")
     assert (en["report_batch_minutes"], en["chosen_batch_minutes"]) == ("1.8", "5.0")
     assert "report" not in hyperparameters.facts(replace(stage, report=[]), lang="en")
 
@@ -210,9 +218,8 @@ def test_the_table_of_hyperparameters_says_what_the_loss_goes_with(verdict):
 
 
 def test_the_facts_of_the_verdict(verdict):
-    found = hyperparameters.verdict_facts(verdict, {"by_others": 0.1}, lang="en")
+    found = hyperparameters.verdict_facts(verdict, lang="en")
     assert found["verdict"] == "rejected"
     assert found["ratio"] == f"{verdict.effect:.2f}"
     assert (found["low"], found["high"]) == tuple(f"{end:.2f}" for end in verdict.interval)
     assert (found["by_seeds"], found["limit"]) == (f"{verdict.threshold / 1.1:.2f}", f"{verdict.threshold:.2f}")
-    assert found["by_others"] == f"{np.exp(0.2 * 1.2815515655446004):.2f}"

@@ -3,14 +3,14 @@
 Functions take a stage of the search as `search.load_or_search` gives it, or its trials.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
-from scipy.stats import norm, spearmanr
+from scipy.stats import spearmanr
 
 from analysis.figures import style
 from analysis.figures.labels import alt, label
@@ -31,7 +31,8 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     """Validation MSE against wall time, a point per trial, its colour the value of the hyperparameter `coloured`.
 
     A line joins the trials than which no other is both as quick and as good; marks show the one that our rule chooses
-    (`trials.choose`) and the report's, each in all of its seeds.
+    (`trials.choose`) and the report's. Other seeds are not shown: what else the machine did when they ran, rather than
+    the seed, would decide their place.
     """
     complete, front = _complete(stage.trials), pareto_front(stage.trials)
     values = sorted(complete[coloured].unique())
@@ -46,8 +47,8 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
         steps = {"color": style.GREY, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 0}
         axes.plot(front["seconds"] / 60, front["validation_mse"], label=label("front", lang), **steps)
         for name, records in _points(stage).items():
-            found = np.array([objectives(record) for record in records])
-            axes.plot(found[:, 1] / 60, found[:, 0], linestyle="", label=label(name, lang), **_mark(name, 13))
+            mse, seconds = objectives(records[0])
+            axes.plot([seconds / 60], [mse], linestyle="", label=label(name, lang), **_mark(name, 13))
         _at_the_edge(axes, complete.loc[outside, "seconds"] / 60, complete.loc[outside, "validation_mse"], lang)
         axes.set_xlabel(label("minutes", lang))
         axes.set_ylabel(label("validation_mse", lang))
@@ -61,7 +62,7 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
 def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigure:
     """Validation MSE against each of some hyperparameters, a point per trial; the other hyperparameters vary too.
 
-    Marks as in `pareto`.
+    Marks show the trial that our rule chooses and the report's, each in all of its seeds.
     """
     complete = _complete(stage.trials)
     outside = _outside(complete)
@@ -129,6 +130,21 @@ def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.
     return pd.DataFrame(rows, index=front["run"].tolist()).rename_axis(columns=label("run", lang))
 
 
+def value_table(trials: pd.DataFrame, name: str, *, lang: str) -> pd.DataFrame:
+    """A row per value of a hyperparameter: number of trials, median time, median and lowest validation MSE."""
+    groups = _complete(trials).groupby(name)
+    rows = {
+        _value(value, lang): {
+            label("n_trials", lang): style.number(len(of_value), lang),
+            label("median_minutes", lang): style.number(of_value["seconds"].median() / 60, lang, 1),
+            label("median_mse", lang): style.number(of_value["validation_mse"].median(), lang, 4),
+            label("best_mse", lang): style.number(of_value["validation_mse"].min(), lang, 4),
+        }
+        for value, of_value in groups
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label(name, lang))
+
+
 def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFrame:
     """A row for the report's point and one for the rule's choice: hyperparameters, time and validation MSE over seeds.
 
@@ -169,6 +185,8 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
     - `report…`, `chosen…`: of the report's point and of the rule's choice, over their seeds. `chosen_first` is the loss
       by which the trial was chosen, `chosen_others` that of the seeds which had no part in it, and `times` the report's
       mean over that of these.
+    - `of_batch`: how many other trials have the report's batch size; `better_of_batch`: how many of these have a lower
+      loss than the mean of its seeds.
     - `…_batch_minutes`: the median time of the trials with its batch size, by which times can be compared, since other
       work ran on the machine; `same_work` is the largest ratio of the times of two trials of one batch size.
     - `jump`: by what factor a run's validation loss varies over its last epochs; `over_lowest`: what the last is over
@@ -224,27 +242,29 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
             "report_after": style.mean_and_deviation([_after(each, REPORT_EPOCHS) for each in stage.report], lang, 4),
             "report_batch_minutes": _minutes_of_batch(complete, stage.report[0], lang),
         }
+        same = complete["batch_size"] == stage.report[0].config.training.batch_size
+        of_batch = complete[same & (complete["run"] != stage.report[0].id)]["validation_mse"]
+        found["of_batch"] = style.number(len(of_batch), lang)
+        found["better_of_batch"] = style.number(int((of_batch < np.mean([m for m, _ in reports])).sum()), lang)
         if others:
             found["times"] = style.number(float(np.mean([m for m, _ in reports]) / np.mean(others)), lang, 1)
     return found
 
 
-def verdict_facts(verdict: Verdict, deviations: Mapping[str, float], *, lang: str) -> dict[str, str]:
-    """What the prose quotes of the verdict on the second stage, and what other deviations between seeds would make.
+def verdict_facts(verdict: Verdict, *, lang: str) -> dict[str, str]:
+    """What the prose quotes of a verdict on the second stage; the same keys in both languages.
 
-    `deviations` has the standard deviation of the logarithm of the validation loss between seeds, by the key that the
-    ratio of the ninth to the first decile that such seeds alone would give takes here.
+    `ratio` is that of the ninth to the first decile of the validation loss, from `low` to `high`; `by_seeds` is what
+    seeds alone would give, and `limit` what the claim allows.
     """
-    (part,) = [part for part in verdict.parts if part.family == "claim"]
-    low, high = part.interval
+    low, high = verdict.interval
     return {
         "verdict": label(verdict.verdict, lang),
-        "ratio": style.number(part.effect, lang, 2),
+        "ratio": style.number(verdict.effect, lang, 2),
         "low": style.number(low, lang, 2),
         "high": style.number(high, lang, 2),
-        "limit": style.number(part.threshold, lang, 2),
+        "limit": style.number(verdict.threshold, lang, 2),
         "by_seeds": style.number(verdict.details["ratio_by_seeds"], lang, 2),
-        **{name: style.number(float(np.exp(2 * norm.ppf(0.9) * each)), lang, 2) for name, each in deviations.items()},
     }
 
 

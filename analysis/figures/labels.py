@@ -137,6 +137,10 @@ LABELS = MappingProxyType(
         "our_choice": Words("la tria de la regla", "the rule’s choice"),
         "report_choice": Words("els valors del TFG", "the thesis’s values"),
         "report_epochs": Words("èpoques del TFG", "the thesis’s epochs"),
+        "n_trials": Words("Proves", "Trials"),
+        "median_minutes": Words("Temps, mediana (min)", "Time, median (min)"),
+        "median_mse": Words("MSE de validació, mediana (eV²)", "Validation MSE, median (eV²)"),
+        "best_mse": Words("El més baix (eV²)", "Lowest (eV²)"),
         "a_trial": Words("una prova", "a trial"),
         "front_runs": Words("proves del front", "trials on the front"),
         "point": Words("Valors", "Values"),
@@ -423,10 +427,10 @@ ALT = MappingProxyType(
         "pareto": Words(
             "Error quadràtic mitjà de validació contra el temps d’una execució, amb un punt per prova i un color "
             "per valor d’un hiperparàmetre; una línia esglaonada uneix les proves que cap altra no supera alhora en "
-            "temps i en error, i dos tipus de marc assenyalen la tria de la regla i els valors del TFG, un per llavor.",
+            "temps i en error, i dos marcs assenyalen la tria de la regla i els valors del TFG.",
             "Validation mean squared error against the time of a run, with a point per trial and a colour per value "
             "of a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
-            "kinds of frame mark the rule’s choice and the thesis’s values, one per seed.",
+            "frames mark the rule’s choice and the thesis’s values.",
         ),
         "effects": Words(
             "Un gràfic per hiperparàmetre amb l’error quadràtic mitjà de validació en escala logarítmica i un "
