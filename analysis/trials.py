@@ -196,8 +196,9 @@ def choose(frame: pd.DataFrame, *, tolerance: float = TOLERANCE) -> pd.Series:
     """The trial to go on with: the quickest whose validation loss is at most `tolerance` above the best of all.
 
     The report chose "the greatest balance of good results and low time" by eye; this rule was written before any trial
-    was seen. A tenth, because smaller differences of the validation loss say little: in the recorded baseline three
-    seeds lie within some percent of each other, and one run's last epochs differ by more.
+    was seen. A tenth, because smaller differences of the validation loss say little: in the recorded baseline the
+    first three seeds lie within some percent of each other, and one run's last epochs differ by more. (The search has
+    since shown that larger ones say little, too: see the book's chapter on it. The rule is as it was.)
 
     Raises ValueError if no trial is complete, or for a negative tolerance.
     """

@@ -152,16 +152,20 @@ def test_a_notebook_reruns_with_changed_parameters_and_the_same_outputs(name, tm
 
 
 def test_the_search_reruns_with_few_trials_and_the_same_outputs(tmp_path):
-    """As above. What the search found depends on wall times: those of the records, which the second run loads."""
+    """As above. What the search finds depends on wall times: those of the records, which the second run loads."""
     out = tmp_path / "out.ipynb"
     results = tmp_path / "results"
     parameters = {"profile": "smoke", "trials": 2, "seed": 3, "more_seeds": "[5]", "lang": "en"}
     given = [word for parameter, value in parameters.items() for word in ("-p", parameter, value)]
     run = papermill(FOLDER / f"{SEARCH}.ipynb", out, *given, "--cwd", FOLDER, results=results)
     assert run.returncode == 0, run.stderr
-    for name, of_seeds in (("stage1", {3: 2, 5: 1}), ("stage2", {3: 3, 5: 2})):  # the report's batch is too large
+    # In the first stage the report's batch is too large; in the second its point is one more trial, perhaps the chosen.
+    for name, of_trials, of_points in (("stage1", 2, {1}), ("stage2", 3, {1, 2})):
         folders = [path.parent for path in (results / f"search-{name}").glob("[!.]*/run.json")]
-        assert Counter(runs.load(folder).config.seed for folder in folders) == of_seeds
+        seeds = Counter(runs.load(folder).config.seed for folder in folders)
+        assert seeds.keys() == {3, 5}
+        assert seeds[3] == of_trials
+        assert seeds[5] in of_points
     nothing_changes_in_nbval(out, results)
 
 

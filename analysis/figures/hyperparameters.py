@@ -146,9 +146,10 @@ def value_table(trials: pd.DataFrame, name: str, *, lang: str) -> pd.DataFrame:
 
 
 def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFrame:
-    """A row for the report's point and one for the rule's choice: hyperparameters, time and validation MSE over seeds.
+    """A row for the report's point and one for the rule's choice: hyperparameters, and validation MSE over seeds.
 
     If the runs have more epochs than the report chose, the validation MSE after as many stands beside the last one.
+    There is no time: the seeds were run while the machine did this and that.
     """
     longer = max(len(record.history) for record in stage.chosen) > REPORT_EPOCHS
     rows = {}
@@ -156,11 +157,10 @@ def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFram
         values = parameters_of(records[0].config)
         row = {label(each, lang): _value(values[each], lang) for each in names}
         row[label("seeds", lang)] = style.number(len(records), lang)
-        row[label("minutes", lang)] = style.mean_and_deviation([objectives(r)[1] / 60 for r in records], lang, 1)
         if longer:
             after = label("validation_mse_after", lang, epoch=style.number(REPORT_EPOCHS, lang))
             row[after] = style.mean_and_deviation([_after(record, REPORT_EPOCHS) for record in records], lang, 4)
-        row[label("validation_mse", lang)] = style.mean_and_deviation([objectives(r)[0] for r in records], lang, 4)
+        row[label("validation_mse", lang)] = style.mean_and_deviation(_losses(records), lang, 4)
         rows[label(name, lang)] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("point", lang))
 
@@ -184,7 +184,7 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
 
     - `report…`, `chosen…`: of the report's point and of the rule's choice, over their seeds. `chosen_first` is the loss
       by which the trial was chosen, `chosen_others` that of the seeds which had no part in it, and `times` the report's
-      mean over that of these.
+      mean over that of these; `…_range` is the largest loss over the smallest.
     - `of_batch`: how many other trials have the report's batch size; `better_of_batch`: how many of these have a lower
       loss than the mean of its seeds.
     - `…_batch_minutes`: the median time of the trials with its batch size, by which times can be compared, since other
@@ -199,7 +199,7 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
     histories = [stage.records[run].history for run in complete["run"]]
     losses = [history["validation_loss"].to_numpy() for history in histories]
     smooth = np.array([np.log(each[-_LAST:]).mean() for each in losses])
-    ours = [objectives(record) for record in stage.chosen]
+    ours = _losses(stage.chosen)
     best, worst = (complete.loc[getattr(complete["validation_mse"], which)()] for which in ("idxmin", "idxmax"))
     by_batch = complete.groupby("batch_size")["seconds"]
     found = {
@@ -213,10 +213,10 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         "quickest": style.number(complete["seconds"].min() / 60, lang, 1),
         "slowest": style.number(complete["seconds"].max() / 60, lang, 1),
         "same_work": style.number((by_batch.max() / by_batch.min()).max(), lang, 1),
-        "chosen": style.mean_and_deviation([mse for mse, _ in ours], lang, 4),
-        "chosen_minutes": style.mean_and_deviation([seconds / 60 for _, seconds in ours], lang, 1),
+        "chosen": style.mean_and_deviation(ours, lang, 4),
+        "chosen_range": style.number(max(ours) / min(ours), lang, 1),
         "chosen_batch_minutes": _minutes_of_batch(complete, stage.chosen[0], lang),
-        "chosen_first": style.number(ours[0][0], lang, 4),
+        "chosen_first": style.number(ours[0], lang, 4),
         "last": style.number(_LAST, lang),
         "jump": style.number(float(np.median([each[-_LAST:].max() / each[-_LAST:].min() for each in losses])), lang, 1),
         "over_lowest": style.number(float(np.median([each[-1] / each.min() for each in losses])), lang, 2),
@@ -225,19 +225,18 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         "lowest_at": style.number(float(np.median([each.argmin() + 1 for each in losses])), lang),
     }
     for name, value in parameters_of(stage.chosen[0].config).items():
-        found[f"chosen_{name}"] = _value(value, lang)
-        found[f"worst_{name}"] = _value(worst[name], lang)
         if (complete[name] != value).any():
+            found[f"chosen_{name}"] = _value(value, lang)
+            found[f"worst_{name}"] = _value(worst[name], lang)
             correlation = spearmanr(complete[name], complete["validation_mse"]).statistic
             found[f"correlation_{name}"] = style.number(float(correlation), lang, 2)
-    others = [mse for mse, _ in ours[1:]]
-    if others:
-        found["chosen_others"] = style.mean_and_deviation(others, lang, 4)
+    if ours[1:]:
+        found["chosen_others"] = style.mean_and_deviation(ours[1:], lang, 4)
     if stage.report:
-        reports = [objectives(record) for record in stage.report]
+        reports = _losses(stage.report)
         found |= {
-            "report": style.mean_and_deviation([each for each, _ in reports], lang, 4),
-            "report_minutes": style.mean_and_deviation([each / 60 for _, each in reports], lang, 1),
+            "report": style.mean_and_deviation(reports, lang, 4),
+            "report_range": style.number(max(reports) / min(reports), lang, 1),
             "report_epochs": style.number(REPORT_EPOCHS, lang),
             "report_after": style.mean_and_deviation([_after(each, REPORT_EPOCHS) for each in stage.report], lang, 4),
             "report_batch_minutes": _minutes_of_batch(complete, stage.report[0], lang),
@@ -245,9 +244,9 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         same = complete["batch_size"] == stage.report[0].config.training.batch_size
         of_batch = complete[same & (complete["run"] != stage.report[0].id)]["validation_mse"]
         found["of_batch"] = style.number(len(of_batch), lang)
-        found["better_of_batch"] = style.number(int((of_batch < np.mean([m for m, _ in reports])).sum()), lang)
-        if others:
-            found["times"] = style.number(float(np.mean([m for m, _ in reports]) / np.mean(others)), lang, 1)
+        found["better_of_batch"] = style.number(int((of_batch < np.mean(reports)).sum()), lang)
+        if ours[1:]:
+            found["times"] = style.number(float(np.mean(reports) / np.mean(ours[1:])), lang, 1)
     return found
 
 
@@ -316,6 +315,10 @@ def _mark(point: str, size: float) -> dict[str, object]:
 def _value(value: float, lang: str) -> str:
     """A hyperparameter's value: whole numbers in full, others with three significant digits."""
     return style.plain_number(value if float(value).is_integer() else float(f"{value:.3g}"), lang)
+
+
+def _losses(records: Sequence[Record]) -> list[float]:
+    return [objectives(record)[0] for record in records]
 
 
 def _after(record: Record, epochs: int) -> float:

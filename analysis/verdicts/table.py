@@ -35,10 +35,10 @@ class Evidence:
     """What claims are judged by: the records of experiments by their names, the database, the search's second stage.
 
     Of that stage `trials` are all trials, or None, and `repeats` the records of its points that were run in several
-    seeds: they differ in the seed alone and train as the trials do, so that theirs is the deviation that the trials
-    have from seeds. (The final comparison has more seeds, but its learning rate is a tenth, and what a seed does grows
-    with it. That these are the records to take was settled before any trial of the stage was looked at.) One of the
-    points was chosen for its loss, which makes the deviation larger if anything: that, too, favours the claim.
+    seeds. These differ in the seed alone and are trained as the trials are, with one batch size, learning rate and
+    number of epochs, which the final comparison's runs, the other candidates, are not. (Settled before any trial of the
+    stage was looked at.) One of the points was chosen for its loss in one seed, which makes the deviation larger if
+    anything: that favours the claim.
     """
 
     records: Mapping[str, Sequence[Record]]
