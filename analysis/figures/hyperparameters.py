@@ -4,6 +4,7 @@ Functions take a stage of the search as `search.load_or_search` gives it, or its
 """
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from analysis.sweeps import parameters_of
 from analysis.trials import REPORT_EPOCHS, TOLERANCE, Stage, objectives, pareto_front
 from analysis.verdicts import Verdict
 
-_TICKS = (1.0, 2.0, 5.0)
+_TICKS = (1.0, 2.0, 3.0, 5.0)
 _OUTSIDE = 10.0
 """A trial whose validation loss is so many times the median is drawn at the upper edge, with its value beside it."""
 _POINTS = {"our_choice": ("o", style.VERMILION), "report_choice": ("s", style.BLUE)}
@@ -77,7 +78,7 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
                 losses = [objectives(record)[0] for record in records]
                 axes.plot(places, losses, linestyle="", label=label(point, lang), **_mark(point, 9))
             _at_the_edge(axes, complete.loc[outside, name], complete.loc[outside, "validation_mse"], lang)
-            axes.set_xlabel(label(name, lang), fontsize=9.5)
+            axes.set_xlabel(fill(label(name, lang), 60 // len(names)), fontsize=9.5)
             if name == "learning_rate":
                 axes.set_xscale("log")
             elif name == "batch_size":
