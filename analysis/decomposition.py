@@ -14,15 +14,19 @@ and, since those n are held out, trained on or left out by a run that trains on 
 Both are identities: the five terms of `TERMS` add up to the error as reported but for rounding, whatever the network.
 
 - `held_out` is what a new molecule of the set meets.
-- `leakage` is what training molecules in the validation set do: negative where they are known by heart, and nothing if
-  the network does as well on molecules that it has not seen.
-- `left_out` molecules were neither trained on nor drawn for validation. Of a single size they are held-out molecules in
-  all but name, and the term is chance alone; in a set of several sizes (an element's, or all molecules) a selection by
-  size leaves out others than it keeps, and the term holds what sets them apart. It is 0 for a run without selection.
+- `leakage` is what training molecules in the validation set do: negative where they are known by heart, and chance
+  alone if the network does as well on molecules that it has not seen (`leakage_in_errors` tells the two apart).
+- `left_out` molecules were neither trained on nor drawn for validation: 0 for a run without selection. Of a single
+  size they are held-out molecules in all but name, and the term is chance.
+- In a set of several sizes (an element's, or all molecules) a selection by size trains on other molecules than it
+  leaves out. There both terms also hold what sets small molecules apart from large ones: of such runs, look at single
+  sizes.
 - `cross`, 2Δ·mean(e·N), is the mean signed error of the network times the offset; either sign.
 - `offset`, Δ²·mean(N²), has no network in it. `offset_of` gets it from energies and a training set alone: the
   *prediction* of what a curve looks like if each set loses its own mean.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -99,6 +103,33 @@ def shares(parts: pd.DataFrame) -> pd.DataFrame:
 def share_of_curve(parts: pd.DataFrame) -> float:
     """The share of a whole curve, all its sets counted alike, that the offset brings (`cross` and `offset`)."""
     return float((parts["cross"] + parts["offset"]).sum() / parts["as_reported"].sum())
+
+
+def leakage_in_errors(sums: Sequence[pd.DataFrame], held_out: Sequence[pd.DataFrame]) -> pd.Series:
+    """How far the error on trained molecules lies from that on held-out ones, per size, in standard errors.
+
+    Both parts of a size are random draws from the same molecules, so that without any effect of training the difference
+    of the two means of e² has mean 0 and, by Welch's formula with the held-out variance for both, a known deviation.
+    Beyond ±2 is what chance gives one time in twenty; learning by heart is far below.
+
+    Parameters
+    ----------
+    sums
+        `groups` of the records of one configuration, one per seed, all on the same split: e² is averaged over them.
+    held_out
+        Their `errors`, in the same order: QM9 index, `n_atoms` and `error` in eV per held-out molecule.
+
+    Returns
+    -------
+    Indexed by size; none but sizes with a molecule that was trained on and two that were held out.
+    """
+    squared = pd.concat([each.set_index("index")["error"].astype(float) ** 2 for each in held_out], axis=1).mean(axis=1)
+    by_size = squared.groupby(held_out[0].set_index("index")["n_atoms"].astype(int))
+    trained = [each[(each["kind"] == "size") & (each["part"] == "train")].set_index("group") for each in sums]
+    count = trained[0]["molecules"].rename(int)
+    mean = (sum(each["sum_ee"] for each in trained) / len(trained)).rename(int) / count.where(count > 0)
+    deviation = by_size.std() * np.sqrt(1 / by_size.size() + 1 / count)
+    return ((mean - by_size.mean()) / deviation).dropna().sort_index()
 
 
 # ---- from the data alone ---------------------------------------------------------------------------------------------

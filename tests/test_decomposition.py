@@ -176,6 +176,32 @@ def test_a_network_that_knows_its_molecules_by_heart_leaks(few_molecules):
     assert parts["offset"] == parts["cross"] == pytest.approx(0, abs=1e-20)
 
 
+def test_leakage_is_told_from_chance(qm9_molecules):
+    """Errors drawn alike for trained and held-out molecules lie within chance; smaller ones on the trained do not."""
+    molecules = qm9_molecules.select(np.flatnonzero(np.isin(qm9_molecules.n_atoms, [12, 14, 18]))[:9000])
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(molecules))
+    train, held_out = order[:7200], order[7200:]
+
+    def found(factor: float) -> pd.Series:
+        seeds = []
+        for _ in range(3):
+            e = rng.normal(0, 0.2, len(molecules))
+            e[train] *= factor
+            parts = {"train": (train, e[train]), "held_out": (held_out, e[held_out])}
+            table = pd.DataFrame(
+                {"index": molecules.index[held_out], "n_atoms": molecules.n_atoms[held_out], "error": e[held_out]}
+            )
+            seeds.append((errors.group_sums(molecules, parts, -4.2), table))
+        return decomposition.leakage_in_errors(*map(list, zip(*seeds, strict=True)))
+
+    alike = pd.concat([found(1.0) for _ in range(30)])
+    assert set(alike.index) == {12, 14, 18}
+    assert alike.std() == pytest.approx(1, abs=0.25)
+    assert abs(alike.mean()) < 0.4
+    assert found(0.7).max() < -5
+
+
 # ---- shares
 
 

@@ -16,7 +16,7 @@ from scipy import stats
 
 from analysis import census, decomposition, offsets, subsets
 from analysis.config import Selection
-from analysis.figures import balancing, baseline, comparison, directed, loss_modification, replication, style
+from analysis.figures import balancing, baseline, comparison, directed, groups, loss_modification, replication, style
 from analysis.figures.labels import alt, label
 from analysis.molecules import Molecules
 from analysis.runs import Record
@@ -58,7 +58,7 @@ _SEEN = MappingProxyType(
         "held_out": {"color": style.BLUE, "marker": ".", "markersize": 5},
     }
 )
-_ABOVE = range(19, 26)  # "more than 18 atoms", as far as the report shows
+_BELOW, _ABOVE = range(10, 18), range(19, 26)  # "more than 18 atoms", and fewer, as far as the report shows
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> 
             label("shift", lang): style.number(1000 * mean.loc[group, "shift"], lang, 1),
             label("mse_as_reported", lang): style.number(mean.loc[group, "as_reported"], lang, 3),
             **{
-                label(f"share_{effect}", lang): style.percent(share.loc[group, effect], lang, 1)
+                # rounded first: there is no −0.0 %
+                label(f"share_{effect}", lang): style.percent(round(share.loc[group, effect], 3) + 0.0, lang, 1)
                 for effect in ("held_out", "leakage", "left_out", "moved")
                 if effect != "left_out" or (mean["left_out"] != 0).any()
             },
@@ -397,9 +398,9 @@ def _below(one: pd.Series, other: pd.Series) -> list[int]:
     return one.index[one < other].tolist()
 
 
-def _change(one: pd.Series, other: pd.Series) -> float:
-    """The geometric mean, over the sizes above 18 atoms that the report shows, of one curve over another."""
-    return float(np.exp(np.log(one / other).loc[list(_ABOVE)].mean()))
+def _change(one: pd.Series, other: pd.Series, sizes: range = _ABOVE) -> float:
+    """One curve over another, geometric mean over sizes."""
+    return float(np.exp(np.log(one / other).loc[list(sizes)].mean()))
 
 
 def _sizes_in_words(sizes: Sequence[int], lang: str) -> str:
@@ -424,43 +425,52 @@ def facts(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang
 
 
 def _facts_of_terms(records: Mapping[str, Sequence[Record]], lang: str) -> dict[str, str]:
-    """Of Default and Custom, means over seeds.
+    """Of Default and Custom, over the sizes that the report shows, means over seeds.
 
-    `curve_…` is the share of the curve that the offset brings, `least_…` its smallest share of a size and
-    `least_size_…` that size; `mostly_…` the sizes of which it brings nine tenths; `leak_…` the largest effect of
-    training molecules on the error of a size, in per cent of the error over held-out ones, and `leak_all_…` that on all
-    molecules; `average_…` the errors as reported of all sizes, averaged over molecules, and `general_…` the error over
-    held-out molecules (eV²). `fluorine` is the offset's share of Default's error on molecules with fluorine.
+    `curve_…` is the share of the curve that the offset brings (both of its terms), `least_…` its smallest share of a
+    size and `least_size_…` that size, `mostly_…` the sizes of which it brings nine tenths, `cross_…` the largest share
+    that its cross term has of a size; `leak_…` the largest share that leakage has of a size, and `leak_errors_…` how
+    many standard errors it reaches at most. `average_…` is the mean of the errors as reported of all sizes, weighted
+    with their molecules, and `general_…` the error over held-out molecules (eV²). `fluorine` and `nitrogen` are the
+    offset's shares of Default's error on the molecules with these elements.
     """
     found = {}
-    for name, of_model in comparison.by_model(records["final-comparison"]).items():
+    models = comparison.by_model(records["final-comparison"])
+    for name, of_model in models.items():
         sizes = decomposed(of_model, "size").groupby(level="group").mean()
-        whole = decomposed(of_model, "all").groupby(level="group").mean().loc["all"]
         shown = sizes.loc[list(SIZES)]
-        moved = decomposition.shares(shown)["moved"]
-        leak = shown["leakage"] / shown["held_out"]
+        share = decomposition.shares(shown)
+        leak = decomposition.leakage_in_errors([r.groups for r in of_model], [r.errors for r in of_model])
         found |= {
             f"curve_{name}": style.percent(decomposition.share_of_curve(shown), lang, 1),
-            f"least_{name}": style.percent(moved.min(), lang),
-            f"least_size_{name}": str(moved.idxmin()),
-            f"mostly_{name}": style.ranges(moved.index[moved >= 0.9], lang),
-            f"leak_{name}": style.percent(leak.abs().max(), lang, 1),
-            f"leak_all_{name}": style.percent(whole["leakage"] / whole["held_out"], lang, 1),
+            f"least_{name}": style.percent(share["moved"].min(), lang),
+            f"least_size_{name}": str(share["moved"].idxmin()),
+            f"mostly_{name}": style.ranges(shown.index[share["moved"] >= 0.9], lang),
+            f"cross_{name}": style.percent((shown["cross"].abs() / shown["as_reported"]).max(), lang),
+            f"leak_{name}": style.percent(share["leakage"].abs().max(), lang, 1),
+            f"leak_errors_{name}": style.number(leak[leak.index.isin(SIZES)].abs().max(), lang, 1),
             f"average_{name}": style.number(np.average(sizes["as_reported"], weights=sizes["molecules"]), lang, 2),
-            f"general_{name}": style.number(whole["held_out"], lang, 3),
+            f"general_{name}": style.number(float(np.mean(groups.general(of_model))), lang, 3),
         }
-    elements = decomposed(comparison.by_model(records["final-comparison"])["default"], "element")
-    fluorine = decomposition.shares(elements.groupby(level="group").mean()).loc["F", "moved"]
-    return found | {"fluorine": style.percent(fluorine, lang, 1)}
+    elements = decomposition.shares(decomposed(models["default"], "element").groupby(level="group").mean())["moved"]
+    return found | {
+        "fluorine": style.percent(elements["F"], lang, 1),
+        "nitrogen": style.percent(elements["N"], lang, 1),
+    }
 
 
 def _facts_of_means(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> dict[str, str]:
     """Means per atom, eV: of training sets, of the size at which the report's curves cross, and half-way between two.
 
     `half_way` is between Default's and Custom's; `moved_…` how far a cap moves that of Default, in meV.
+    `in_order_above` and `in_order_below` are what the strictest cap does to the offset term on either side of 18 atoms
+    if it keeps each size's first molecules: a factor, geometric mean over the sizes that the report shows.
     """
     means = {key: case.training_mean for key, case in found.items()}
+    first, default = (_curves(found[key], sets, "size")["predicted"] for key in (f"in_order_{CAPS[0]}", "default"))
     return {
+        "in_order_above": style.number(_change(first, default), lang, 2),
+        "in_order_below": style.number(_change(first, default, _BELOW), lang, 2),
         "crossing_size": str(directed.CROSSOVER),
         "mean_default": style.number(means["default"], lang, 3),
         "mean_custom": style.number(means["custom"], lang, 3),
@@ -478,21 +488,22 @@ def _facts_of_splits(molecules: Molecules, sets: Mapping[str, pd.DataFrame], lan
     """What is predicted over many splits, since the report's own is not known.
 
     `crossing_…` (the least and the largest) is where Default's and Custom's curves cross, `best_default` and
-    `best_custom` the sizes of the smallest offset term, and `cap_better` the sizes at which the strictest cap is below
-    Default in any of them.
+    `best_custom` the sizes of the smallest offset term, and `cap_better` the sizes at which the strictest cap, drawn at
+    random from the training part or from the whole database before it is split, is below Default in any of them.
     """
     crossing, best, better = [], {"default": set(), "custom": set()}, set()
     for seed in SPLITS:
-        curve = {
-            key: decomposition.offset_of(
-                sets["size"].loc[list(SIZES)], decomposition.training_mean(molecules, SELECTIONS[key], split_seed=seed)
-            )
+        means = {
+            key: decomposition.training_mean(molecules, SELECTIONS[key], split_seed=seed)
             for key in ("default", "custom", f"cap_{CAPS[0]}")
         }
+        means["cap_first"] = offsets.fit(molecules, subsets.cap_per_size(molecules, CAPS[0], seed)).mean
+        curve = {key: decomposition.offset_of(sets["size"].loc[list(SIZES)], mean) for key, mean in means.items()}
         crossing += decomposition.crossings(curve["default"], curve["custom"])
         for name, sizes in best.items():
             sizes.add(int(curve[name].idxmin()))
-        better |= set(_below(curve[f"cap_{CAPS[0]}"], curve["default"]))
+        for capped in (f"cap_{CAPS[0]}", "cap_first"):
+            better |= set(_below(curve[capped], curve["default"]))
     return {
         "splits": style.number(len(SPLITS), lang),
         "crossing_low": style.number(min(crossing), lang, 2),
