@@ -35,8 +35,8 @@ def data_module(members, mean=None):
 
 
 def main():
-    found = {name: molecule(name) for name in molecule_names if not data[name]["magmoms"]}
-    found = {name: atoms for name, atoms in found.items() if len(atoms) > 3 and set(atoms.symbols) <= set("HCNO")}
+    closed = {name: molecule(name) for name in molecule_names if not data[name]["magmoms"]}
+    found = {name: atoms for name, atoms in closed.items() if len(atoms) > 3 and set(atoms.symbols) <= set("HCNO")}
     database = spk.data.ASEAtomsData.create("g2.db", distance_unit="Ang", property_unit_dict={"energy": "eV"})
     database.add_systems([{"energy": np.array([energy(*each)])} for each in found.items()], list(found.values()))
 
@@ -44,30 +44,22 @@ def main():
     readout = spk.atomistic.Atomwise(n_in=30, output_key="energy")
     model = spk.model.NeuralNetworkPotential(schnet, [spk.atomistic.PairwiseDistances()], [readout])
     output = spk.ModelOutput("energy", torch.nn.MSELoss(), metrics={})
-    task = spk.AtomisticTask(model, [output], optimizer_args={"lr": 3e-3})
-    quiet = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
-    trainer = pl.Trainer(max_epochs=40, accelerator="cpu", **quiet)
+    task = spk.AtomisticTask(model, [output], optimizer_args={"lr": 5e-3})
+    off = dict.fromkeys(["logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"], False)
+    trainer = pl.Trainer(max_epochs=30, check_val_every_n_epoch=30, accelerator="cpu", **off)
     everything, mean = data_module(np.arange(len(found)))
     trainer.fit(task, everything)
 
-    sizes = np.array([len(atoms) for atoms in found.values()])
     print("atoms  molecules  MSE, own mean  MSE, training mean  (N·Δ)²   (eV²)")
-    rows = []
+    rows, sizes = [], np.array([len(atoms) for atoms in found.values()])
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
-        trap, own_mean = data_module(members)
-        way_out, _ = data_module(members, mean)
-        losses = [trainer.validate(task, each, verbose=False)[0]["val_loss"] for each in (trap, way_out)]
-        rows.append([len(members), *losses])
-        print(f"{size:5}{len(members):11}{losses[0]:15.3f}{losses[1]:20.3f}{(size * (own_mean - mean)) ** 2:8.3f}")
-    own, right = np.average(rows, axis=0, weights=[row[0] for row in rows])[1:]
+        (trap, own_mean), (way_out, _) = data_module(members), data_module(members, mean)
+        wrong, right = (trainer.validate(task, each, verbose=False)[0]["val_loss"] for each in (trap, way_out))
+        print(f"{size:5}{len(members):11}{wrong:15.3f}{right:20.3f}{(size * (own_mean - mean)) ** 2:8.3f}")
+        rows += [[wrong, right]] * len(members)
     whole = trainer.validate(task, everything, verbose=False)[0]["val_loss"]
-    print(f"average {own:23.3f}{right:20.3f}   validated as one set: {whole:.3f}")
+    print("average {:23.3f}{:20.3f}   validated as one set: {:.3f}".format(*np.mean(rows, axis=0), whole))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ def test_with_the_training_mean_the_parts_average_to_the_whole_and_with_their_ow
 
 
 def test_it_needs_schnetpack_alone_and_is_short():
-    """About thirty lines: without imports, docstrings, comments and what is empty."""
+    """Some thirty lines, but for imports, docstrings, comments and what is empty."""
     tree = ast.parse(TRAP.read_text(encoding="utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -56,4 +56,4 @@ def test_it_needs_schnetpack_alone_and_is_short():
             header = getattr(node, "body", None)
             last = header[0].lineno - 1 if header else node.end_lineno
             lines |= set() if is_text else set(range(node.lineno, last + 1))
-    assert len(lines) <= 40
+    assert len(lines) <= 38
