@@ -24,6 +24,7 @@ Both are identities: the five terms of `TERMS` add up to the error as reported b
 - `cross`, 2Δ·mean(e·N), is the mean signed error of the network times the offset; either sign.
 - `offset`, Δ²·mean(N²), has no network in it. `offset_of` gets it from energies and a training set alone: the
   *prediction* of what a curve looks like if each set loses its own mean.
+- For a model that was trained without a mean Δ is 0, and so are the two terms that hold it.
 """
 
 from collections.abc import Sequence
@@ -158,7 +159,7 @@ def sets_of(molecules: Molecules, kind: str) -> pd.DataFrame:
     groups = {group: members for each, group, members in errors.groups_of(molecules) if each == kind}
     if not groups:
         raise ValueError(f"there are no sets of kind {kind!r}: it is 'all', 'size' or 'element'")
-    per_atom = offsets.per_atom(molecules)
+    per_atom = offsets.Offsets().left_per_atom(molecules)
     squared = molecules.n_atoms.astype(float) ** 2
     rows = [[len(members), per_atom[members].mean(), squared[members].mean()] for members in groups.values()]
     return pd.DataFrame(rows, index=list(groups), columns=["molecules", "mean", "mean_nn"]).astype({"molecules": int})
