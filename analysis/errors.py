@@ -49,7 +49,7 @@ def group_sums(
     parts = [part for part in PARTS if part in errors]
     used = np.concatenate([errors[part][0] for part in parts])
     rows = []
-    for kind, group, members in _groups(molecules):
+    for kind, group, members in groups_of(molecules):
         inside = np.zeros(len(molecules), dtype=bool)
         inside[members] = True
         of_group = used[inside[used]]
@@ -124,7 +124,11 @@ def mse_of_sizes(sums: pd.DataFrame, sizes: Collection[int]) -> pd.Series:
     return mse(one, "sizes").loc["sizes"]
 
 
-def _groups(molecules: Molecules) -> list[tuple[str, str | int, np.ndarray]]:
+def groups_of(molecules: Molecules) -> list[tuple[str, str | int, np.ndarray]]:
+    """The sets that errors are grouped by: kind ("all", "size", "element"), group (its size or symbol) and positions.
+
+    An element's set holds every molecule with the element, so that a molecule is in several.
+    """
     sizes = subsets.by_size(molecules)
     elements = subsets.by_element(molecules)
     everything = ("all", "all", np.arange(len(molecules)))

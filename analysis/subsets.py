@@ -131,12 +131,18 @@ def cap_per_size(molecules: Molecules, cap: int, seed: int, among: np.ndarray | 
 
     Raises ValueError if `cap` is below 1 or if there are no molecules.
     """
-    if cap < 1:
-        raise ValueError(f"a cap of {cap} molecules per size leaves none; it must be at least 1")
-    sizes = by_size(molecules, among)
-    if not sizes:
-        raise ValueError("there are no molecules to draw from")
+    sizes = _to_cap(molecules, cap, among)
     return np.sort(np.concatenate([_draw(members, cap, seed, size) for size, members in sizes.items()]))
+
+
+def first_per_size(molecules: Molecules, cap: int, among: np.ndarray | None = None) -> np.ndarray:
+    """The first `cap` molecules of each size in the database's order: what a loop that counts and stops keeps.
+
+    QM9's order is that of GDB-17's enumeration, not a random one: the first molecules of a size differ from the rest.
+
+    Raises ValueError if `cap` is below 1 or if there are no molecules.
+    """
+    return np.sort(np.concatenate([members[:cap] for members in _to_cap(molecules, cap, among).values()]))
 
 
 def random_subset(among: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -147,6 +153,16 @@ def random_subset(among: np.ndarray, n: int, seed: int) -> np.ndarray:
     if not 1 <= n <= len(among):
         raise ValueError(f"{n} molecules can't be drawn from {len(among)}")
     return np.sort(_draw(np.sort(among), n, seed, _RANDOM_SUBSET))
+
+
+def _to_cap(molecules: Molecules, cap: int, among: np.ndarray | None) -> dict[int, np.ndarray]:
+    """`by_size`, or ValueError where there is nothing to keep."""
+    if cap < 1:
+        raise ValueError(f"a cap of {cap} molecules per size leaves none; it must be at least 1")
+    sizes = by_size(molecules, among)
+    if not sizes:
+        raise ValueError("there are no molecules to draw from")
+    return sizes
 
 
 def _draw(positions: np.ndarray, n: int, seed: int, stream: int) -> np.ndarray:

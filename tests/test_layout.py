@@ -23,6 +23,7 @@ FLOORS = {
     "training": 4,
     "errors": 4,
     "runs": 5,
+    "decomposition": 5,
     "sweeps": 4,
     "study": 6,
     "trials": 6,

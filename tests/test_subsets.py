@@ -236,6 +236,31 @@ def test_a_cap_keeps_what_it_can(sizes: list[int], cap: int, seed: int, data):
     assert set(capped.tolist()) <= set(subsets.cap_per_size(molecules, cap + 1, seed, among).tolist())
 
 
+@given(some_sizes, st.integers(1, 8))
+def test_the_first_of_each_size_are_those_that_a_loop_would_keep(sizes: list[int], cap: int):
+    kept, counts = [], {}
+    for position, size in enumerate(sizes):
+        counts[size] = counts.get(size, 0) + 1
+        if counts[size] <= cap:
+            kept.append(position)
+    molecules = hydrogen_rings(sizes)
+    np.testing.assert_array_equal(subsets.first_per_size(molecules, cap), kept)
+    among = np.array(kept[::2])
+    np.testing.assert_array_equal(subsets.first_per_size(molecules, len(sizes), among[::-1]), among)
+    with pytest.raises(ValueError, match="a cap of 0 molecules per size leaves none"):
+        subsets.first_per_size(molecules, 0)
+
+
+def test_the_first_of_a_size_are_no_fair_sample(qm9_molecules: Molecules):
+    """QM9 is in the order of its indices, which is that of an enumeration."""
+    assert (np.diff(qm9_molecules.index) > 0).all()
+    first = subsets.first_per_size(qm9_molecules, 2000)
+    drawn = subsets.cap_per_size(qm9_molecules, 2000, seed=0)
+    assert len(first) == len(drawn)
+    nitrogen = qm9_molecules.element_counts((7,))[:, 0] > 0
+    assert nitrogen[first].mean() < 0.9 * nitrogen[drawn].mean()
+
+
 def test_a_size_is_drawn_by_itself(qm9_molecules: Molecules):
     whole = subsets.cap_per_size(qm9_molecules, 100, seed=3)
     some = subsets.cap_per_size(qm9_molecules, 100, 3, np.flatnonzero(qm9_molecules.n_atoms >= 18))

@@ -305,6 +305,75 @@ LABELS = MappingProxyType(
             "Sizes at which training on more than 17 atoms beats the whole training part",
         ),
         "custom_better": Words("Mides on Custom guanya Default", "Sizes at which Custom beats Default"),
+        # the artefact
+        "reported_error": Words("error amb la mitjana pròpia", "error with the set’s own mean"),
+        "term_held_out": Words("molècules reservades", "held-out molecules"),
+        "term_leakage": Words("fuita, valor absolut", "leakage, absolute value"),
+        "term_left_out": Words("descartades, valor absolut", "left out, absolute value"),
+        "term_cross": Words("terme creuat, valor absolut", "cross term, absolute value"),
+        "term_offset": Words("terme de desplaçament", "offset term"),
+        "shift": Words("Δ (meV/àtom)", "Δ (meV per atom)"),
+        "share_held_out": Words("Reservades", "Held out"),
+        "share_leakage": Words("Fuita", "Leakage"),
+        "share_left_out": Words("Descartades", "Left out"),
+        "share_moved": Words("Desplaçament", "Offset"),
+        "predicted": Words("predit només amb les dades", "predicted from the data alone"),
+        "predicted_in_order": Words("el mateix, amb les primeres de cada mida", "the same, the first of each size"),
+        "seen_as_reported": Words("registres, mitjana pròpia", "records, own mean"),
+        "seen_held_out": Words("registres, molècules reservades", "records, held-out molecules"),
+        "elements_of_default": Words("Default, per element", "Default, by element"),
+        "case_sizes_13_23": Words("de 13 a 23 àtoms", "13 to 23 atoms"),
+        "case_cap": Words("com a màxim {cap} per mida", "at most {cap} per size"),
+        "case_in_order": Words("les {cap} primeres de cada mida", "the first {cap} of each size"),
+        "case_large": Words("més de 17 àtoms", "more than 17 atoms"),
+        "statement": Words("Què en diu la memòria", "What the report speaks of"),
+        "short_predicted": Words("només les dades", "data alone"),
+        "agrees": Words("Ho prediuen les dades?", "Do the data predict it?"),
+        "agrees_yes": Words("sí", "yes"),
+        "agrees_no": Words("no", "no"),
+        "agrees_unknown": Words("no en diuen res", "they say nothing"),
+        "all_the_same": Words("tots iguals", "all the same"),
+        "said_inverse": Words("clara i inversa", "clear and inverse"),
+        "said_frequent": Words("una de freqüent ({sizes})", "a frequent one ({sizes})"),
+        "said_elements": Words("F, N, O i al final H i C", "F, N, O, then H and C"),
+        "said_only_strictest": Words(
+            "només el de {cap} es nota, i millora", "only that of {cap} shows, for the better"
+        ),
+        "row_fig3_correlation": Words(
+            "Figura 3: correlació de la freqüència amb l’error", "Figure 3: correlation of frequency with error"
+        ),
+        "row_fig3_best": Words("Figura 3: mida de l’error més petit", "Figure 3: size of the smallest error"),
+        "row_fig4_order": Words("Figura 4: elements, de pitjor a millor", "Figure 4: elements, from worst to best"),
+        "row_fig6_cap": Words(
+            "Figura 6: mides on el límit més estricte guanya Default (a l’atzar)",
+            "Figure 6: sizes at which the strictest cap beats Default (at random)",
+        ),
+        "row_fig6_cap_change": Words(
+            "Figura 6: què fa cada límit amb l’error per sobre de 18 àtoms (a l’atzar)",
+            "Figure 6: what each cap does to the error above 18 atoms (at random)",
+        ),
+        "row_fig6_in_order": Words(
+            "Figura 6: les mides, amb les primeres de la base", "Figure 6: the sizes, with the database’s first ones"
+        ),
+        "row_fig6_in_order_change": Words(
+            "Figura 6: cada límit, amb les primeres de la base", "Figure 6: each cap, with the database’s first ones"
+        ),
+        "row_fig7": Words("Figura 7: millor r, pes per mida", "Figure 7: best r, weights by size"),
+        "row_fig8": Words(
+            "Figura 8: millor r, pes per mida i freqüència", "Figure 8: best r, weights by size and frequency"
+        ),
+        "row_fig9_better": Words(
+            "Figura 9: mides on entrenar amb més de 17 àtoms guanya Default",
+            "Figure 9: sizes at which training on more than 17 atoms beats Default",
+        ),
+        "row_fig9_crossing": Words("Figura 9: on es creuen les corbes", "Figure 9: where the curves cross"),
+        "row_fig10_better": Words(
+            "Figura 10: mides on Custom guanya Default", "Figure 10: sizes at which Custom beats Default"
+        ),
+        "row_fig10_crossing": Words("Figura 10: on es creuen les corbes", "Figure 10: where the curves cross"),
+        "row_last_table": Words(
+            "Última taula: error general de Custom (eV²)", "Last table: Custom’s general error (eV²)"
+        ),
         # worst-predicted molecules
         "worst_molecules": Words("Molècules reservades amb l’error més gran", "Held-out molecules of largest error"),
         "qm9_index": Words("Índex a QM9", "QM9 index"),
@@ -384,6 +453,26 @@ LABELS = MappingProxyType(
 
 ALT = MappingProxyType(
     {
+        "terms_by_size": Words(
+            "Dos gràfics segons el nombre d’àtoms, en escala logarítmica, un per a Default i un per a Custom, amb una "
+            "línia per terme de l’error amb la mitjana pròpia: el terme de desplaçament fa una vall i l’error sencer "
+            "hi va enganxat gairebé a tot arreu; l’error de les molècules reservades baixa suaument i queda molt per "
+            "sota fora del fons de la vall; la fuita d’informació és la línia més baixa.",
+            "Two plots by number of atoms on a log scale, one for Default and one for Custom, with a line per term of "
+            "the error with the set’s own mean: the offset term makes a valley and the whole error clings to it nearly "
+            "everywhere; the error of the held-out molecules falls gently and lies far below but for the bottom of the "
+            "valley; leakage is the lowest line.",
+        ),
+        "predicted_curves": Words(
+            "Vuit gràfics petits en escala logarítmica, un per corba de la memòria: una línia per al que prediuen les "
+            "dades, cercles per als registres amb la mitjana pròpia i punts per a les molècules reservades. Els "
+            "cercles segueixen la línia a tot arreu tret del fons de cada vall, on s’aturen a l’altura dels punts, que "
+            "no fan cap vall.",
+            "Eight small plots on a log scale, one per curve of the report: a line for what the data predict, circles "
+            "for the records with each set’s own mean and dots for the held-out molecules. The circles follow the line "
+            "everywhere but at the bottom of each valley, where they stop at the height of the dots, which make no "
+            "valley.",
+        ),
         "directed_training": Words(
             "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb cinc "
             "corbes: tota la part d’entrenament, només les molècules grans, el control a l’atzar i aquests dos "

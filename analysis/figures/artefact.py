@@ -1,0 +1,514 @@
+"""Figures and tables of the artefact: the error as reported, term by term, and what the data alone predict of it.
+
+Functions that take molecules want, with them, the records of several experiments by the experiment's name, as
+`replication` does.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import MultipleLocator
+from scipy import stats
+
+from analysis import census, decomposition, offsets, subsets
+from analysis.config import Selection
+from analysis.figures import balancing, baseline, comparison, directed, groups, loss_modification, replication, style
+from analysis.figures.labels import alt, label
+from analysis.molecules import Molecules
+from analysis.runs import Record
+from analysis.verdicts import CLEAR, FACTOR
+
+SIZES = census.REPORT_COMMON_SIZES
+CAPS = (2000, 4000, 6000)
+FREQUENT = (17, 18, 19)
+"""The sizes that the report calls the most frequent (section 3.2.1)."""
+
+SELECTIONS = MappingProxyType(
+    {
+        "default": Selection(),
+        "sizes_13_23": Selection(smallest=13, largest=23),
+        **{f"cap_{cap}": Selection(cap_per_size=cap) for cap in CAPS},
+        "large": Selection(smallest=18),
+        "custom": Selection(smallest=18),
+    }
+)
+"""What each experiment of the report trains on, by the name that it has here."""
+
+COLUMNS = ("predicted", "as_reported", "held_out")
+"""What a statement of the report is set beside: the offset alone, and our records under both protocols."""
+
+SPLITS = range(10)
+"""Seeds of the splits over which a prediction is repeated: the report's own is not known."""
+
+_TERMS = MappingProxyType(
+    {
+        "held_out": (style.BLUE, "o"),
+        "offset": (style.VERMILION, "s"),
+        "cross": (style.PURPLE, "^"),
+        "leakage": (style.GREEN, "D"),
+    }
+)
+_SEEN = MappingProxyType(
+    {
+        "as_reported": {"color": style.BLACK, "marker": "o", "markerfacecolor": "none", "markersize": 5},
+        "held_out": {"color": style.BLUE, "marker": ".", "markersize": 5},
+    }
+)
+_BELOW, _ABOVE = range(10, 18), range(19, 26)  # "more than 18 atoms", and fewer, as far as the report shows
+
+
+@dataclass(frozen=True)
+class Case:
+    """One curve of the report: its training mean (eV per atom) and the records that redo it, none if there are none."""
+
+    name: str
+    training_mean: float
+    records: Sequence[Record]
+
+
+def cases(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> dict[str, Case]:
+    """The report's curves by the keys of `SELECTIONS`, and `in_order_…`, whose caps keep a size's first molecules.
+
+    The latter cap the whole database, as the report's Figure 5 does, and have no records.
+    """
+    caps, models = balancing.by_cap(records["balancing"], lang=lang), comparison.by_model(records["final-comparison"])
+    (large,) = directed.by_training_set(records["directed-training"], lang=lang).values()
+    plain = [record for record in records["loss-modification"] if record.config.loss.weighting == "none"]
+    of_case = {
+        "default": models["default"],
+        "sizes_13_23": plain,
+        **{f"cap_{cap}": caps[cap]["capped"].records for cap in CAPS},
+        "large": large["chosen"].records,
+        "custom": models["custom"],
+    }
+    found = {
+        key: Case(_name(key, lang), decomposition.training_mean(molecules, SELECTIONS[key]), of)
+        for key, of in of_case.items()
+    }
+    for cap in CAPS:
+        first = subsets.first_per_size(molecules, cap)
+        key = f"in_order_{cap}"
+        found[key] = Case(_name(key, lang), offsets.fit(molecules, first).mean, ())
+    return found
+
+
+# ---- the parts of the error as reported ------------------------------------------------------------------------------
+
+
+def decomposed(records: Sequence[Record], kind: str) -> pd.DataFrame:
+    """`decomposition.decompose` of each seed, under each other: an index of seed and group."""
+    parts = {record.config.seed: decomposition.decompose(record.groups, kind) for record in records}
+    return pd.concat(parts, names=["seed", "group"])
+
+
+def terms_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """The terms of the error as reported by number of atoms, a plot for Default and one for Custom.
+
+    Takes the records of the final comparison. Lines are means over seeds, bands reach over all of them; of terms that
+    may be negative the absolute value is drawn, with a hollow marker where the mean is negative.
+    """
+    with style.figure(alt("terms_by_size", lang), height=7.0) as figure:
+        plots = figure.subplots(2, sharex=True, sharey=True)
+        for axes, (name, of_model) in zip(plots, comparison.by_model(records).items(), strict=True):
+            parts = decomposed(of_model, "size")
+            _term(axes, parts["as_reported"], style.BLACK, "", label("reported_error", lang), width=3.0)
+            for term, (colour, marker) in _TERMS.items():
+                _term(axes, parts[term], colour, marker, label(f"term_{term}", lang))
+            axes.set_title(label(name, lang), fontsize=11)
+            axes.set_ylabel(label("mse", lang))
+            style.log_axis(axes, lang, every=1)
+            axes.set_ylim(bottom=3e-5)
+        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
+        plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
+        figure.legend(*plots[1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def _term(axes: Axes, values: pd.Series, colour: str, marker: str, name: str, *, width: float = 1.5) -> None:
+    table = pd.concat({seed: values.xs(seed) for seed in values.index.unique("seed")}, axis=1).loc[list(SIZES)]
+    table = table.where(table != 0)  # a term that a run lacks altogether
+    if table.isna().all(axis=None):
+        return
+    mean, size = table.mean(axis=1), table.abs()
+    axes.fill_between(table.index, size.min(axis=1), size.max(axis=1), color=colour, alpha=0.2, linewidth=0)
+    axes.plot(mean.abs(), color=colour, linewidth=width, marker=marker, markersize=4.5, label=name)
+    axes.plot(mean.abs()[mean < 0], color=colour, linestyle="", marker=marker, markersize=4.5, markerfacecolor="white")
+
+
+def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> pd.DataFrame:
+    """A row per size (or element): Δ, the error as reported, and which share of it each effect explains.
+
+    Takes the records of one configuration; means over seeds. Negative shares are those of terms that lower the error.
+    """
+    parts = decomposed(records, kind)
+    shown = SIZES if kind == "size" else census.ELEMENTS
+    mean = parts.groupby(level="group").mean().loc[list(shown)]
+    share = decomposition.shares(mean)
+    rows = [
+        {
+            label("shift", lang): style.number(1000 * mean.loc[group, "shift"], lang, 1),
+            label("mse_as_reported", lang): style.number(mean.loc[group, "as_reported"], lang, 3),
+            **{
+                # rounded first: there is no −0.0 %
+                label(f"share_{effect}", lang): style.percent(round(share.loc[group, effect], 3) + 0.0, lang, 1)
+                for effect in ("held_out", "leakage", "left_out", "moved")
+                if effect != "left_out" or (mean["left_out"] != 0).any()
+            },
+        }
+        for group in shown
+    ]
+    names = [label(group, lang) if kind == "element" else str(group) for group in shown]
+    return pd.DataFrame(rows, index=names).rename_axis(columns=label("n_atoms" if kind == "size" else "element", lang))
+
+
+# ---- from the data alone, beside the report --------------------------------------------------------------------------
+
+
+def predicted_curves(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> style.BookFigure:
+    """What the data alone predict, and what the records show, for every curve of the report: small multiples."""
+    found, sets = cases(records, molecules, lang=lang), _sets(molecules)
+    with style.figure(alt("predicted_curves", lang), height=9.4) as figure:
+        plots = figure.subplots(4, 2, sharey=True).ravel()
+        _draw_elements(plots[1], found["default"], sets, lang)
+        of_sizes = [axes for number, axes in enumerate(plots) if number != 1]
+        for axes, key in zip(of_sizes, SELECTIONS, strict=True):
+            case = found[key]
+            _draw_sizes(axes, case, sets, lang)
+            if key.startswith("cap_"):
+                first = _curves(found[key.replace("cap", "in_order")], sets, "size")
+                axes.plot(first["predicted"], color=style.GREY, linestyle="--", label=label("predicted_in_order", lang))
+            axes.set_title(case.name, fontsize=10.5)
+        for axes in plots:
+            style.log_axis(axes, lang, every=1)
+            axes.set_ylim(0.008, 120)
+        for axes in plots[::2]:
+            axes.set_ylabel(label("mse", lang))
+        for axes in plots[-2:]:
+            axes.set_xlabel(label("n_atoms", lang))
+        figure.legend(*plots[3].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def _draw_sizes(axes: Axes, case: Case, sets: Mapping[str, pd.DataFrame], lang: str) -> None:
+    curves = _curves(case, sets, "size")
+    axes.plot(curves["predicted"], color=style.VERMILION, label=label("predicted", lang))
+    for protocol, look in _SEEN.items():
+        table = baseline.by_seed(case.records, "size", protocol).loc[list(SIZES)]
+        reach = np.abs(np.stack([table.min(axis=1), table.max(axis=1)]) - curves[protocol].to_numpy())
+        axes.errorbar(SIZES, curves[protocol], reach, linestyle="", **look, label=label(f"seen_{protocol}", lang))
+    axes.xaxis.set_major_locator(MultipleLocator(5))
+    axes.xaxis.set_minor_locator(MultipleLocator(1))
+
+
+def _draw_elements(axes: Axes, case: Case, sets: Mapping[str, pd.DataFrame], lang: str) -> None:
+    order = list(sets["element"]["molecules"].sort_values(ascending=False).index)
+    places = np.arange(len(order))
+    predicted = _curves(case, sets, "element")["predicted"][order]
+    axes.plot(places, predicted, "_", color=style.VERMILION, markersize=18, markeredgewidth=2)
+    for protocol, look in _SEEN.items():
+        table = baseline.by_seed(case.records, "element", protocol).loc[order]
+        axes.plot(np.repeat(places, table.shape[1]), table.to_numpy().ravel(), linestyle="", **look)
+    axes.set_xticks(places, order)
+    axes.set_title(label("elements_of_default", lang), fontsize=10.5)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of the report beside what the data alone predict of it and what the records show, in words.
+
+    `cells` has the words by column: "predicted", "as_reported", "held_out", those that there are. `agrees` says whether
+    the prediction is what the report says; None where one of the two says nothing.
+    """
+
+    key: str
+    report: str
+    cells: Mapping[str, str]
+    agrees: bool | None
+
+
+def predictions(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> style.WordTable:
+    """A row per statement of the report: what it says, what the data alone predict, and what the records show."""
+    agrees = {True: "agrees_yes", False: "agrees_no", None: "agrees_unknown"}
+    rows = {
+        label(f"row_{each.key}", lang): {
+            label("report", lang): each.report,
+            **{label(f"short_{column}", lang): each.cells.get(column, "–") for column in COLUMNS},
+            label("agrees", lang): label(agrees[each.agrees], lang),
+        }
+        for each in statements(records, molecules, lang=lang)
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("statement", lang))
+
+
+def statements(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> list[Statement]:
+    """What the report says of its figures and its last table, in their order."""
+    found, sets = cases(records, molecules, lang=lang), _sets(molecules)
+    return [
+        *_of_figures_3_and_4(found, sets, lang),
+        *_of_figure_6(found, sets, lang),
+        *_of_figures_7_and_8(records["loss-modification"], lang),
+        *_of_figures_9_and_10(found, sets, lang),
+        _of_the_last_table(found, sets, lang),
+    ]
+
+
+def _of_figures_3_and_4(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+    curves, elements = _curves(found["default"], sets, "size"), _curves(found["default"], sets, "element")
+    frequency = {kind: sets[kind]["molecules"] for kind in ("size", "element")}
+    correlation = {
+        column: float(stats.spearmanr(frequency["size"].loc[list(SIZES)], curve).statistic)
+        for column, curve in curves.items()
+    }
+    best = {column: int(curve.idxmin()) for column, curve in curves.items()}
+    worst_first = {column: list(curve.sort_values(ascending=False).index) for column, curve in elements.items()}
+    rarest_first = list(frequency["element"].sort_values().index)
+    return [
+        Statement(
+            "fig3_correlation",
+            label("said_inverse", lang),
+            {column: style.number(value, lang, 2) for column, value in correlation.items()},
+            correlation["predicted"] <= -CLEAR,
+        ),
+        Statement(
+            "fig3_best",
+            label("said_frequent", lang, sizes=style.ranges(FREQUENT, lang)),
+            {column: str(size) for column, size in best.items()},
+            best["predicted"] in FREQUENT,
+        ),
+        # Of carbon and hydrogen the report gives the same frequency, 1: their order is open.
+        Statement(
+            "fig4_order",
+            label("said_elements", lang),
+            {column: ", ".join(order) for column, order in worst_first.items()},
+            worst_first["predicted"][:3] == rarest_first[:3],
+        ),
+    ]
+
+
+def _of_figure_6(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+    claimed, strictest = replication.REPORT["cap_better"], replication.REPORT["cap"]
+    default = _curves(found["default"], sets, "size")
+    said = []
+    for draw in ("cap", "in_order"):
+        curves = {cap: _curves(found[f"{draw}_{cap}"], sets, "size") for cap in CAPS}
+        better = {column: _below(curve, default[column]) for column, curve in curves[strictest].items()}
+        change = {
+            column: [_change(curves[cap][column], default[column]) for cap in CAPS] for column in curves[strictest]
+        }
+        visible = [value < 1 / FACTOR for value in change["predicted"]]
+        said += [
+            Statement(
+                f"fig6_{draw}",
+                style.ranges(claimed, lang),
+                {column: _sizes_in_words(sizes, lang) for column, sizes in better.items()},
+                set(claimed) <= set(better["predicted"]),
+            ),
+            Statement(
+                f"fig6_{draw}_change",
+                label("said_only_strictest", lang, cap=style.number(strictest, lang)),
+                {
+                    column: "; ".join(f"× {style.number(value, lang, 2)}" for value in values)
+                    for column, values in change.items()
+                },
+                visible == [cap == strictest for cap in CAPS],
+            ),
+        ]
+    return said
+
+
+def _of_figures_7_and_8(weighted: Sequence[Record], lang: str) -> list[Statement]:
+    said = []
+    for weighting in ("size", "size-frequency"):
+        key = weighting.replace("-", "_")
+        best = {p: loss_modification.best_rates(weighted, weighting, p)[0] for p in baseline.PROTOCOLS}
+        said.append(
+            Statement(
+                f"fig{7 + len(said)}",
+                style.plain_number(replication.REPORT[f"best_{key}"], lang),
+                {"predicted": label("all_the_same", lang)}
+                | {protocol: style.plain_number(rate, lang) for protocol, rate in best.items()},
+                None,
+            )
+        )
+    return said
+
+
+def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+    default = _curves(found["default"], sets, "size")
+    said = []
+    for figure, case in ((9, "large"), (10, "custom")):
+        curves = _curves(found[case], sets, "size")
+        better = {column: _below(curve, default[column]) for column, curve in curves.items()}
+        crossing = {column: decomposition.crossings(curve, default[column]) for column, curve in curves.items()}
+        claimed = replication.REPORT["directed_better" if case == "large" else "custom_better"]
+        # Worse below 19 atoms, better above: of 19 itself the report says nothing.
+        decided = set(SIZES) - {directed.CROSSOVER}
+        said += [
+            Statement(
+                f"fig{figure}_better",
+                style.ranges(claimed, lang),
+                {column: _sizes_in_words(sizes, lang) for column, sizes in better.items()},
+                set(better["predicted"]) & decided == set(claimed),
+            ),
+            Statement(
+                f"fig{figure}_crossing",
+                str(directed.CROSSOVER),
+                {
+                    column: ", ".join(style.number(size, lang, 1) for size in sizes) or label("none", lang)
+                    for column, sizes in crossing.items()
+                },
+                [round(size) for size in crossing["predicted"]] == [directed.CROSSOVER],
+            ),
+        ]
+    return said
+
+
+def _of_the_last_table(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> Statement:
+    whole = {column: float(curve["all"]) for column, curve in _curves(found["custom"], sets, "all").items()}
+    reported = replication.REPORT["mse_custom"]
+    return Statement(
+        "last_table",
+        style.number(reported, lang, 4),
+        {column: style.number(value, lang, 4 if value < 1 else 2) for column, value in whole.items()},
+        whole["predicted"] <= reported,
+    )
+
+
+def _sets(molecules: Molecules) -> dict[str, pd.DataFrame]:
+    """`decomposition.sets_of` of every kind."""
+    return {kind: decomposition.sets_of(molecules, kind) for kind in ("all", "size", "element")}
+
+
+def _curves(case: Case, sets: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.Series]:
+    """The error of each set, eV², by column: the offset alone, and mean over seeds under both protocols if recorded."""
+    curves = {"predicted": decomposition.offset_of(sets[kind], case.training_mean)}
+    if case.records:
+        curves |= {
+            protocol: baseline.by_seed(case.records, kind, protocol).mean(axis=1) for protocol in baseline.PROTOCOLS
+        }
+    return {column: curve.loc[list(SIZES)] if kind == "size" else curve for column, curve in curves.items()}
+
+
+def _below(one: pd.Series, other: pd.Series) -> list[int]:
+    return one.index[one < other].tolist()
+
+
+def _change(one: pd.Series, other: pd.Series, sizes: range = _ABOVE) -> float:
+    """One curve over another, geometric mean over sizes."""
+    return float(np.exp(np.log(one / other).loc[list(sizes)].mean()))
+
+
+def _sizes_in_words(sizes: Sequence[int], lang: str) -> str:
+    return style.ranges(sizes, lang) or label("none", lang)
+
+
+def _name(key: str, lang: str) -> str:
+    """A case in words: its key in `labels`, with the number that it ends in."""
+    kind, _, number = key.rpartition("_")
+    if kind in ("cap", "in_order"):
+        return label(f"case_{kind}", lang, cap=style.number(int(number), lang))
+    return label(key if key in comparison.MODELS else f"case_{key}", lang)
+
+
+# ---- what the prose quotes -------------------------------------------------------------------------------------------
+
+
+def facts(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the artefact quotes; the same keys in both languages."""
+    found, sets = cases(records, molecules, lang=lang), _sets(molecules)
+    return _facts_of_terms(records, lang) | _facts_of_means(found, sets, lang) | _facts_of_splits(molecules, sets, lang)
+
+
+def _facts_of_terms(records: Mapping[str, Sequence[Record]], lang: str) -> dict[str, str]:
+    """Of Default and Custom, over the sizes that the report shows, means over seeds.
+
+    `curve_…` is the share of the curve that the offset brings (both of its terms), `least_…` its smallest share of a
+    size and `least_size_…` that size, `mostly_…` the sizes of which it brings nine tenths, `cross_…` the largest share
+    that its cross term has of a size; `leak_…` the largest share that leakage has of a size, and `leak_errors_…` how
+    many standard errors it reaches at most. `average_…` is the mean of the errors as reported of all sizes, weighted
+    with their molecules, and `general_…` the error over held-out molecules (eV²). `fluorine` and `nitrogen` are the
+    offset's shares of Default's error on the molecules with these elements.
+    """
+    found = {}
+    models = comparison.by_model(records["final-comparison"])
+    for name, of_model in models.items():
+        sizes = decomposed(of_model, "size").groupby(level="group").mean()
+        shown = sizes.loc[list(SIZES)]
+        share = decomposition.shares(shown)
+        leak = decomposition.leakage_in_errors([r.groups for r in of_model], [r.errors for r in of_model])
+        found |= {
+            f"curve_{name}": style.percent(decomposition.share_of_curve(shown), lang, 1),
+            f"least_{name}": style.percent(share["moved"].min(), lang),
+            f"least_size_{name}": str(share["moved"].idxmin()),
+            f"mostly_{name}": style.ranges(shown.index[share["moved"] >= 0.9], lang),
+            f"cross_{name}": style.percent((shown["cross"].abs() / shown["as_reported"]).max(), lang),
+            f"leak_{name}": style.percent(share["leakage"].abs().max(), lang, 1),
+            f"leak_errors_{name}": style.number(leak[leak.index.isin(SIZES)].abs().max(), lang, 1),
+            f"average_{name}": style.number(np.average(sizes["as_reported"], weights=sizes["molecules"]), lang, 2),
+            f"general_{name}": style.number(float(np.mean(groups.general(of_model))), lang, 3),
+        }
+    elements = decomposition.shares(decomposed(models["default"], "element").groupby(level="group").mean())["moved"]
+    return found | {
+        "fluorine": style.percent(elements["F"], lang, 1),
+        "nitrogen": style.percent(elements["N"], lang, 1),
+    }
+
+
+def _facts_of_means(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> dict[str, str]:
+    """Means per atom, eV: of training sets, of the size at which the report's curves cross, and half-way between two.
+
+    `half_way` is between Default's and Custom's; `moved_…` how far a cap moves that of Default, in meV.
+    `in_order_above` and `in_order_below` are what the strictest cap does to the offset term on either side of 18 atoms
+    if it keeps each size's first molecules: a factor, geometric mean over the sizes that the report shows.
+    """
+    means = {key: case.training_mean for key, case in found.items()}
+    first, default = (_curves(found[key], sets, "size")["predicted"] for key in (f"in_order_{CAPS[0]}", "default"))
+    return {
+        "in_order_above": style.number(_change(first, default), lang, 2),
+        "in_order_below": style.number(_change(first, default, _BELOW), lang, 2),
+        "crossing_size": str(directed.CROSSOVER),
+        "mean_default": style.number(means["default"], lang, 3),
+        "mean_custom": style.number(means["custom"], lang, 3),
+        "half_way": style.number((means["default"] + means["custom"]) / 2, lang, 3),
+        "mean_crossing": style.number(sets["size"].loc[directed.CROSSOVER, "mean"], lang, 3),
+        **{
+            f"moved_{key}": style.number(1000 * (mean - means["default"]), lang, 1)
+            for key, mean in means.items()
+            if key.startswith(("cap", "in_order"))
+        },
+    }
+
+
+def _facts_of_splits(molecules: Molecules, sets: Mapping[str, pd.DataFrame], lang: str) -> dict[str, str]:
+    """What is predicted over many splits, since the report's own is not known.
+
+    `crossing_…` (the least and the largest) is where Default's and Custom's curves cross, `best_default` and
+    `best_custom` the sizes of the smallest offset term, and `cap_better` the sizes at which the strictest cap, drawn at
+    random from the training part or from the whole database before it is split, is below Default in any of them.
+    """
+    crossing, best, better = [], {"default": set(), "custom": set()}, set()
+    for seed in SPLITS:
+        means = {
+            key: decomposition.training_mean(molecules, SELECTIONS[key], split_seed=seed)
+            for key in ("default", "custom", f"cap_{CAPS[0]}")
+        }
+        means["cap_first"] = offsets.fit(molecules, subsets.cap_per_size(molecules, CAPS[0], seed)).mean
+        curve = {key: decomposition.offset_of(sets["size"].loc[list(SIZES)], mean) for key, mean in means.items()}
+        crossing += decomposition.crossings(curve["default"], curve["custom"])
+        for name, sizes in best.items():
+            sizes.add(int(curve[name].idxmin()))
+        for capped in (f"cap_{CAPS[0]}", "cap_first"):
+            better |= set(_below(curve[capped], curve["default"]))
+    return {
+        "splits": style.number(len(SPLITS), lang),
+        "crossing_low": style.number(min(crossing), lang, 2),
+        "crossing_high": style.number(max(crossing), lang, 2),
+        "best_default": style.ranges(best["default"], lang),
+        "best_custom": style.ranges(best["custom"], lang),
+        "cap_better": _sizes_in_words(sorted(better), lang),
+    }
