@@ -331,7 +331,7 @@ class Overall(Callback):
 
 def _work_left(one: study.Standing, molecules: Molecules) -> float:
     """What is left of a run, in the unit of `study.work`; never nothing: an evaluation always is."""
-    left = max(1, one.config.training.epochs - (one.epochs or 0))
+    left = max(1, one.config.epochs - (one.epochs or 0))
     return study.work(adjust(one.config, training={"epochs": left}), molecules)
 
 
@@ -420,7 +420,7 @@ def _row(one: study.Standing, profile: str) -> tuple[str, ...]:
         loss = "?" if value is None else f"{value:.4g}"
         seconds = clock(one.outline.seconds)
     elif one.state == "under way":
-        state = f"under way, epoch {one.epochs} of {one.config.training.epochs}"
+        state = f"under way, epoch {one.epochs} of {one.config.epochs}"
     seed, what = ("?", "?") if one.config is None else (str(one.config.seed), study.describe(one.config, profile))
     return one.folder.name, one.folder.parent.name, seed, state, loss, seconds, what
 

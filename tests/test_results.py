@@ -23,7 +23,7 @@ def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules):
     assert record.about["split_fingerprint"] == chosen.parts.fingerprint(chosen.molecules)
     held_out = chosen.molecules.select(chosen.parts.held_out)
     np.testing.assert_array_equal(np.sort(held_out.index), record.errors["index"])
-    assert len(record.history) == record.config.training.epochs
+    assert len(record.history) == record.config.epochs
 
 
 @WHICH

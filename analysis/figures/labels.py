@@ -117,6 +117,31 @@ LABELS = MappingProxyType(
         "spread": Words("Dispersió de log₁₀ MSE", "Spread of log₁₀ MSE"),
         "spread_held_out": Words("Dispersió, reservades", "Spread, held out"),
         "spread_as_reported": Words("Dispersió, mitjana pròpia", "Spread, own mean"),
+        # what might help large molecules
+        "remedy": Words("Recurs, amb els mateixos passos", "Remedy, at the same updates"),
+        "remedy_none": Words("cap (model de partida)", "none (the baseline)"),
+        "remedy_directed": Words("només les de més de {atoms} àtoms", "only those of more than {atoms} atoms"),
+        "remedy_fine_tuned": Words(
+            "{whole} èpoques amb totes, {fine} amb les grans", "{whole} epochs on all, {fine} on the large ones"
+        ),
+        "remedy_per_atom": Words("pèrdua per àtom, N^−{rate}", "loss per atom, N^−{rate}"),
+        "remedy_inverse_frequency": Words("freqüència inversa, α = {rate}", "inverse frequency, α = {rate}"),
+        "remedy_size": Words("pes per mida, r = {rate}", "weights by size, r = {rate}"),
+        "remedy_size_frequency": Words(
+            "pes per mida i freqüència, r = {rate}", "weights by size and frequency, r = {rate}"
+        ),
+        "remedy_stratified": Words("mostreig estratificat", "stratified sampling"),
+        "ratio_up_to": Words("Quocient, fins a {atoms}", "Ratio, up to {atoms}"),
+        "ratio_above": Words("Quocient, més de {atoms}", "Ratio, more than {atoms}"),
+        # sensitivity
+        "variant": Words("Variant", "Variant"),
+        "variant_split": Words("partició {number}", "split {number}"),
+        "variant_least_squares": Words("mínims quadrats per element", "least squares per element"),
+        "variant_references": Words("àtoms lliures, sense mitjana", "free atoms, no mean"),
+        "variant_none": Words("sense restar res", "nothing subtracted"),
+        "short_up_to": Words("fins a {atoms} àtoms (eV²)", "up to {atoms} atoms (eV²)"),
+        "short_above": Words("més de {atoms} àtoms (eV²)", "more than {atoms} atoms (eV²)"),
+        "custom_wins": Words("Custom millor", "Custom better"),
         # loss modification
         "weight_function": Words("Funció de pes", "Weight function"),
         "loss_rate": Words("r o α", "r or α"),
@@ -472,6 +497,21 @@ ALT = MappingProxyType(
             "for the records with each set’s own mean and dots for the held-out molecules. The circles follow the line "
             "everywhere but at the bottom of each valley, where they stop at the height of the dots, which make no "
             "valley.",
+        ),
+        "trade_off": Words(
+            "Gràfic de punts: l’error quadràtic mitjà de les molècules grans segons el de les altres, totes dues "
+            "escales logarítmiques, amb un punt per recurs i barres de la millor llavor a la pitjor; una línia uneix "
+            "els recursos que cap altre no supera en els dos errors alhora.",
+            "Scatter plot: the mean squared error of the large molecules against that of the others, both on log "
+            "scales, with a point per remedy and bars from the best seed to the worst; a line joins the remedies that "
+            "no other beats on both errors at once.",
+        ),
+        "sensitivity": Words(
+            "Dos gràfics de l’error quadràtic mitjà de les molècules reservades segons el nombre d’àtoms, en escala "
+            "logarítmica, un per a Default i un per a Custom, amb una corba per partició i per manera de restar "
+            "energies de referència.",
+            "Two plots of the mean squared error of held-out molecules by number of atoms on a log scale, one for "
+            "Default and one for Custom, with a curve per split and per way of subtracting reference energies.",
         ),
         "directed_training": Words(
             "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb cinc "

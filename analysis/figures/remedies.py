@@ -1,0 +1,185 @@
+"""What might help large molecules, side by side: the error on them against the error on the others.
+
+Every function takes the records of `study.LargeMoleculesParameters`, the baseline's and the directed training's among
+them; all make as many updates. Errors are those of held-out molecules, with the offsets of the training part.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from scipy import stats
+
+from analysis.config import RunConfig
+from analysis.figures import groups, style
+from analysis.figures.groups import Group
+from analysis.figures.labels import alt, label
+from analysis.runs import Record
+
+_LARGEST = 29  # atoms of QM9's largest molecule
+_CONFIDENCE = 0.95
+
+
+def by_remedy(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
+    """The records of each remedy, in the order of the study; "none" is the baseline, "directed" large molecules alone.
+
+    Raises ValueError if the baseline is not among them.
+    """
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(_key(record.config), []).append(record)
+    if "none" not in found:
+        raise ValueError("there is no record of the baseline: nothing to compare the remedies with")
+    looks = dict(zip(found, _looks(), strict=False))
+    return {key: Group(_name(of[0].config, lang), of, *looks[key]) for key, of in found.items()}
+
+
+def trade_off(records: Sequence[Record], *, lang: str, boundary: int = 17) -> style.BookFigure:
+    """MSE above `boundary` atoms against MSE up to it: the mean over seeds, and bars from the best to the worst seed.
+
+    A line joins the remedies than which no other is better on both sides (on the means).
+    """
+    shown = by_remedy(records, lang=lang)
+    errors = {key: _both_sides(group, boundary) for key, group in shown.items()}
+    front = pareto({key: values.mean(axis=1) for key, values in errors.items()})
+    with style.figure(alt("trade_off", lang), height=5.6) as figure:
+        axes = figure.subplots()
+        corners = np.array([errors[key].mean(axis=1) for key in front])
+        axes.plot(*corners.T, color=style.GREY, linewidth=1.2, zorder=0, label=label("front", lang))
+        for key, group in shown.items():
+            rest, large = errors[key]
+            bars = [[[values.mean() - values.min()], [values.max() - values.mean()]] for values in (rest, large)]
+            look = {"color": group.colour, "marker": group.marker, "markersize": 8, "linestyle": "", "capsize": 3}
+            axes.errorbar(rest.mean(), large.mean(), xerr=bars[0], yerr=bars[1], label=group.name, **look)
+        atoms = style.number(boundary, lang)
+        axes.set_xlabel(label("mse_up_to", lang, atoms=atoms))
+        axes.set_ylabel(label("mse_above", lang, atoms=atoms))
+        axes.grid(visible=True, axis="both")
+        for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
+            scale("log")
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
+            axis.set_minor_formatter(NullFormatter())
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+def pareto(errors: dict[str, np.ndarray]) -> list[str]:
+    """Those than which no other is at least as good on both sides and better on one, by the first side.
+
+    `errors` are float [2] each.
+    """
+    ordered = sorted(errors, key=lambda key: tuple(errors[key]))
+    return [
+        key
+        for key in ordered
+        if not any((errors[other] <= errors[key]).all() and (errors[other] < errors[key]).any() for other in errors)
+    ]
+
+
+def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
+    """A row per remedy: MSE on both sides of `boundary`, and both as a ratio to the baseline's of the same seed.
+
+    The ratios are geometric means over seeds with 95 % intervals (Student's t on their logarithms).
+    """
+    shown = by_remedy(records, lang=lang)
+    atoms = style.number(boundary, lang)
+    rows = {}
+    for key, group in shown.items():
+        sides = zip(("up_to", "above"), _both_sides(group, boundary), strict=True)
+        row = {label(f"mse_{side}", lang, atoms=atoms): style.mean_and_deviation(e, lang, 3) for side, e in sides}
+        for place, side in enumerate(("up_to", "above")):
+            cell = "1" if key == "none" else _interval_in_words(ratio(group, shown["none"], boundary)[place], lang)
+            row[label(f"ratio_{side}", lang, atoms=atoms)] = cell
+        rows[group.name] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("remedy", lang))
+
+
+def ratio(group: Group, baseline: Group, boundary: int) -> list[tuple[float, float, float]]:
+    """Error next to the baseline's of the same seed, up to `boundary` atoms and above: mean ratio, lower, upper end.
+
+    Geometric means over the seeds that both have, with 95 % intervals; of one seed, infinitely wide ones.
+    """
+    of_seed = {record.config.seed: record for record in baseline.records}
+    pairs = [(record, of_seed[record.config.seed]) for record in group.records if record.config.seed in of_seed]
+    ours, theirs = (Group(group.name, list(side), group.colour, group.marker) for side in zip(*pairs, strict=True))
+    found = []
+    for logs in np.log(_both_sides(ours, boundary) / _both_sides(theirs, boundary)):
+        mean, half = logs.mean(), np.inf
+        if len(logs) > 1:
+            half = stats.t.ppf((1 + _CONFIDENCE) / 2, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
+        found.append(tuple(float(value) for value in np.exp([mean, mean - half, mean + half])))
+    return found
+
+
+def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
+    """Every number that the book's prose on the remedies quotes; the same keys in both languages.
+
+    `ratio_up_to_…` and `ratio_above_…` per remedy, `helped` the remedies whose error above `boundary` is lower than the
+    baseline's with the whole interval, and `hurt` those whose error up to it is higher.
+    """
+    shown = by_remedy(records, lang=lang)
+    found = {
+        "seeds": style.number(min(len(group.records) for group in shown.values()), lang),
+        "updates": style.number(float(shown["none"].records[0].steps["step"].iloc[-1]), lang),
+        "up_to_none": style.mean_and_deviation(_both_sides(shown["none"], boundary)[0], lang, 3),
+        "above_none": style.mean_and_deviation(_both_sides(shown["none"], boundary)[1], lang, 3),
+    }
+    helped, hurt = [], []
+    for key, group in shown.items():
+        if key == "none":
+            continue
+        below, above = ratio(group, shown["none"], boundary)
+        found[f"ratio_up_to_{key}"], found[f"ratio_above_{key}"] = (
+            style.number(side[0], lang, 2) for side in (below, above)
+        )
+        helped += [group.name] if above[2] < 1 else []
+        hurt += [group.name] if below[1] > 1 else []
+    return found | {"helped": _listed(helped, lang), "hurt": _listed(hurt, lang)}
+
+
+def _listed(names: Sequence[str], lang: str) -> str:
+    return "; ".join(names) or label("none", lang)
+
+
+def _interval_in_words(found: tuple[float, float, float], lang: str) -> str:
+    value, low, high = (style.number(each, lang, 2) if np.isfinite(each) else "∞" for each in found)
+    return f"{value} ({low} – {high})"
+
+
+def _both_sides(group: Group, boundary: int) -> np.ndarray:
+    """MSE up to `boundary` atoms and above it, per seed: float [2, seeds], eV²."""
+    sides = range(1, boundary + 1), range(boundary + 1, max(_LARGEST, boundary) + 1)
+    return np.array([groups.of_sizes(group.records, sizes) for sizes in sides])
+
+
+def _key(config: RunConfig) -> str:
+    if config.fine_tuning is not None:
+        return f"fine_tuned_{config.fine_tuning.epochs}"
+    if config.training.sampling == "stratified":
+        return "stratified"
+    if config.data.selection.smallest is not None:
+        return "directed"
+    if config.loss.weighting == "none":
+        return "none"
+    return f"{config.loss.weighting.replace('-', '_')}_{config.loss.rate:g}"
+
+
+def _name(config: RunConfig, lang: str) -> str:
+    key = _key(config)
+    if config.fine_tuning is not None:
+        whole, fine = config.training.epochs, config.fine_tuning.epochs
+        return label("remedy_fine_tuned", lang, whole=style.number(whole, lang), fine=style.number(fine, lang))
+    if key in ("none", "stratified", "directed"):
+        atoms = style.number((config.data.selection.smallest or 1) - 1, lang)
+        return label(f"remedy_{key}", lang, atoms=atoms)
+    rate = style.plain_number(config.loss.rate, lang)
+    return label(f"remedy_{config.loss.weighting.replace('-', '_')}", lang, rate=rate)
+
+
+def _looks() -> list[tuple[str, str]]:
+    """Colour and marker of each remedy; the baseline's first."""
+    colours = (style.VERMILION, style.SKY, style.BLUE, style.GREEN, style.ORANGE, style.PURPLE, style.GREY, style.BLUE)
+    markers = ("s", "^", "v", "D", "P", "X", "*", "p")
+    return [(style.BLACK, "o"), *zip(colours, markers, strict=True)]

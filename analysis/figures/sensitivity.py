@@ -1,0 +1,143 @@
+"""How much hangs on the split of the molecules and on the offsets taken from U0 before training.
+
+Every function takes the records of `study.SensitivityParameters`: the models Default and Custom, each with other splits
+or other offsets.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import MultipleLocator
+
+from analysis import census
+from analysis.config import RunConfig
+from analysis.figures import baseline, groups, style
+from analysis.figures.groups import Group
+from analysis.figures.labels import alt, label
+from analysis.runs import Record
+
+_MODELS = ("default", "custom")
+
+
+def by_variant(records: Sequence[Record], *, lang: str) -> dict[str, dict[str, Group]]:
+    """The records of each variant and, in it, of each model that was trained with it.
+
+    "split_0", "split_1" … with the report's offsets, then "least-squares", "references" and "none" with split 0.
+    Raises ValueError if Default was not trained with split 0 and the report's offsets.
+    """
+    found: dict[str, dict[str, list[Record]]] = {}
+    for record in sorted(records, key=lambda record: _order(record.config)):
+        model = "default" if record.config.data.selection.smallest is None else "custom"
+        found.setdefault(_variant(record.config), {}).setdefault(model, []).append(record)
+    if "default" not in found.get("split_0", {}):
+        raise ValueError("there is no record of Default with split 0: nothing to compare with")
+    looks = [(style.BLACK, "o"), *zip(groups.COLOURS, groups.MARKERS, strict=True)]
+    return {
+        variant: {
+            model: Group(_name(variant, lang), models[model], *looks[place % len(looks)])
+            for model in _MODELS
+            if model in models
+        }
+        for place, (variant, models) in enumerate(found.items())
+    }
+
+
+def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
+    """A row per variant: MSE over held-out molecules of both models, on both sides of `boundary`, and who wins where.
+
+    `better_…` are the sizes, among those that the report shows, at which Custom's mean MSE is the smaller one.
+    """
+    sides = {"up_to": range(1, boundary + 1), "above": range(boundary + 1, 30)}
+    atoms = style.number(boundary, lang)
+    rows = {}
+    for models in by_variant(records, lang=lang).values():
+        row = {}
+        for model in _MODELS:
+            for side, sizes in sides.items():
+                title = f"{label(model, lang)}, {label(f'short_{side}', lang, atoms=atoms)}"
+                row[title] = _mse(models[model].records, sizes, lang) if model in models else "–"
+        for protocol in baseline.PROTOCOLS:
+            better = _better(models, protocol, lang) if "custom" in models else "–"
+            row[f"{label('custom_wins', lang)}, {label(f'short_{protocol}', lang)}"] = better
+        rows[models["default"].name] = row
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("variant", lang))
+
+
+def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """MSE of held-out molecules by number of atoms, a plot per model; the variants' means over seeds, and their bands.
+
+    Without the variant "none", whose errors are of another order.
+    """
+    shown = {name: models for name, models in by_variant(records, lang=lang).items() if name != "none"}
+    with style.figure(alt("sensitivity", lang), height=5.9) as figure:
+        plots = figure.subplots(2, sharex=True)
+        for axes, model in zip(plots, _MODELS, strict=True):
+            for models in shown.values():
+                if model not in models:
+                    continue
+                group = models[model]
+                table = baseline.by_seed(group.records, "size", "held_out").reindex(census.REPORT_COMMON_SIZES).dropna()
+                axes.fill_between(
+                    table.index, table.min(axis=1), table.max(axis=1), color=group.colour, alpha=0.2, linewidth=0
+                )
+                axes.plot(table.mean(axis=1), label=group.name, color=group.colour, marker=group.marker, markersize=4)
+            axes.set_title(label(model, lang), fontsize=11)
+            axes.set_ylabel(label("mse", lang))
+            style.log_axis(axes, lang)
+        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
+        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the sensitivity quotes; the same keys in both languages.
+
+    `mse_…_…` is the general MSE (eV²) of a model in a variant, `ratio_…` Custom's mean over Default's, `better_…` the
+    sizes at which Custom is better; `between_splits` and `between_seeds` are standard deviations of Default's general
+    MSE: of the splits' means, and over seeds within a split.
+    """
+    shown = by_variant(records, lang=lang)
+    found = {"seeds": style.number(min(len(g.records) for models in shown.values() for g in models.values()), lang)}
+    splits = [groups.general(models["default"].records) for name, models in shown.items() if name.startswith("split")]
+    found["between_splits"] = style.number(float(np.std([np.mean(each) for each in splits], ddof=1)), lang, 3)
+    found["between_seeds"] = style.number(
+        float(np.sqrt(np.mean([np.var(each, ddof=1) for each in splits if len(each) > 1]))), lang, 3
+    )
+    for name, models in shown.items():
+        key = name.replace("-", "_")
+        means = {model: float(np.mean(groups.general(group.records))) for model, group in models.items()}
+        for model, group in models.items():
+            found[f"mse_{model}_{key}"] = _mse(group.records, range(1, 30), lang)
+        if "custom" in models:
+            found[f"ratio_{key}"] = style.number(means["custom"] / means["default"], lang, 1)
+            for protocol in baseline.PROTOCOLS:
+                found[f"better_{key}_{protocol}"] = _better(models, protocol, lang)
+    return found
+
+
+def _better(models: dict[str, Group], protocol: str, lang: str) -> str:
+    return style.ranges(groups.lower_at(models["custom"], models["default"], protocol), lang) or label("none", lang)
+
+
+def _mse(records: Sequence[Record], sizes: range, lang: str) -> str:
+    values = groups.of_sizes(records, sizes)
+    return style.mean_and_deviation(values, lang, 3 if np.mean(values) < 10 else 0)
+
+
+def _order(config: RunConfig) -> tuple[int, int]:
+    kinds = ("references-mean", "least-squares", "references", "none")
+    return kinds.index(config.training.offsets), config.data.split_seed
+
+
+def _variant(config: RunConfig) -> str:
+    if config.training.offsets == "references-mean":
+        return f"split_{config.data.split_seed}"
+    return config.training.offsets
+
+
+def _name(variant: str, lang: str) -> str:
+    if variant.startswith("split_"):
+        return label("variant_split", lang, number=style.number(int(variant.removeprefix("split_")), lang))
+    return label(f"variant_{variant.replace('-', '_')}", lang)
