@@ -75,6 +75,9 @@ def test_the_pareto_plot_has_every_complete_trial_once_and_both_points(stage, la
         (mark,) = lines[labels.label(name, lang)].get_xydata().tolist()
         assert mark == pytest.approx(place)
     assert figure.alt == labels.alt("pareto", lang)
+    data = figure.data.set_index("run")
+    assert data["validation_mse_eV2"].to_dict() == {"a": 0.02, "b": 0.03, "c": 0.05, "d": 0.2}
+    assert data.index[data["on_front"]].tolist() == ["a", "b", "d"]
 
 
 @pytest.mark.parametrize("draw", ["pareto", "effects", "curves"])
@@ -104,6 +107,8 @@ def test_a_plot_per_hyperparameter(stage, lang):
     assert chosen.get_ydata() == pytest.approx([0.02, 0.024, 0.026])
     assert figure.alt == labels.alt("effects", lang)
     assert isinstance(figure, style.BookFigure)
+    assert figure.data.columns.tolist() == ["run", *STAGE, "validation_mse_eV2"]
+    assert len(figure.data) == 4
 
 
 @EACH_LANGUAGE
