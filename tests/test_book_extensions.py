@@ -233,8 +233,8 @@ def test_a_language_is_on_one_page_with_a_table_of_contents(page, language, firs
     assert printed.html["lang"] == language
     titles = [heading.get_text().rstrip("#") for heading in printed.select("main h1")]
     assert [re.sub(r"^[\d.]+\s*", "", title) for title in titles] == [first, second]
-    entries = printed.select(".contents a")
-    assert [" ".join(entry.get_text().split()) for entry in entries] == [first, f"1 {second}"]
+    entries = printed.select(".book-contents a")
+    assert [entry.get_text() for entry in entries] == [first, f"1. {second}"]
     inside = {element["id"] for element in printed.select("[id]")}
     links = [link["href"] for link in printed.select("a[href^='#']")]
     assert {f"#{language}-abstract", f"#fig-dots-{language}"} <= set(links)

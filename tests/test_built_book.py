@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -51,7 +52,7 @@ TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
 # What axe-core finds wrong, as far as it hinders a reader (https://github.com/dequelabs/axe-core, "impact").
 AXE = """async ([theme, rules]) => {
   if (theme) Object.assign(document.documentElement.dataset, { theme, mode: theme });
-  const options = { resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
+  const options = { preload: false, resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
   const found = (await axe.run(document, options)).violations.filter((one) => /serious|critical/.test(one.impact));
   return found.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target} ${node.failureSummary}`));
 }"""
@@ -234,8 +235,8 @@ def test_every_page_has_a_description_and_a_card(pages):
         assert said["og:title"].strip(), name
         assert page.select_one('head meta[name="twitter:card"]')["content"] == "summary_large_image"
         if not name.startswith("search") and name != "404.html":
-            assert len(page.select_one('head meta[name="description"]')["content"]) > 40, name
-            assert len(said["og:description"]) > 40, name
+            assert len(page.select_one('head meta[name="description"]')["content"].split()) >= 5, name
+            assert len(said["og:description"].split()) >= 5, name
         if language_of(name):
             assert said["og:locale"] == {"ca": "ca_ES", "en": "en_GB"}[language_of(name)]
         picture = said["og:image"]
@@ -297,18 +298,17 @@ def seen(browser, pages) -> dict[str, Seen]:
     everything = {}
     with window(browser) as reader:
         for name in pages:
-            reader.page.set_viewport_size(WIDE)
+            reader.page.set_viewport_size(NARROW)
             here = everything[name] = reader.open(name)
             here.look = reader.page.evaluate(LOOK)
             reader.page.add_style_tag(content=STILL)
             reader.page.evaluate(AXE_SCRIPT)
-            here.barriers["light"] = reader.page.evaluate(AXE, ["light", None])
-            here.barriers["dark"] = reader.page.evaluate(AXE, ["dark", ["color-contrast"]])
-            for size in (WIDE, NARROW):
+            here.barriers["narrow"] = reader.page.evaluate(AXE, ["light", ["scrollable-region-focusable"]])
+            for size in (NARROW, WIDE):
                 reader.page.set_viewport_size(size)
                 here.overflow[size["width"]] = reader.page.evaluate(TOO_WIDE)
-            # What scrolls in a narrow window alone.
-            here.barriers["narrow"] = reader.page.evaluate(AXE, ["light", ["scrollable-region-focusable"]])
+            here.barriers["light"] = reader.page.evaluate(AXE, ["light", None])
+            here.barriers["dark"] = reader.page.evaluate(AXE, ["dark", ["color-contrast"]])
     return everything
 
 
@@ -519,7 +519,7 @@ def test_a_reader_finds_the_way_to_a_figures_notebook_and_back(browser, size):
         page.wait_for_url("**/ca/abstract.html")
         if size is NARROW:
             page.get_by_role("button", name="Mostra o amaga l'índex").click()
-        page.get_by_role("navigation").get_by_role("link", name="Equilibri de les mides").click()
+        page.get_by_role("navigation").get_by_role("link", name=re.compile(r"^\d+\. Equilibri")).click()
         page.wait_for_url("**/ca/balancing.html")
         page.get_by_role("link", name="English").click()
         page.wait_for_url("**/en/balancing.html")

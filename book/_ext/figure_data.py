@@ -40,7 +40,7 @@ def add_sources(app: Sphinx, doctree: nodes.document) -> None:
         write_if_new(path, data)
         links = nodes.paragraph("", "", download(f"/{os.path.relpath(path, app.srcdir)}"))
         if notebook := notebook_of(app, figure):
-            links += [nodes.Text(" · "), link_to(notebook, docname)]
+            links += link_to(notebook, docname)
         figure += nodes.legend("", links, *runs(data), classes=["figure-data"])
 
 

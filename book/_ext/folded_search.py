@@ -39,8 +39,9 @@ class FoldedSearch(SearchEnglish):
     _word_re = re.compile(r"(?:(?<=l)·(?=l)|\w)+", re.IGNORECASE)
 
     def stem(self, word: str) -> str:
-        """A word as the index has it."""
-        return super().stem(fold(word.lower()))
+        """A word as the index has it; one or two letters stay as they are, as they do in the script."""
+        folded = fold(word.lower())
+        return super().stem(folded) if len(folded) > 2 else folded
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

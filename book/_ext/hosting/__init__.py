@@ -61,8 +61,9 @@ def card(app: Sphinx, pagename: str, context: dict[str, Any], description: str) 
     picture, width, height, shows = app.config.hosting_card
     address = app.config.html_baseurl
     yield "property", "og:type", "article"
-    yield "property", "og:site_name", context.get("docstitle") or app.config.html_title
-    yield "property", "og:title", BeautifulSoup(context.get("title") or "", "html.parser").get_text()
+    site = context.get("docstitle") or app.config.html_title
+    yield "property", "og:site_name", site
+    yield "property", "og:title", BeautifulSoup(context.get("title") or site, "html.parser").get_text()
     if description:
         yield "property", "og:description", description
     language = bilingual.language_of(app, pagename)

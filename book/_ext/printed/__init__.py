@@ -42,7 +42,7 @@ class OnePagePerLanguage(SingleFileHTMLBuilder):
         (sections,), (figures,) = self.assemble_toc_secnumbers().values(), self.assemble_toc_fignumbers().values()
         for language in self.config.bilingual_languages:
             self.language = language
-            self.globalcontext["contents"] = self.contents()
+            self.globalcontext["chapters"] = self.contents()
             tree = self.assemble_doctree()
             self.env.toc_secnumbers[language] = sections
             self.env.toc_fignumbers[language] = figures
@@ -54,17 +54,12 @@ class OnePagePerLanguage(SingleFileHTMLBuilder):
         return [name for name in part["includefiles"] if bilingual.language_of(self.app, name) == self.language]
 
     def contents(self) -> list[dict[str, str]]:
-        """Number, title and address of each chapter."""
+        """Title (with its number) and address of each chapter."""
         root = self.env.get_doctree(self.config.root_doc)
-        chapters = [name for part in root.findall(addnodes.toctree) for name in self.chapters_of(part)]
-        numbers = [self.env.toc_secnumbers.get(name, {}).get("", ()) for name in chapters]
         return [
-            {
-                "number": ".".join(map(str, number)),
-                "title": self.render_partial(self.env.titles[name])["title"],
-                "address": f"#document-{name}",
-            }
-            for name, number in zip(chapters, numbers, strict=True)
+            {"title": self.render_partial(self.env.titles[name])["title"], "address": f"#document-{name}"}
+            for part in root.findall(addnodes.toctree)
+            for name in self.chapters_of(part)
         ]
 
     def assemble_doctree(self) -> nodes.document:
