@@ -72,7 +72,7 @@ test: env system lint ## Run every test that needs no built book, the notebooks 
 BOOK := book/_build
 SOURCES := $(shell find analysis results -type f -not -path '*/.*' -not -name '*.pyc' 2>/dev/null)
 $(BOOK)/.executed-with: $(SOURCES)
-	@rm -rf $(BOOK)/.jupyter_cache
+	@rm -rf $(BOOK)/.jupyter_cache $(BOOK)/.doctrees
 	@mkdir -p $(BOOK) && touch $@
 
 .PHONY: book
@@ -80,15 +80,22 @@ book: env $(BOOK)/.executed-with ## Build the bilingual book into book/_build/ht
 	@$(BIN)/jupyter-book build book --all -W --keep-going -n -q
 	@echo "The book: $(BOOK)/html/index.html"
 
+# What `make book` has read and executed is not read again. The book links to the PDFs that are there when it is built.
+.PHONY: pdf
+pdf: env system $(BOOK)/.executed-with ## Print the book into book/_build/pdf, one PDF per language
+	@$(BIN)/jupyter-book build book --builder singlehtml -W --keep-going -n -q
+	@$(BIN)/python -m tools.print_book
+	@echo "The book on paper: $$(ls $(BOOK)/pdf/*.pdf | tr '\n' ' ')"
+
 .PHONY: check-book
 check-book: env system ## Test the built book in headless Chromium: links, images, languages, nothing asked of the network
 	@$(BIN)/python -m pytest -m built_book tests
 
 # ---- notebooks -----------------------------------------------------------------------------------------------
 .PHONY: notebooks
-notebooks: env ## Run the notebooks again, with what is recorded, and renew their text twins and the README's picture
+notebooks: env ## Run the notebooks again, with what is recorded, and renew their text twins and the book's pictures
 	@$(BIN)/python tools/execute_notebooks.py $(NOTEBOOKS)
-	@$(BIN)/python tools/readme_picture.py
+	@$(BIN)/python tools/pictures.py
 
 .PHONY: rerun
 rerun: env ## Rerun one notebook: make rerun NOTEBOOK=03_baseline ARGS='-p profile smoke -p seeds "[5]"'

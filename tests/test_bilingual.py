@@ -281,7 +281,7 @@ def test_nothing_is_loaded_from_the_network(build, page):
         for path in html.rglob("*.html")
         if "_static" not in path.parts
     ]
-    assert len(names) == 10
+    assert len(names) == 11
     for name in names:
         loaded = page(name).select("script[src], img, iframe, source") + page(name).select('link[rel~="stylesheet"]')
         outside = [tag.get("src") or tag.get("href") for tag in loaded]

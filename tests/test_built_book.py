@@ -1,24 +1,35 @@
 """The built book as a reader has it: opened from disk, without a network, in Chromium, wide and narrow."""
 
+import importlib
 import os
-import shutil
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urldefrag
+from urllib.parse import unquote, urldefrag, urlencode
 
+import pandas as pd
 import pytest
-from bs4 import BeautifulSoup
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from axe_playwright_python.base import AXE_SCRIPT
+from bs4 import BeautifulSoup, Tag
+from PIL import Image
+from playwright.sync_api import Browser, Page, Request, expect
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
+
+from tools import chromium  # noqa: E402
 
 pytestmark = pytest.mark.built_book
 
-HTML = Path(__file__).resolve().parent.parent / "book" / "_build" / "html"
+HTML = ROOT / "book" / "_build" / "html"
 LANGUAGES = ("ca", "en")
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+TEXTS = ("introduction", "glossary", "references")  # pages with many different words
+EACH_WIDTH = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 
 # What a page looks like once fonts and formulas are there.
 LOOK = """async () => {
@@ -38,6 +49,15 @@ LOOK = """async () => {
   };
 }"""
 TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
+# What axe-core finds wrong, as far as it hinders a reader (https://github.com/dequelabs/axe-core, "impact").
+AXE = """async ([theme, rules]) => {
+  if (theme) Object.assign(document.documentElement.dataset, { theme, mode: theme });
+  const options = { preload: false, resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
+  const found = (await axe.run(document, options)).violations.filter((one) => /serious|critical/.test(one.impact));
+  return found.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target} ${node.failureSummary}`));
+}"""
+# A colour on its way from one mode to the other has no contrast to speak of.
+STILL = "* { transition: none !important; animation: none !important; }"
 
 
 @dataclass
@@ -48,6 +68,7 @@ class Seen:
     errors: list[str] = field(default_factory=list)
     overflow: dict[int, int] = field(default_factory=dict)
     look: dict[str, Any] = field(default_factory=dict)
+    barriers: dict[str, list[str]] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
@@ -148,20 +169,99 @@ def test_every_image_says_what_it_shows(pages):
     assert not silent
 
 
+# ---- figures and their sources -------------------------------------------------------------------------------------
+
+
+DRAWINGS: dict[str, str] = {}
+"""Figures without data, by name, and why they have none."""
+WITHOUT_NOTEBOOK = {"benchmark": "measured by a tool, `make bench`, which records it in results/benchmark"}
+"""Pages whose figures no notebook makes, and why."""
+WITHOUT_RUNS = WITHOUT_NOTEBOOK | {"state-of-the-art": "counts QM9's molecules: nothing is trained"}
+WORDS = {"ca": ("Dades (CSV)", "Execucions", "Quadern"), "en": ("Data (CSV)", "Runs", "Notebook")}
+
+
+@pytest.fixture(scope="module")
+def sources(pages) -> dict[tuple[str, str], tuple[Tag, tuple[str, str, str]]]:
+    """What stands under every figure with data, and the words expected there, by the figure's page and name."""
+    found = {}
+    for name, page in pages.items():
+        for figure in page.main.select("figure"):
+            if figure.get("id") not in DRAWINGS:
+                legend = figure.select_one(".figure-data")
+                assert legend, f"{name}, {figure.get('id')}: give its data to style.figure, or say in DRAWINGS why not"
+                found[name, figure["id"]] = legend, WORDS[language_of(name)]
+    assert len(found) > 25
+    return found
+
+
+def test_every_figure_offers_its_data(sources):
+    for (name, label), (legend, (words, _, _)) in sources.items():
+        link = legend.select_one("a.download")
+        assert link.get_text() == words
+        path, _ = target(name, link["href"])
+        assert Path(path).name == f"{label.removeprefix('fig-')}.csv"
+        table = pd.read_csv(HTML / path)
+        assert len(table) > 1, (name, label)
+        assert table.select_dtypes("number").notna().any(axis=None)
+        assert table.columns.is_unique
+
+
+def test_every_figure_names_its_runs_and_they_are_recorded(sources):
+    recorded = {path.parent.name for path in (ROOT / "results").glob("*/*/run.json")}
+    for (name, label), (legend, (_, words, _)) in sources.items():
+        ids = [code.get_text() for code in legend.select("details code")]
+        assert bool(ids) != (Path(name).stem in WITHOUT_RUNS), (name, label)
+        assert set(ids) <= recorded
+        assert len(ids) == len(set(ids))
+        assert not ids or legend.summary.get_text() == f"{words} ({len(ids)})"
+
+
+def test_every_figure_links_to_its_notebook(sources):
+    for (name, label), (legend, (_, _, words)) in sources.items():
+        links = legend.select('a[href*="notebooks/"]')
+        assert bool(links) != (Path(name).stem in WITHOUT_NOTEBOOK), (name, label)
+        for link in links:
+            path, _ = target(name, link["href"])
+            assert (HTML / path).is_file()
+            assert link.get_text() == f"{words} {Path(path).stem}"
+
+
+# ---- what other sites show of a page ---------------------------------------------------------------------------------
+
+
+def test_every_page_has_a_description_and_a_card(pages):
+    for name, page in pages.items():
+        said = {tag["property"]: tag["content"] for tag in page.select("head meta[property]")}
+        assert said["og:title"].strip(), name
+        assert page.select_one('head meta[name="twitter:card"]')["content"] == "summary_large_image"
+        if not name.startswith("search") and name != "404.html":
+            assert len(page.select_one('head meta[name="description"]')["content"].split()) >= 5, name
+            assert len(said["og:description"].split()) >= 5, name
+        if language_of(name):
+            assert said["og:locale"] == {"ca": "ca_ES", "en": "en_GB"}[language_of(name)]
+        picture = said["og:image"]
+        with Image.open(HTML / picture[picture.index("_static/") :]) as image:
+            assert [str(pixels) for pixels in image.size] == [said["og:image:width"], said["og:image:height"]]
+
+
+def test_the_page_for_lost_readers_leads_on_in_both_languages(pages):
+    page = pages["404.html"]
+    blocks = page.main.select("article [lang]")
+    assert {block["lang"] for block in blocks} == set(LANGUAGES)
+    links = {link.get_text() for link in page.main.select("article a[href]")}
+    assert {"Comença el llibre en català", "Start the book in English"} <= links
+
+
 # ---- the browser -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    executable = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if executable is None:
-        pytest.fail("no Chromium found: install it (on Debian: apt-get install chromium) and run this again")
-    quiet = ("background-networking", "component-update", "sync")
-    options = ["--no-sandbox", "--disable-gpu", "--no-first-run", *(f"--disable-{each}" for each in quiet)]
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=executable, args=options)
-        yield started
-        started.close()
+    try:
+        with chromium.started() as started:
+            yield started
+    except chromium.NoChromiumError as error:
+        pytest.fail(str(error))
 
 
 class Window:
@@ -187,7 +287,7 @@ class Window:
 
 @contextmanager
 def window(browser: Browser, **options: Any) -> Iterator[Window]:
-    page = browser.new_page(viewport=WIDE, **options)
+    page = browser.new_page(**{"viewport": WIDE} | options)
     yield Window(page)
     page.close()
 
@@ -198,12 +298,17 @@ def seen(browser, pages) -> dict[str, Seen]:
     everything = {}
     with window(browser) as reader:
         for name in pages:
-            reader.page.set_viewport_size(WIDE)
+            reader.page.set_viewport_size(NARROW)
             here = everything[name] = reader.open(name)
             here.look = reader.page.evaluate(LOOK)
-            for size in (WIDE, NARROW):
+            reader.page.add_style_tag(content=STILL)
+            reader.page.evaluate(AXE_SCRIPT)
+            here.barriers["narrow"] = reader.page.evaluate(AXE, ["light", ["scrollable-region-focusable"]])
+            for size in (NARROW, WIDE):
                 reader.page.set_viewport_size(size)
                 here.overflow[size["width"]] = reader.page.evaluate(TOO_WIDE)
+            here.barriers["light"] = reader.page.evaluate(AXE, ["light", None])
+            here.barriers["dark"] = reader.page.evaluate(AXE, ["dark", ["color-contrast"]])
     return everything
 
 
@@ -232,6 +337,12 @@ def test_formulas_are_set(seen):
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_page_is_wider_than_the_window(seen, width):
     assert not where(seen, lambda here: max(here.overflow[width], 0))
+
+
+@pytest.mark.parametrize("mode", ["light", "dark", "narrow"])
+def test_nothing_hinders_a_reader(seen, mode):
+    """axe-core: no serious and no critical violation of WCAG AA or good practice."""
+    assert not where(seen, lambda here: here.barriers[mode])
 
 
 def test_twin_pages_share_no_word_of_the_interface(seen):
@@ -278,6 +389,49 @@ def test_search_finds_the_pages_of_its_language_first(browser, pages, language, 
         assert not seen.errors
 
 
+def found_by(reader: Window, language: str, query: str) -> list[str]:
+    """The pages that a search finds, sorted."""
+    reader.open(f"search-{language}.html?{urlencode({'q': query})}")
+    reader.page.wait_for_function("document.querySelector('#search-results p')?.textContent")
+    links = reader.page.eval_on_selector_all(
+        "#search-results li a", "all => all.map(link => link.getAttribute('href'))"
+    )
+    return sorted({urldefrag(link)[0].partition("?")[0] for link in links})
+
+
+@pytest.mark.parametrize(
+    ("language", "written", "page"),
+    [
+        ("ca", ["potencials interatòmics", "potencials interatomics", "POTENCIALS INTERATÒMICS"], "ca/abstract.html"),
+        ("ca", ["cel·la", "cella", "cel.la", "CEL·LA"], "ca/rerun.html"),
+        ("en", ["Schütt", "Schutt", "schütt"], "en/references.html"),
+        ("en", ["molècula", "molecula"], "ca/introduction.html"),
+    ],
+)
+def test_search_finds_words_with_and_without_accents(browser, language, written, page):
+    with window(browser) as reader:
+        found = [found_by(reader, language, query) for query in written]
+    assert page in found[0]
+    assert all(pages == found[0] for pages in found)
+
+
+def test_the_browser_looks_for_words_as_the_index_has_them(browser, pages, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    search = importlib.import_module("folded_search").FoldedSearch({})
+    text = " ".join(pages[f"{language}/{name}.html"].main.get_text() for language in LANGUAGES for name in TEXTS)
+    with window(browser) as reader:
+        reader.open("search-ca.html")
+        split = reader.page.evaluate("text => splitQuery(text)", text.replace(".", " "))
+        assert split == search.split(text)
+        words = sorted({word.lower() for word in split})
+        assert len(words) > 500
+        stems = reader.page.evaluate("words => words.map((word) => new Stemmer().stemWord(word))", words)
+    # Not the same of "assembly", which Sphinx's two stemmers cut in two ways; but a part of a word is found, too.
+    indexed = [search.stem(word) for word in words]
+    assert not [(ours, theirs) for ours, theirs in zip(indexed, stems, strict=True) if not ours.startswith(theirs)]
+    assert sum(map(str.__eq__, indexed, stems)) > 0.99 * len(words)
+
+
 def test_figures_stay_on_a_light_ground_in_dark_mode(browser, pages):
     name = next(name for name, page in pages.items() if page.main.find("img"))
     with window(browser, color_scheme="dark") as reader:
@@ -296,3 +450,119 @@ def test_the_copy_button_speaks_the_pages_language(browser, pages, language, wor
     with window(browser) as reader:
         reader.open(name)
         assert reader.page.get_attribute("button.copybtn >> nth=0", "data-tooltip") == word
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+PLACES = """() => [".text_html:has(table)", ".pst-scrollable-table-container"]
+  .flatMap((selector) => [...document.querySelectorAll(`.bd-article ${selector}`)])
+  .map((place) => [place.scrollWidth > place.clientWidth, ...["role", "aria-label"].map((a) => place.getAttribute(a))])
+"""
+
+
+@pytest.mark.parametrize(("language", "word"), [("ca", "Taula: "), ("en", "Table: ")])
+def test_wide_tables_are_regions_that_scroll_by_keyboard(browser, language, word):
+    with window(browser, viewport=NARROW) as reader:
+        reader.open(f"{language}/benchmark.html")
+        reader.page.evaluate(LOOK)
+        places = reader.page.evaluate(PLACES)
+        assert sum(wide for wide, _, _ in places) > 1
+        for wide, role, name in places:
+            assert role == ("region" if wide else None)
+            assert bool(wide) == bool(name and name.startswith(word) and len(name) > len(word))
+        region = reader.page.locator(".text_html[role=region]").first
+        region.focus()
+        reader.page.keyboard.press("ArrowRight")
+        reader.page.wait_for_function("document.activeElement.scrollLeft > 0")
+        reader.page.set_viewport_size({"width": 3000, "height": 900})
+        expect(reader.page.locator(".text_html[role=region]")).to_have_count(0)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_table_is_sorted_by_its_headings_with_numbers_as_the_language_writes_them(browser, language):
+    point, thousands = (",", ".") if language == "ca" else (".", ",")
+    with window(browser) as reader:
+        seen = reader.open(f"{language}/benchmark.html")
+        table = reader.page.locator("table.dataframe:has(thead button)").first
+        headings = table.locator("thead th")
+
+        def column(number: int) -> list[float]:
+            texts = table.locator(f"tbody tr > :nth-child({number + 1})").all_text_contents()
+            return [float(text.strip().replace(thousands, "").replace(point, ".")) for text in texts]
+
+        rates = headings.all_text_contents().index("(d)")
+        written = column(rates)
+        assert len(written) >= 5
+        assert written not in (sorted(written), sorted(written, reverse=True))
+        button = headings.nth(rates).locator("button")
+        for order, expected in (
+            ("ascending", sorted(written)),
+            ("descending", sorted(written, reverse=True)),
+            (None, written),
+        ):
+            button.focus()
+            reader.page.keyboard.press("Enter")
+            assert headings.nth(rates).get_attribute("aria-sort") == order
+            assert table.locator("th[aria-sort]").count() == (1 if order else 0)
+            assert column(rates) == expected
+        assert not seen.errors
+
+
+# ---- a reader's ways -------------------------------------------------------------------------------------------------
+
+
+@EACH_WIDTH
+def test_a_reader_finds_the_way_to_a_figures_notebook_and_back(browser, size):
+    """Landing page, Catalan chapter, English, figure, notebook, and back."""
+    with window(browser, viewport=size) as reader:
+        seen = reader.open("index.html")
+        page = reader.page
+        page.get_by_role("link", name="Llegeix el llibre en català").click()
+        page.wait_for_url("**/ca/abstract.html")
+        if size is NARROW:
+            page.get_by_role("button", name="Mostra o amaga l'índex").click()
+        page.get_by_role("navigation").get_by_role("link", name=re.compile(r"^\d+\. Equilibri")).click()
+        page.wait_for_url("**/ca/balancing.html")
+        page.get_by_role("link", name="English").click()
+        page.wait_for_url("**/en/balancing.html")
+        figure = page.locator("figure#fig-balancing-en")
+        figure.scroll_into_view_if_needed()
+        box = figure.locator("img").bounding_box()
+        assert 0 <= box["x"] <= box["x"] + box["width"] <= size["width"]
+        figure.get_by_role("link", name="Notebook").click()
+        page.wait_for_url("**/notebooks/04_balancing.html")
+        expect(page.locator("article img").first).to_be_visible()
+        page.go_back()
+        page.wait_for_url("**/en/balancing.html")
+        expect(figure).to_be_visible()
+        runs = figure.locator("details")
+        expect(runs.locator("code").first).to_be_hidden()
+        runs.locator("summary").click()
+        expect(runs.locator("code").first).to_be_visible()
+        assert not seen.errors
+
+
+def test_the_keyboard_goes_to_the_text_first(browser):
+    with window(browser) as reader:
+        reader.open("ca/balancing.html")
+        reader.page.keyboard.press("Tab")
+        assert reader.page.evaluate("document.activeElement.getAttribute('href')") == "#main-content"
+        expect(reader.page.locator(":focus")).to_be_visible()
+        reader.page.keyboard.press("Enter")
+        assert reader.page.url.endswith("#main-content")
+
+
+def test_only_the_text_is_printed(browser):
+    with window(browser) as reader:
+        reader.open("en/balancing.html")
+        reader.page.emulate_media(media="print")
+        for unprintable in (
+            "#pst-primary-sidebar",
+            ".bd-header-article",
+            ".figure-data a.download",
+            "details.hide",
+            ".prev-next-area",
+        ):
+            assert not [one for one in reader.page.locator(unprintable).all() if one.is_visible()], unprintable
+        expect(reader.page.locator("figure img").first).to_be_visible()

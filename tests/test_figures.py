@@ -11,6 +11,7 @@ from unittest import mock
 import jupytext
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -30,6 +31,8 @@ TABLES = [figures.element_table, figures.size_shift_table, figures.correlation_t
 EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
 EACH_FIGURE = pytest.mark.parametrize("draw", DRAWN, ids=lambda draw: draw.__name__)
 
+SHARP = 200  # dots per inch
+PAPER_WIDTH = 6.7  # inches: A4 between its margins
 PHONE_WIDTH = 360  # px
 SMALLEST_TEXT = 8  # px
 
@@ -67,8 +70,9 @@ def test_every_label_is_used():
         if path.name == "labels.py":
             continue
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
-                parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in node.values]
+            parts = node.values if isinstance(node, ast.JoinedStr) else []  # noqa: PD011 - no DataFrame
+            if parts and isinstance(parts[0], ast.Constant):
+                parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in parts]
                 patterns.add("".join(parts))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words.add(node.value)
@@ -178,11 +182,44 @@ def test_a_figure_is_a_small_png_with_its_alternative_text(draw, lang, qm9_molec
     assert data["text/plain"] == metadata["image/png"]["alt"] == labels.alt(draw.__name__, lang)
     picture = figure.png()
     assert base64.b64decode(data["image/png"]) == picture
-    assert len(picture) < 100_000
+    assert len(picture) < 150_000
     with Image.open(io.BytesIO(picture)) as image:
         assert image.format == "PNG"
-        assert image.width > 2 * PHONE_WIDTH
+        assert image.width >= SHARP * PAPER_WIDTH
     assert draw(qm9_molecules, lang=lang).png() == picture
+
+
+@EACH_FIGURE
+def test_a_figures_picture_carries_its_data_the_same_in_both_languages(draw, qm9_molecules):
+    catalan, english = (draw(qm9_molecules, lang=lang) for lang in labels.LANGUAGES)
+    assert catalan.csv() == english.csv()
+    with Image.open(io.BytesIO(catalan.png())) as image:
+        assert image.text == {style.DATA_CHUNK: catalan.csv()}
+    read = pd.read_csv(io.StringIO(catalan.csv()))
+    assert read.columns.tolist() == catalan.data.columns.tolist()
+    pd.testing.assert_frame_equal(read, catalan.data, check_dtype=False, rtol=1e-5)
+
+
+def test_a_drawing_carries_no_data():
+    with style.figure("a drawing", None) as figure:
+        figure.text(0.5, 0.5, "A")
+    assert figure.csv() == ""
+    with Image.open(io.BytesIO(figure.png())) as image:
+        assert image.text == {}
+
+
+def test_the_data_of_the_census_are_what_is_drawn(qm9_molecules):
+    counts = census.size_counts(qm9_molecules)["molecules"]
+    histogram = figures.size_histogram(qm9_molecules, lang="ca").data.set_index("n_atoms")
+    assert histogram["molecules"].to_dict() == counts.to_dict()
+    assert histogram.index[histogram["above_threshold"]].tolist() == [*range(12, 24), 25]
+    shares = figures.element_size_heatmap(qm9_molecules, lang="ca").data
+    assert shares.groupby("element")["share_of_row"].sum().to_dict() == pytest.approx(
+        dict.fromkeys(["all", *"HCNOF"], 1)
+    )
+    composition = figures.composition(qm9_molecules, lang="ca").data
+    assert composition["molecules"].sum() == len(qm9_molecules)
+    assert composition.groupby("n_atoms")["hydrogen_share_mean"].nunique().max() == 1
 
 
 @EACH_LANGUAGE

@@ -63,6 +63,10 @@ def test_the_figure_of_the_terms_has_them_all_for_both_models(records, models, l
             expected = np.abs(np.mean(parts, axis=0))
             np.testing.assert_allclose(drawn, np.where(expected > 0, expected, np.nan))
     assert figure.alt == labels.alt("terms_by_size", lang)
+    data = figure.data.groupby(["series", "n_atoms"])["as_reported_eV2"].mean()
+    for axes in figure.axes:
+        np.testing.assert_allclose(data[axes.get_title()], axes.get_lines()[0].get_ydata())
+    assert set(figure.data["run"]) == {record.id for record in records["final-comparison"]}
 
 
 def test_negative_terms_have_hollow_markers(records, models):
@@ -128,6 +132,10 @@ def test_the_figure_of_the_predictions_has_a_plot_per_curve(records, models, qm9
     dashed = [axes for axes in rest if any(line.get_linestyle() == "--" for line in axes.get_lines())]
     assert len(dashed) == len(artefact.CAPS)
     assert figure.alt == labels.alt("predicted_curves", lang)
+    data = figure.data[figure.data["series"] == default.get_title()].dropna(subset="n_atoms").groupby("n_atoms")
+    assert data["predicted_eV2"].nunique().max() == 1
+    np.testing.assert_allclose(data["predicted_eV2"].first(), default.get_lines()[0].get_ydata())
+    assert figure.data["predicted_in_order_eV2"].notna().sum() == 3 * 3 * len(artefact.SIZES)
 
 
 @EACH_LANGUAGE

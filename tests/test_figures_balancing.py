@@ -90,6 +90,10 @@ def test_the_figures(records, lang):
         assert [len(line.get_xdata()) for line in kinds] == [3 * len(CAPS)] * 3
         assert [line.get_label() for line in kinds] == [labels.label(f"any_{kind}", lang) for kind in balancing.KINDS]
     assert figure.alt == labels.alt("balancing_unevenness", lang)
+    held_out, _ = figure.axes
+    assert figure.data["cap_per_size"].isna().sum() == 3  # the baseline's runs
+    drawn = [value for line in held_out.get_lines()[1:] for value in line.get_ydata()]
+    assert sorted(figure.data["spread_held_out"].iloc[3:]) == sorted(drawn)
 
 
 # ---- the recorded runs

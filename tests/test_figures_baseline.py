@@ -7,10 +7,11 @@ from pathlib import Path
 import jupytext
 import numpy as np
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from analysis import census, errors, runs, study
-from analysis.figures import baseline, labels
+from analysis.figures import baseline, card, labels
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = [baseline.learning_curves, baseline.error_by_size, baseline.error_by_element]
@@ -60,6 +61,10 @@ def test_the_size_curves_are_the_mean_over_seeds(records):
         labels.label("held_out", "en"),
         labels.label("as_reported", "en"),
     ]
+    data = axes.figure.data
+    np.testing.assert_allclose(data.groupby("n_atoms")["mse_as_reported_eV2"].mean(), axes.lines[1].get_ydata())
+    assert data["run"].unique().tolist() == [record.id for record in records]
+    assert data["held_out_molecules"].sum() < len(records) * 26_167
 
 
 def test_the_element_figure_has_a_point_per_seed_rarest_element_last(records):
@@ -68,6 +73,8 @@ def test_the_element_figure_has_a_point_per_seed_rarest_element_last(records):
     assert len(axes.get_xticks()) == len(census.ELEMENTS)
     fluorine = [errors.mse(record.groups, "element").loc["F", "as_reported"] for record in records]
     assert list(axes.lines[1].get_ydata()[-len(records) :]) == fluorine
+    data = axes.figure.data
+    assert data.loc[data["element"] == "F", "mse_as_reported_eV2"].tolist() == fluorine
 
 
 def test_the_learning_curves_are_the_histories(records):
@@ -75,6 +82,7 @@ def test_the_learning_curves_are_the_histories(records):
     expected = [record.history[which] for which in ("train_loss", "validation_loss") for record in records]
     for line, curve in zip(axes.lines, expected, strict=True):
         np.testing.assert_allclose(line.get_ydata(), curve)
+    assert axes.figure.data["validation_loss_eV2"].tolist() == [loss for curve in expected[3:] for loss in curve]
 
 
 def test_the_summary_has_a_row_per_seed_and_their_mean(records):
@@ -120,9 +128,19 @@ def test_a_page_shows_every_figure_with_its_own_alternative_text(page):
     assert given == {draw.__name__: labels.alt(draw.__name__, lang) for draw in DRAWN}
 
 
-def test_the_readmes_picture_is_the_recorded_one(records):
-    drawn = Image.open(io.BytesIO(baseline.error_by_size(records, lang="en").png())).convert("L")
-    committed = Image.open(ROOT / "book" / "_static" / "error-by-size.png").convert("L")
-    assert "(book/_static/error-by-size.png)" in (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", ["error-by-size", "social-card"])
+def test_the_pictures_of_the_readme_and_the_card_are_the_recorded_ones(records, name):
+    figure = card.social_card(records) if name == "social-card" else baseline.error_by_size(records, lang="en")
+    drawn = Image.open(io.BytesIO(figure.png())).convert("L")
+    committed = Image.open(ROOT / "book" / "_static" / f"{name}.png").convert("L")
+    assert f"{name}.png" in (ROOT / "README.md").read_text() + (ROOT / "_config.yml").read_text(encoding="utf-8")
     difference = np.abs(np.asarray(drawn, float) - np.asarray(committed, float))
     assert difference.mean() < 0.5, "run `make notebooks`"
+
+
+def test_the_card_has_the_size_that_sites_ask_for_and_both_titles(records):
+    figure = card.social_card(records)
+    with Image.open(io.BytesIO(figure.png())) as image:
+        assert image.size == card.SIZE
+    texts = " ".join(text.get_text() for text in figure.findobj(Text))
+    assert all(labels.label("book_title", lang) in texts for lang in labels.LANGUAGES)

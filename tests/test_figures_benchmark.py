@@ -99,6 +99,10 @@ def test_the_throughput_figure_shows_every_contestant_at_every_size(lang):
     assert panels[0].get_ylabel() == {"ca": "Molècules per segon", "en": "Molecules per second"}[lang]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names == [labels.label(f"contestant_{name}", lang) for name in benchmark.CONTESTANTS]
+    data = figure.data.set_index(["contestant", "width", "batch"])
+    assert len(data) == len(RATES) * len(WIDTHS) * len(BATCHES)
+    medians = {name: data.loc[(name, 38, 128), "molecules_per_s_median"] for name in RATES}
+    assert medians == {name: pytest.approx(0.95 * rate) for name, rate in RATES.items()}
 
 
 @EACH_LANGUAGE
@@ -108,6 +112,8 @@ def test_the_scaling_figure_shows_epochs_and_preparation(lang):
     assert dict(zip(stock.get_xdata(), stock.get_ydata(), strict=True)) == {1000: 2.0, 10_000: 20.0}
     assert dict(zip(ours.get_xdata(), ours.get_ydata(), strict=True)) == {1000: 0.05, 10_000: 0.5, 130_000: 6.5}
     assert set(before.get_ydata()) == {1.5}
+    data = figure.data.set_index(["contestant", "molecules"])
+    assert data.loc[("ours", 130_000), ["load_s", "prepare_s", "epoch_s"]].tolist() == [0.5, 1.0, 6.5]
     assert figure.axes[0].get_ylabel() == {"ca": "Temps (s)", "en": "Time (s)"}[lang]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
     assert names[0].startswith({"ca": "una època, (a)", "en": "one epoch, (a)"}[lang])

@@ -73,6 +73,9 @@ def test_the_figure_has_both_protocols_and_both_models(records, lang):
     means = np.mean([errors.mse(record.groups, "size").loc[10:25, "as_reported"] for record in custom], axis=0)
     np.testing.assert_allclose(lower.get_lines()[1].get_ydata(), means)
     assert figure.alt == labels.alt("final_comparison", lang)
+    data = figure.data.groupby(["series", "n_atoms"])["mse_as_reported_eV2"].mean()
+    np.testing.assert_allclose(data["Custom"], means)
+    assert set(figure.data["run"]) == {record.id for record in records}
 
 
 def test_the_stability_is_that_of_the_recorded_steps(records):
@@ -85,6 +88,12 @@ def test_the_stability_is_that_of_the_recorded_steps(records):
         assert heights.max() == pytest.approx(np.mean([r.steps["highest"] for r in of_model], axis=0).max())
         assert heights.min() == pytest.approx(np.mean([r.steps["lowest"] for r in of_model], axis=0).min())
     assert figure.alt == labels.alt("stability", "en")
+    default, custom = (figure.data[figure.data["series"] == name] for name in ("Default", "Custom"))
+    np.testing.assert_allclose(default["loss_eV2"], figure.axes[0].get_lines()[0].get_ydata())
+    assert {name for text in (default["run"].iloc[0], custom["run"].iloc[0]) for name in text.split()} == {
+        record.id for record in records
+    }
+    assert len(figure.csv()) < 1_000_000  # Pillow reads no longer text chunk
 
 
 def test_what_the_page_says_about_stability_holds_in_the_records(records):
@@ -153,6 +162,10 @@ def test_the_figure_of_the_steps_has_a_point_per_seed_in_each_row(path, lang):
     assert names == [group.name for group in comparison.by_step(path, lang=lang).values()]
     assert figure.axes[0].yaxis_inverted()
     assert figure.alt == labels.alt("steps", lang)
+    assert figure.data["series"].drop_duplicates().tolist() == names
+    for axes, column in zip(figure.axes, ("mse_eV2", "mse_above_17_atoms_eV2"), strict=True):
+        points = [value for line in axes.get_lines()[1:] for value in line.get_xdata()]
+        assert figure.data[column].tolist() == points
 
 
 def test_what_the_page_says_of_the_steps_holds_in_the_records(qm9_molecules):

@@ -111,3 +111,4 @@ def test_the_figure_has_both_protocols_and_every_training_set(records, lang):
             means = np.mean([errors.mse(r.groups, "size").loc[10:25, protocol] for r in group.records], axis=0)
             np.testing.assert_allclose(line.get_ydata(), means)
     assert figure.alt == labels.alt("directed_training", lang)
+    assert figure.data["series"].drop_duplicates().tolist() == [group.name for group in shown(records, lang).values()]

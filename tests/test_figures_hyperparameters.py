@@ -75,6 +75,9 @@ def test_the_pareto_plot_has_every_complete_trial_once_and_both_points(stage, la
         (mark,) = lines[labels.label(name, lang)].get_xydata().tolist()
         assert mark == pytest.approx(place)
     assert figure.alt == labels.alt("pareto", lang)
+    data = figure.data.set_index("run")
+    assert data["validation_mse_eV2"].to_dict() == pytest.approx({"0-0": 0.02, "1-0": 0.03, "2-0": 0.05, "3-0": 0.2})
+    assert sorted(data.index[data["on_front"]]) == ["0-0", "1-0", "3-0"]
 
 
 @pytest.mark.parametrize("draw", ["pareto", "effects", "curves"])
@@ -104,6 +107,10 @@ def test_a_plot_per_hyperparameter(stage, lang):
     assert chosen.get_ydata() == pytest.approx([0.02, 0.024, 0.026])
     assert figure.alt == labels.alt("effects", lang)
     assert isinstance(figure, style.BookFigure)
+    assert figure.data.columns.tolist() == ["run", *NAMES, "validation_mse_eV2", "series"]
+    assert figure.data["series"].value_counts().to_dict() == {
+        labels.label(name, lang): count for name, count in (("a_trial", 4), ("our_choice", 3), ("report_choice", 3))
+    }
 
 
 @EACH_LANGUAGE

@@ -99,6 +99,9 @@ def test_the_figure_has_a_row_per_function_and_a_column_per_protocol(records, la
         np.testing.assert_allclose(line.get_ydata(), means)
         assert line.get_label() == "10"
     assert figure.alt == labels.alt("loss_modification", lang)
+    data = figure.data.groupby(["weighting", "rate", "n_atoms"])["mse_as_reported_eV2"].mean()
+    np.testing.assert_allclose(figure.axes[1].get_lines()[2].get_ydata(), data["size", 10])
+    assert len(figure.data) == len(records) * len(range(13, 24))
 
 
 # ---- the recorded runs

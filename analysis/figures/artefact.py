@@ -111,9 +111,11 @@ def terms_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     Takes the records of the final comparison. Lines are means over seeds, bands reach over all of them; of terms that
     may be negative the absolute value is drawn, with a hollow marker where the mean is negative.
     """
-    with style.figure(alt("terms_by_size", lang), height=7.0) as figure:
+    models = comparison.by_model(records)
+    data = pd.concat([_terms_of_runs(of_model).assign(series=label(name, lang)) for name, of_model in models.items()])
+    with style.figure(alt("terms_by_size", lang), data, height=7.0) as figure:
         plots = figure.subplots(2, sharex=True, sharey=True)
-        for axes, (name, of_model) in zip(plots, comparison.by_model(records).items(), strict=True):
+        for axes, (name, of_model) in zip(plots, models.items(), strict=True):
             parts = decomposed(of_model, "size")
             _term(axes, parts["as_reported"], style.BLACK, "", label("reported_error", lang), width=3.0)
             for term, (colour, marker) in _TERMS.items():
@@ -127,6 +129,17 @@ def terms_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
         figure.legend(*plots[1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
+
+
+def _terms_of_runs(records: Sequence[Record]) -> pd.DataFrame:
+    """The terms of each run by size: the data of a figure."""
+
+    def table(record: Record) -> pd.DataFrame:
+        parts = decomposition.decompose(record.groups, "size").loc[list(SIZES)].rename_axis("n_atoms")
+        units = {name: f"{name}_eV2" for name in parts if name not in ("molecules", "shift")}
+        return parts.rename(columns=units | {"shift": "shift_eV_per_atom"}).reset_index()
+
+    return baseline.of_runs(records, table)
 
 
 def _term(axes: Axes, values: pd.Series, colour: str, marker: str, name: str, *, width: float = 1.5) -> None:
@@ -172,7 +185,7 @@ def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> 
 def predicted_curves(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> style.BookFigure:
     """What the data alone predict, and what the records show, for every curve of the report: small multiples."""
     found, sets = cases(records, molecules, lang=lang), _sets(molecules)
-    with style.figure(alt("predicted_curves", lang), height=9.4) as figure:
+    with style.figure(alt("predicted_curves", lang), _curves_of_runs(found, sets), height=9.4) as figure:
         plots = figure.subplots(4, 2, sharey=True).ravel()
         _draw_elements(plots[1], found["default"], sets, lang)
         of_sizes = [axes for number, axes in enumerate(plots) if number != 1]
@@ -192,6 +205,22 @@ def predicted_curves(records: Mapping[str, Sequence[Record]], molecules: Molecul
             axes.set_xlabel(label("n_atoms", lang))
         figure.legend(*plots[3].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
+
+
+def _curves_of_runs(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Each run's error by size, and Default's by element, beside what the data alone predict: the data of a figure."""
+
+    def table(key: str, kind: str, groups: Sequence) -> pd.DataFrame:
+        rows = baseline.mse_of_runs(found[key].records, kind, groups).assign(series=found[key].name)
+        group = rows["n_atoms" if kind == "size" else kind]
+        rows["predicted_eV2"] = group.map(_curves(found[key], sets, kind)["predicted"])
+        if key.startswith("cap_"):
+            first = found[key.replace("cap", "in_order")]
+            rows["predicted_in_order_eV2"] = group.map(_curves(first, sets, kind)["predicted"])
+        return rows
+
+    of_sizes = [table(key, "size", SIZES) for key in SELECTIONS]
+    return pd.concat([*of_sizes, table("default", "element", census.ELEMENTS)], ignore_index=True)
 
 
 def _draw_sizes(axes: Axes, case: Case, sets: Mapping[str, pd.DataFrame], lang: str) -> None:

@@ -49,7 +49,11 @@ def unevenness(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """The spread of the error over sizes, a plot per protocol: a point per seed, a column per cap, a mark per kind."""
     looks = {"capped": (style.BLUE, "s"), "random_same": (style.ORANGE, "o"), "same_updates": (style.GREEN, "^")}
     caps = by_cap(records, lang=lang)
-    with style.figure(alt("balancing_unevenness", lang), height=5.4) as figure:
+    shown = [
+        groups.of_baseline(records, lang=lang),
+        *(group for kinds in caps.values() for group in kinds.values()),
+    ]
+    with style.figure(alt("balancing_unevenness", lang), groups.of_groups(shown, _spreads), height=5.4) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             of_all = groups.spread(groups.of_baseline(records, lang=lang).records, protocol)
@@ -129,3 +133,13 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
         longer = groups.lower_at(kinds["same_updates"], whole, protocol)
         found[f"better_longer_{protocol}"] = style.ranges(longer, lang) or label("none", lang)
     return found
+
+
+def _spreads(group: Group) -> pd.DataFrame:
+    return baseline.of_runs(
+        group.records,
+        lambda record: pd.DataFrame(
+            {"cap_per_size": record.config.data.selection.cap_per_size}
+            | {f"spread_{protocol}": groups.spread([record], protocol) for protocol in baseline.PROTOCOLS}
+        ),
+    )

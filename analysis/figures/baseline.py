@@ -4,7 +4,7 @@ Every function takes the records of several seeds and shows all of them. Tables 
 the language writes numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -81,7 +81,9 @@ def element_table(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
 
 def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """Training and validation loss per epoch, a curve per seed."""
-    with style.figure(alt("learning_curves", lang)) as figure:
+    losses = {"train_loss": "train_loss_eV2", "validation_loss": "validation_loss_eV2"}
+    data = of_runs(records, lambda record: record.history[["epoch", *losses]].rename(columns=losses))
+    with style.figure(alt("learning_curves", lang), data) as figure:
         axes = figure.subplots()
         looks = {"train_loss": (style.SKY, "-"), "validation_loss": (style.BLACK, "--")}
         for which, (colour, line) in looks.items():
@@ -98,7 +100,8 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
 
 def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms under both protocols (Figure 3 of the report), a band from the best to the worst seed."""
-    with style.figure(alt("error_by_size", lang), height=4.2) as figure:
+    data = mse_of_runs(records, "size", census.REPORT_COMMON_SIZES)
+    with style.figure(alt("error_by_size", lang), data, height=4.2) as figure:
         axes = figure.subplots()
         for protocol, (colour, marker) in PROTOCOLS.items():
             table = by_seed(records, "size", protocol).reindex(census.REPORT_COMMON_SIZES).dropna()
@@ -115,7 +118,8 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
 
 def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by element under both protocols (Figure 4 of the report), a point per seed, rarest element last."""
-    with style.figure(alt("error_by_element", lang), height=3.8) as figure:
+    data = mse_of_runs(records, "element", census.ELEMENTS)
+    with style.figure(alt("error_by_element", lang), data, height=3.8) as figure:
         axes = figure.subplots()
         order = list(_held_out_molecules(records, "element").sort_values(ascending=False).index)
         for (protocol, (colour, marker)), shift in zip(PROTOCOLS.items(), (-0.12, 0.12), strict=True):
@@ -138,6 +142,30 @@ def minutes(record: Record) -> float:
 def by_seed(records: Sequence[Record], kind: str, protocol: str) -> pd.DataFrame:
     """MSE per group of one kind under one protocol, eV²: a row per group, a column per seed."""
     return pd.concat({record.config.seed: errors.mse(record.groups, kind)[protocol] for record in records}, axis=1)
+
+
+def of_runs(records: Sequence[Record], table: Callable[[Record], pd.DataFrame]) -> pd.DataFrame:
+    """A table of each run, one below the other, with the run's id and seed in front: the data behind a figure."""
+    tables = [table(record) for record in records]
+    for record, rows in zip(records, tables, strict=True):
+        rows.insert(0, "run", record.id)
+        rows.insert(1, "seed", record.config.seed)
+    return pd.concat(tables, ignore_index=True)
+
+
+def mse_of_runs(records: Sequence[Record], kind: str, groups: Collection) -> pd.DataFrame:
+    """MSE of each run by size or by element, for some of the groups: the data behind a figure.
+
+    A row per run and group, with the number of held-out molecules and the MSE (eV²) under both protocols.
+    """
+    names = {"molecules": "held_out_molecules"} | {protocol: f"mse_{protocol}_eV2" for protocol in PROTOCOLS}
+
+    def table(record: Record) -> pd.DataFrame:
+        found = errors.mse(record.groups, kind).rename(columns=names)
+        found = found[found.index.isin(groups)].rename_axis("n_atoms" if kind == "size" else kind)
+        return found.reset_index()
+
+    return of_runs(records, table)
 
 
 def _held_out_molecules(records: Sequence[Record], kind: str) -> pd.Series:

@@ -34,7 +34,7 @@ _MS = 1000  # per second
 def throughput(record: Benchmark, *, lang: str) -> style.BookFigure:
     """Molecules per second by width, a panel per batch size, a line per contestant; bars from lowest to highest."""
     widths, batches = sorted(record.settings.widths), sorted(record.settings.batches)
-    with style.figure(alt("throughput", lang), height=4.4) as figure:
+    with style.figure(alt("throughput", lang), _rates(record), height=4.4) as figure:
         panels = figure.subplots(1, len(batches), sharey=True, squeeze=False)[0]
         for axes, batch in zip(panels, batches, strict=True):
             for contestant, (colour, marker, line) in LOOKS.items():
@@ -70,7 +70,9 @@ def throughput(record: Benchmark, *, lang: str) -> style.BookFigure:
 
 def scaling(record: Benchmark, *, lang: str) -> style.BookFigure:
     """Seconds against molecules: an epoch of SchNetPack's and of ours, and what ours does once before the first."""
-    with style.figure(alt("scaling", lang), height=4.2) as figure:
+    data = pd.DataFrame([one.model_dump() for one in record.scaling])
+    data = data.rename(columns={name: f"{name}_s" for name in ("load", "prepare", "epoch")})
+    with style.figure(alt("scaling", lang), data, height=4.2) as figure:
         axes = figure.subplots()
         for contestant in ("schnetpack", "ours"):
             colour, marker, line = LOOKS[contestant]
@@ -231,6 +233,19 @@ def facts(record: Benchmark, *, lang: str) -> dict[str, str]:
         "full_memory": style.number(full.memory / benchmark.GIGABYTE, lang, 2),
         "full_mse": style.number(full.validation_loss, lang, 3),
     }
+
+
+def _rates(record: Benchmark) -> pd.DataFrame:
+    """Molecules per second of every contestant at every size, median, lowest and highest: the data of a figure."""
+    rows = [
+        {"contestant": name, "width": width, "batch": batch}
+        | {f"molecules_per_s_{part}": getattr(found, part) for part in ("median", "low", "high")}
+        for name in LOOKS
+        for width in sorted(record.settings.widths)
+        for batch in sorted(record.settings.batches)
+        if (found := benchmark.spread(record, name, "rate", width=width, batch=batch))
+    ]
+    return pd.DataFrame(rows)
 
 
 def _number(spread: Spread | None, lang: str, decimals: int = 0, unit: float = 1) -> str:

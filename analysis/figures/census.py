@@ -115,7 +115,8 @@ def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> s
     """Molecules by number of atoms, sizes above `share` told apart (Figure 1 of the report)."""
     sizes = census.size_counts(molecules)
     common = sizes["share"] > share
-    with style.figure(alt("size_histogram", lang)) as figure:
+    data = sizes.assign(above_threshold=common, normal_law=census.normal_counts(molecules)).reset_index()
+    with style.figure(alt("size_histogram", lang), data) as figure:
         axes = figure.subplots()
         limit = style.threshold(share, lang)
         axes.bar(sizes.index[common], sizes["molecules"][common], color=style.BLUE, label=f"> {limit}")
@@ -132,7 +133,7 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
     """Which sizes are above `share`, on a log scale, beside those that the report names."""
     table = census.common_sizes(molecules, share)
     held = table[table["molecules"] > 0]
-    with style.figure(alt("common_sizes", lang)) as figure:
+    with style.figure(alt("common_sizes", lang), table.reset_index()) as figure:
         axes = figure.subplots()
         report = census.REPORT_COMMON_SIZES
         named = label("report_range", lang, range=style.ranges(report, lang))
@@ -163,7 +164,9 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
     database = census.size_counts(molecules)["share"]
     rows = pd.concat([database.to_frame().T, census.element_by_size(molecules)])
     means = [molecules.n_atoms.mean(), *census.size_shift(molecules)["mean_with"]]
-    with style.figure(alt("element_size_heatmap", lang), height=3.6) as figure:
+    data = rows.set_axis(["all", *census.ELEMENTS]).rename_axis(index="element", columns="n_atoms")
+    data = data.reset_index().melt("element", value_name="share_of_row")
+    with style.figure(alt("element_size_heatmap", lang), data, height=3.6) as figure:
         axes = figure.subplots()
         shares = rows.to_numpy()
         mesh = axes.pcolormesh(
@@ -201,7 +204,9 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
     """Heavy atoms (above) and share of hydrogen (below) against size: what size is confounded with in QM9."""
     heavy = census.heavy_by_size(molecules)
     table = census.composition_by_size(molecules)
-    with style.figure(alt("composition", lang), height=5.4) as figure:
+    counts = heavy.reset_index().melt("heavy_atoms", value_name="molecules")
+    data = counts[counts["molecules"] > 0].merge(table.drop(columns="molecules").reset_index(), on="n_atoms")
+    with style.figure(alt("composition", lang), data, height=5.4) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
         mesh = upper.pcolormesh(
             heavy.columns,

@@ -92,11 +92,13 @@ def stability(records: Sequence[Record], *, lang: str) -> style.BookFigure:
 
     The loss, and a band from the mean of the five smallest squared errors of a batch to that of the five largest.
     """
-    with style.figure(alt("stability", lang), height=3.8) as figure:
+    means = {name: _mean_steps(of_model) for name, of_model in by_model(records).items()}
+    data = [steps.assign(series=label(name, lang)) for name, steps in means.items()]
+    units = {name: f"{name}_eV2" for name in ("loss", "lowest", "highest")}
+    with style.figure(alt("stability", lang), pd.concat(data).rename(columns=units), height=3.8) as figure:
         plots = figure.subplots(1, 2, sharey=True)
-        for axes, (name, of_model) in zip(plots, by_model(records).items(), strict=True):
+        for axes, (name, steps) in zip(plots, means.items(), strict=True):
             colour = MODELS[name][0]
-            steps = sum(record.steps for record in of_model) / len(of_model)
             axes.fill_between(
                 steps["epoch"],
                 steps["lowest"],
@@ -143,12 +145,18 @@ def steps(records: Sequence[Record], *, lang: str, boundary: int = 17) -> style.
     """
     shown = by_step(records, lang=lang)
     places = np.arange(len(shown))
-    with style.figure(alt("steps", lang), height=4.0) as figure:
+    panels = {
+        label("mse_whole", lang): groups.general,
+        label("mse_above", lang, atoms=style.number(boundary, lang)): _above(boundary),
+    }
+    columns = dict(zip(("mse_eV2", f"mse_above_{boundary}_atoms_eV2"), panels.values(), strict=True))
+
+    def of_run(record: Record) -> pd.DataFrame:
+        return pd.DataFrame({name: of([record]) for name, of in columns.items()})
+
+    data = groups.of_groups(list(shown.values()), lambda group: baseline.of_runs(group.records, of_run))
+    with style.figure(alt("steps", lang), data, height=4.0) as figure:
         plots = figure.subplots(1, 2, sharey=True)
-        panels = {
-            label("mse_whole", lang): groups.general,
-            label("mse_above", lang, atoms=style.number(boundary, lang)): _above(boundary),
-        }
         for axes, (title, of) in zip(plots, panels.items(), strict=True):
             values = [of(group.records) for group in shown.values()]
             axes.plot([np.mean(each) for each in values], places, "-", color=style.GREY, linewidth=1)
@@ -194,6 +202,11 @@ def step_facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> d
     for before, after in pairwise(STEPS):
         found[f"times_{after}"] = style.number(float(np.mean(above[after]) / np.mean(above[before])), lang, 2)
     return found
+
+
+def _mean_steps(records: Sequence[Record]) -> pd.DataFrame:
+    """The learning curve by step, mean over the runs, which `run` names."""
+    return (sum(record.steps for record in records) / len(records)).assign(run=" ".join(r.id for r in records))
 
 
 def _step(record: Record) -> str:

@@ -3,10 +3,11 @@
 A group's records are those of its seeds.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
 from analysis import census, errors
@@ -62,7 +63,8 @@ def error_by_size(
     columns: int = 2,
 ) -> style.BookFigure:
     """MSE by number of atoms, a plot per protocol and a line per group; bands reach from the best to the worst seed."""
-    with style.figure(alt, height=5.9 + 0.24 * -(-len(groups) // columns)) as figure:
+    data = of_groups(groups, lambda group: baseline.mse_of_runs(group.records, "size", sizes))
+    with style.figure(alt, data, height=5.9 + 0.24 * -(-len(groups) // columns)) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             for group in groups:
@@ -79,6 +81,11 @@ def error_by_size(
         plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=columns)
     return figure
+
+
+def of_groups(groups: Sequence[Group], table: Callable[[Group], pd.DataFrame]) -> pd.DataFrame:
+    """A table of each group, one below the other, with the group's name in front: the data behind a figure."""
+    return pd.concat({group.name: table(group) for group in groups}, names=["series"]).reset_index("series")
 
 
 def general(records: Sequence[Record], protocol: str = "held_out") -> list[float]:

@@ -5,6 +5,7 @@ Functions take a stage of the search as `search.load_or_search` gives it, or its
 
 from collections.abc import Sequence
 from textwrap import fill
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import spearmanr
 
-from analysis.figures import style
+from analysis.figures import baseline, style
 from analysis.figures.labels import alt, label
 from analysis.runs import Record
 from analysis.sweeps import parameters_of
@@ -24,6 +25,17 @@ _TICKS = (1.0, 2.0, 3.0, 5.0)
 _OUTSIDE = 10.0
 """A trial whose validation loss is so many times the median is drawn at the upper edge, with its value beside it."""
 _POINTS = {"our_choice": ("o", style.VERMILION), "report_choice": ("s", style.BLUE)}
+_BESIDE = ("number", "state", "done", "said")
+"""Columns of the trials that say nothing of a complete one."""
+_UNITS = MappingProxyType(
+    {
+        "data_cutoff": "data_cutoff_angstrom",
+        "training_cutoff": "training_cutoff_angstrom",
+        "validation_mse": "validation_mse_eV2",
+        "validation_loss": "validation_loss_eV2",
+        "seconds": "wall_time_s",
+    }
+)
 _LAST = 5
 """How many of a run's last epochs tell how much its validation loss jumps."""
 
@@ -38,7 +50,8 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     complete, front = _complete(stage.trials), pareto_front(stage.trials)
     values = sorted(complete[coloured].unique())
     outside = _outside(complete)
-    with style.figure(alt("pareto", lang), height=4.6) as figure:
+    data = complete.drop(columns=_BESIDE, errors="ignore").assign(on_front=complete["run"].isin(front["run"]))
+    with style.figure(alt("pareto", lang), data.rename(columns=_UNITS), height=4.6) as figure:
         axes = figure.subplots()
         for place, value in enumerate(values):
             points = complete[(complete[coloured] == value) & ~outside]
@@ -68,7 +81,14 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
     complete = _complete(stage.trials)
     outside = _outside(complete)
     inside = complete[~outside]
-    with style.figure(alt("effects", lang), height=3.6) as figure:
+    data = [complete[["run", *names, "validation_mse"]].assign(series=label("a_trial", lang))]
+    for point, records in _points(stage).items():
+        rows = [
+            {"run": record.id, "validation_mse": objectives(record)[0]} | parameters_of(record.config)
+            for record in records
+        ]
+        data.append(pd.DataFrame(rows)[["run", *names, "validation_mse"]].assign(series=label(point, lang)))
+    with style.figure(alt("effects", lang), pd.concat(data).rename(columns=_UNITS), height=3.6) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
             look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": label("a_trial", lang)}
@@ -97,7 +117,14 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
     A vertical line marks the report's number of epochs where a run has more.
     """
     front = pareto_front(stage.trials)["run"]
-    with style.figure(alt("curves", lang), height=4.2) as figure:
+    shown = {"front_runs": [stage.records[run] for run in front]} | _points(stage)
+    data = [
+        baseline.of_runs(records, lambda record: record.history[["epoch", "validation_loss"]]).assign(
+            series=label(name, lang)
+        )
+        for name, records in shown.items()
+    ]
+    with style.figure(alt("curves", lang), pd.concat(data).rename(columns=_UNITS), height=4.2) as figure:
         axes = figure.subplots()
         for run in front:
             history = stage.records[run].history

@@ -18,6 +18,10 @@ LABELS = MappingProxyType(
     {
         # words
         "and": Words("i", "and"),
+        "book_title": Words(
+            "Potencials neuronals sobre QM9: una tesi reproduïda i posada a prova",
+            "Neural network potentials on QM9: a thesis reproduced and put to the test",
+        ),
         "element": Words("Element", "Element"),
         "H": Words("H, hidrogen", "H, hydrogen"),
         "C": Words("C, carboni", "C, carbon"),

@@ -48,7 +48,7 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """
     present = [weighting for weighting in WEIGHTINGS if _has(records, weighting)]
     sizes = _sizes(records)
-    with style.figure(alt("loss_modification", lang), height=2.9 * len(present) + 0.4) as figure:
+    with style.figure(alt("loss_modification", lang), _data(records, sizes), height=2.9 * len(present) + 0.4) as figure:
         rows = figure.subplots(len(present), 2, sharex=True, sharey="col", squeeze=False)
         for weighting, row in zip(present, rows, strict=True):
             for axes, protocol in zip(row, baseline.PROTOCOLS, strict=True):
@@ -140,6 +140,17 @@ def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[s
         helped = groups.lower_at(rates[last], rates[0.0], "held_out", _sizes(records))
         found[f"helped_{key}"] = style.ranges(helped, lang) or label("none", lang)
     return found
+
+
+def _data(records: Sequence[Record], sizes: range) -> pd.DataFrame:
+    """MSE of each run by size, with its weight function and rate."""
+    tables = [
+        baseline.mse_of_runs([record], "size", sizes).assign(
+            weighting=record.config.loss.weighting, rate=record.config.loss.rate
+        )
+        for record in records
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def _effective(record: Record) -> float:

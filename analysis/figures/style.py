@@ -14,6 +14,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from PIL.PngImagePlugin import PngInfo
 
 from analysis.figures.labels import check_language, label
 
@@ -24,7 +25,7 @@ COLOUR_MAP = "cividis"
 
 # A page column is some 730 px wide and a phone 360: at this width 11 pt text is 18 px in the one and 9 px in the other.
 WIDTH = 6.2  # inches
-_DPI = 144
+DPI = 240  # sharp on paper, where a page is 6.7 inches wide between its margins, and on screens with fine pixels
 
 _RC = MappingProxyType(
     {
@@ -48,23 +49,37 @@ _RC = MappingProxyType(
     }
 )
 
+DATA_CHUNK = "Data"
+"""Keyword of the text chunk of a figure's PNG that holds the numbers behind it, as CSV."""
+
 # Decimal and thousands separators; a space before the per cent sign is the rule in Catalan.
 _SEPARATORS = MappingProxyType({"ca": str.maketrans({",": ".", ".": ","}), "en": {}})
 _PER_CENT = MappingProxyType({"ca": "\N{NO-BREAK SPACE}%", "en": "%"})
 
 
 class BookFigure(Figure):
-    """A figure that shows itself in Jupyter as a PNG, with its alternative text, and without pyplot."""
+    """A figure that shows itself in Jupyter as a PNG, with its alternative text, and without pyplot.
 
-    def __init__(self, *args: object, alt: str, **kwargs: object) -> None:
+    The PNG carries the numbers behind the figure, so that they go wherever the picture goes; the book's extension
+    `figure_data` offers them for download and names their runs.
+    """
+
+    def __init__(self, *args: object, alt: str, data: pd.DataFrame | None, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.alt = alt
+        self.data = data
+
+    def csv(self) -> str:
+        """The numbers behind the figure, one row each; with a decimal point in every language."""
+        return "" if self.data is None else self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
     def png(self) -> bytes:
-        """The picture as a PNG file, the same bytes each time."""
-        buffer = io.BytesIO()
+        """The picture as a PNG file, the same bytes each time; its text chunk `DATA_CHUNK` holds `csv()`."""
+        buffer, chunks = io.BytesIO(), PngInfo()
+        if self.data is not None:
+            chunks.add_itxt(DATA_CHUNK, self.csv(), zip=True)
         with _look():
-            self.savefig(buffer, format="png", metadata={"Software": None})
+            self.savefig(buffer, format="png", pil_kwargs={"pnginfo": chunks})
         return buffer.getvalue()
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
@@ -85,18 +100,22 @@ class WordTable(pd.DataFrame):
 
 
 @contextmanager
-def figure(alt: str, *, height: float = 3.4) -> Iterator[BookFigure]:
+def figure(alt: str, data: pd.DataFrame | None, *, height: float = 3.4, width: float = WIDTH) -> Iterator[BookFigure]:
     """Draw a figure in the book's look, whatever the reader's own Matplotlib settings are.
 
     Parameters
     ----------
     alt
         Alternative text, see `labels.alt`.
-    height
-        In inches; the width is always `WIDTH`.
+    data
+        What the figure shows: a row per seed and point rather than means over seeds, plain numbers with their units in
+        the columns' names, which are the same in every language. A column `run` says which run a row comes from. None
+        only for a drawing that shows no data.
+    height, width
+        In inches. A figure of a page has the width of all of them.
     """
     with _look():
-        drawn = BookFigure(figsize=(WIDTH, height), dpi=_DPI, layout="constrained", alt=alt)
+        drawn = BookFigure(figsize=(width, height), dpi=DPI, layout="constrained", alt=alt, data=data)
         yield drawn
         # Laid out once: the engine starts from its last result, so that each drawing would move things a little.
         drawn.draw_without_rendering()

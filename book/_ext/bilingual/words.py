@@ -23,6 +23,7 @@ SHOW_CELL, HIDE_CELL = "Show the code and its output", "Hide the code and its ou
 OWN = {
     "ca": {
         "Contents": "Continguts",
+        "Data (CSV)": "Dades (CSV)",
         "Download notebook file": "Baixa el quadern",
         "Download source file": "Baixa el fitxer font",
         "Download this page": "Baixa aquesta pàgina",
@@ -37,6 +38,8 @@ OWN = {
         "Link to this term": "Enllaç a aquest terme",
         "Link to this toctree": "Enllaç a aquest índex",
         "Listing %s": "Llistat %s",
+        "Notebook": "Quadern",
+        "Runs": "Execucions",
         "Search": "Cerca",
         "Section %s": "Secció %s",
         "Table %s": "Taula %s",

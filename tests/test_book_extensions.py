@@ -1,0 +1,253 @@
+"""What the book's extensions add to a page, on a small book of their own that is built with the real configuration.
+
+The two languages are `test_bilingual.py`'s business.
+"""
+
+import importlib
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from analysis.figures.style import DATA_CHUNK
+
+ROOT = Path(__file__).resolve().parent.parent
+ADDRESS = "https://example.org/some/book"
+DATA = "run,n_atoms,mse_eV2\n0123456789ab,9,0.5\nfedcba987654 0123456789ab,10,0.25\n"
+CHAPTER = """---
+myst:
+  html_meta:
+    "description lang={0}": '{2}'
+---
+({0}-chapter)=
+# {1}
+
+A first paragraph.
+
+## Section
+
+:::{{figure}} ../data.png
+:alt: dots
+:name: fig-dots-{0}
+
+With data.
+:::
+
+{{doc}}`../notebooks/two`, {{ref}}`{0}-abstract`, $E = mc^2$.
+
+## Another
+
+:::{{figure}} ../drawing.png
+:alt: drawing
+:name: fig-drawing-{0}
+
+Without data; see {{numref}}`fig-dots-{0}`.
+:::
+
+{{doc}}`../notebooks/one`.
+"""
+PAGES = {
+    "index": "# Llibre · Book",
+    "notebooks/one": "# U · One",
+    "notebooks/two": '# Dos · Two\n\nA notebook that has <no> "description" & ' + "so many words " * 40,
+    "ca/abstract": "(ca-abstract)=\n# Resum\n\nText.",
+    "en/abstract": "(en-abstract)=\n# Abstract\n\nText.",
+    "ca/chapter": CHAPTER.format("ca", "Capítol", 'La "descripció"'),
+    "en/chapter": CHAPTER.format("en", "Chapter", 'The "description"'),
+}
+PARTS = [
+    {"caption": "Català", "chapters": [{"file": "ca/abstract"}]},
+    {"numbered": 2, "chapters": [{"file": "ca/chapter"}]},
+    {"caption": "English", "chapters": [{"file": "en/abstract"}]},
+    {"numbered": 2, "chapters": [{"file": "en/chapter"}]},
+    {"caption": "Quaderns", "chapters": [{"file": "notebooks/one"}, {"file": "notebooks/two"}]},
+]
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory) -> Path:
+    """Folder of the small book's builds: one page per language, then HTML, with the PDF of one language there."""
+    book = tmp_path_factory.mktemp("book")
+    for name, text in PAGES.items():
+        path = book / f"{name}.md"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    chunks = PngInfo()
+    chunks.add_itxt(DATA_CHUNK, DATA, zip=True)
+    Image.new("RGB", (2, 2)).save(book / "data.png", pnginfo=chunks)
+    Image.new("RGB", (2, 2)).save(book / "drawing.png")
+    (book / "references.bib").touch()
+    for linked in ("_ext", "_static"):
+        (book / linked).symlink_to(ROOT / "book" / linked)
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+    config["execute"] = {"execute_notebooks": "off"}
+    for name, content in (("_config", config), ("_toc", {"format": "jb-book", "root": "index", "parts": PARTS})):
+        (book / f"{name}.yml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+    pdf = book / "_build/pdf" / f"{config['sphinx']['config']['printed_name']}.ca.pdf"
+    pdf.parent.mkdir(parents=True)
+    pdf.write_bytes(b"%PDF")
+    for builder in ("singlehtml", "html"):
+        run = subprocess.run(
+            [Path(sys.executable).with_name("jupyter-book"), "build", book, "--builder", builder, "-W", "-n", "-q"],
+            env=os.environ | {"BOOK_URL": ADDRESS},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+    return book / "_build"
+
+
+@pytest.fixture(scope="module")
+def page(book):
+    """Parsed page of a build, by its name."""
+    return lambda name: BeautifulSoup((book / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.fixture
+def extension(monkeypatch):
+    """Module of the book's extensions, by its name."""
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    return importlib.import_module
+
+
+# ---- figure_data
+
+
+@pytest.mark.parametrize(
+    ("language", "data", "notebook", "runs"),
+    [("ca", "Dades (CSV)", "Quadern", "Execucions"), ("en", "Data (CSV)", "Notebook", "Runs")],
+)
+def test_under_a_figure_stand_its_data_notebook_and_runs(book, page, language, data, notebook, runs):
+    figure = page(f"html/{language}/chapter").select_one(f"#fig-dots-{language}")
+    download, link = figure.select(".figure-data a")
+    assert download.get_text() == data
+    path = Path(urljoin(f"/{language}/chapter.html", download["href"]))
+    assert path.name == f"dots-{language}.csv"
+    assert (book / "html" / path.relative_to("/")).read_text(encoding="utf-8") == DATA
+    # The nearest one, not the page's first or last.
+    assert (link.get_text(), link["href"]) == (f"{notebook} two", "../notebooks/two.html")
+    assert figure.summary.get_text() == f"{runs} (2)"
+    assert [code.get_text() for code in figure.select("details code")] == ["0123456789ab", "fedcba987654"]
+
+
+def test_a_figure_without_data_is_left_as_it_is(page):
+    figure = page("html/ca/chapter").select_one("#fig-drawing-ca")
+    assert figure.img
+    assert not figure.select(".figure-data")
+
+
+def test_data_that_come_from_no_run_name_none(extension):
+    figure_data = extension("figure_data")
+    assert figure_data.runs("n_atoms,molecules\n9,3\n") == []
+    assert figure_data.runs("run,x\n,1\n") == []
+
+
+# ---- folded_search
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "stems"),
+    [
+        ("potencial atòmic", ["potencial", "atòmic"], ["potenci", "atom"]),
+        ("Cel·la, COL·LECCIÓ", ["Cel·la", "COL·LECCIÓ"], ["cella", "colleccio"]),
+        ("ca · en, 3·4, l·", ["ca", "en", "3", "4", "l"], ["ca", "en", "3", "4", "l"]),
+        ("eV² d'Å Schütt", ["eV²", "d", "Å", "Schütt"], ["ev2", "d", "a", "schutt"]),
+    ],
+)
+def test_words_lose_accents_and_the_dot_of_the_geminate_l(extension, text, words, stems):
+    search = extension("folded_search").FoldedSearch({})
+    assert search.split(text) == words
+    assert [search.stem(word) for word in words] == stems
+
+
+def test_index_and_script_know_the_words_without_accents(book):
+    assert '"descripcio"' not in (book / "html/searchindex.js").read_text(
+        encoding="utf-8"
+    )  # meta: not part of the text
+    assert '"capitol"' in (book / "html/searchindex.js").read_text(encoding="utf-8")
+    assert "NFKD" in (book / "html/_static/language_data.js").read_text(encoding="utf-8")
+
+
+# ---- hosting
+
+
+def tags(page, kind: str) -> dict[str, str]:
+    return {tag[kind]: tag["content"] for tag in page.select(f"head meta[{kind}]")}
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "site"),
+    [("ca", 'La "descripció"', "SchNet a QM9"), ("en", 'The "description"', "SchNet on QM9")],
+)
+def test_a_page_has_a_card_with_its_own_description_and_full_addresses(page, language, said, site):
+    chapter = page(f"html/{language}/chapter")
+    card = tags(chapter, "property")
+    assert card["og:description"] == said
+    assert card["og:site_name"] == site
+    assert card["og:title"] == chapter.h1.find(string=True, recursive=False).strip() or card["og:title"].startswith(
+        "1."
+    )
+    assert card["og:url"] == f"{ADDRESS}/{language}/chapter.html"
+    assert card["og:image"] == f"{ADDRESS}/_static/social-card.png"
+    assert card["og:locale"] == {"ca": "ca_ES", "en": "en_GB"}[language]
+    assert "og:locale:alternate" not in card
+    assert [tag["content"] for tag in chapter.select('head meta[name="description"]')] == [said]
+
+
+def test_a_page_without_a_description_is_described_by_its_first_paragraph(page):
+    notebook = page("html/notebooks/two")
+    (description,) = [tag["content"] for tag in notebook.select('head meta[name="description"]')]
+    assert description.startswith("A notebook that has <no> “description” & so many words so")
+    assert description.endswith(" …")
+    assert len(description) <= 302
+    card = tags(notebook, "property")
+    assert card["og:description"] == description
+    assert (card["og:locale"], card["og:locale:alternate"]) == ("ca_ES", "en_GB")
+
+
+def test_the_page_for_lost_readers_has_full_addresses_alone(page):
+    lost = page("html/404")
+    assert lost.select_one('[lang="en"] a')["href"] == f"{ADDRESS}/en/abstract.html"
+    addresses = [element.get("href") or element.get("src") for element in lost.select("[href], [src]")]
+    assert len(addresses) > 20
+    assert not [address for address in addresses if not re.match(rf"#|{ADDRESS}/|https://", address)]
+    assert lost.form["action"].startswith(ADDRESS)
+    assert lost.html["data-content_root"] == f"{ADDRESS}/"
+
+
+# ---- printed
+
+
+@pytest.mark.parametrize(("language", "first", "second"), [("ca", "Resum", "Capítol"), ("en", "Abstract", "Chapter")])
+def test_a_language_is_on_one_page_with_a_table_of_contents(page, language, first, second):
+    printed = page(f"singlehtml/{language}")
+    assert printed.html["lang"] == language
+    titles = [heading.get_text().rstrip("#") for heading in printed.select("main h1")]
+    assert [re.sub(r"^[\d.]+\s*", "", title) for title in titles] == [first, second]
+    entries = printed.select(".book-contents a")
+    assert [entry.get_text() for entry in entries] == [first, f"1. {second}"]
+    inside = {element["id"] for element in printed.select("[id]")}
+    links = [link["href"] for link in printed.select("a[href^='#']")]
+    assert {f"#{language}-abstract", f"#fig-dots-{language}"} <= set(links)
+    assert not [link for link in links if link[1:] not in inside]
+    numbers = [number.get_text(strip=True) for number in printed.select(".caption-number")]
+    assert [number.split()[-1] for number in numbers] == ["1.1", "1.2"]
+    assert {link["href"] for link in printed.select("main a[href*=notebooks]")} == {
+        f"{ADDRESS}/notebooks/{name}.html" for name in ("one", "two")
+    }
+
+
+def test_the_book_links_to_the_pdfs_that_there_are(book, page):
+    assert [link["href"] for link in page("html/ca/chapter").select(".colophon a")] == ["../pdf/schnet-qm9.ca.pdf"]
+    assert [link["href"] for link in page("html/index").select(".colophon a")] == ["pdf/schnet-qm9.ca.pdf"]
+    assert not page("html/en/chapter").select(".colophon a")
+    assert (book / "html/pdf/schnet-qm9.ca.pdf").read_bytes() == b"%PDF"

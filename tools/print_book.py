@@ -1,0 +1,90 @@
+"""Print the pages that Sphinx's builder `singlehtml` made, one PDF per language: part of `make pdf`."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+from playwright.sync_api import Browser
+from pypdf import PdfWriter
+from pypdf.generic import DictionaryObject, NameObject, TextStringObject
+
+from tools import chromium
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "book" / "_build"
+READY = "async () => { await document.fonts.ready; if (window.MathJax) await MathJax.startup.promise; }"
+HEADINGS = """headings => headings.map((heading) => {
+  const words = heading.cloneNode(true);
+  words.querySelectorAll(".headerlink").forEach((link) => link.remove());
+  return words.textContent.replace(/\\s+/g, " ").trim();
+})"""
+PAGE_NUMBER = (
+    '<div style="width: 100%; font: 8pt sans-serif; text-align: center;"><span class="pageNumber"></span></div>'
+)
+
+
+def print_page(browser: Browser, page: Path, pdf: Path) -> None:
+    """Print one page of HTML, with page numbers, an outline of its headings, and tags for screen readers.
+
+    Raises
+    ------
+    RuntimeError
+        If the outline that Chromium made does not have the page's headings.
+    """
+    window = browser.new_page()
+    window.goto(page.as_uri())
+    window.evaluate(READY)
+    pdf.parent.mkdir(parents=True, exist_ok=True)
+    window.pdf(
+        path=pdf,
+        prefer_css_page_size=True,
+        print_background=True,
+        display_header_footer=True,
+        header_template="<span></span>",
+        footer_template=PAGE_NUMBER,
+        outline=True,
+        tagged=True,
+    )
+    headings = window.eval_on_selector_all("main :is(h1, h2, h3, h4, h5, h6)", HEADINGS)
+    author = window.get_attribute('meta[name="author"]', "content")
+    window.close()
+    correct(pdf, headings, author)
+
+
+def correct(pdf: Path, headings: list[str], author: str) -> None:
+    """Write the headings into the outline as they are, and who wrote the book.
+
+    Chromium takes a heading's words from where they are drawn: it says those twice that begin a page, and drops the
+    space at which a line is broken.
+    """
+    writer = PdfWriter(clone_from=pdf)
+    entries = list(entries_of(writer.root_object["/Outlines"]))
+    if len(entries) != len(headings):
+        raise RuntimeError(f"{pdf} has {len(entries)} entries in its outline, its page {len(headings)} headings")
+    for entry, heading in zip(entries, headings, strict=True):
+        entry[NameObject("/Title")] = TextStringObject(heading)
+    writer.metadata = {"/Title": writer.metadata.title, "/Author": author}
+    writer.write(pdf)
+
+
+def entries_of(outline: DictionaryObject) -> Iterator[DictionaryObject]:
+    """The entries of an outline, in the order of the pages."""
+    entry = outline.get("/First")
+    while entry is not None:
+        entry = entry.get_object()
+        yield entry
+        yield from entries_of(entry)
+        entry = entry.get("/Next")
+
+
+def main() -> None:
+    """Print every language."""
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
+    with chromium.started() as browser:
+        for language in config["bilingual_languages"]:
+            pdf = BUILD / "pdf" / f"{config['printed_name']}.{language}.pdf"
+            print_page(browser, BUILD / "singlehtml" / f"{language}.html", pdf)
+
+
+if __name__ == "__main__":
+    main()
