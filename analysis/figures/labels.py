@@ -202,6 +202,18 @@ LABELS = MappingProxyType(
         "arch_target": Words("Energia que aprèn", "Energy that it learns"),
         "arch_offsets": Words("+ referències i mitjana per àtom", "+ references and mean per atom"),
         "arch_energy": Words("= U₀, eV {shape}", "= U₀, in eV {shape}"),
+        # published errors
+        "published_epochs": Words("{count} èpoques", "{count} epochs"),
+        "published_epochs_at_most": Words("com a màxim {count} èpoques", "at most {count} epochs"),
+        "published_gpu_hours": Words("{count} hores de GPU", "{count} GPU hours"),
+        "published_days": Words("com a màxim {count} dies", "at most {count} days"),
+        "published_ours": Words("Default, aquest llibre", "Default, this book"),
+        "published_searched": Words("el millor de la cerca", "best of the search"),
+        "published_own": Words("aquest llibre", "this book"),
+        "published_read": Words("publicat", "published"),
+        "published_unread": Words("publicat, sense comprovar", "published, not checked"),
+        "published_accuracy": Words("precisió química", "chemical accuracy"),
+        "published_error": Words("Error absolut mitjà de U₀ (meV)", "Mean absolute error of U₀ (meV)"),
         # the path of the data, drawn
         "pipeline": Words("El camí de les dades", "The path of the data"),
         "pipe_database": Words("QM9, comprovada", "QM9, checked"),
@@ -562,6 +574,7 @@ ALT = MappingProxyType(
             "energies de referència.",
             "Two plots of the mean squared error of held-out molecules by number of atoms on a log scale, one for "
             "Default and one for Custom, with a curve per split and per way of subtracting reference energies.",
+        ),
         "architecture": Words(
             "Diagrama de caixes i fletxes del model. A l’esquerra, de dalt a baix: el lot, els vectors entre veïns, "
             "la xarxa SchNet amb la incrustació i els blocs d’interacció, la lectura àtom per àtom i l’energia. A la "
@@ -653,6 +666,12 @@ ALT = MappingProxyType(
             "A row of plots per weight function and a column per protocol: mean squared error by number of atoms "
             "on a log scale, with a line per exponent, from dark to light as it grows, and a black one for the "
             "unweighted loss.",
+        ),
+        "published": Words(
+            "Errors absoluts mitjans en escala logarítmica, un model per fila: els d’aquest llibre, molt a la dreta, "
+            "per sobre de la precisió química; els publicats, tots per sota i de més gran a més petit.",
+            "Mean absolute errors on a log scale, a model per row: those of this book far to the right, above "
+            "chemical accuracy; the published ones all below it, from the largest to the smallest.",
         ),
         "capped_sizes": Words(
             "Un histograma de les molècules d’entrenament per nombre d’àtoms per a cada límit, damunt del de tota la "
