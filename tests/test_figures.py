@@ -363,6 +363,16 @@ def test_the_facts_of_the_prose(qm9_molecules):
         figures.census_facts(qm9_molecules, lang="ca", share=0.5)
 
 
+def test_the_facts_of_the_energy(qm9_molecules):
+    ca, en = (figures.energy_facts(qm9_molecules, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert (ca["example_u0"], en["example_atoms"], en["example_bound"]) == ("−1.101,5", "−1,084.3", "−17.2")
+    assert (en["example_share"], ca["lowest"], ca["highest"]) == ("1.6%", "−19.444", "−1.101")
+    assert (en["bound_mean"], en["bound_deviation"]) == ("−4.24", "0.19")
+    with pytest.raises(ValueError, match="no molecule has the SMILES 'CCCCCCCCCCCC'"):
+        figures.energy_facts(qm9_molecules, lang="ca", example="C" * 12)
+
+
 @pytest.mark.parametrize(
     ("given_", "said"),
     [

@@ -105,6 +105,18 @@ def recorded(qm9_molecules) -> list[runs.Record]:
     return study.recorded(study.BalancingParameters(), qm9_molecules)
 
 
+@EACH_LANGUAGE
+def test_the_histograms_show_each_size_up_to_the_cap(recorded, lang):
+    figure = balancing.capped_sizes(recorded, lang=lang)
+    assert figure.alt == labels.alt("capped_sizes", lang)
+    heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
+    table = recorded[0].groups.query("kind == 'size' and part == 'train'")
+    whole = table.set_index(table["group"].astype(int))["molecules"].sort_index().tolist()
+    assert sum(whole) == 104_664
+    for cap, bars in zip((2000, 4000, 6000), heights, strict=True):
+        assert bars == [*whole, *(min(count, cap) for count in whole if count)]
+
+
 def test_what_the_page_says_of_the_cost_holds_in_the_records(recorded):
     """Fewer molecules cost little, fewer updates much, and capping as much as drawing at random."""
     caps = balancing.by_cap(recorded, lang="en")

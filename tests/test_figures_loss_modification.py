@@ -74,6 +74,31 @@ def test_the_facts_name_the_best_rate_of_each_function(records):
     assert "best_size_frequency" not in en
 
 
+@EACH_LANGUAGE
+def test_the_weight_curves_are_the_formulas_where_they_are_defined(records, lang):
+    frequency = [
+        replace(r, config=adjust(r.config, loss=Loss(weighting="size-frequency", rate=10.0))) for r in records[:1]
+    ]
+    figure = loss_modification.weight_curves([*records, *frequency], lang=lang)
+    assert figure.alt == labels.alt("weight_curves", lang)
+    size, size_frequency, inverse = figure.axes
+    curves = [axes.get_lines() for axes in (size, size_frequency, inverse)]
+    assert [len(lines) for lines in curves] == [4, 3, 2]  # the floor guards the first two
+    rate_10 = dict(zip(*curves[0][2].get_data(), strict=True))
+    assert rate_10[20] == pytest.approx((20 - 7) ** 10 / 10**11 + 1)
+    printed = dict(zip(*curves[1][1].get_data(), strict=True))
+    assert np.isnan([printed[s] for s in (10, 13)]).all()
+    assert printed[14] < 0 < printed[15]
+    assert printed[25] == pytest.approx(np.log(25**10 / 10**11 - 10 / 4.5))
+    for lines in curves[:2]:
+        assert set(lines[-1].get_ydata()) == {1.0}
+        assert lines[-1].get_label() == labels.label("floor_of_weights", lang)
+    sizes, weights = curves[2][1].get_data()
+    molecules = records[0].groups.query("kind == 'size' and part == 'train'").set_index("group")["molecules"]
+    shares = [molecules[str(s)] * v for s, v in zip(sizes, weights, strict=True) if molecules[str(s)]]
+    np.testing.assert_allclose(shares, shares[0])  # with α = 1 every size has the same share of the loss
+
+
 def test_the_best_rates_are_those_of_all_seeds_and_of_each(records):
     assert loss_modification.best_rates(records, "size", "held_out") == [10, 10, 10, 10]
     assert loss_modification.best_rates(records, "inverse-frequency", "held_out") == [0, 0, 0, 0]

@@ -262,6 +262,32 @@ def test_the_alternative_text_of_a_figure_is_that_of_the_function_that_draws_it(
     assert not [alt for alt in page_of(lang, name).alts if alt not in known]
 
 
+@pytest.mark.parametrize(
+    ("lang", "table", "figure", "appendix"),
+    [
+        ("ca", "Taula {}", "Figura {}", "Figura {} de l'apèndix"),
+        ("en", "Table {}", "Figure {}", "Figure {} of the appendix"),
+    ],
+)
+def test_the_correspondence_has_every_figure_and_table_of_the_report(lang, table, figure, appendix):
+    text = (BOOK / lang / "correspondence.md").read_text(encoding="utf-8")
+    rows = text.partition(f":name: tab-figure-map-{lang}\n")[2].partition(":::")[0].split("\n* - ")[2:]
+    found = {row.split("\n")[0]: row.strip().rsplit("\n  - ", 1)[1] for row in rows}
+    expected = [table.format(1), *(figure.format(n) for n in range(1, 11)), *(appendix.format(n) for n in range(1, 7))]
+    assert set(expected) <= found.keys()
+    assert len(found) == len(expected) + 1  # the table of results has no number
+    assert all(re.search(rf"\{{numref\}}`(?:fig|tab)-[\w-]+-{lang}`", here) for here in found.values())
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_the_objectives_are_all_there_and_lead_somewhere(lang):
+    text = (BOOK / lang / "objectives.md").read_text(encoding="utf-8")
+    rows = [row.split("\n  - ") for row in text.partition(":header-rows: 1")[2].partition(":::")[0].split("\n* - ")[2:]]
+    objectives = ["O1", "O2", "O3.1", "O3.2", "O3.3", "O3.4", "O4.1", "O4.2", "O4.2.1", "O4.2.2", "O4.3"]
+    assert [row[0] for row in rows] == objectives
+    assert all(len(row) == 4 and "{ref}" in row[2] for row in rows)
+
+
 # ---- citations -----------------------------------------------------------------------------------------------
 
 
@@ -277,9 +303,9 @@ def test_citations_and_bibliography_agree():
 
 
 def test_every_reference_has_a_doi():
-    # The thesis is unpublished.
+    # The thesis is unpublished; a page of a program's documentation has an address.
     without = {key for key, text in bibliography().items() if not re.search(r"doi\s*=\s*\{10\.\d{4,}/\S+\}", text)}
-    assert without == {"Tibau2023"}
+    assert without == {"Tibau2023", "SchNetPack2021"}
 
 
 # ---- spelling ------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
@@ -34,6 +35,29 @@ def by_cap(records: Sequence[Record], *, lang: str) -> dict[int, dict[str, Group
             if of_kind or kind == "capped"
         }
     return found
+
+
+def capped_sizes(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """Training molecules by number of atoms at each cap, over those of the whole part (Figure 5 of the report).
+
+    Those of the first record of each set are counted: a cap leaves as many of each size whatever the seed.
+    """
+    whole = _training_sizes(groups.of_baseline(records, lang=lang).records[0])
+    caps = by_cap(records, lang=lang)
+    with style.figure(alt("capped_sizes", lang), height=1.5 * len(caps) + 1.1) as figure:
+        plots = figure.subplots(len(caps), sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, kinds in zip(plots, caps.values(), strict=True):
+            group = kinds["capped"]
+            axes.bar(whole.index, whole, color="#DDDDDD", label=label("whole_part", lang) if axes is plots[0] else None)
+            capped = _training_sizes(group.records[0])
+            axes.bar(capped.index, capped, color=group.colour, label=group.name)
+            axes.yaxis.set_major_formatter(style.number_axis(lang))
+            axes.yaxis.set_major_locator(MaxNLocator(4))
+        plots[len(plots) // 2].set_ylabel(label("molecules", lang))
+        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].xaxis.set_major_locator(MultipleLocator(5))
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
 
 
 def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
@@ -143,3 +167,9 @@ def _spreads(group: Group) -> pd.DataFrame:
             | {f"spread_{protocol}": groups.spread([record], protocol) for protocol in baseline.PROTOCOLS}
         ),
     )
+
+
+def _training_sizes(record: Record) -> pd.Series:
+    """How many molecules of each number of atoms a run was trained on."""
+    rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
+    return rows.set_index(rows["group"].astype(int))["molecules"].sort_index()

@@ -147,6 +147,8 @@ LABELS = MappingProxyType(
         "short_above": Words("més de {atoms} àtoms (eV²)", "more than {atoms} atoms (eV²)"),
         "custom_wins": Words("Custom millor", "Custom better"),
         # loss modification
+        "weight": Words("Pes v", "Weight v"),
+        "floor_of_weights": Words("cota del pes", "floor of the weight"),
         "weight_function": Words("Funció de pes", "Weight function"),
         "loss_rate": Words("r o α", "r or α"),
         "unmodified": Words("sense pes", "unweighted"),
@@ -186,6 +188,66 @@ LABELS = MappingProxyType(
         "runs": Words("Execucions", "Runs"),
         "minutes_per_run": Words("Minuts per execució", "Minutes per run"),
         "minutes_in_all": Words("Minuts en total", "Minutes in all"),
+        # the network, drawn
+        "architecture": Words("El model, mòdul a mòdul", "The model, module by module"),
+        "arch_batch": Words("Un lot de M molècules", "A batch of M molecules"),
+        "arch_numbers": Words("Z: nombres atòmics {shape}", "Z: atomic numbers {shape}"),
+        "arch_positions": Words("R: posicions, Å {shape}", "R: positions, Å {shape}"),
+        "arch_neighbours": Words("V: veïns i, j {shape}", "V: neighbours i, j {shape}"),
+        "arch_vectors": Words("Rᵥ: vectors entre veïns {shape}", "Rᵥ: vectors between them {shape}"),
+        "arch_features": Words("X: característiques {shape}", "X: features {shape}"),
+        "arch_parameters": Words("{count} paràmetres", "{count} parameters"),
+        "parameters_in_all": Words("En total, {count} paràmetres", "{count} parameters in all"),
+        "arch_convolution": Words("Convolució", "Convolution"),
+        "arch_product": Words("X × filtre × {cutoff}", "X × filter × {cutoff}"),
+        "arch_sum_neighbours": Words("suma sobre els veïns", "sum over the neighbours"),
+        "arch_residual": Words("el resultat se suma a X", "the result is added to X"),
+        "arch_sum_atoms": Words("i suma sobre els àtoms: [M]", "and a sum over the atoms: [M]"),
+        "arch_target": Words("Energia que aprèn", "Energy that it learns"),
+        "arch_offsets": Words("+ referències i mitjana per àtom", "+ references and mean per atom"),
+        "arch_energy": Words("= U₀, eV {shape}", "= U₀, in eV {shape}"),
+        # published errors
+        "published_epochs": Words("{count} èpoques", "{count} epochs"),
+        "published_epochs_at_most": Words("com a màxim {count} èpoques", "at most {count} epochs"),
+        "published_gpu_hours": Words("{count} hores de GPU", "{count} GPU hours"),
+        "published_days": Words("com a màxim {count} dies", "at most {count} days"),
+        "published_ours": Words("Default, aquest llibre", "Default, this book"),
+        "published_searched": Words("el millor de la cerca", "best of the search"),
+        "published_own": Words("aquest llibre", "this book"),
+        "published_read": Words("publicat", "published"),
+        "published_unread": Words("publicat, sense comprovar", "published, not checked"),
+        "published_accuracy": Words("precisió química", "chemical accuracy"),
+        "published_error": Words("Error absolut mitjà de U₀ (meV)", "Mean absolute error of U₀ (meV)"),
+        # the path of the data, drawn
+        "pipeline": Words("El camí de les dades", "The path of the data"),
+        "pipe_database": Words("QM9, comprovada", "QM9, checked"),
+        "pipe_database_how": Words("{count} molècules", "{count} molecules"),
+        "pipe_split": Words("a l’atzar, amb una llavor", "at random, with a seed"),
+        "pipe_train": Words("Entrenament", "Training"),
+        "pipe_train_how": Words("{count} molècules", "{count} molecules"),
+        "pipe_validation": Words("Validació", "Validation"),
+        "pipe_validation_how": Words("{count} molècules", "{count} molecules"),
+        "pipe_test": Words("Prova", "Test"),
+        "pipe_test_how": Words("{count} molècules", "{count} molecules"),
+        "pipe_selection": Words("Selecció", "Selection"),
+        "pipe_selection_how": Words("les que l’experiment demana", "those that the experiment asks for"),
+        "pipe_offsets": Words("Energies de referència", "Reference energies"),
+        "pipe_offsets_how": Words("per element, i mitjana μ per àtom", "per element, and the mean μ per atom"),
+        "pipe_neighbours": Words("Veïns i lots", "Neighbours and batches"),
+        "pipe_neighbours_how": Words("parells fins al radi de tall", "pairs up to the cutoff"),
+        "pipe_training": Words("SchNet s’entrena", "SchNet is trained"),
+        "pipe_training_how": Words("i es valida després de cada època", "and validated after each epoch"),
+        "pipe_as_reported": Words("tot el conjunt de cada mida o element,", "the whole set of a size or element,"),
+        "pipe_as_reported_how": Words("amb la seva pròpia μ", "with its own μ"),
+        "pipe_held_out": Words("molècules que no s’han entrenat,", "molecules not trained on,"),
+        "pipe_held_out_how": Words("amb la μ de l’entrenament", "with the training set’s μ"),
+        "pipe_record": Words("Registre de l’execució", "Record of the run"),
+        "pipe_record_how": Words(
+            "configuració, pesos, corbes, errors, sumes per mida i element",
+            "configuration, weights, curves, errors, sums by size and element",
+        ),
+        "pipe_book": Words("Figures, taules i veredictes", "Figures, tables and verdicts"),
+        "pipe_book_how": Words("mitjana i dispersió de les llavors", "mean and spread over seeds"),
         # verdicts
         "claim": Words("Afirmació", "Claim"),
         "section": Words("Apartat", "Section"),
@@ -517,6 +579,28 @@ ALT = MappingProxyType(
             "Two plots of the mean squared error of held-out molecules by number of atoms on a log scale, one for "
             "Default and one for Custom, with a curve per split and per way of subtracting reference energies.",
         ),
+        "architecture": Words(
+            "Diagrama de caixes i fletxes del model. A l’esquerra, de dalt a baix: el lot, els vectors entre veïns, "
+            "la xarxa SchNet amb la incrustació i els blocs d’interacció, la lectura àtom per àtom i l’energia. A la "
+            "dreta, per dins, un bloc d’interacció (una capa per als àtoms, una xarxa que fa el filtre a partir de la "
+            "distància, la convolució i dues capes més) i la lectura. Cada caixa diu la forma del resultat i quants "
+            "paràmetres té.",
+            "Diagram of the model in boxes and arrows. On the left, from top to bottom: the batch, the vectors between "
+            "neighbours, the network SchNet with its embedding and interaction blocks, the atom-wise readout and the "
+            "energy. On the right, opened up, an interaction block (a layer for the atoms, a network that makes the "
+            "filter from the distance, the convolution and two more layers) and the readout. Each box says the shape "
+            "of its result and how many parameters it has.",
+        ),
+        "pipeline": Words(
+            "Diagrama de caixes i fletxes del camí de les dades. La base de dades es reparteix en entrenament, "
+            "validació i prova. La part d’entrenament passa per la selecció, les energies de referència i els veïns "
+            "fins a l’entrenament, que mira la validació a cada època. La xarxa entrenada s’avalua amb els dos "
+            "protocols; els resultats van al registre, i del registre surten les figures.",
+            "Diagram of the path of the data in boxes and arrows. The database is split into training, validation and "
+            "test. The training part goes through selection, reference energies and neighbours to the training, which "
+            "looks at the validation part after each epoch. The trained network is evaluated under both protocols; the "
+            "results go to the record, and the figures come from the record.",
+        ),
         "directed_training": Words(
             "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb cinc "
             "corbes: tota la part d’entrenament, només les molècules grans, el control a l’atzar i aquests dos "
@@ -586,6 +670,28 @@ ALT = MappingProxyType(
             "A row of plots per weight function and a column per protocol: mean squared error by number of atoms "
             "on a log scale, with a line per exponent, from dark to light as it grows, and a black one for the "
             "unweighted loss.",
+        ),
+        "published": Words(
+            "Errors absoluts mitjans en escala logarítmica, un model per fila: els d’aquest llibre, molt a la dreta, "
+            "per sobre de la precisió química; els publicats, tots per sota i de més gran a més petit.",
+            "Mean absolute errors on a log scale, a model per row: those of this book far to the right, above "
+            "chemical accuracy; the published ones all below it, from the largest to the smallest.",
+        ),
+        "capped_sizes": Words(
+            "Un histograma de les molècules d’entrenament per nombre d’àtoms per a cada límit, damunt del de tota la "
+            "part d’entrenament: el cim queda tallat a l’alçada del límit, i les mides per sota es queden com estaven.",
+            "A histogram of the training molecules by number of atoms for each cap, over that of the whole training "
+            "part: the top is cut off at the height of the cap, and the sizes below it stay as they were.",
+        ),
+        "weight_curves": Words(
+            "Tres gràfics del pes d’una molècula segons el nombre d’àtoms, amb una línia per exponent. El pes per mida "
+            "gairebé no es mou a les molècules petites i es dispara a les grans. El pes per mida i freqüència no "
+            "existeix o queda per sota de la cota a les petites. El de freqüència inversa fa una vall, amb el mínim a "
+            "les mides més freqüents.",
+            "Three plots of a molecule’s weight by number of atoms, with a line per exponent. The weight by size "
+            "hardly moves at the small molecules and shoots up at the large ones. The weight by size and frequency "
+            "does not exist, or lies below the floor, at the small ones. That by inverse frequency is a valley, lowest "
+            "at the most frequent sizes.",
         ),
         "balancing_by_size": Words(
             "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, un per "

@@ -11,11 +11,12 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.ticker import MultipleLocator
 
-from analysis import training
+from analysis import census, training, weights
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
 from analysis.runs import Record
+from analysis.weights import UNGUARDED
 
 WEIGHTINGS = ("size", "size-frequency", "inverse-frequency")
 _MAP = colormaps["cividis"]
@@ -39,6 +40,36 @@ def by_rate(records: Sequence[Record], weighting: str, *, lang: str) -> dict[flo
         name = style.plain_number(rate, lang) if rate else label("unmodified", lang)
         found[rate] = Group(name, of_rate, colour, marker)
     return found
+
+
+def weight_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """The weight of a molecule by its number of atoms at each rate of the records (appendix Figure 2 of the report).
+
+    The report's two functions are drawn as printed over all sizes of its experiments, where they are defined; a dashed
+    line is the floor that guards them. Inverse frequency is drawn at the sizes that the runs were trained on.
+    """
+    present = [weighting for weighting in WEIGHTINGS if _has(records, weighting)]
+    trained = _training_sizes(records[0])
+    with style.figure(alt("weight_curves", lang), height=2.7 * len(present) + 0.3) as figure:
+        plots = figure.subplots(len(present), sharex=True, squeeze=False)[:, 0]
+        for axes, weighting in zip(plots, present, strict=True):
+            for rate, group in by_rate(records, weighting, lang=lang).items():
+                v = _weights_by_size(weighting, rate, trained)
+                look = {"color": group.colour, "marker": group.marker, "markersize": 3.5, "label": group.name}
+                axes.plot(v.index, v, **look)
+            floors = {record.config.loss.floor for record in records if record.config.loss.weighting == weighting}
+            if weighting not in UNGUARDED:
+                for floor in sorted(floors - {None}):
+                    axes.axhline(floor, color=style.GREY, linestyle="--", label=label("floor_of_weights", lang))
+            if weighting == "size":
+                style.log_axis(axes, lang)
+            else:
+                axes.yaxis.set_major_formatter(style.number_axis(lang, 1))
+            axes.set_ylabel(f"{_name(weighting, lang)}\n{label('weight', lang)}")
+            axes.legend(ncols=2, handlelength=1.2, columnspacing=0.8, labelspacing=0.3, loc="best")
+        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
+    return figure
 
 
 def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
@@ -155,10 +186,24 @@ def _data(records: Sequence[Record], sizes: range) -> pd.DataFrame:
 
 def _effective(record: Record) -> float:
     """The effective size of the weighted training set, (Σv)² / Σv², as a share of its molecules."""
-    rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
-    sizes = np.repeat(rows["group"].astype(int), rows["molecules"])
-    v = training.loss_weights(record.config.loss, sizes.to_numpy())
+    v = training.loss_weights(record.config.loss, _training_sizes(record))
     return 1.0 if v is None else float(v.sum() ** 2 / (v @ v) / len(v))
+
+
+def _training_sizes(record: Record) -> np.ndarray:
+    """The number of atoms of each molecule that a run was trained on."""
+    rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
+    return np.repeat(rows["group"].astype(int).to_numpy(), rows["molecules"])
+
+
+def _weights_by_size(weighting: str, rate: float, trained: np.ndarray) -> pd.Series:
+    """A function as printed, NaN where it is undefined; of inverse frequency, its value at each trained size."""
+    if weighting in UNGUARDED:
+        sizes, first = np.unique(trained, return_index=True)
+        return pd.Series(weights.loss_weights(weighting, trained, rate)[first], index=sizes)
+    sizes = np.asarray(census.REPORT_COMMON_SIZES)
+    formula = {"size": weights.size_based, "size-frequency": weights.size_and_frequency_based}[weighting]
+    return pd.Series(formula(sizes, rate), index=sizes)
 
 
 def _has(records: Sequence[Record], weighting: str) -> bool:

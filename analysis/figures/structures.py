@@ -6,7 +6,6 @@ trained on would be another kind of error. The worst are those whose absolute er
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -36,20 +35,6 @@ _BOND = 34
 
 # Where chemiscope's JavaScript reports to plausible.io that it is shown, from localhost too; it has no setting for it.
 _REPORT = "function sendEvent(e,t,r){"
-
-
-@dataclass(frozen=True)
-class Drawings:
-    """A picture that shows itself in Jupyter as SVG, with its alternative text.
-
-    `svg` is plain ASCII, so that it reads the same in whatever encoding it is written to a file.
-    """
-
-    svg: str
-    alt: str
-
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        return {"image/svg+xml": self.svg, "text/plain": self.alt}, {"image/svg+xml": {"alt": self.alt}}
 
 
 def worst(
@@ -103,7 +88,7 @@ def worst(
 
 def drawings(
     records: Sequence[Record], molecules: Molecules, *, lang: str, size: int | None = None, count: int = 8
-) -> Drawings:
+) -> style.Drawings:
     """The molecules of `worst`, drawn by RDKit from their SMILES, with QM9 index, formula and error under each.
 
     Bonds and charges are those of the SMILES. Where it is missing or RDKit does not read it, the place stays empty and
@@ -131,7 +116,7 @@ def drawings(
         captions += [_text(line, left, top + _DRAWING_HEIGHT + n * _LINE) for n, line in enumerate(lines, start=1)]
     drawer.FinishDrawing()
     svg = drawer.GetDrawingText().replace("</svg>", "".join(captions) + "</svg>")
-    return Drawings(svg.encode("ascii", "xmlcharrefreplace").decode("ascii"), alt("worst_molecules", lang))
+    return style.Drawings(svg.encode("ascii", "xmlcharrefreplace").decode("ascii"), alt("worst_molecules", lang))
 
 
 def viewer(

@@ -4,6 +4,7 @@ import base64
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from types import MappingProxyType
@@ -85,6 +86,20 @@ class BookFigure(Figure):
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
         picture = base64.b64encode(self.png()).decode("ascii")
         return {"image/png": picture, "text/plain": self.alt}, {"image/png": {"alt": self.alt}}
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """A picture that shows itself in Jupyter as SVG, with its alternative text.
+
+    `svg` is plain ASCII, so that it reads the same in whatever encoding it is written to a file.
+    """
+
+    svg: str
+    alt: str
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
+        return {"image/svg+xml": self.svg, "text/plain": self.alt}, {"image/svg+xml": {"alt": self.alt}}
 
 
 class WordTable(pd.DataFrame):

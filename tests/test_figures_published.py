@@ -1,0 +1,117 @@
+"""The errors that others published, and the rows of the page that shows them."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis import runs, study, sweeps, trials
+from analysis.figures import labels, published, style
+
+ROOT = Path(__file__).resolve().parent.parent
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+
+
+@pytest.fixture(scope="module")
+def records(qm9_molecules) -> list[runs.Record]:
+    return study.recorded(study.BaselineParameters(), qm9_molecules)
+
+
+@pytest.fixture(scope="module")
+def searched(records) -> list[runs.Record]:
+    """Two trials: the second is better at the end, and a little worse before."""
+    worse, better = records[0], records[1]
+    history = better.history.copy()
+    history["validation_loss"] = np.linspace(1, 1e-6, len(history))
+    return [worse, replace(better, history=history)]
+
+
+def test_models_come_with_the_largest_error_first_and_a_source_that_is_in_the_bibliography():
+    errors = [model.mae for model in published.MODELS.values()]
+    assert errors == sorted(errors, reverse=True)
+    text = (ROOT / "book" / "references.bib").read_text(encoding="utf-8")
+    entries = dict(re.findall(r"^@\w+\{(\w+),\n(.*?)^\}", text, re.MULTILINE | re.DOTALL))
+    for name, model in published.MODELS.items():
+        assert {model.source, model.read_in} - {None} <= entries.keys(), name
+        if model.year is not None:
+            assert re.search(rf"year\s*=\s*\{{{model.year}\}}", entries[model.source]), name
+    assert pytest.approx(43.364, abs=1e-3) == published.CHEMICAL_ACCURACY
+
+
+@EACH_LANGUAGE
+def test_the_page_has_a_row_per_model_with_its_own_sources(lang):
+    page = (ROOT / "book" / lang / "state-of-the-art.md").read_text(encoding="utf-8")
+    prefix = "en-" if lang == "en" else ""
+    table = page.partition(f":name: tab-published-{lang}\n")[2].partition(":::")[0]
+    rows = [row.split("\n  - ") for row in table.split("\n* - ")[2:]]
+    assert len(rows) == len(published.MODELS)
+    for (name, model), (called, mae, molecules, training, source) in zip(published.MODELS.items(), rows, strict=True):
+        assert called.startswith(model.model.partition(",")[0])
+        assert model.year is None or str(model.year) in called
+        cells = (("mae", mae), ("molecules", molecules), ("training", training))
+        assert [cell for _, cell in cells] == [f"{{glue:text}}`{lang}-published_{name}_{key}`" for key, _ in cells]
+        keys = dict.fromkeys(key for key in (model.source, model.read_in) if key)
+        assert source.strip() == f"{{cite}}`{','.join(prefix + key for key in keys)}`"
+
+
+def test_the_facts_of_the_table():
+    ca, en = (published.facts(lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert (ca["allegro_mae"], en["allegro_mae"]) == ("4,7 ± 0,2", "4.7 ± 0.2")
+    assert (en["mace_mae"], en["schnet_mae"]) == ("4.1*", "14")
+    assert (ca["schnet_molecules"], en["physnet_molecules"]) == ("110.000", "–")
+    assert en["equiformer_2_training"] == "300 epochs, 137 GPU hours"
+    assert ca["torchmd_net_training"] == "com a màxim 3.000 èpoques"
+    assert (en["painn_training"], en["accuracy"]) == ("–", "43")
+
+
+@EACH_LANGUAGE
+def test_our_own_errors_are_those_of_the_records(records, searched, lang):
+    facts = published.own_facts(records, searched, lang=lang)
+    errors = [1000 * record.errors["error"].to_numpy(float) for record in records]
+    assert facts["mae"] == style.mean_and_deviation([np.abs(e).mean() for e in errors], lang, 0)
+    assert facts["rmse"] == style.mean_and_deviation([np.sqrt((e**2).mean()) for e in errors], lang, 0)
+    best = searched[1].errors
+    assert isinstance(best, pd.DataFrame)
+    expected = 1000 * np.abs(best["error"].to_numpy(float)[best["test"].to_numpy(bool)]).mean()
+    assert facts["searched_mae"] == style.number(expected, lang)
+    assert facts["searched_rate"] == style.plain_number(1e-4, lang)
+    assert (facts["epochs"], facts["updates"]) == ("30", style.number(31_410, lang))
+    with pytest.raises(ValueError, match="no trial of the search"):
+        published.own_facts(records, [], lang=lang)
+
+
+@EACH_LANGUAGE
+def test_the_figure_has_a_row_per_model_and_ours_on_top(records, searched, lang):
+    figure = published.beside_ours(records, searched, lang=lang)
+    assert figure.alt == labels.alt("published", lang)
+    (axes,) = figure.axes
+    names = [text.get_text() for text in axes.get_yticklabels()]
+    assert names[:3] == [
+        labels.label("published_ours", lang),
+        labels.label("published_searched", lang),
+        "Cormorant (2019)",
+    ]
+    assert len(names) == 2 + len(published.MODELS)
+    ours, _, *others, accuracy = axes.get_lines()
+    assert list(ours.get_xdata()) == [
+        pytest.approx(1000 * record.errors["error"].astype(float).abs().mean()) for record in records
+    ]
+    for model, line in zip(published.MODELS.values(), others, strict=True):
+        assert list(line.get_xdata()) == [model.mae]
+        assert (line.get_markerfacecolor() == "white") == (model.read_in is None)
+    assert set(accuracy.get_xdata()) == {published.CHEMICAL_ACCURACY}
+    assert axes.yaxis_inverted()
+    assert axes.get_xscale() == "log"
+
+
+def test_what_the_page_says_of_training_holds_in_the_records(records):
+    facts = published.own_facts(records, trials.recorded(sweeps.load_sweep("stage1")), lang="en")
+    ours, best = float(facts["mae"].split()[0]), float(facts["searched_mae"])
+    assert 0.25 < 1 - best / ours < 0.42  # "about a third of the error"
+    assert best > published.CHEMICAL_ACCURACY
+    assert all(model.mae < published.CHEMICAL_ACCURACY for model in published.MODELS.values())
+    assert int(facts["searched_epochs"]) == int(facts["epochs"])
