@@ -275,6 +275,8 @@ def test_what_the_page_says_of_the_first_stage_holds_in_the_records(shown, qm9_m
     assert abs(float(facts["correlation_learning_rate"])) < 0.3
     assert facts["better_of_batch"] == "1"  # "has", "té"
     assert int(facts["lowest_at"]) > trials.REPORT_EPOCHS
+    lowest = [record.history["validation_loss"].argmin() + 1 for record in stage.records.values()]
+    assert np.mean(np.array(lowest) > 24) > 0.9  # "nearly all were still learning"
     assert all(r.history["validation_loss"].iloc[21] > r.history["validation_loss"].iloc[-1] for r in stage.report)
     assert float(facts["jump"]) > 1 + 3 * trials.TOLERANCE
     assert float(facts["times"]) > 1.2
