@@ -44,7 +44,9 @@ def capped_sizes(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """
     whole = _training_sizes(groups.of_baseline(records, lang=lang).records[0])
     caps = by_cap(records, lang=lang)
-    with style.figure(alt("capped_sizes", lang), height=1.5 * len(caps) + 1.1) as figure:
+    shown = [groups.of_baseline(records, lang=lang), *(kinds["capped"] for kinds in caps.values())]
+    data = groups.of_groups(shown, lambda group: baseline.of_runs(group.records[:1], _sizes_of_run))
+    with style.figure(alt("capped_sizes", lang), data, height=1.5 * len(caps) + 1.1) as figure:
         plots = figure.subplots(len(caps), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, kinds in zip(plots, caps.values(), strict=True):
             group = kinds["capped"]
@@ -167,6 +169,10 @@ def _spreads(group: Group) -> pd.DataFrame:
             | {f"spread_{protocol}": groups.spread([record], protocol) for protocol in baseline.PROTOCOLS}
         ),
     )
+
+
+def _sizes_of_run(record: Record) -> pd.DataFrame:
+    return _training_sizes(record).rename_axis("n_atoms").rename("training_molecules").reset_index()
 
 
 def _training_sizes(record: Record) -> pd.Series:

@@ -50,7 +50,13 @@ def weight_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """
     present = [weighting for weighting in WEIGHTINGS if _has(records, weighting)]
     trained = _training_sizes(records[0])
-    with style.figure(alt("weight_curves", lang), height=2.7 * len(present) + 0.3) as figure:
+    curves = {
+        (weighting, rate): _weights_by_size(weighting, rate, trained).rename_axis("n_atoms").rename("weight")
+        for weighting in present
+        for rate in by_rate(records, weighting, lang=lang)
+    }
+    data = pd.concat(curves, names=["weighting", "rate"]).reset_index()
+    with style.figure(alt("weight_curves", lang), data, height=2.7 * len(present) + 0.3) as figure:
         plots = figure.subplots(len(present), sharex=True, squeeze=False)[:, 0]
         for axes, weighting in zip(plots, present, strict=True):
             for rate, group in by_rate(records, weighting, lang=lang).items():

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
+import pandas as pd
 from ase import units
 from matplotlib.ticker import NullLocator
 
@@ -160,7 +161,14 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
             "label": label("published_unread", lang),
         },
     }
-    with style.figure(alt("published", lang), height=0.27 * len(rows) + 1.2) as figure:
+    own = {"published_ours": records, "published_searched": [_best(searched)]}
+    data = [
+        {"series": label(name, lang), "run": record.id, "seed": record.config.seed, "mae_meV": value}
+        for (name, of_name), (_, values, _) in zip(own.items(), rows, strict=False)
+        for record, value in zip(of_name, values, strict=True)
+    ]
+    data += [{"series": _name(published), "mae_meV": published.mae} for published in MODELS.values()]
+    with style.figure(alt("published", lang), pd.DataFrame(data), height=0.27 * len(rows) + 1.2) as figure:
         axes = figure.subplots()
         said = set()
         for place, (_, values, kind) in enumerate(rows):

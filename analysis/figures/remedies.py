@@ -43,7 +43,8 @@ def trade_off(records: Sequence[Record], *, lang: str, boundary: int = 17) -> st
     shown = by_remedy(records, lang=lang)
     errors = {key: _both_sides(group, boundary) for key, group in shown.items()}
     front = pareto({key: values.mean(axis=1) for key, values in errors.items()})
-    with style.figure(alt("trade_off", lang), height=5.6) as figure:
+    data = groups.of_groups(list(shown.values()), lambda group: _data(group, boundary))
+    with style.figure(alt("trade_off", lang), data, height=5.6) as figure:
         axes = figure.subplots()
         corners = np.array([errors[key].mean(axis=1) for key in front])
         axes.plot(*corners.T, color=style.GREY, linewidth=1.2, zorder=0, label=label("front", lang))
@@ -152,6 +153,18 @@ def _both_sides(group: Group, boundary: int) -> np.ndarray:
     """MSE up to `boundary` atoms and above it, per seed: float [2, seeds], eV²."""
     sides = range(1, boundary + 1), range(boundary + 1, max(_LARGEST, boundary) + 1)
     return np.array([groups.of_sizes(group.records, sizes) for sizes in sides])
+
+
+def _data(group: Group, boundary: int) -> pd.DataFrame:
+    rest, large = _both_sides(group, boundary)
+    return pd.DataFrame(
+        {
+            "run": [record.id for record in group.records],
+            "seed": [record.config.seed for record in group.records],
+            f"mse_up_to_{boundary}_atoms_eV2": rest,
+            f"mse_above_{boundary}_atoms_eV2": large,
+        }
+    )
 
 
 def _key(config: RunConfig) -> str:

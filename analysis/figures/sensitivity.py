@@ -70,7 +70,12 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     Without the variant "none", whose errors are of another order.
     """
     shown = {name: models for name, models in by_variant(records, lang=lang).items() if name != "none"}
-    with style.figure(alt("sensitivity", lang), height=5.9) as figure:
+    of_models = {
+        model: groups.of_groups([models[model] for models in shown.values() if model in models], _by_size)
+        for model in _MODELS
+    }
+    data = pd.concat(of_models, names=["model"]).reset_index("model")
+    with style.figure(alt("sensitivity", lang), data, height=5.9) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, model in zip(plots, _MODELS, strict=True):
             for models in shown.values():
@@ -115,6 +120,10 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
             for protocol in baseline.PROTOCOLS:
                 found[f"better_{key}_{protocol}"] = _better(models, protocol, lang)
     return found
+
+
+def _by_size(group: Group) -> pd.DataFrame:
+    return baseline.mse_of_runs(group.records, "size", census.REPORT_COMMON_SIZES)
 
 
 def _better(models: dict[str, Group], protocol: str, lang: str) -> str:
