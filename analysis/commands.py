@@ -14,7 +14,7 @@ import typer
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from analysis import errors, qm9, reproduction, runs, study, sweeps, training, trials, verdicts, weights
+from analysis import drivers, errors, qm9, reproduction, runs, study, sweeps, training, trials, verdicts, weights
 from analysis.callbacks import CheckpointError, TrainingDivergedError, clock
 from analysis.config import RunConfig, adjust
 from analysis.molecules import Molecules, MoleculesError
@@ -229,6 +229,27 @@ def judge(results: _Results = None) -> None:
         for name in dict.fromkeys(verdict.claim for verdict in found):
             rule = next(verdict.rule for verdict in found if verdict.claim == name)
             typer.echo(f"\n{name}: {rule}")
+
+
+@app.command("drivers")
+def find_drivers(
+    model: Annotated[str, typer.Argument(help=f"{', '.join(drivers.MODELS)}, or all.")] = "all",
+    results: _Results = None,
+) -> None:
+    """Compute what drives the error of a model from its recorded runs, and record it in results/drivers (minutes)."""
+    with _errors_in_one_line():
+        if model not in (*drivers.MODELS, "all"):
+            raise study.StudyError(f"there is no model {model!r}: choose one of {', '.join(drivers.MODELS)}, or all")
+        molecules = qm9.load()
+        for name in drivers.MODELS if model == "all" else (model,):
+            records = drivers.records_of(name, molecules, results=results)
+            found = drivers.analyse(
+                name, records, molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
+            )
+            folder = (results or runs.results_folder()) / "drivers" / name
+            drivers.save(found, folder)
+            shares = ", ".join(f"{part} {row.value:.0%}" for part, row in found.parts.iterrows())
+            typer.echo(f"{folder}: squared error: {shares}; weak group: {found.about['weak_group'] or 'none'}")
 
 
 def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:

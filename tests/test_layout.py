@@ -16,6 +16,7 @@ FLOORS = {
     "subsets": 2,
     "benchmark": 2,
     "census": 3,
+    "descriptors": 3,
     "offsets": 3,
     "callbacks": 3,
     "schnet": 3,
@@ -31,9 +32,10 @@ FLOORS = {
     "reproduction": 6,
     "verdicts": 6,
     "parameters": 1,
-    "figures": 7,
-    "commands": 7,
-    "__main__": 8,
+    "drivers": 7,
+    "figures": 8,
+    "commands": 8,
+    "__main__": 9,
 }
 
 

@@ -474,6 +474,79 @@ LABELS = MappingProxyType(
         "absolute_error": Words("Error absolut mitjà (meV)", "Mean absolute error (meV)"),
         "neighbour_sizes": Words("Error absolut medià per mida (meV)", "Median absolute error by size (meV)"),
         "no_drawing": Words("sense dibuix", "no drawing"),
+        # what drives the error
+        "side_rmse": Words("arrel de l’error quadràtic mitjà", "root of the mean squared error"),
+        "side_median": Words("mediana de l’error absolut", "median absolute error"),
+        "side_per_atom": Words("error absolut per àtom, mitjana", "mean absolute error per atom"),
+        "error_in_mev": Words("Error en meV", "Error in meV"),
+        "degree_of_unsaturation": Words("Grau d’insaturació", "Degree of unsaturation"),
+        "fixed_heavy_atoms": Words("{value} pesants", "{value} heavy"),
+        "fixed_unsaturation": Words("insaturació {value}", "unsaturation {value}"),
+        "fixed_nothing": Words("res", "nothing"),
+        "fixed_heavy": Words("nombre d’àtoms pesants", "number of heavy atoms"),
+        "fixed_skeleton": Words("C, N, O i F:\nmés hidrogen", "C, N, O and F:\nmore hydrogen"),
+        "fixed_saturation": Words("insaturació, N, O i F:\nmés CH₂", "unsaturation, N, O and F:\nmore CH₂"),
+        "fixed_structure": Words("i també anells i enllaços:\nmés CH₂", "rings and bonds too:\nmore CH₂"),
+        "factor_per_atoms": Words("Factor en l’MSE per {atoms} àtoms més", "Factor in the MSE for {atoms} more atoms"),
+        "spearman_of_two": Words("Correlació de Spearman", "Spearman correlation"),
+        "descriptor": Words("Descriptor", "Descriptor"),
+        "plain_correlation": Words("Correlació amb |e|", "Correlation with |e|"),
+        "partial_correlation": Words("Fixats els altres grups", "Other groups held fixed"),
+        "score_typical": Words("Pèrdua de R²\n(log |e|)", "Loss of R²\n(log |e|)"),
+        "score_squared": Words("Pèrdua de D²\n(e²)", "Loss of D²\n(e²)"),
+        "descriptor_n_atoms": Words("àtoms", "atoms"),
+        "descriptor_heavy_atoms": Words("àtoms pesants", "heavy atoms"),
+        "descriptor_hydrogen_share": Words("proporció de H", "share of H"),
+        "descriptor_hydrogens": Words("hidrògens", "hydrogens"),
+        "descriptor_carbons": Words("carbonis", "carbons"),
+        "descriptor_nitrogens": Words("nitrògens", "nitrogens"),
+        "descriptor_oxygens": Words("oxígens", "oxygens"),
+        "descriptor_fluorines": Words("fluors", "fluorines"),
+        "descriptor_unsaturation": Words("insaturació", "unsaturation"),
+        "descriptor_rings": Words("anells", "rings"),
+        "descriptor_smallest_ring": Words("anell més petit", "smallest ring"),
+        "descriptor_three_rings": Words("anells de 3 àtoms", "3-membered rings"),
+        "descriptor_four_rings": Words("anells de 4 àtoms", "4-membered rings"),
+        "descriptor_shared_ring_atoms": Words("àtoms de més d’un anell", "atoms in several rings"),
+        "descriptor_aromatic_atoms": Words("àtoms aromàtics", "aromatic atoms"),
+        "descriptor_triple_bonds": Words("triples enllaços", "triple bonds"),
+        "descriptor_sp3_share": Words("proporció de C sp³", "share of sp³ C"),
+        "descriptor_hetero_bonds": Words("enllaços heteroàtom–heteroàtom", "heteroatom–heteroatom bonds"),
+        "descriptor_longest_bond": Words("enllaç més estirat", "most stretched bond"),
+        "descriptor_zwitterion": Words("zwitterió", "zwitterion"),
+        "descriptor_distance": Words("distància a l’entrenament", "distance to training"),
+        "descriptor_rarest_environment": Words("entorn més rar", "rarest environment"),
+        "class": Words("Classe", "Class"),
+        "class_zwitterions": Words("Zwitterions", "Zwitterions"),
+        "class_three_or_more_rings": Words("Tres anells o més", "Three rings or more"),
+        "class_three_rings": Words("Amb un anell de 3 àtoms", "With a 3-membered ring"),
+        "class_four_rings": Words("Amb un anell de 4 àtoms", "With a 4-membered ring"),
+        "class_aromatic": Words("Aromàtiques", "Aromatic"),
+        "class_triple_bonds": Words("Amb un triple enllaç", "With a triple bond"),
+        "class_hetero_bonds": Words("Amb heteroàtoms enllaçats", "With bonded heteroatoms"),
+        "class_stretched_bond": Words("Amb un enllaç estirat", "With a stretched bond"),
+        "class_fluorine": Words("Amb fluor", "With fluorine"),
+        "class_few_heavy_atoms": Words("Menys de 9 àtoms pesants", "Fewer than 9 heavy atoms"),
+        "class_infrequent_sizes": Words("Mides poc freqüents", "Infrequent sizes"),
+        "class_farthest": Words("La desena part més allunyada", "The farthest tenth"),
+        "class_rarest": Words("La desena part d’entorns més rars", "The tenth of rarest environments"),
+        "ratio_of_mse": Words("MSE respecte de la resta", "MSE over that of the rest"),
+        "share_of_molecules": Words("De les molècules", "Of the molecules"),
+        "share_of_error": Words("De l’error quadràtic", "Of the squared error"),
+        "attributable": Words("Error atribuïble", "Attributable error"),
+        "reasons": Words("Què té de particular", "What is out of the ordinary"),
+        "no_reason": Words("res", "nothing"),
+        "reason_high": Words("{name}: {value} (el {beyond} més alt)", "{name}: {value} (highest {beyond})"),
+        "reason_low": Words("{name}: {value} (el {beyond} més baix)", "{name}: {value} (lowest {beyond})"),
+        "reason_zwitterions": Words("és un zwitterió", "it is a zwitterion"),
+        "reason_three_or_more_rings": Words("tres anells o més", "three rings or more"),
+        "reason_three_rings": Words("un anell de 3 àtoms", "a 3-membered ring"),
+        "reason_four_rings": Words("un anell de 4 àtoms", "a 4-membered ring"),
+        "reason_aromatic": Words("és aromàtica", "it is aromatic"),
+        "reason_triple_bonds": Words("un triple enllaç", "a triple bond"),
+        "reason_hetero_bonds": Words("heteroàtoms enllaçats", "bonded heteroatoms"),
+        "reason_fluorine": Words("té fluor", "it holds fluorine"),
+        "reason_few_heavy_atoms": Words("pocs àtoms pesants", "few heavy atoms"),
         # benchmark
         "reached": Words("sí", "met"),
         "missed": Words("no", "missed"),
@@ -600,6 +673,49 @@ ALT = MappingProxyType(
             "test. The training part goes through selection, reference energies and neighbours to the training, which "
             "looks at the validation part after each epoch. The trained network is evaluated under both protocols; the "
             "results go to the record, and the figures come from the record.",
+        ),
+        "errors_by_size": Words(
+            "Tres errors en mil·lielectronvolts segons el nombre d’àtoms, en escala logarítmica: l’arrel de l’error "
+            "quadràtic mitjà baixa amb la mida, la mediana de l’error absolut gairebé no es mou, i l’error per àtom "
+            "baixa sense parar.",
+            "Three errors in millielectronvolts by number of atoms on a log scale: the root of the mean squared error "
+            "falls with size, the median absolute error hardly moves, and the error per atom falls steadily.",
+        ),
+        "unsaturation": Words(
+            "Dos gràfics de l’error quadràtic mitjà en escala logarítmica: a l’esquerra segons el grau d’insaturació, "
+            "amb una línia per nombre d’àtoms pesants; a la dreta segons el nombre d’àtoms pesants, amb una línia per "
+            "grau d’insaturació. A l’esquerra les línies s’enfilen; a la dreta pugen menys.",
+            "Two plots of mean squared error on a log scale: on the left by degree of unsaturation, with a line per "
+            "number of heavy atoms; on the right by number of heavy atoms, with a line per degree of unsaturation. On "
+            "the left the lines climb; on the right they rise less.",
+        ),
+        "size_effects": Words(
+            "Un punt amb interval per model i per comparació: el factor en què canvia l’error quadràtic mitjà quan la "
+            "molècula té més àtoms. Per a Default queda per sota d’u si no es fixa res o es fixen els àtoms pesants, i "
+            "passa a u o més si es fixen la insaturació i els heteroàtoms; per a Custom queda sempre per sota d’u.",
+            "A point with an interval per model and comparison: the factor by which the mean squared error changes "
+            "when the molecule has more atoms. For Default it lies below one if nothing or the heavy atoms are held "
+            "fixed, and at one or above if unsaturation and heteroatoms are; for Custom it always lies below one.",
+        ),
+        "correlations": Words(
+            "Mapa de calor de la correlació de Spearman de cada descriptor amb cadascun dels altres; els que van junts "
+            "formen blocs de color intens, emmarcats. El bloc més gran és el del nombre d’àtoms, l’hidrogen i la "
+            "insaturació.",
+            "Heat map of the Spearman correlation of each descriptor with each of the others; those that go together "
+            "form framed blocks of strong colour. The largest block is that of the number of atoms, hydrogen and "
+            "unsaturation.",
+        ),
+        "importance": Words(
+            "Dos gràfics de punts de costat amb una fila per grup de descriptors: què es perd quan el grup es permuta, "
+            "a l’esquerra per a l’error típic i a la dreta per a l’error al quadrat, amb intervals.",
+            "Two dot plots side by side with a row per group of descriptors: what is lost when the group is permuted, "
+            "on the left for the typical error and on the right for the squared error, with intervals.",
+        ),
+        "classes": Words(
+            "Un punt amb interval per classe de molècules i per model, en escala logarítmica: l’error quadràtic mitjà "
+            "de la classe dividit pel de la resta. Els zwitterions queden molt per damunt de tota la resta.",
+            "A point with an interval per class of molecules and model on a log scale: the mean squared error of the "
+            "class over that of all others. Zwitterions lie far above everything else.",
         ),
         "directed_training": Words(
             "Dos gràfics de l’error quadràtic mitjà segons el nombre d’àtoms, en escala logarítmica, amb cinc "

@@ -16,6 +16,7 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdCoordGen
 from rdkit.Chem.Draw import rdMolDraw2D
 
+from analysis.drivers import errors_by_seed
 from analysis.figures import style
 from analysis.figures.labels import alt, check_language, label
 from analysis.molecules import Molecules, to_ase
@@ -174,13 +175,7 @@ def _held_out(records: Sequence[Record], molecules: Molecules) -> pd.DataFrame:
     Their position in `molecules`, number of atoms, and error over seeds, eV: mean (`signed`), standard deviation (NaN
     for one seed), and mean of the absolute one (`absolute`).
     """
-    if not records:
-        raise ValueError("there is no record: give those of the seeds of one configuration")
-    of_seeds = pd.concat(
-        [record.errors.set_index("index")["error"].astype(float) for record in records], axis=1, join="inner"
-    )
-    if of_seeds.empty:
-        raise ValueError(f"no molecule is held out in all of the {len(records)} records: their splits differ")
+    of_seeds = errors_by_seed(records)
     position = pd.Index(molecules.index).get_indexer(of_seeds.index)
     if (position < 0).any():
         unknown = of_seeds.index[position < 0][0]

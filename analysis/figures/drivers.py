@@ -1,0 +1,355 @@
+"""Figures and tables of what drives the error, from the records that `analysis.drivers` makes.
+
+Tables are data frames of strings, written as the language writes numbers. Those that compare the models take both
+records, by the model's name.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import (
+    FixedLocator,
+    FuncFormatter,
+    MaxNLocator,
+    MultipleLocator,
+    NullFormatter,
+    NullLocator,
+)
+
+from analysis.drivers import COMPARISONS, STRUCTURAL, TARGETS, Drivers
+from analysis.figures import style
+from analysis.figures.comparison import MODELS
+from analysis.figures.labels import alt, label
+
+_MEV = 1000  # meV per eV
+_LEAST = 30  # molecules of a size, for a point in a figure
+_ATOMS = 3  # more, for a factor: a CH2 group has as many
+
+_SIDES = MappingProxyType({"rmse": (style.BLUE, "o"), "median": (style.VERMILION, "s"), "per_atom": (style.GREEN, "D")})
+_SCORES = ((style.BLUE, "o"), (style.VERMILION, "s"))
+_LINES = (
+    (style.BLACK, "o"),
+    (style.BLUE, "s"),
+    (style.GREEN, "D"),
+    (style.ORANGE, "^"),
+    (style.VERMILION, "v"),
+    (style.PURPLE, "P"),
+)
+
+
+# ---- size
+
+
+def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
+    """Three errors by number of atoms, meV: RMSE, the median of |e|, and |e| per atom; a band over seeds."""
+    table = drivers.sizes[drivers.sizes["molecules"] >= _LEAST]
+    shown = {"rmse": np.sqrt(table["mse"]), "median": table["median"], "per_atom": table["per_atom"]}
+    with style.figure(alt("errors_by_size", lang), height=4.4) as figure:
+        axes = figure.subplots()
+        for name, (colour, marker) in _SIDES.items():
+            of_size = _MEV * shown[name].groupby(table["n_atoms"]).agg(["min", "max", "mean"])
+            axes.fill_between(of_size.index, of_size["min"], of_size["max"], color=colour, alpha=0.25, linewidth=0)
+            axes.plot(of_size["mean"], f"{marker}-", color=colour, markersize=4, label=label(f"side_{name}", lang))
+        axes.set_xlabel(label("n_atoms", lang))
+        axes.set_ylabel(label("error_in_mev", lang))
+        axes.xaxis.set_major_locator(MultipleLocator(2))
+        style.log_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=1)
+    return figure
+
+
+def unsaturation(drivers: Drivers, *, lang: str) -> style.BookFigure:
+    """MSE by degree of unsaturation with the number of heavy atoms fixed, and the other way round; bands over seeds."""
+    table = drivers.unsaturation
+    with style.figure(alt("unsaturation", lang), height=4.6) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        _lines(left, table, "unsaturation", "heavy_atoms", lang, shown=sorted(table["heavy_atoms"].unique())[-3:])
+        _lines(right, table, "heavy_atoms", "unsaturation", lang, shown=range(1, 6))
+        left.set_ylabel(label("mse", lang))
+        for axes in (left, right):
+            axes.xaxis.set_major_locator(MultipleLocator(1))
+            axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, handlelength=1.4, columnspacing=1)
+        style.log_axis(left, lang)
+    return figure
+
+
+def _lines(axes: Axes, table: pd.DataFrame, along: str, fixed: str, lang: str, *, shown: Sequence[float]) -> None:
+    """A line per value of `fixed` that has more than one point."""
+    of_values = [(value, table[table[fixed] == value].groupby(along)["mse"]) for value in shown]
+    longer = [(value, of_value) for value, of_value in of_values if of_value.ngroups > 1]
+    for (value, of_value), (colour, marker) in zip(longer, _LINES, strict=False):
+        seeds = of_value.agg(["min", "max", "mean"])
+        axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.15, linewidth=0)
+        name = label(f"fixed_{fixed}", lang, value=style.plain_number(value, lang))
+        axes.plot(seeds["mean"], f"{marker}-", color=colour, markersize=4.5, label=name)
+    axes.set_xlabel(label("degree_of_unsaturation" if along == "unsaturation" else along, lang))
+
+
+def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
+    """The factor in the MSE for three atoms more, by what is held fixed; a point with its interval per model."""
+    with style.figure(alt("size_effects", lang), height=3.9) as figure:
+        axes = figure.subplots()
+        rows = list(COMPARISONS)
+        for (model, of_model), shift in zip(drivers.items(), _shifts(len(drivers)), strict=True):
+            table = of_model.size_effects.set_index(["target", "comparison"]).loc["squared"].loc[rows] ** _ATOMS
+            _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], label(model, lang))
+        axes.axvline(1, color=style.BLACK, linewidth=1)
+        axes.set_yticks(np.arange(len(rows)), [label(f"fixed_{name}", lang) for name in rows])
+        axes.set_xlabel(label("factor_per_atoms", lang, atoms=style.number(_ATOMS, lang)))
+        _factor_axis(axes, lang, [0.4, 0.5, 0.7, 1, 1.4])
+        _rows_down(axes)
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+# ---- descriptors
+
+
+def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
+    """Spearman's correlation of each descriptor with each; those of a group stand together, in a frame."""
+    grouped = drivers.about["groups"]
+    order = [name for names in grouped for name in names]
+    table = drivers.correlations.loc[order, order]
+    names = [label(f"descriptor_{name}", lang) for name in order]
+    with style.figure(alt("correlations", lang), height=6.9) as figure:
+        axes = figure.subplots()
+        mesh = axes.pcolormesh(table.to_numpy(), vmin=-1, vmax=1, cmap="PuOr", edgecolors="white", linewidth=0.3)
+        start = 0
+        for members in grouped:
+            size = len(members)
+            if size > 1:
+                axes.add_patch(Rectangle((start, start), size, size, fill=False, edgecolor=style.BLACK, linewidth=1.5))
+            start += size
+        places = np.arange(len(order)) + 0.5
+        axes.set_xticks(places, names, rotation=90)
+        axes.set_yticks(places, names)
+        axes.tick_params(length=0)
+        axes.set_aspect("equal")
+        axes.invert_yaxis()
+        axes.grid(visible=False)
+        bar = figure.colorbar(mesh, ax=axes, location="top", pad=0.02, aspect=40)
+        bar.set_label(label("spearman_of_two", lang))
+        bar.ax.xaxis.set_major_formatter(style.number_axis(lang, 1))
+    return figure
+
+
+def importance(drivers: Drivers, *, lang: str) -> style.BookFigure:
+    """What is lost when a group of descriptors is permuted, in the score for log |e| (left) and for e² (right)."""
+    lost = {target: drivers.importance.loc[target].loc["permuted"] for target in TARGETS}
+    groups = sorted(drivers.about["groups"], key=lambda members: -lost["squared"].loc[members[0], "value"])
+    names = [_group_name(members, lang) for members in groups]
+    # Rows as high as their names
+    heights = np.array([0.6 + name.count("\n") for name in names])
+    places = np.cumsum(heights) - heights / 2
+    with style.figure(alt("importance", lang), height=1.1 + 0.235 * heights.sum()) as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, (target, table), (colour, marker) in zip(panels, lost.items(), _SCORES, strict=True):
+            _points(axes, places, table.loc[[members[0] for members in groups]], colour, marker, None)
+            axes.axvline(0, color=style.BLACK, linewidth=1)
+            axes.set_xlabel(label(f"score_{target}", lang))
+            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_formatter(style.number_axis(lang, 2))
+            axes.grid(visible=True, axis="x")
+            axes.grid(visible=False, axis="y")
+        panels[0].set_yticks(places, names)
+        panels[0].set_ylim(heights.sum(), 0)
+    return figure
+
+
+def rank_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
+    """A row per descriptor: Spearman's correlation with |e|, plain and with the other groups held fixed."""
+    rows = {
+        label(f"descriptor_{row.Index}", lang): {
+            label("plain_correlation", lang): _interval(row.plain, row.plain_low, row.plain_high, lang, 2),
+            label("partial_correlation", lang): _interval(row.partial, row.partial_low, row.partial_high, lang, 2),
+        }
+        for row in drivers.ranks.itertuples()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("descriptor", lang))
+
+
+# ---- classes and the worst
+
+
+def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
+    """The MSE of each class over that of all other molecules; a point with its interval per model."""
+    with style.figure(alt("classes", lang), height=5.6) as figure:
+        axes = figure.subplots()
+        rows = _by_ratio(next(iter(drivers.values())))
+        for (model, of_model), shift in zip(drivers.items(), _shifts(len(drivers)), strict=True):
+            table = of_model.classes.rename(columns={"ratio": "value"}).loc[rows]
+            _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], label(model, lang))
+        axes.axvline(1, color=style.BLACK, linewidth=1)
+        axes.set_yticks(np.arange(len(rows)), [label(f"class_{name}", lang) for name in rows])
+        axes.set_xlabel(label("ratio_of_mse", lang))
+        _factor_axis(axes, lang, [0.5, 1, 2, 5, 10, 20, 50])
+        _rows_down(axes)
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def class_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
+    """A row per class: molecules, what part of the molecules and of the squared error it is, and its MSE's ratio."""
+    table = drivers.classes.loc[_by_ratio(drivers)]
+    rows = {
+        label(f"class_{row.Index}", lang): {
+            label("molecules", lang): style.number(row.molecules, lang),
+            label("share_of_molecules", lang): style.percent(row.share, lang, 1),
+            label("share_of_error", lang): style.percent(row.share_of_error, lang, 1),
+            label("attributable", lang): style.percent(row.attributable, lang, 1),
+            label("ratio_of_mse", lang): _interval(row.ratio, row.low, row.high, lang, 2),
+        }
+        for row in table.itertuples()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("class", lang))
+
+
+def worst_table(drivers: Drivers, *, lang: str, reasons: int = 4) -> style.WordTable:
+    """A row per worst-predicted molecule: atoms, error, SMILES, and at most so many things out of the ordinary.
+
+    Errors are predicted − true U0, meV, mean ± standard deviation over seeds.
+    """
+    rows = {}
+    for index, row in drivers.worst.iterrows():
+        why = drivers.reasons[drivers.reasons["index"] == index].head(reasons)
+        words = [_reason(reason, lang) for reason in why.itertuples()] or [label("no_reason", lang)]
+        error, deviation = (style.number(_MEV * row[name], lang) for name in ("signed", "deviation"))
+        rows[str(index)] = {
+            label("n_atoms", lang): style.number(row["n_atoms"], lang),
+            label("signed_error", lang): f"{error} ± {deviation}",
+            label("smiles", lang): row["smiles"],
+            label("reasons", lang): "; ".join(words),
+        }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("qm9_index", lang))
+
+
+def _reason(reason: object, lang: str) -> str:
+    if reason.kind == "class":
+        return label(f"reason_{reason.name}", lang)
+    name, value = label(f"descriptor_{reason.name}", lang), style.number(reason.value, lang, _decimals(reason.name))
+    return label(f"reason_{reason.kind}", lang, name=name, value=value, beyond=_percentile(reason.beyond, lang))
+
+
+def _percentile(share: float, lang: str) -> str:
+    """A small share in per cent, with one significant digit."""
+    return style.percent(share, lang, 2 if share < 0.001 else 1)
+
+
+def _decimals(descriptor: str) -> int:
+    return {"distance": 1, "hydrogen_share": 2, "sp3_share": 2, "longest_bond": 2}.get(descriptor, 0)
+
+
+def facts(drivers: Mapping[str, Drivers], *, lang: str) -> dict[str, str]:
+    """Every number that the prose quotes, `default_…` and `custom_…`; the same keys in both languages.
+
+    `part_…` are the shares of the squared error; `worst_…` what its worst 1 and 10 % of the molecules bear;
+    `explained_…` what the trees explain of the typical error and of e², `explained_alone_…` what the number of atoms
+    and what goes with it do by themselves, `explained_without_…` what is lost without them, `most_…` the group that
+    matters most; `repeated` what a seed repeats of another's log |e|;
+    `factor_…` the factors in the MSE for three atoms more; `rms_…` and `median_…` errors at the first and the last size
+    that the report shows; `weak` is the weak group, and `of_worst_…` how many of the worst molecules a class holds.
+    """
+    found = {}
+    for model, one in drivers.items():
+        found |= {f"{model}_{key}": value for key, value in _facts(one, lang).items()}
+    first = next(iter(drivers.values())).about
+    return found | {
+        "seeds": style.number(len(first["runs"]), lang),
+        "molecules": style.number(first["molecules"], lang),
+        "descriptors": style.number(sum(map(len, first["groups"])), lang),
+        "groups": style.number(len(first["groups"]), lang),
+        "atoms": style.number(_ATOMS, lang),
+    }
+
+
+def _facts(drivers: Drivers, lang: str) -> dict[str, str]:
+    about = drivers.about
+    found = {f"part_{name}": _percents(row.value, row.low, row.high, lang) for name, row in drivers.parts.iterrows()}
+    found |= {f"worst_{share.replace('0.', '')}": style.percent(v, lang) for share, v in about["worst_share"].items()}
+    found |= {
+        "repeated": style.percent(about["repeated"], lang),
+        "mean_errors": ", ".join(style.number(_MEV * value, lang) for value in about["mean_error"]),
+        "training": style.number(about["training_molecules"], lang),
+        "weak": label(f"class_{about['weak_group']}", lang).lower() if about["weak_group"] else label("none", lang),
+    }
+    names = {members[0]: _group_name(members, lang, wide=True) for members in about["groups"]}
+    for target in TARGETS:
+        of_target = drivers.importance.loc[target]
+        score = of_target.loc["score"].iloc[0]
+        found[f"explained_{target}"] = _percents(score["value"], score["low"], score["high"], lang)
+        for way in ("alone", "without"):
+            sized = of_target.loc[way].loc["n_atoms"]
+            found[f"explained_{way}_{target}"] = _percents(sized["value"], sized["low"], sized["high"], lang)
+        found[f"most_{target}"] = names[of_target.loc["permuted"]["value"].idxmax()]
+    effects = drivers.size_effects.set_index(["target", "comparison"])[["value", "low", "high"]] ** _ATOMS
+    for (target, name), row in effects.iterrows():
+        found[f"factor_{target}_{name}"] = _interval(row["value"], row["low"], row["high"], lang, 2)
+    sizes = drivers.sizes.groupby("n_atoms")[["mse", "median"]].mean()
+    for size in (10, 25):
+        found[f"rms_{size}"] = style.number(_MEV * float(np.sqrt(sizes.loc[size, "mse"])), lang)
+        found[f"median_{size}"] = style.number(_MEV * float(sizes.loc[size, "median"]), lang)
+    ranks = drivers.ranks.loc["n_atoms"]
+    for way in ("plain", "partial"):
+        found[f"{way}_n_atoms"] = _interval(ranks[way], ranks[f"{way}_low"], ranks[f"{way}_high"], lang, 2)
+    for name, row in drivers.classes.iterrows():
+        found[f"ratio_{name}"] = _interval(row["ratio"], row["low"], row["high"], lang, 1 if row["ratio"] >= 10 else 2)
+        for share in ("share", "share_of_error", "attributable"):
+            found[f"{share}_{name}"] = style.percent(row[share], lang, 1)
+    of_worst = drivers.reasons.groupby("name")["index"].nunique()
+    for name in (*STRUCTURAL, "longest_bond"):
+        found[f"of_worst_{name}"] = style.number(of_worst.get(name, 0), lang)
+    found["of_worst"] = style.number(len(drivers.worst), lang)
+    found["of_worst_too_low"] = style.number((drivers.worst["signed"] < 0).sum(), lang)
+    return found
+
+
+def _by_ratio(drivers: Drivers) -> list[str]:
+    return drivers.classes.sort_values("ratio", ascending=False).index.tolist()
+
+
+def _group_name(members: Sequence[str], lang: str, *, wide: bool = False) -> str:
+    """The names of a group's descriptors; in a figure, two to a line."""
+    names = [label(f"descriptor_{name}", lang) for name in members]
+    if wide:
+        return ", ".join(names)
+    lines = [", ".join(names[start : start + 2]) for start in range(0, len(names), 2)]
+    return ",\n".join(lines)
+
+
+def _shifts(count: int) -> list[float]:
+    """Places within a row for so many points, the first on top."""
+    return [0.22 * (place - (count - 1) / 2) for place in range(count)]
+
+
+def _points(axes: Axes, places: np.ndarray, table: pd.DataFrame, colour: str, marker: str, name: str | None) -> None:
+    value = table["value"].to_numpy()
+    bars = [value - table["low"].to_numpy(), table["high"].to_numpy() - value]
+    axes.errorbar(value, places, xerr=bars, fmt=marker, color=colour, markersize=5, elinewidth=1.5, label=name)
+
+
+def _rows_down(axes: Axes) -> None:
+    axes.invert_yaxis()
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+
+
+def _factor_axis(axes: Axes, lang: str, ticks: Sequence[float]) -> None:
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _interval(value: float, low: float, high: float, lang: str, decimals: int) -> str:
+    value, low, high = (style.number(each, lang, decimals) for each in (value, low, high))
+    return f"{value}\N{NO-BREAK SPACE}({low}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{high})"
+
+
+def _percents(value: float, low: float, high: float, lang: str) -> str:
+    low, high = (style.number(100 * each, lang) for each in (low, high))
+    return f"{style.percent(value, lang)}\N{NO-BREAK SPACE}({low}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{high})"

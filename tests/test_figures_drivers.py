@@ -1,0 +1,283 @@
+import re
+from pathlib import Path
+
+import jupytext
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+from test_figures import PHONE_WIDTH, SMALLEST_TEXT, shown
+
+from analysis import descriptors, drivers, subsets
+from analysis.figures import drivers as figures
+from analysis.figures import labels, style
+
+ROOT = Path(__file__).resolve().parent.parent
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+ONE = [figures.errors_by_size, figures.unsaturation, figures.correlations, figures.importance]
+BOTH = [figures.size_effects, figures.classes]
+EACH_FIGURE = pytest.mark.parametrize("draw", ONE + BOTH, ids=lambda draw: draw.__name__)
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, drivers.Drivers]:
+    """What the book shows."""
+    return {model: drivers.load(model) for model in drivers.MODELS}
+
+
+def drawn(draw, found, lang) -> style.BookFigure:
+    return draw(found["default"] if draw in ONE else found, lang=lang)
+
+
+@EACH_LANGUAGE
+@EACH_FIGURE
+def test_a_figure_is_readable_and_the_same_picture_each_time(draw, lang, found):
+    figure = drawn(draw, found, lang)
+    assert figure.alt == labels.alt(draw.__name__, lang)
+    picture = figure.png()
+    assert len(picture) < 150_000
+    assert drawn(draw, found, lang).png() == picture
+    texts = shown(figure)
+    assert len(texts) > 10
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= -1, text
+        assert box.x1 <= figure.bbox.width + 1, text
+        assert box.y0 >= -1, text
+        assert box.y1 <= figure.bbox.height + 1, text
+        assert text.get_fontsize() / 72 * PHONE_WIDTH / style.WIDTH >= SMALLEST_TEXT, text
+
+
+@EACH_FIGURE
+def test_the_two_languages_share_no_word(draw, found):
+    words = [
+        {word for text in shown(drawn(draw, found, lang)) for word in re.findall(r"[^\W\d_]{3,}", text.get_text())}
+        for lang in labels.LANGUAGES
+    ]
+    assert all(words)
+    assert not words[0] & words[1] - {"MSE", "log", "Default", "Custom", "Zwitterions", "Spearman"}
+
+
+# ---- what the figures show
+
+
+def over_seeds(drawn_from: drivers.Drivers, column: str) -> np.ndarray:
+    table = drawn_from.sizes[drawn_from.sizes["molecules"] >= 30]
+    return table.groupby("n_atoms")[column].mean().to_numpy()
+
+
+def test_the_errors_by_size_are_those_of_the_record(found):
+    (axes,) = figures.errors_by_size(found["default"], lang="en").axes
+    _, median, per_atom = axes.lines
+    assert median.get_ydata() == pytest.approx(1000 * over_seeds(found["default"], "median"))
+    assert per_atom.get_ydata() == pytest.approx(1000 * over_seeds(found["default"], "per_atom"))
+    assert axes.get_yscale() == "log"
+
+
+def test_the_curves_by_unsaturation_have_a_line_per_value_held_fixed(found):
+    left, right = figures.unsaturation(found["default"], lang="en").axes
+    assert [text.get_text() for text in left.get_legend().get_texts()] == ["7 heavy", "8 heavy", "9 heavy"]
+    table = found["default"].unsaturation
+    nine = table[table["heavy_atoms"] == 9].groupby("unsaturation")["mse"].mean()
+    assert left.lines[-1].get_xdata().tolist() == nine.index.tolist()
+    assert left.lines[-1].get_ydata() == pytest.approx(nine.to_numpy())
+    three = table[table["unsaturation"] == 3].groupby("heavy_atoms")["mse"].mean()
+    named = {text.get_text(): line for text, line in zip(right.get_legend().get_texts(), right.lines, strict=True)}
+    assert named["unsaturation 3"].get_ydata() == pytest.approx(three.to_numpy())
+
+
+def test_factors_are_for_three_atoms_and_stand_beside_one(found):
+    (axes,) = figures.size_effects(found, lang="en").axes
+    rows = [text.get_text().split(":")[0] for text in axes.get_yticklabels()]
+    assert rows[:2] == ["nothing", "number of heavy atoms"]
+    for container, model in zip(axes.containers, drivers.MODELS, strict=True):
+        table = found[model].size_effects.set_index(["target", "comparison"]).loc["squared"]
+        expected = table["value"].loc[list(drivers.COMPARISONS)].to_numpy() ** 3
+        assert container.lines[0].get_xdata() == pytest.approx(expected)
+        (bars,) = container.lines[2]
+        ends = np.array([segment[:, 0] for segment in bars.get_segments()])
+        assert ends[:, 1] == pytest.approx(table["high"].loc[list(drivers.COMPARISONS)].to_numpy() ** 3)
+
+
+def test_the_heat_map_frames_its_groups(found):
+    axes = figures.correlations(found["default"], lang="en").axes[0]
+    groups = found["default"].about["groups"]
+    frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
+    assert [patch.get_width() for patch in frames] == [len(group) for group in groups if len(group) > 1]
+    assert len(axes.get_xticklabels()) == sum(map(len, groups)) == len(found["default"].correlations)
+    cells = axes.collections[0].get_array().reshape(len(axes.get_xticklabels()), -1)
+    assert np.diag(cells) == pytest.approx(1)
+    assert cells == pytest.approx(cells.T)
+
+
+def test_importance_comes_from_the_group_that_matters_most_down(found):
+    left, right = figures.importance(found["default"], lang="en").axes
+    lost = right.containers[0].lines[0]
+    assert (np.diff(lost.get_xdata()) <= 0).all()
+    assert (np.diff(lost.get_ydata()) > 0).all()
+    assert right.yaxis_inverted()
+    first = left.get_yticklabels()[0].get_text()
+    names = {members[0]: labels.label(f"descriptor_{members[0]}", "en") for members in found["default"].about["groups"]}
+    most = found["default"].importance.loc["squared"].loc["permuted"]["value"].idxmax()
+    assert first.startswith(names[most])
+
+
+def test_classes_stand_from_the_worst_down(found):
+    (axes,) = figures.classes(found, lang="en").axes
+    default, custom = (container.lines[0] for container in axes.containers)
+    assert (np.diff(default.get_xdata()) <= 0).all()
+    order = found["default"].classes.sort_values("ratio", ascending=False).index
+    assert custom.get_xdata() == pytest.approx(found["custom"].classes.loc[order, "ratio"].to_numpy())
+    assert [text.get_text() for text in axes.get_yticklabels()] == [labels.label(f"class_{key}", "en") for key in order]
+
+
+# ---- tables and facts
+
+
+@EACH_LANGUAGE
+def test_the_worst_molecules_have_their_error_and_what_is_out_of_the_ordinary(found, lang):
+    table = figures.worst_table(found["default"], lang=lang, reasons=3)
+    assert table.index.tolist() == found["default"].worst.index.astype(str).tolist()
+    for index, cells in table.iterrows():
+        row = found["default"].worst.loc[int(index)]
+        error = f"{1000 * row['signed']:,.0f} ± {1000 * row['deviation']:,.0f}".replace("-", "−")
+        assert cells[labels.label("signed_error", lang)] == (error.replace(",", ".") if lang == "ca" else error)
+        why = found["default"].reasons[found["default"].reasons["index"] == int(index)]
+        said = cells[labels.label("reasons", lang)].split("; ")
+        assert len(said) == max(1, min(3, len(why)))
+        if row["zwitterion"]:
+            assert said[0] == labels.label("reason_zwitterions", lang)
+        if why.empty:
+            assert said == [labels.label("no_reason", lang)]
+
+
+def test_the_other_tables_have_a_row_per_class_and_per_descriptor(found):
+    table = figures.class_table(found["default"], lang="en")
+    assert set(table.index) == {labels.label(f"class_{name}", "en") for name in drivers.CLASSES}
+    assert table.loc["Zwitterions", "Molecules"] == f"{found['default'].classes.loc['zwitterions', 'molecules']}"
+    assert len(figures.rank_table(found["default"], lang="ca")) == len(found["default"].correlations)
+
+
+def test_the_facts_have_the_same_keys_in_both_languages(found):
+    ca, en = (figures.facts(found, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert ca != en
+    assert en["molecules"] == "26,167"
+
+
+@EACH_LANGUAGE
+@pytest.mark.parametrize("draw", [*ONE, *BOTH, figures.facts], ids=lambda draw: draw.__name__)
+def test_the_page_shows_every_figure_with_its_own_alternative_text(draw, lang):
+    page = jupytext.read(ROOT / "book" / lang / "error-drivers.md", fmt="md:myst")
+    calls = [cell for cell in page.cells if re.search(rf"\bfigures\.{draw.__name__}\(.*lang=\"{lang}\"", cell.source)]
+    assert calls
+    if draw is not figures.facts:
+        given = [cell.metadata["mystnb"]["image"]["alt"] for cell in calls]
+        assert given == [labels.alt(draw.__name__, lang)]
+
+
+# ---- what the page says
+
+
+def of_class(found, model: str, name: str):
+    return found[model].classes.loc[name]
+
+
+def factor(found, model: str, comparison: str):
+    table = found[model].size_effects.set_index(["target", "comparison"])
+    return table.loc[("squared", comparison)]
+
+
+def test_what_the_page_says_of_seeds_and_of_the_usual_molecule(found):
+    """Most of the squared error repeats; few molecules bear much of it; its mean falls with size, the median hardly."""
+    default = found["default"]
+    assert default.parts.loc["molecules", "value"] > 0.5
+    assert default.parts.loc["shift", "low"] < 0  # poorly known
+    assert default.about["worst_share"]["0.01"] > 0.2
+    assert default.about["worst_share"]["0.1"] > 0.5
+    sizes = default.sizes.groupby("n_atoms")[["mse", "median", "per_atom"]].mean().loc[[10, 25]]
+    rmse, median, per_atom = (np.sqrt(sizes["mse"]), sizes["median"], sizes["per_atom"])
+    assert rmse[25] < 0.75 * rmse[10]
+    assert median[25] > 0.75 * median[10]
+    assert per_atom[25] < 0.4 * per_atom[10]
+    assert abs(default.ranks.loc["n_atoms", "plain"]) < 0.1
+    assert default.ranks[["plain", "partial"]].abs().max(axis=None) < 0.15  # none is large
+
+
+def test_what_the_page_says_of_the_descriptors(found):
+    """Little of the typical error is explained, much of e²; rings and stretched bonds matter most, then zwitterions."""
+    default = found["default"]
+    table = default.importance["value"]
+    assert table[("typical", "score", "")] < 0.15
+    assert default.about["repeated"] < 0.3
+    assert table[("squared", "score", "")] > 0.3
+    for target in drivers.TARGETS:
+        assert table[target]["permuted"].idxmax() == "rings"
+    assert table["squared"]["permuted"].sort_values().index[-2] == "zwitterion"
+    (rings,) = [group for group in default.about["groups"] if group[0] == "rings"]
+    assert "longest_bond" in rings
+    assert "unsaturation" in default.about["groups"][0]
+    without = default.importance.loc[("squared", "without", "n_atoms")]
+    assert without["low"] < 0 < 0.05 < default.importance.loc[("squared", "alone", "n_atoms"), "value"]
+
+
+def test_what_the_page_says_of_size(found):
+    """The error falls with size only where unsaturation may fall with it; for Custom it falls all the same."""
+    for comparison in ("nothing", "heavy", "skeleton"):
+        assert factor(found, "default", comparison)["high"] < 1
+        assert factor(found, "custom", comparison)["high"] < 1
+    for comparison in ("saturation", "structure"):
+        assert factor(found, "default", comparison)["value"] > 1
+        assert factor(found, "default", comparison)["high"] > 1
+        assert factor(found, "default", comparison)["low"] > 0.97
+        assert factor(found, "custom", comparison)["high"] < 1
+    curves = found["default"].unsaturation.groupby(["heavy_atoms", "unsaturation"])["mse"].mean()
+    assert curves[9].loc[1:6].corr(curves[9].loc[1:6].index.to_series(), method="spearman") > 0.9
+    for degree in (1, 2, 3):
+        assert curves[9][degree] > curves[8][degree]
+
+
+def test_what_the_page_says_of_the_classes(found):
+    zwitterions, stretched = (of_class(found, "default", name) for name in ("zwitterions", "stretched_bond"))
+    assert zwitterions["ratio"] > stretched["ratio"] > 10
+    assert stretched["molecules"] < zwitterions["molecules"]
+    cages = of_class(found, "default", "three_or_more_rings")
+    assert cages["low"] > 2
+    assert cages["attributable"] == found["default"].classes["attributable"].max()
+    for name in ("infrequent_sizes", "fluorine"):
+        row = of_class(found, "default", name)
+        assert row["low"] < 1 < row["high"]
+        assert of_class(found, "custom", name)["low"] > 2
+    for name in ("rarest", "farthest"):
+        assert of_class(found, "default", name)["low"] > 1.5
+    assert found["default"].about["weak_group"] == "three_or_more_rings"
+
+
+def test_what_the_page_says_of_the_twenty_worst(found):
+    """Zwitterions, cages and stretched bonds, most of them predicted too low; none without a reason."""
+    worst, reasons = found["default"].worst, found["default"].reasons
+    named = reasons.groupby("name")["index"].agg(set)
+    assert len(named["zwitterions"] | named["three_or_more_rings"]) >= 0.85 * len(worst)
+    assert len(named["zwitterions"]) > len(named["three_or_more_rings"]) >= 5
+    assert set(worst.index) == named["zwitterions"] | named["three_or_more_rings"] | named["longest_bond"]
+    assert (worst["signed"] < 0).mean() >= 0.85
+
+
+def test_what_the_page_says_of_custom(found):
+    alone = {model: one.importance.loc[("squared", "alone", "n_atoms"), "value"] for model, one in found.items()}
+    assert alone["custom"] > 3 * alone["default"]
+    groups = {model: one.about["groups"][0] for model, one in found.items()}
+    assert "distance" in groups["custom"]
+    assert "distance" not in groups["default"]
+
+
+def test_what_the_page_says_of_the_molecules(qm9_molecules):
+    """Three rings share atoms; zwitterions and stretched bonds are rarer above 18 atoms; fluorine is in small ones."""
+    table = descriptors.structure(qm9_molecules.select(subsets.split(qm9_molecules).held_out))
+    assert (table.loc[table["rings"] >= 3, "shared_ring_atoms"] > 0).mean() > 0.95
+    assert (table.loc[table["fluorines"] > 0, "n_atoms"] <= 17).mean() > 0.9
+    large = table["n_atoms"] > 18
+    for name in ("zwitterions", "stretched_bond"):
+        mask = drivers.members(name, table)
+        assert mask[large].mean() < 0.5 * mask[~large].mean()
+    assert (table["heavy_atoms"] == 9).mean() > 0.8
+    assert table["unsaturation"].corr(table["n_atoms"], method="spearman") < -0.7
