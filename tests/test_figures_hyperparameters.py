@@ -117,10 +117,10 @@ def test_a_plot_per_hyperparameter(stage, lang):
 def test_the_curves_are_those_of_the_front_and_of_both_points(stage, lang):
     (axes,) = hyperparameters.curves(stage, lang=lang).axes
     lines = axes.get_lines()
-    drawn = {tuple(line.get_ydata()) for line in lines if len(line.get_xdata()) == 30}
+    drawn = sorted(tuple(line.get_ydata()) for line in lines if len(line.get_xdata()) == 30)
     front = [stage.records[run] for run in trials.pareto_front(stage.trials)["run"]]
     wanted = [*front, *stage.report, *stage.chosen]
-    assert drawn == {tuple(record.history["validation_loss"]) for record in wanted}
+    assert drawn == sorted(tuple(record.history["validation_loss"]) for record in wanted)
     (line,) = [line for line in lines if line.get_label() == labels.label("report_epochs", lang)]
     assert line.get_xdata() == [trials.REPORT_EPOCHS] * 2
     assert axes.get_yscale() == "log"
