@@ -1,8 +1,9 @@
-"""A data module per set is a trap: shown with SchNetPack alone, by `python examples/trap.py`, offline and in seconds.
+"""One data module per set: a trap, shown with SchNetPack alone. Run it with Python.
 
-A small SchNet learns measured atomisation energies: those of the G2/97 molecules of H, C, N and O with four atoms or
-more and no unpaired electron, which come with ASE. Then it is validated on the molecules of each size, twice. Network
-and molecules are the same; only the mean per atom that RemoveOffsets takes away from the energies differs.
+A small SchNet learns the measured enthalpies of formation of the closed-shell molecules
+of H, C, N and O with four atoms or more in the G2/97 set, which comes with ASE. Then it
+is validated on the molecules of each size, twice. Network and molecules are the same;
+only the mean per atom that RemoveOffsets takes away is another one.
 """
 
 import contextlib
@@ -10,60 +11,67 @@ import tempfile
 
 import numpy as np
 import pytorch_lightning as pl
-import schnetpack as spk
 import torch
 from ase.build import molecule
+from ase.data import chemical_symbols
 from ase.data.g2 import data, molecule_names
 from ase.units import kcal, mol
-
-
-def energy(name, atoms):
-    """Minus the atomisation energy, eV: the enthalpy of formation at 0 K less that of the free atoms."""
-    whole = data[name]["enthalpy"] - data[name]["ZPE"] - data[name]["thermal correction"]
-    parts = sum(data[symbol]["enthalpy"] - data[symbol]["thermal correction"] for symbol in atoms.symbols)
-    return (whole - parts) * kcal / mol
+from schnetpack import AtomisticTask, ModelOutput
+from schnetpack.atomistic import Atomwise, PairwiseDistances
+from schnetpack.data import ASEAtomsData, AtomsDataModule
+from schnetpack.model import NeuralNetworkPotential
+from schnetpack.nn import CosineCutoff, GaussianRBF
+from schnetpack.representation import SchNet
+from schnetpack.transform import ASENeighborList, CastTo32, RemoveOffsets
 
 
 def data_module(members, mean=None):
-    """The molecules of one set, to train on or to validate with, and the mean that is taken away, eV per atom."""
-    np.savez("split.npz", train_idx=members, val_idx=members, test_idx=members[:0])
-    remove = spk.transform.RemoveOffsets("energy", remove_mean=True, property_mean=mean)
-    steps = [remove, spk.transform.ASENeighborList(cutoff=5.0), spk.transform.CastTo32()]
-    module = spk.data.AtomsDataModule("g2.db", 10, split_file="split.npz", transforms=steps, num_workers=0)
-    module.setup()  # where no mean is given, SchNetPack takes that of the molecules in front of it
+    """A set to train on or to validate with, and the mean that it takes away, eV."""
+    np.savez("set.npz", train_idx=members, val_idx=members, test_idx=members[:0])
+    removed = {"remove_atomrefs": True, "remove_mean": True, "property_mean": mean}
+    remove = RemoveOffsets("energy", **removed)
+    steps = [remove, ASENeighborList(cutoff=5.0), CastTo32()]
+    settings = {"split_file": "set.npz", "num_workers": 0, "batch_size": 10}
+    module = AtomsDataModule("g2.db", transforms=steps, **settings)
+    module.setup()  # without a mean, SchNetPack takes that of these molecules
     return module, remove.mean
 
 
-def main():
-    closed = {name: molecule(name) for name in molecule_names if not data[name]["magmoms"]}
-    found = {name: atoms for name, atoms in closed.items() if len(atoms) > 3 and set(atoms.symbols) <= set("HCNO")}
-    database = spk.data.ASEAtomsData.create("g2.db", distance_unit="Ang", property_unit_dict={"energy": "eV"})
-    database.add_systems([{"energy": np.array([energy(*each)])} for each in found.items()], list(found.values()))
+def error(module):
+    """Mean squared error over a set, eV²."""
+    return trainer.validate(task, module, verbose=False)[0]["val_loss"]
 
-    schnet = spk.representation.SchNet(30, 3, spk.nn.GaussianRBF(20, 5.0), spk.nn.CosineCutoff(5.0))
-    readout = spk.atomistic.Atomwise(n_in=30, output_key="energy")
-    model = spk.model.NeuralNetworkPotential(schnet, [spk.atomistic.PairwiseDistances()], [readout])
-    output = spk.ModelOutput("energy", torch.nn.MSELoss(), metrics={})
-    task = spk.AtomisticTask(model, [output], optimizer_args={"lr": 5e-3})
-    off = dict.fromkeys(["logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"], False)
-    trainer = pl.Trainer(max_epochs=30, check_val_every_n_epoch=30, accelerator="cpu", **off)
+
+with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+    pl.seed_everything(0)
+    torch.set_num_threads(1)  # for tensors this small, more would only wait
+    found = {n: molecule(n) for n in molecule_names if not data[n]["magmoms"]}
+    found = {n: x for n, x in found.items() if {*x.symbols} <= {*"HCNO"} and len(x) > 3}
+    formation = {name: each["enthalpy"] * kcal / mol for name, each in data.items()}
+    energies = [{"energy": np.array([formation[name]])} for name in found]
+    atoms = {"energy": [formation.get(symbol, 0.0) for symbol in chemical_symbols[:9]]}
+    units = {"distance_unit": "Ang", "property_unit_dict": {"energy": "eV"}}
+    created = ASEAtomsData.create("g2.db", atomrefs=atoms, **units)
+    created.add_systems(energies, found.values())
+
+    schnet = SchNet(30, 3, GaussianRBF(20, 5.0), CosineCutoff(5.0))
+    readout = Atomwise(n_in=30, output_key="energy")
+    model = NeuralNetworkPotential(schnet, [PairwiseDistances()], [readout])
+    output = ModelOutput("energy", torch.nn.MSELoss(), metrics={})
+    task = AtomisticTask(model, [output], optimizer_args={"lr": 2e-3})
+    quiet = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    quiet |= {"enable_progress_bar": False, "enable_model_summary": False}
+    trainer = pl.Trainer(max_epochs=50, check_val_every_n_epoch=50, **quiet)
     everything, mean = data_module(np.arange(len(found)))
     trainer.fit(task, everything)
 
-    print("atoms  molecules  MSE, own mean  MSE, training mean  (N·Δ)²   (eV²)")
+    print("atoms  molecules  own mean  training mean  (N·Δ)²      (all in eV²)")
     rows, sizes = [], np.array([len(atoms) for atoms in found.values()])
     for size in np.unique(sizes):
         members = np.flatnonzero(sizes == size)
-        (trap, own_mean), (way_out, _) = data_module(members), data_module(members, mean)
-        wrong, right = (trainer.validate(task, each, verbose=False)[0]["val_loss"] for each in (trap, way_out))
-        print(f"{size:5}{len(members):11}{wrong:15.3f}{right:20.3f}{(size * (own_mean - mean)) ** 2:8.3f}")
-        rows += [[wrong, right]] * len(members)
-    whole = trainer.validate(task, everything, verbose=False)[0]["val_loss"]
-    print("average {:23.3f}{:20.3f}   validated as one set: {:.3f}".format(*np.mean(rows, axis=0), whole))
-
-
-if __name__ == "__main__":
-    pl.seed_everything(0)
-    torch.set_num_threads(1)  # for tensors this small, more would only wait for each other
-    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
-        main()
+        (trap, own), (way_out, _) = data_module(members), data_module(members, mean)
+        rows += [[error(trap), error(way_out)]] * len(members)
+        row = [size, len(members), *rows[-1], (size * float(own - mean)) ** 2]
+        print("{:5}{:11}{:10.3f}{:15.3f}{:8.3f}".format(*row))
+    row = [*np.mean(rows, axis=0), error(everything)]
+    print("average{:19.3f}{:15.3f}   all at once: {:.3f}".format(*row))

@@ -19,7 +19,7 @@ def shown(tmp_path_factory) -> tuple[np.ndarray, list[float]]:
     assert found.returncode == 0, found.stderr
     assert list(folder.iterdir()) == [], "it leaves something behind"
     heading, *rows, last = found.stdout.splitlines()
-    assert heading.split()[:3] == ["atoms", "molecules", "MSE,"]
+    assert heading.split()[:4] == ["atoms", "molecules", "own", "mean"]
     return np.array([[float(word) for word in row.split()] for row in rows]), [
         float(word) for word in last.split() if word.replace(".", "").isdigit()
     ]
@@ -42,7 +42,7 @@ def test_with_the_training_mean_the_parts_average_to_the_whole_and_with_their_ow
 
 
 def test_it_needs_schnetpack_alone_and_is_short():
-    """Some thirty lines, but for imports, docstrings, comments and what is empty."""
+    """Some forty lines, but for imports, docstrings, comments and what is empty."""
     tree = ast.parse(TRAP.read_text(encoding="utf-8"))
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
     imported |= {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
@@ -56,4 +56,4 @@ def test_it_needs_schnetpack_alone_and_is_short():
             header = getattr(node, "body", None)
             last = header[0].lineno - 1 if header else node.end_lineno
             lines |= set() if is_text else set(range(node.lineno, last + 1))
-    assert len(lines) <= 38
+    assert len(lines) <= 44

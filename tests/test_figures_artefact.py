@@ -142,13 +142,14 @@ def test_the_figure_of_the_predictions_has_a_plot_per_curve(records, models, qm9
 def test_the_table_has_a_row_per_statement(records, qm9_molecules, lang):
     table = artefact.predictions(records, qm9_molecules, lang=lang)
     said = artefact.statements(records, qm9_molecules, lang=lang)
-    assert len(table) == len(said) == 14
+    assert len(table) == len(said) == 15
     assert table.columns[0] == labels.label("report", lang)
     assert not table.isna().any(axis=None)
     for row, statement in zip(table.itertuples(index=False), said, strict=True):
         assert row[0] == statement.report
         assert row[1] == statement.cells["predicted"]
-        assert row[-1] in {labels.label(f"agrees_{word}", lang) for word in ("yes", "no", "unknown")}
+        assert row[-1] in {labels.label(f"agrees_{word}", lang) for word in ("yes", "no", "unknown")} | {"–"}
+        assert (row[-1] == "–") == (statement.report == "–")
 
 
 def test_predictions_need_no_network(records, models, qm9_molecules, statements):
@@ -219,7 +220,8 @@ def test_what_the_page_says_of_leakage_holds_in_the_records(models, facts):
 def test_what_the_page_says_of_agreement_holds_in_the_records(statements, facts):
     agrees = {key: each.agrees for key, each in statements.items()}
     no = {"fig6_cap", "fig6_cap_change", "last_table"}
-    unknown = {"fig7", "fig8"}
+    unknown = {"fig7", "fig8", "best_sizes"}
+    assert statements["best_sizes"].cells["predicted"] == statements["best_sizes"].cells["as_reported"]
     assert {key for key, value in agrees.items() if value is False} == no
     assert {key for key, value in agrees.items() if value is None} == unknown
     # the crossing, whatever the split, and the same for both models

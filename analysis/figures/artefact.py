@@ -251,7 +251,7 @@ class Statement:
     """A statement of the report beside what the data alone predict of it and what the records show, in words.
 
     `cells` has the words by column: "predicted", "as_reported", "held_out", those that there are. `agrees` says whether
-    the prediction is what the report says; None where one of the two says nothing.
+    the prediction is what the report says; None where one of the two says nothing ("–" for the report).
     """
 
     key: str
@@ -267,7 +267,7 @@ def predictions(records: Mapping[str, Sequence[Record]], molecules: Molecules, *
         label(f"row_{each.key}", lang): {
             label("report", lang): each.report,
             **{label(f"short_{column}", lang): each.cells.get(column, "–") for column in COLUMNS},
-            label("agrees", lang): label(agrees[each.agrees], lang),
+            label("agrees", lang): "–" if each.report == "–" else label(agrees[each.agrees], lang),
         }
         for each in statements(records, molecules, lang=lang)
     }
@@ -282,6 +282,7 @@ def statements(records: Mapping[str, Sequence[Record]], molecules: Molecules, *,
         *_of_figure_6(found, sets, lang),
         *_of_figures_7_and_8(records["loss-modification"], lang),
         *_of_figures_9_and_10(found, sets, lang),
+        _of_best_sizes(found, sets),
         _of_the_last_table(found, sets, lang),
     ]
 
@@ -341,7 +342,7 @@ def _of_figure_6(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], la
                 f"fig6_{draw}_change",
                 label("said_only_strictest", lang, cap=style.number(strictest, lang)),
                 {
-                    column: "; ".join(f"× {style.number(value, lang, 2)}" for value in values)
+                    column: "; ".join(f"×\N{NO-BREAK SPACE}{style.number(value, lang, 2)}" for value in values)
                     for column, values in change.items()
                 },
                 visible == [cap == strictest for cap in CAPS],
@@ -395,6 +396,15 @@ def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFr
             ),
         ]
     return said
+
+
+def _of_best_sizes(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame]) -> Statement:
+    """Of the caps, in their order, the directed training and Custom: where their curves are lowest."""
+    keys = [f"cap_{cap}" for cap in CAPS] + ["large", "custom"]
+    best = [
+        {column: str(curve.idxmin()) for column, curve in _curves(found[key], sets, "size").items()} for key in keys
+    ]
+    return Statement("best_sizes", "–", {column: "; ".join(each[column] for each in best) for column in COLUMNS}, None)
 
 
 def _of_the_last_table(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> Statement:

@@ -462,6 +462,10 @@ LABELS = MappingProxyType(
             "Figura 10: mides on Custom guanya Default", "Figure 10: sizes at which Custom beats Default"
         ),
         "row_fig10_crossing": Words("Figura 10: on es creuen les corbes", "Figure 10: where the curves cross"),
+        "row_best_sizes": Words(
+            "Mida de l’error més petit: límits de 2.000, 4.000 i 6.000, més de 17 àtoms, Custom",
+            "Size of the smallest error: caps of 2,000, 4,000 and 6,000, more than 17 atoms, Custom",
+        ),
         "row_last_table": Words(
             "Última taula: error general de Custom (eV²)", "Last table: Custom’s general error (eV²)"
         ),
