@@ -174,9 +174,15 @@ def test_every_image_says_what_it_shows(pages):
 
 DRAWINGS: dict[str, str] = {}
 """Figures without data, by name, and why they have none."""
-WITHOUT_NOTEBOOK = {"benchmark": "measured by a tool, `make bench`, which records it in results/benchmark"}
+WITHOUT_NOTEBOOK = {
+    "benchmark": "measured by a tool, `make bench`, which records it in results/benchmark",
+    "error-drivers": "computed by `python -m analysis drivers`, which records it in results/drivers",
+}
 """Pages whose figures no notebook makes, and why."""
-WITHOUT_RUNS = WITHOUT_NOTEBOOK | {"state-of-the-art": "counts QM9's molecules: nothing is trained"}
+WITHOUT_RUNS = {
+    "benchmark": WITHOUT_NOTEBOOK["benchmark"],
+    "state-of-the-art": "counts QM9's molecules: nothing is trained",
+}
 WORDS = {"ca": ("Dades (CSV)", "Execucions", "Quadern"), "en": ("Data (CSV)", "Runs", "Notebook")}
 
 

@@ -4,6 +4,7 @@ Tables are data frames of strings, written as the language writes numbers. Those
 records, by the model's name.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
@@ -26,11 +27,14 @@ from analysis.figures.comparison import MODELS
 from analysis.figures.labels import alt, label
 
 _MEV = 1000  # meV per eV
-_LEAST = 30  # molecules of a size, for a point in a figure
+_LEAST = {"n_atoms": 30, "unsaturation": 50}  # molecules, for a point in a figure
 _ATOMS = 3  # more, for a factor: a CH2 group has as many
 
 _SIDES = MappingProxyType({"rmse": (style.BLUE, "o"), "median": (style.VERMILION, "s"), "per_atom": (style.GREEN, "D")})
 _SCORES = ((style.BLUE, "o"), (style.VERMILION, "s"))
+_LINE_WIDTH = 30  # characters
+_JOINT = "\N{NO-BREAK SPACE}"  # keeps a name on one line
+_POINT = ["value", "low", "high"]
 _LINES = (
     (style.BLACK, "o"),
     (style.BLUE, "s"),
@@ -46,9 +50,10 @@ _LINES = (
 
 def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
     """Three errors by number of atoms, meV: RMSE, the median of |e|, and |e| per atom; a band over seeds."""
-    table = drivers.sizes[drivers.sizes["molecules"] >= _LEAST]
+    table = drivers.sizes[drivers.sizes["molecules"] >= _LEAST["n_atoms"]]
     shown = {"rmse": np.sqrt(table["mse"]), "median": table["median"], "per_atom": table["per_atom"]}
-    with style.figure(alt("errors_by_size", lang), height=4.4) as figure:
+    data = table.rename(columns={"mse": "mse_eV2", "median": "median_error_eV", "per_atom": "mean_error_per_atom_eV"})
+    with style.figure(alt("errors_by_size", lang), _with_runs(drivers, data), height=4.4) as figure:
         axes = figure.subplots()
         for name, (colour, marker) in _SIDES.items():
             of_size = _MEV * shown[name].groupby(table["n_atoms"]).agg(["min", "max", "mean"])
@@ -64,8 +69,9 @@ def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
 
 def unsaturation(drivers: Drivers, *, lang: str) -> style.BookFigure:
     """MSE by degree of unsaturation with the number of heavy atoms fixed, and the other way round; bands over seeds."""
-    table = drivers.unsaturation
-    with style.figure(alt("unsaturation", lang), height=4.6) as figure:
+    table = drivers.unsaturation[drivers.unsaturation["molecules"] >= _LEAST["unsaturation"]]
+    data = _with_runs(drivers, table.rename(columns={"mse": "mse_eV2"}))
+    with style.figure(alt("unsaturation", lang), data, height=4.6) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         _lines(left, table, "unsaturation", "heavy_atoms", lang, shown=sorted(table["heavy_atoms"].unique())[-3:])
         _lines(right, table, "heavy_atoms", "unsaturation", lang, shown=range(1, 6))
@@ -83,7 +89,7 @@ def _lines(axes: Axes, table: pd.DataFrame, along: str, fixed: str, lang: str, *
     longer = [(value, of_value) for value, of_value in of_values if of_value.ngroups > 1]
     for (value, of_value), (colour, marker) in zip(longer, _LINES, strict=False):
         seeds = of_value.agg(["min", "max", "mean"])
-        axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.15, linewidth=0)
+        axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.12, linewidth=0)
         name = label(f"fixed_{fixed}", lang, value=style.plain_number(value, lang))
         axes.plot(seeds["mean"], f"{marker}-", color=colour, markersize=4.5, label=name)
     axes.set_xlabel(label("degree_of_unsaturation" if along == "unsaturation" else along, lang))
@@ -91,15 +97,21 @@ def _lines(axes: Axes, table: pd.DataFrame, along: str, fixed: str, lang: str, *
 
 def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
     """The factor in the MSE for three atoms more, by what is held fixed; a point with its interval per model."""
-    with style.figure(alt("size_effects", lang), height=3.9) as figure:
+    rows = list(COMPARISONS)
+    factors = {
+        model: of_model.size_effects.set_index(["target", "comparison"]).loc["squared"].loc[rows, _POINT] ** _ATOMS
+        for model, of_model in drivers.items()
+    }
+    data = _of_models(drivers, factors, "factor_in_mse")
+    with style.figure(alt("size_effects", lang), data, height=3.9) as figure:
         axes = figure.subplots()
-        rows = list(COMPARISONS)
-        for (model, of_model), shift in zip(drivers.items(), _shifts(len(drivers)), strict=True):
-            table = of_model.size_effects.set_index(["target", "comparison"]).loc["squared"].loc[rows] ** _ATOMS
+        for (model, table), shift in zip(factors.items(), _shifts(len(drivers)), strict=True):
             _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], label(model, lang))
         axes.axvline(1, color=style.BLACK, linewidth=1)
         axes.set_yticks(np.arange(len(rows)), [label(f"fixed_{name}", lang) for name in rows])
+        axes.set_ylabel(label("held_fixed", lang))
         axes.set_xlabel(label("factor_per_atoms", lang, atoms=style.number(_ATOMS, lang)))
+        axes.set_xlim(right=1.45)
         _factor_axis(axes, lang, [0.4, 0.5, 0.7, 1, 1.4])
         _rows_down(axes)
         figure.legend(loc="outside upper center", ncols=2)
@@ -115,7 +127,8 @@ def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
     order = [name for names in grouped for name in names]
     table = drivers.correlations.loc[order, order]
     names = [label(f"descriptor_{name}", lang) for name in order]
-    with style.figure(alt("correlations", lang), height=6.9) as figure:
+    data = _with_runs(drivers, table.rename_axis("descriptor").reset_index())
+    with style.figure(alt("correlations", lang), data, height=6.3) as figure:
         axes = figure.subplots()
         mesh = axes.pcolormesh(table.to_numpy(), vmin=-1, vmax=1, cmap="PuOr", edgecolors="white", linewidth=0.3)
         start = 0
@@ -133,6 +146,7 @@ def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
         axes.grid(visible=False)
         bar = figure.colorbar(mesh, ax=axes, location="top", pad=0.02, aspect=40)
         bar.set_label(label("spearman_of_two", lang))
+        bar.set_ticks([-1, -0.5, 0, 0.5, 1])
         bar.ax.xaxis.set_major_formatter(style.number_axis(lang, 1))
     return figure
 
@@ -145,13 +159,15 @@ def importance(drivers: Drivers, *, lang: str) -> style.BookFigure:
     # Rows as high as their names
     heights = np.array([0.6 + name.count("\n") for name in names])
     places = np.cumsum(heights) - heights / 2
-    with style.figure(alt("importance", lang), height=1.1 + 0.235 * heights.sum()) as figure:
+    rows = drivers.importance.rename(columns={"value": "loss_of_score"}).reset_index()
+    data = _with_runs(drivers, rows[rows["what"] == "permuted"].drop(columns="what"))
+    with style.figure(alt("importance", lang), data, height=1.1 + 0.235 * heights.sum()) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         for axes, (target, table), (colour, marker) in zip(panels, lost.items(), _SCORES, strict=True):
             _points(axes, places, table.loc[[members[0] for members in groups]], colour, marker, None)
             axes.axvline(0, color=style.BLACK, linewidth=1)
             axes.set_xlabel(label(f"score_{target}", lang))
-            axes.xaxis.set_major_locator(MaxNLocator(4))
+            axes.xaxis.set_major_locator(MaxNLocator(3))
             axes.xaxis.set_major_formatter(style.number_axis(lang, 2))
             axes.grid(visible=True, axis="x")
             axes.grid(visible=False, axis="y")
@@ -177,11 +193,15 @@ def rank_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
 
 def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
     """The MSE of each class over that of all other molecules; a point with its interval per model."""
-    with style.figure(alt("classes", lang), height=5.6) as figure:
+    rows = _by_ratio(next(iter(drivers.values())))
+    ratios = {
+        model: of_model.classes.rename(columns={"ratio": "value"}).loc[rows, _POINT]
+        for model, of_model in drivers.items()
+    }
+    data = _of_models(drivers, ratios, "ratio_of_mse")
+    with style.figure(alt("classes", lang), data, height=5.6) as figure:
         axes = figure.subplots()
-        rows = _by_ratio(next(iter(drivers.values())))
-        for (model, of_model), shift in zip(drivers.items(), _shifts(len(drivers)), strict=True):
-            table = of_model.classes.rename(columns={"ratio": "value"}).loc[rows]
+        for (model, table), shift in zip(ratios.items(), _shifts(len(drivers)), strict=True):
             _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], label(model, lang))
         axes.axvline(1, color=style.BLACK, linewidth=1)
         axes.set_yticks(np.arange(len(rows)), [label(f"class_{name}", lang) for name in rows])
@@ -307,17 +327,31 @@ def _facts(drivers: Drivers, lang: str) -> dict[str, str]:
     return found
 
 
+def _with_runs(drivers: Drivers, table: pd.DataFrame) -> pd.DataFrame:
+    """A table with the run of each row in front; a row of no single seed names all runs."""
+    runs = {one["seed"]: one["id"] for one in drivers.about["runs"]}
+    run = table["seed"].map(runs) if "seed" in table else " ".join(runs.values())
+    return pd.concat([pd.DataFrame({"run": run}, index=table.index), table], axis=1).reset_index(drop=True)
+
+
+def _of_models(drivers: Mapping[str, Drivers], tables: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+    """One table per model, one below the other, with model and runs in front, and `value` by its name."""
+    rows = [
+        _with_runs(drivers[model], table.rename(columns={"value": name}).reset_index().assign(model=model))
+        for model, table in tables.items()
+    ]
+    return pd.concat(rows, ignore_index=True)
+
+
 def _by_ratio(drivers: Drivers) -> list[str]:
     return drivers.classes.sort_values("ratio", ascending=False).index.tolist()
 
 
 def _group_name(members: Sequence[str], lang: str, *, wide: bool = False) -> str:
-    """The names of a group's descriptors; in a figure, two to a line."""
-    names = [label(f"descriptor_{name}", lang) for name in members]
-    if wide:
-        return ", ".join(names)
-    lines = [", ".join(names[start : start + 2]) for start in range(0, len(names), 2)]
-    return ",\n".join(lines)
+    """The names of a group's descriptors; in a figure, on lines of no more than `_LINE_WIDTH` characters."""
+    names = ", ".join(label(f"descriptor_{name}", lang).replace(" ", _JOINT) for name in members)
+    lines = [names] if wide else textwrap.wrap(names, _LINE_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines).replace(_JOINT, " ")
 
 
 def _shifts(count: int) -> list[float]:

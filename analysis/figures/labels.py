@@ -487,6 +487,7 @@ LABELS = MappingProxyType(
         "fixed_skeleton": Words("C, N, O i F:\nmés hidrogen", "C, N, O and F:\nmore hydrogen"),
         "fixed_saturation": Words("insaturació, N, O i F:\nmés CH₂", "unsaturation, N, O and F:\nmore CH₂"),
         "fixed_structure": Words("i també anells i enllaços:\nmés CH₂", "rings and bonds too:\nmore CH₂"),
+        "held_fixed": Words("Es fixa", "Held fixed"),
         "factor_per_atoms": Words("Factor en l’MSE per {atoms} àtoms més", "Factor in the MSE for {atoms} more atoms"),
         "spearman_of_two": Words("Correlació de Spearman", "Spearman correlation"),
         "descriptor": Words("Descriptor", "Descriptor"),
@@ -511,7 +512,7 @@ LABELS = MappingProxyType(
         "descriptor_aromatic_atoms": Words("àtoms aromàtics", "aromatic atoms"),
         "descriptor_triple_bonds": Words("triples enllaços", "triple bonds"),
         "descriptor_sp3_share": Words("proporció de C sp³", "share of sp³ C"),
-        "descriptor_hetero_bonds": Words("enllaços heteroàtom–heteroàtom", "heteroatom–heteroatom bonds"),
+        "descriptor_hetero_bonds": Words("enllaços entre heteroàtoms", "heteroatom bonds"),
         "descriptor_longest_bond": Words("enllaç més estirat", "most stretched bond"),
         "descriptor_zwitterion": Words("zwitterió", "zwitterion"),
         "descriptor_distance": Words("distància a l’entrenament", "distance to training"),
@@ -675,11 +676,10 @@ ALT = MappingProxyType(
             "results go to the record, and the figures come from the record.",
         ),
         "errors_by_size": Words(
-            "Tres errors en mil·lielectronvolts segons el nombre d’àtoms, en escala logarítmica: l’arrel de l’error "
-            "quadràtic mitjà baixa amb la mida, la mediana de l’error absolut gairebé no es mou, i l’error per àtom "
-            "baixa sense parar.",
-            "Three errors in millielectronvolts by number of atoms on a log scale: the root of the mean squared error "
-            "falls with size, the median absolute error hardly moves, and the error per atom falls steadily.",
+            "Tres errors segons el nombre d’àtoms, en escala logarítmica: l’arrel de l’error quadràtic mitjà baixa amb "
+            "la mida, la mediana de l’error absolut baixa menys, i l’error per àtom baixa sense parar.",
+            "Three errors by number of atoms on a log scale: the root of the mean squared error falls with size, the "
+            "median absolute error falls less, and the error per atom falls steadily.",
         ),
         "unsaturation": Words(
             "Dos gràfics de l’error quadràtic mitjà en escala logarítmica: a l’esquerra segons el grau d’insaturació, "
