@@ -62,7 +62,8 @@ def test_the_two_languages_share_no_word(draw, found):
         for lang in labels.LANGUAGES
     ]
     assert all(words)
-    same = {"MSE", "log", "Default", "Custom", "Zwitterions", "Spearman", "meV", "eV²", "Error", "error"}
+    same = {"Default", "Custom", "MSE", "Spearman", "Zwitterions", "Error", "error", "Factor", "log", "per", "triple"}
+    same |= {"meV", "eV²", "CH₂", "sp³"}
     assert not (words[0] & words[1]) - same
 
 
@@ -295,12 +296,12 @@ def test_what_the_page_says_of_custom(found):
 
 
 def test_what_falls_with_size_are_the_worst_errors(qm9_molecules):
-    """From the small to the large sizes: the worst hundredth falls by a third, the median by less than a fifth."""
+    """From the small to the large sizes: the worst hundredth falls by a third, the median by less than a quarter."""
     errors = drivers.errors_by_seed(drivers.records_of("default", qm9_molecules)).abs()
     n_atoms = pd.Series(qm9_molecules.n_atoms, qm9_molecules.index).loc[errors.index]
     small, large = (errors[n_atoms.between(*sizes)].to_numpy() for sizes in ((10, 14), (23, 25)))
     assert np.quantile(large, 0.99) < 0.67 * np.quantile(small, 0.99)
-    assert np.median(large) > 0.8 * np.median(small)
+    assert np.median(large) > 0.75 * np.median(small)
 
 
 def test_what_the_page_says_of_the_molecules(qm9_molecules):
