@@ -175,14 +175,16 @@ def test_every_image_says_what_it_shows(pages):
 DRAWINGS: dict[str, str] = {}
 """Figures without data, by name, and why they have none."""
 WITHOUT_NOTEBOOK = {
-    "benchmark": "measured by a tool, `make bench`, which records it in results/benchmark",
-    "error-drivers": "computed by `python -m analysis drivers`, which records it in results/drivers",
+    "artefact": "takes the records of all experiments apart, and trains nothing itself",
+    "benchmark": "is measured by a tool, `make bench`",
+    "error-drivers": "is computed by `python -m analysis drivers`, which records it in results/drivers",
 }
 """Pages whose figures no notebook makes, and why."""
 WITHOUT_RUNS = {
-    "benchmark": WITHOUT_NOTEBOOK["benchmark"],
+    "benchmark": "shows results/benchmark, which is no run of the study",
     "state-of-the-art": "counts QM9's molecules: nothing is trained",
 }
+"""Pages whose figures show no run, and why."""
 WORDS = {"ca": ("Dades (CSV)", "Execucions", "Quadern"), "en": ("Data (CSV)", "Runs", "Notebook")}
 
 
