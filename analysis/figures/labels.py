@@ -212,7 +212,7 @@ LABELS = MappingProxyType(
         "published_gpu_hours": Words("{count} hores de GPU", "{count} GPU hours"),
         "published_days": Words("com a màxim {count} dies", "at most {count} days"),
         "published_ours": Words("Default, aquest llibre", "Default, this book"),
-        "published_searched": Words("el millor de la cerca", "best of the search"),
+        "published_searched": Words("la tria de la cerca", "the search’s choice"),
         "published_own": Words("aquest llibre", "this book"),
         "published_read": Words("publicat", "published"),
         "published_unread": Words("publicat, sense comprovar", "published, not checked"),
