@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
 FLOORS = {
     "molecules": 1,
     "weights": 1,
+    "console": 1,
     "cfconv": 1,
     "stretches": 1,
     "qm9": 2,
