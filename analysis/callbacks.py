@@ -270,7 +270,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         torch.save(checkpoint, content)
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with whole_file(Path(path)) as temporary:
-            temporary.write_bytes(content.getbuffer())
+            temporary.write_bytes(content.getvalue())
 
     def load_checkpoint(self, path: str | Path, *_: object, **__: object) -> dict[str, object]:
         """Read a checkpoint, see `read_checkpoint`."""

@@ -124,6 +124,10 @@ def run(
             overall.close()
             complain("stopped: the same command goes on after the last finished epoch of the run under way")
             raise typer.Exit(INTERRUPTED) from stop
+        except OSError as error:  # a full disk, a folder that may not be written
+            overall.close()
+            complain(f"error: {one_line(error)}; once that is mended, the same command goes on where it was")
+            raise typer.Exit(1) from error
         finally:
             overall.close()
         typer.echo(f"{len(found)} runs: {trained} trained, {recorded} recorded before, {len(troubles)} failed")

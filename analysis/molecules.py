@@ -261,11 +261,23 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
-        yield temporary
-        to_disk(temporary)
-        temporary.replace(path)
+        with naming(path):
+            yield temporary
+            to_disk(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say what was being written in an OSError that does not: a full disk's names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def to_disk(path: Path) -> None:
@@ -346,6 +358,8 @@ def read_extxyz(path: Path, energy_key: str = "energy_U0") -> Molecules:
     # RuntimeError is what becomes of ASE's reader where a file ends before a comment line.
     except (XYZError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         raise MoleculesError(f"{path}, molecule {len(atoms) + 1} of the file: it can't be read ({error})") from error
+    if not atoms:
+        raise MoleculesError(f"{path} holds no molecules")
     return from_ase(atoms, energy_key)
 
 

@@ -132,6 +132,8 @@ def read_csv_parts(paths: Iterable[Path]) -> Molecules:
         raise MoleculesError("no CSV file to read molecules from")
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     molecules = Molecules(**columns)
+    if not len(molecules):
+        raise MoleculesError("the CSV files hold no molecules")
     if (np.diff(molecules.index) < 0).any():
         molecules = molecules.select(np.argsort(molecules.index))
     return check_separation(molecules)
@@ -353,9 +355,11 @@ def _cast(text: pa.StringArray, kind: pa.DataType, where: Callable[[int], str]) 
 
 
 def _user_cache() -> Path | None:
-    """The user's cache folder for this project; None without a home, where it would be a folder called "~"."""
-    folder = platformdirs.user_cache_path("schnet-qm9-compendium")
-    return folder if folder.is_absolute() else None
+    """The user's cache folder for this project; None for a user without a home."""
+    try:
+        return platformdirs.user_cache_path("schnet-qm9-compendium")
+    except RuntimeError:
+        return None
 
 
 def write_cache(path: Path, molecules: Molecules, version: str) -> None:

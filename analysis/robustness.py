@@ -25,6 +25,7 @@ StraitName = Literal[
     "read-only-results",
     "read-only-cache",
     "no-home",
+    "unknown-user",
     "cut-off-installation",
 ]
 STRAITS: tuple[StraitName, ...] = get_args(StraitName)
@@ -168,5 +169,5 @@ def load(path: Path | None = None) -> Robustness:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise RobustnessError(
-            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or make it with `make kills`"
+            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or `make kills` again"
         ) from error

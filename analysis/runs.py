@@ -16,7 +16,8 @@ import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,7 @@ from safetensors.torch import load_file, save
 from analysis import errors, training
 from analysis.callbacks import CheckpointError, read_checkpoint
 from analysis.config import LOGS, RunConfig
-from analysis.molecules import Molecules, to_disk
+from analysis.molecules import Molecules, naming, to_disk
 from analysis.offsets import Offsets
 from analysis.qm9 import ATOMIC_REFERENCES_U0
 from analysis.subsets import Split
@@ -41,6 +42,12 @@ SCHEMA_VERSION = 3
 """2: `run.json` without a checksum of its own. 1: also without `steps.parquet`, and with other phases of the time."""
 RESULTS_VARIABLE = "COMPENDIUM_RESULTS"
 _FILES = ("history.csv", "steps.parquet", "errors.parquet", "groups.csv", "model.safetensors")
+_COLUMNS = {
+    "history.csv": {"epoch", "train_loss", "validation_loss", "lowest", "highest"},
+    "steps.parquet": {"step", "epoch", "loss", "lowest", "highest"},
+    "errors.parquet": {"index", "n_atoms", "test", "error"},
+    "groups.csv": {"kind", "group", "part", "molecules", "sum_e", "sum_ee", "sum_en", "sum_nn", "shift"},
+}
 _DESCRIPTION = "run.json"
 _VERSION_WITHOUT_OWN_SUM = 2  # which is read as well
 _PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
@@ -173,8 +180,9 @@ class Record:
         )
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Weights and offsets, with SchNetPack's own names."""
-        return load_file(self.folder / "model.safetensors")
+        """Weights and offsets, with SchNetPack's own names; raises RecordError if the file can't be read."""
+        with _reading(path := self.folder / "model.safetensors"):
+            return load_file(path)
 
 
 def load_or_train(
@@ -211,7 +219,11 @@ def load_or_train(
     RecordError
         There is a record, but a damaged or foreign one.
     callbacks.TrainingDivergedError
-        The loss became infinite or NaN; nothing is recorded.
+        The loss became infinite or NaN, or exploded; nothing is recorded.
+    callbacks.CheckpointError
+        The checkpoint of an earlier start can't be taken up.
+    OSError
+        Something can't be written; the next start goes on after the last finished epoch.
     weights.WeightError
         A loss weight is not finite, or negative; nothing is recorded.
     training.LoggerError
@@ -220,26 +232,28 @@ def load_or_train(
     run_id = config.run_id(molecules.fingerprint())
     results = results or results_folder()
     folder = results / config.experiment / run_id
-    if folder.exists():
-        return load(folder, expected=config)
     partial = _partial(folder)
+    if folder.exists():
+        shutil.rmtree(partial, ignore_errors=True)  # a kill right after the recording leaves it
+        return load(folder, expected=config)
     locks = results / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / f"{config.experiment}-{run_id}"):
         if not folder.exists():
-            partial.mkdir(parents=True, exist_ok=True)
             _log.info("training run %s of %s", run_id, config.experiment)
-            trained = training.train(
-                config,
-                molecules,
-                partial,
-                progress=progress,
-                callbacks=callbacks,
-                logger=logger,
-                logs=results / LOGS / config.experiment / run_id,
-            )
-            _record(config, molecules, trained, partial, folder)
-            shutil.rmtree(partial)
+            with naming(folder):
+                partial.mkdir(parents=True, exist_ok=True)
+                trained = training.train(
+                    config,
+                    molecules,
+                    partial,
+                    progress=progress,
+                    callbacks=callbacks,
+                    logger=logger,
+                    logs=results / LOGS / config.experiment / run_id,
+                )
+                _record(config, molecules, trained, partial, folder)
+            shutil.rmtree(partial, ignore_errors=True)
     return load(folder, expected=config)
 
 
@@ -269,15 +283,8 @@ def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
     config, about = found.config, found.about
     for name in _FILES:
         _check_file(folder / name, about["sha256"][name])
-    return Record(
-        folder=folder,
-        config=config,
-        about=about,
-        history=pd.read_csv(folder / "history.csv"),
-        steps=pd.read_parquet(folder / "steps.parquet"),
-        errors=pd.read_parquet(folder / "errors.parquet"),
-        groups=pd.read_csv(folder / "groups.csv", dtype={"group": str}),
-    )
+    tables = {name.partition(".")[0]: _read_table(folder / name) for name in _COLUMNS}
+    return Record(folder=folder, config=config, about=about, **tables)
 
 
 def recorded_folders(results: Path) -> list[Path]:
@@ -326,8 +333,8 @@ def _read_about(folder: Path) -> tuple[dict, RunConfig]:
         ) from error
     if version not in (SCHEMA_VERSION, _VERSION_WITHOUT_OWN_SUM):
         raise RecordError(
-            f"{path} has schema version {version}, this code reads {_VERSION_WITHOUT_OWN_SUM} and {SCHEMA_VERSION}: use "
-            f"the version of the code that wrote it, or delete {folder} to train the run again"
+            f"{path} has schema version {version}, this code reads {_VERSION_WITHOUT_OWN_SUM} and {SCHEMA_VERSION}: "
+            f"use the version of the code that wrote it, or delete {folder} to train the run again"
         )
     try:
         described = _Described.model_validate_json(text)
@@ -345,6 +352,23 @@ def _own_sum(about: dict) -> str:
     """The checksum of a `run.json`, over all that it holds but this sum itself."""
     sums = {name: value for name, value in about["sha256"].items() if name != _DESCRIPTION}
     return hashlib.sha256(json.dumps(about | {"sha256": sums}, sort_keys=True).encode()).hexdigest()
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    with _reading(path):
+        frame = pd.read_csv(path, dtype={"group": str}) if path.suffix == ".csv" else pd.read_parquet(path)
+        if missing := _COLUMNS[path.name] - set(frame.columns):
+            raise ValueError(f"no column {', '.join(sorted(missing))}")
+    return frame
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise RecordError for whatever the readers of tables and tensors stumble over."""
+    try:
+        yield
+    except Exception as error:
+        raise RecordError(f"{path} can't be read ({error}); restore it or delete {path.parent}") from error
 
 
 def _check_file(path: Path, expected: str) -> None:

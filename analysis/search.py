@@ -10,6 +10,7 @@ share the work. ``wandb sweep analysis/sweeps/stage1.yaml`` reads the same file;
 ``python -m analysis.search trial stage1 --batch_size=… --learning_rate=… --epochs=…``.
 """
 
+import datetime
 import hashlib
 import json
 import logging
@@ -53,6 +54,8 @@ _GRACE_HEARTBEATS = 4
 _POLL_SECONDS = 2.0  # while other processes finish their trials
 _SQLITE_SECONDS = 60  # to wait for another process's transaction
 _DEFAULT_DATABASE = "search.db"
+_MACHINE = "machine"  # the attribute that says who runs a trial
+_STILLBORN_SECONDS = 5.0  # far more than lies between the birth of a trial and this attribute
 _AGAIN = "again"  # the attribute of a trial that was queued again: the number of the one that died
 _log = logging.getLogger(__name__)
 
@@ -120,8 +123,8 @@ class _PerTrial(optuna.samplers.BaseSampler):
     """A sampler made anew for each trial, seeded with (seed, place of the trial).
 
     A sampler that is made once would begin its random numbers again in each process: a resumed search and a second
-    worker would draw the first trials' values once more. The place is the trial's number, but for trials that only
-    stand for one whose process died: a search that is killed draws what it would have drawn.
+    worker would draw the first trials' values once more. The place is the trial's number, less the trials before it
+    that nobody will finish or that only stand for another: a search that is killed draws what it would have drawn.
     """
 
     def __init__(self, make: Callable[[int], optuna.samplers.BaseSampler], seed: int) -> None:
@@ -131,9 +134,7 @@ class _PerTrial(optuna.samplers.BaseSampler):
 
     def _of(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> optuna.samplers.BaseSampler:
         if self._current is None or self._current[0] != trial.number:
-            before = [one for one in study.get_trials(deepcopy=False) if one.number < trial.number]
-            place = sum(_AGAIN not in one.user_attrs for one in before)
-            seed = int(np.random.SeedSequence([self._seed, place]).generate_state(1)[0])
+            seed = int(np.random.SeedSequence([self._seed, _place(study, trial)]).generate_state(1)[0])
             self._current = trial.number, self._make(seed)
         return self._current[1]
 
@@ -283,7 +284,7 @@ class _Worker:
 
     def _objective(self, trial: optuna.Trial) -> tuple[float, float]:
         self.number = trial.number
-        trial.set_user_attr("machine", f"{platform.node()}, process {os.getpid()}")
+        trial.set_user_attr(_MACHINE, f"{platform.node()}, process {os.getpid()}")
         space = self.sweep.fitting(self.profile).space
         values = {name: _suggest(trial, name, distribution) for name, distribution in space.items()}
         config = self.sweep.config(values, profile=self.profile, seed=self.seed)
@@ -368,18 +369,43 @@ def _census(study: optuna.Study) -> tuple[int, int, int]:
         optuna.storages.fail_stale_trials(study)
     trials = study.get_trials(deepcopy=False)
     waiting = sum(trial.state is TrialState.WAITING for trial in trials)
-    # A process that died before it said its machine has no heartbeat either: nobody will finish that trial.
-    under_way = sum(trial.state is TrialState.RUNNING and "machine" in trial.user_attrs for trial in trials)
+    under_way = sum(trial.state is TrialState.RUNNING and _MACHINE in trial.user_attrs for trial in trials)
     return waiting, under_way, sum(map(is_answer, trials))
 
 
+def _stillborn(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a trial's process died before it said its machine: it has no heartbeat either, nobody will finish it."""
+    if trial.state is not TrialState.RUNNING or _MACHINE in trial.user_attrs:
+        return False
+    return (datetime.datetime.now() - trial.datetime_start).total_seconds() > _STILLBORN_SECONDS  # noqa: DTZ005 - Optuna's
+
+
+def _place(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> int:
+    """The place of a trial among those that stand for no other, or of the first one that it stands for."""
+    trials = {one.number: one for one in study.get_trials(deepcopy=False)}
+    while _AGAIN in trial.user_attrs:
+        trial = trials[trial.user_attrs[_AGAIN]]
+    before = [one for one in trials.values() if one.number < trial.number]
+    return sum(_AGAIN not in one.user_attrs and not _stillborn(one) for one in before)
+
+
+def _queue_forgotten(study: optuna.Study) -> None:
+    """Queue the trials again that failed for no answer while the database could not be written."""
+    trials = study.get_trials(deepcopy=False)
+    queued = {trial.user_attrs.get(_AGAIN) for trial in trials}
+    for trial in trials:
+        if trial.state is TrialState.FAIL and not is_answer(trial) and trial.number not in queued:
+            _queue_again(study, trial)
+
+
 def _queue_again(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-    """Queue a trial that its process did not finish, with the values that it had."""
+    """Queue a trial that its process did not finish, with the values that it had; if not all, it draws them again."""
+    whole = "parameters" in trial.user_attrs
     study.add_trial(
         optuna.create_trial(
             state=TrialState.WAITING,
-            params=trial.params,
-            distributions=trial.distributions,
+            params=trial.params if whole else {},
+            distributions=trial.distributions if whole else {},
             user_attrs={_AGAIN: trial.number},
             system_attrs=trial.system_attrs,  # a grid's trial has its point there
         )
@@ -413,6 +439,7 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
                     directions=["minimize", "minimize"],
                     load_if_exists=True,
                 )
+                _queue_forgotten(study)
             except (ImportError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError) as error:
                 raise StorageError(
                     f"the storage {_without_password(url)} can't be opened ({type(error).__name__}); give a URL like "

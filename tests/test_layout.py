@@ -7,6 +7,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
 FLOORS = {
+    "compiled": 0,
     "molecules": 1,
     "weights": 1,
     "console": 1,

@@ -1,7 +1,7 @@
 """Machines that lack something: room on the disk, the right to write, a home, or half of an installation.
 
-As root nothing is forbidden by permissions: then commands run as a user without rights, and a small disk is a tmpfs.
-Anyone else gets a limit on the size of a file instead, which meets the same code.
+Permissions don't bind root: its commands run in a user namespace, as a user without rights whom no system knows. A
+small disk is a tmpfs; whoever may not mount one gets a limit on the size of each file, which meets the same code.
 """
 
 import os
@@ -90,7 +90,7 @@ def unprivileged(words: list[str]) -> list[str]:
     """The same command as a user whom permissions bind; whoever is no root is one."""
     if os.geteuid() != 0:
         return words
-    return ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups", *words]
+    return ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}", *words]
 
 
 @dataclass(frozen=True)
@@ -206,15 +206,22 @@ def read_only_cache(folder: Path) -> Found:
 
 
 def no_home(folder: Path) -> Found:
-    """A user without a home: everything goes on without a cache, and no folder called "~" is made."""
+    """A user whose home is not there and can't be made: a run is recorded all the same."""
     found = Found("no-home")
-    results = folder / "results"
-    results.mkdir(parents=True)
-    results.chmod(0o777)
+    (folder / "results").mkdir(parents=True)
+    (folder / "results").chmod(0o777)
+    found.heard(run(unprivileged(_RUN), folder, without=("XDG_CACHE_HOME",), HOME="/proc/none"), {str(folder): "…"})
+    found.left += not victims.numbers_of_records(folder)
+    return found
+
+
+def unknown_user(folder: Path) -> Found:
+    """A user whom the system does not know, and no HOME: it is said, and no folder called "~" is made."""
+    found = Found("unknown-user")
+    folder.mkdir(parents=True)
     before = set(ROOT.iterdir())
-    done = run(unprivileged(_RUN), folder, without=("HOME", "XDG_CACHE_HOME"))
-    found.heard(done, {str(folder): "…"})
-    found.left += len(set(ROOT.iterdir()) - before)
+    found.heard(run(unprivileged(_LIST), folder, without=("HOME", "XDG_CACHE_HOME")), {str(folder): "…"})
+    found.left = len(set(ROOT.iterdir()) - before)  # the package can't be imported, which ends in more than a line
     return found
 
 
@@ -273,6 +280,7 @@ STRAITS: dict[str, Callable[[Path], Found]] = {
     "read-only-results": read_only_results,
     "read-only-cache": read_only_cache,
     "no-home": no_home,
+    "unknown-user": unknown_user,
     "cut-off-installation": cut_off_installation,
 }
 
