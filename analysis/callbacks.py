@@ -5,9 +5,13 @@ kill is in the callbacks' `state_dict`, as tensors and plain values alone, and t
 """
 
 import importlib
+import io
+import pickle
 import sys
 import time
-from collections.abc import Callable, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +19,12 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from schnetpack import properties
 from tqdm import tqdm
+
+from analysis.molecules import whole_file
+from analysis.weights import LOSS_WEIGHT
 
 SQUARED_ERRORS = "squared_errors"
 """Key of what a training step hands on beside its loss: float32 [B], eV², the batch's squared errors, unweighted."""
@@ -24,6 +33,8 @@ EXTREMES = 5
 """How many of a step's smallest and largest losses are averaged, as in the report's learning curves."""
 MOST_ROWS = 2000
 """The learning curve per step is thinned to at most so many rows."""
+EXPLOSION = 1e4
+"""A training whose loss is so many times that of its first step has exploded; of the recorded runs none reached 4."""
 
 _BAR_SECONDS = 0.2  # between two refreshes of a terminal's bar
 _DISPLAY_SECONDS = 1.0  # … of a notebook's line
@@ -31,11 +42,11 @@ _LINE_SECONDS = 5.0  # between two lines in a log file
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss stopped being a finite number."""
+    """The loss stopped being a finite number, or exploded; the message says at which step and with which weight."""
 
 
 class CheckpointError(RuntimeError):
-    """A checkpoint that does not belong to this version of the code."""
+    """A checkpoint that is damaged, or belongs to another run or another version of the code."""
 
 
 class LearningCurves(Callback):
@@ -46,7 +57,8 @@ class LearningCurves(Callback):
     largest per-molecule losses of a step (of all molecules in a batch of fewer). `steps()` has the same per step,
     averaged over blocks of consecutive steps.
 
-    Raises TrainingDivergedError at the first step whose losses are not finite, or when the validation loss isn't.
+    Raises TrainingDivergedError at the first step whose losses are not finite or have grown `EXPLOSION`-fold since the
+    first step, or when the validation loss is not finite or has.
 
     Parameters
     ----------
@@ -61,6 +73,7 @@ class LearningCurves(Callback):
         self._done = 0  # steps
         self._blocks: list[np.ndarray] = []  # of float64 [3]: loss, lowest, highest
         self._open = np.zeros(3)  # sums of the block under way
+        self._first: float | None = None  # the first step's loss
         self._start_epoch()
 
     @property
@@ -89,17 +102,18 @@ class LearningCurves(Callback):
         """Add one batch."""
         squared = outputs[SQUARED_ERRORS].numpy(force=True)  # the one copy off an accelerator in a step
         total = float(squared.sum(dtype=np.float64))
-        if not np.isfinite(total):
-            raise TrainingDivergedError(
-                f"the loss became {total} in epoch {trainer.current_epoch + 1}, step {step + 1}; "
-                "try a smaller learning rate"
-            )
+        loss = total / len(squared)
+        if self._first is None:
+            self._first = loss
+        if not np.isfinite(loss) or loss > EXPLOSION * self._first:
+            where = f"in epoch {trainer.current_epoch + 1}, step {step + 1}"
+            raise _diverged("loss", loss, f"{where}, {_largest_weight(batch)}", self._first)
         lowest, highest = extremes(squared)
         self._sum += total
         self._molecules += len(squared)
         self._epoch_steps += 1
         self._epoch_extremes += (lowest, highest)
-        self._open += (total / len(squared), lowest, highest)
+        self._open += (loss, lowest, highest)
         self._done += 1
         if self._done % self._block == 0:
             self._blocks.append(self._open / self._block)
@@ -108,11 +122,8 @@ class LearningCurves(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """Close the epoch, which Lightning has validated by now."""
         validation_loss = float(trainer.callback_metrics["val_loss"])
-        if not np.isfinite(validation_loss):
-            raise TrainingDivergedError(
-                f"the validation loss became {validation_loss} in epoch {trainer.current_epoch + 1}; "
-                "try a smaller learning rate"
-            )
+        if not np.isfinite(validation_loss) or validation_loss > EXPLOSION * self._first:
+            raise _diverged("validation loss", validation_loss, f"in epoch {trainer.current_epoch + 1}", self._first)
         lowest, highest = (float(value) for value in self._epoch_extremes / self._epoch_steps)
         row = {
             "epoch": trainer.current_epoch + 1,
@@ -157,6 +168,7 @@ class LearningCurves(Callback):
             "block": self._block,
             "blocks": torch.from_numpy(blocks),
             "open": torch.from_numpy(self._open.copy()),
+            "first": self._first,
         }
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
@@ -167,11 +179,26 @@ class LearningCurves(Callback):
             self._block = state_dict["block"]
             self._blocks = list(state_dict["blocks"].numpy())
             self._open = state_dict["open"].numpy().copy()
+            self._first = state_dict["first"]
         except KeyError as error:
             raise CheckpointError(
                 f"the checkpoint's learning curve lacks {error}: it was written by another version of the code; "
                 "delete it to train from the beginning"
             ) from error
+
+
+def _diverged(what: str, loss: float, where: str, first: float) -> TrainingDivergedError:
+    said = f"{what} became {loss}" if not np.isfinite(loss) else f"{what} exploded from {first:.3g} to {loss:.3g} eV²"
+    return TrainingDivergedError(f"the {said} {where}; try a smaller learning rate")
+
+
+def _largest_weight(batch: dict[str, torch.Tensor]) -> str:
+    """The largest loss weight of a batch and the size of its molecule, in words."""
+    if LOSS_WEIGHT not in batch:
+        return "all molecules weighing the same"
+    heaviest = int(batch[LOSS_WEIGHT].argmax())  # NaN, should there be one, counts as the largest
+    weight, atoms = float(batch[LOSS_WEIGHT][heaviest]), int(batch[properties.n_atoms][heaviest])
+    return f"where the largest loss weight was {weight:.4g}, of a molecule of {atoms} atoms"
 
 
 def extremes(losses: np.ndarray) -> tuple[float, float]:
@@ -225,15 +252,118 @@ class Stopwatch(Callback):
         self.seconds = dict(state_dict)
 
 
-class KeepLast(Checkpoint):
-    """A checkpoint after each epoch, in place of the one before; Lightning calls it after all other callbacks."""
+class WholeCheckpoints(TorchCheckpointIO):
+    """How Lightning writes and reads checkpoints here: each whole or not at all, and nothing in one is executed.
 
-    def __init__(self, path: Path) -> None:
+    Lightning itself writes to the system's temporary folder and moves the file. Where that is another disk, moving is
+    copying, and a kill leaves half a checkpoint.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, object],
+        path: str | Path,
+        storage_options: object = None,  # noqa: ARG002 - Lightning's
+    ) -> None:
+        """Replace the checkpoint at `path`, which stays as it was if that fails."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(Path(path)) as temporary:
+            temporary.write_bytes(content.getvalue())
+
+    def load_checkpoint(self, path: str | Path, *_: object, **__: object) -> dict[str, object]:
+        """Read a checkpoint, see `read_checkpoint`."""
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: Path) -> dict[str, object]:
+    """What a checkpoint holds: tensors, on the CPU, and plain values; objects of any other kind are refused unmade.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none.
+    CheckpointError
+        It is damaged (its checksums are looked at, which torch does not do), or holds something else.
+    """
+    try:
+        with zipfile.ZipFile(path) as parts:
+            if damaged := parts.testzip():
+                raise zipfile.BadZipFile(f"the checksum of {damaged} differs")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict):
+            raise TypeError(f"a checkpoint is no {type(content).__name__}")
+    except FileNotFoundError:
+        raise
+    except (*_UNREADABLE, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(
+            f"{path} can't be read ({reason}); delete {path.parent} to train the run from the beginning"
+        ) from error
+    return content
+
+
+# What a damaged file makes of zipfile and torch's reader.
+_UNREADABLE = (
+    OSError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+)
+
+
+class KeepLast(Checkpoint):
+    """A checkpoint after each epoch, in place of the one before; Lightning calls it after all other callbacks.
+
+    It holds its run's id: raises CheckpointError for that of another run.
+    """
+
+    def __init__(self, path: Path, run_id: str) -> None:
         self._path = path
+        self._run_id = run_id
+        self._taken_up = False
+
+    @contextmanager
+    def taking_up(self) -> Iterator[None]:
+        """Within it Lightning may take the checkpoint up; what fails before it trains is the checkpoint's fault."""
+        there = self._path.exists()
+        try:
+            yield
+        except CheckpointError:
+            raise
+        except Exception as error:
+            if not there or self._taken_up:
+                raise
+            raise CheckpointError(
+                f"{self._path} can't be taken up ({type(error).__name__}: {str(error).partition('\n')[0]}): it was "
+                "written by another version of the code, or changed; delete it to train from the beginning"
+            ) from error
+
+    def on_train_start(self, *_: object) -> None:
+        """All is as the checkpoint has it."""
+        self._taken_up = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """Replace the checkpoint."""
         trainer.save_checkpoint(self._path)
+
+    def state_dict(self) -> dict[str, str]:
+        """What the checkpoint keeps."""
+        return {"run": self._run_id}
+
+    def load_state_dict(self, state_dict: dict[str, str]) -> None:
+        """Check that the checkpoint is this run's."""
+        if state_dict["run"] != self._run_id:
+            raise CheckpointError(
+                f"{self._path} is the checkpoint of run {state_dict['run']}, not of {self._run_id}; delete it to train "
+                "from the beginning"
+            )
 
 
 class EpochLog(Callback):

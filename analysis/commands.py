@@ -17,6 +17,7 @@ from tqdm import tqdm
 from analysis import drivers, errors, qm9, reproduction, runs, study, sweeps, training, trials, verdicts, weights
 from analysis.callbacks import CheckpointError, TrainingDivergedError, clock
 from analysis.config import RunConfig, adjust
+from analysis.console import INTERRUPTED, complain, errors_in_one_line, one_line
 from analysis.molecules import Molecules, MoleculesError
 from analysis.parameters import ParameterError
 
@@ -24,7 +25,6 @@ app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
-_INTERRUPTED = 130  # what a shell calls a command that Ctrl-C ended
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 _NAMED = 10  # as many records are named for a prefix that fits several
 _EXPECTED = (
@@ -57,7 +57,7 @@ def list_runs(
     check: Annotated[bool, typer.Option("--check", help="Read all files of each record and check them.")] = False,
 ) -> None:
     """List every run of the study, or of one experiment, and records that are none of these."""
-    with _errors_in_one_line():
+    with errors_in_one_line(*_EXPECTED):
         results = results or runs.results_folder()
         molecules = qm9.load()
         configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
@@ -83,7 +83,7 @@ def list_runs(
             typer.echo(f"\n{len(others)} other records, of none of these experiments or with other parameters:\n")
             typer.echo(_table(others, profile))
         for one in damaged:
-            _complain(f"damaged: {one.trouble}")
+            complain(f"damaged: {one.trouble}")
         if damaged:
             raise typer.Exit(1)
 
@@ -97,7 +97,7 @@ def run(
     results: _Results = None,
 ) -> None:
     """Train and record what is missing, seed by seed; started again after a kill or Ctrl-C, it goes on where it was."""
-    with _errors_in_one_line():
+    with errors_in_one_line(*_EXPECTED):
         results = results or runs.results_folder()
         log = None if logger == "none" else logger
         training.check_logger(log)
@@ -120,18 +120,22 @@ def run(
                         )
                         trained += 1
                     except (TrainingDivergedError, CheckpointError, runs.RecordError) as error:
-                        troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {_one_line(error)}")
+                        troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {one_line(error)}")
                         tqdm.write(f"error: {troubles[-1]}; going on with the others", file=sys.stderr)
         # Lightning makes an exit of a Ctrl-C during training.
         except (KeyboardInterrupt, SystemExit) as stop:
             overall.close()
-            _complain("stopped: the same command goes on after the last finished epoch of the run under way")
-            raise typer.Exit(_INTERRUPTED) from stop
+            complain("stopped: the same command goes on after the last finished epoch of the run under way")
+            raise typer.Exit(INTERRUPTED) from stop
+        except OSError as error:  # a full disk, a folder that may not be written
+            overall.close()
+            complain(f"error: {one_line(error)}; once that is mended, the same command goes on where it was")
+            raise typer.Exit(1) from error
         finally:
             overall.close()
         typer.echo(f"{len(found)} runs: {trained} trained, {recorded} recorded before, {len(troubles)} failed")
         for trouble in troubles:
-            _complain(f"failed: {trouble}")
+            complain(f"failed: {trouble}")
         if troubles:
             raise typer.Exit(1)
 
@@ -143,7 +147,7 @@ def verify(
     threads: Annotated[int | None, typer.Option(min=1, help="By default as many as the record's.")] = None,
 ) -> None:
     """Train a recorded run again, in a temporary folder, and compare; the record is not touched."""
-    with _errors_in_one_line():
+    with errors_in_one_line(*_EXPECTED):
         recorded = runs.load(_find(run_id, results or runs.results_folder()))
         typer.echo(f"training {_name(recorded)} again; recorded in {clock(_seconds(recorded.about))}")
         try:
@@ -151,8 +155,8 @@ def verify(
                 compared = reproduction.compare(recorded, again)
                 typer.echo(f"trained again in {clock(_seconds(again.about))}")
         except (KeyboardInterrupt, SystemExit) as stop:
-            _complain("stopped: the record is as it was, and nothing is left of the repetition")
-            raise typer.Exit(_INTERRUPTED) from stop
+            complain("stopped: the record is as it was, and nothing is left of the repetition")
+            raise typer.Exit(INTERRUPTED) from stop
         for words in compared.surroundings:
             typer.echo(f"different around it: {words}")
         if compared.identical:
@@ -166,14 +170,14 @@ def verify(
             return
         names = ", ".join(part.part for part in compared.parts if not part.none)
         why = f"by more than the tolerance of {allowed}" if compared.surroundings else "and nothing around it does"
-        _complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
+        complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
         raise typer.Exit(1)
 
 
 @app.command()
 def show(run_id: _RunId, results: _Results = None) -> None:
     """Show a record: configuration, data, times, versions, machine, losses, and errors under both protocols."""
-    with _errors_in_one_line():
+    with errors_in_one_line(*_EXPECTED):
         record = runs.load(_find(run_id, results or runs.results_folder()))
         about = record.about
         typer.echo(f"run {_name(record)}\n{record.folder}")
@@ -199,7 +203,7 @@ def show(run_id: _RunId, results: _Results = None) -> None:
 @app.command("verdicts")
 def judge(results: _Results = None) -> None:
     """Judge every claim of the report by the records: verdict, effect, interval, under both protocols."""
-    with _errors_in_one_line():
+    with errors_in_one_line(*_EXPECTED):
         molecules = qm9.load()
         stage2 = sweeps.load_sweep("stage2")
         over = trials.known(stage2, results=results)
@@ -354,26 +358,6 @@ def _work_left(one: study.Standing, molecules: Molecules) -> float:
     """What is left of a run, in the unit of `study.work`; never nothing: an evaluation always is."""
     left = max(1, one.config.epochs - (one.epochs or 0))
     return study.work(adjust(one.config, training={"epochs": left}), molecules)
-
-
-@contextmanager
-def _errors_in_one_line() -> Iterator[None]:
-    """End with one line on the standard error and exit code 1 for whatever a user can do something about."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # … | head
-    except _EXPECTED as error:
-        _complain(f"error: {_one_line(error)}")
-        raise typer.Exit(1) from error
-
-
-def _complain(text: str) -> None:
-    typer.echo(text, err=True)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 def _numbers(text: str | None) -> list[int] | None:

@@ -8,6 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, f
 
 from analysis.weights import DEFAULT_FLOOR, UNGUARDED, Weighting
 
+LARGEST_SEED = 2**32 - 1
+"""What torch, NumPy and Optuna all take."""
+
 LOGS = "logs"
 """The folder beside the experiments' where loggers write; no experiment can have its name."""
 
@@ -48,7 +51,7 @@ class Data(_Frozen):
     `train_molecules` and `held_out_molecules` draw that many at random from what is there; None takes all of it.
     """
 
-    split_seed: int = Field(0, ge=0)
+    split_seed: int = Field(0, ge=0, le=LARGEST_SEED)
     held_out: float = Field(0.2, gt=0, lt=1)
     selection: Selection = Selection()
     train_molecules: PositiveInt | None = None
@@ -145,7 +148,7 @@ class RunConfig(_Frozen):
     """Everything that changes the result of one run; `experiment` only says where its record lies."""
 
     experiment: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
     data: Data = Data()
     model: Model = Model()
     training: Training = Training()

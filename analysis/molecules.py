@@ -8,8 +8,9 @@ import hashlib
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +31,8 @@ MAX_ATOMIC_NUMBER = 99
 
 # Two thirds of the shortest bond there is (H2, 0.74 Å). Coordinates in nm by mistake fall below it too.
 MIN_SEPARATION = 0.5
+
+_ABANDONED = 3600.0  # s: whoever writes a file is done by then
 
 # Vacuum on each side of a molecule in a JARVIS box, Å: periodic images stay out of reach of a cutoff of 10 Å.
 _VACUUM = 5.0
@@ -258,12 +261,37 @@ def whole_file(path: Path) -> Iterator[Path]:
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with naming(path):
+            yield temporary
+            to_disk(temporary)
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say what was being written in an OSError that does not: a full disk's names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file's content is on the disk: a name can reach it before, and then a power cut leaves nothing."""
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what killed processes left of `path`, if that is allowed: files of `whole_file` that are an hour old."""
+    for leftover in path.parent.glob(f".{path.name}.*.partial"):
+        with suppress(OSError):
+            if time.time() - leftover.stat().st_mtime > _ABANDONED:
+                leftover.unlink()
 
 
 def from_ase(
@@ -330,6 +358,8 @@ def read_extxyz(path: Path, energy_key: str = "energy_U0") -> Molecules:
     # RuntimeError is what becomes of ASE's reader where a file ends before a comment line.
     except (XYZError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         raise MoleculesError(f"{path}, molecule {len(atoms) + 1} of the file: it can't be read ({error})") from error
+    if not atoms:
+        raise MoleculesError(f"{path} holds no molecules")
     return from_ase(atoms, energy_key)
 
 

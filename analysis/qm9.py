@@ -26,7 +26,14 @@ from ase.data import atomic_numbers
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from analysis.molecules import Molecules, MoleculesError, check_separation, to_ase, whole_file
+from analysis.molecules import (
+    Molecules,
+    MoleculesError,
+    check_separation,
+    remove_leftovers,
+    to_ase,
+    whole_file,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -77,8 +84,8 @@ def load(cache_dir: Path | None = None) -> Molecules:
     ----------
     cache_dir
         Where the cache is kept; by default the user's cache folder for this project. A cache that is missing, damaged
-        or of another version is made anew, with a warning in the log that says why. A folder that can't be written
-        costs a warning and nothing else.
+        or of another version is made anew, with a warning in the log that says why. A folder that can't be written, or
+        a user without a home, costs a warning and nothing else.
 
     Raises
     ------
@@ -88,15 +95,19 @@ def load(cache_dir: Path | None = None) -> Molecules:
         The installed data are not what they should be; names file or molecule and the reason.
     """
     version = _installed_version()
-    folder = platformdirs.user_cache_path("schnet-qm9-compendium") if cache_dir is None else cache_dir
+    folder = _user_cache() if cache_dir is None else cache_dir
+    if folder is None:
+        _log.warning("QM9 can't be kept: this user has no home folder; it is read from its CSV files every time")
+        return _read_installed()
     path = folder / _CACHE_FILE
-    cached = _read_cache(path, version)
+    remove_leftovers(path)
+    cached = read_cache(path, version)
     if cached is not None:
         return cached
     molecules = _read_installed()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_cache(path, molecules, version)
+        write_cache(path, molecules, version)
     except (OSError, SafetensorError) as error:
         _log.warning("QM9 can't be kept in %s (%s): it will be read from its CSV files every time", folder, error)
     return molecules
@@ -121,6 +132,8 @@ def read_csv_parts(paths: Iterable[Path]) -> Molecules:
         raise MoleculesError("no CSV file to read molecules from")
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     molecules = Molecules(**columns)
+    if not len(molecules):
+        raise MoleculesError("the CSV files hold no molecules")
     if (np.diff(molecules.index) < 0).any():
         molecules = molecules.select(np.argsort(molecules.index))
     return check_separation(molecules)
@@ -154,7 +167,9 @@ def read_schnetpack_database(path: Path, energy_property: str = "energy_U0") -> 
         with ase.db.connect(path, type="db", use_lock_file=False) as database:
             energy_unit, length_unit = _units(database.metadata, energy_property, path)
             rows = [_row(row, energy_property) for row in database.select()]
-    except sqlite3.DatabaseError as error:
+    except MoleculesError:
+        raise
+    except Exception as error:  # ASE's reader raises whatever it stumbles over
         raise MoleculesError(f"{path} is no ASE database, or a damaged one ({error})") from error
     if not rows:
         raise MoleculesError(f"{path} holds no molecules")
@@ -339,7 +354,16 @@ def _cast(text: pa.StringArray, kind: pa.DataType, where: Callable[[int], str]) 
 # ---- the cache -------------------------------------------------------------------------------------------------------
 
 
-def _write_cache(path: Path, molecules: Molecules, version: str) -> None:
+def _user_cache() -> Path | None:
+    """The user's cache folder for this project; None for a user without a home."""
+    try:
+        return platformdirs.user_cache_path("schnet-qm9-compendium")
+    except RuntimeError:
+        return None
+
+
+def write_cache(path: Path, molecules: Molecules, version: str) -> None:
+    """Write molecules that came from a version of qm9pack, with their checksum; raises OSError or SafetensorError."""
     text = json.dumps(molecules.smiles.tolist()).encode()
     arrays = {name: getattr(molecules, name) for name in _ARRAYS} | {"smiles": np.frombuffer(text, dtype=np.uint8)}
     metadata = {"format": _CACHE_FORMAT, "source": f"qm9pack {version}", "sha256": molecules.fingerprint()}
@@ -347,8 +371,11 @@ def _write_cache(path: Path, molecules: Molecules, version: str) -> None:
         save_file(arrays, temporary, metadata)
 
 
-def _read_cache(path: Path, version: str) -> Molecules | None:
-    """The cached molecules, or None (with a warning that says why) if they have to be read anew."""
+def read_cache(path: Path, version: str) -> Molecules | None:
+    """Molecules that `write_cache` wrote, or None, with a warning that says why, if they have to be read anew.
+
+    None, too, if there is no such file.
+    """
     if not path.is_file():
         return None
     try:

@@ -11,13 +11,13 @@ import importlib.metadata
 import json
 import logging
 import os
-import pickle
 import platform
 import re
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,23 +26,30 @@ import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 from pytorch_lightning.callbacks import Callback
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from analysis import errors, training
-from analysis.callbacks import CheckpointError
+from analysis.callbacks import CheckpointError, read_checkpoint
 from analysis.config import LOGS, RunConfig
-from analysis.molecules import Molecules
+from analysis.molecules import Molecules, naming, to_disk
 from analysis.offsets import Offsets
 from analysis.qm9 import ATOMIC_REFERENCES_U0
 from analysis.subsets import Split
 
-SCHEMA_VERSION = 2
-"""1: without `steps.parquet`, and with the time of validation in that of training."""
+SCHEMA_VERSION = 3
+"""2: `run.json` without a checksum of its own. 1: also without `steps.parquet`, and with other phases of the time."""
 RESULTS_VARIABLE = "COMPENDIUM_RESULTS"
 _FILES = ("history.csv", "steps.parquet", "errors.parquet", "groups.csv", "model.safetensors")
-_KEYS = {"id", "config", "molecules_fingerprint", "molecules", "seconds", "versions", "machine", "sha256"}
+_COLUMNS = {
+    "history.csv": {"epoch", "train_loss", "validation_loss", "lowest", "highest"},
+    "steps.parquet": {"step", "epoch", "loss", "lowest", "highest"},
+    "errors.parquet": {"index", "n_atoms", "test", "error"},
+    "groups.csv": {"kind", "group", "part", "molecules", "sum_e", "sum_ee", "sum_en", "sum_nn", "shift"},
+}
+_DESCRIPTION = "run.json"
+_VERSION_WITHOUT_OWN_SUM = 2  # which is read as well
 _PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
 _ID = re.compile("[0-9a-f]{12}")
 _log = logging.getLogger(__name__)
@@ -56,6 +63,56 @@ def results_folder() -> Path:
 
 class RecordError(RuntimeError):
     """A record that is there but can't be trusted; the message names the file and what to do."""
+
+
+class _Part(BaseModel):
+    """A part of `run.json`: what it has to hold, whatever else stands there. Old records lack what has a default."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Counts(_Part):
+    train: PositiveInt
+    validation: PositiveInt
+    test: PositiveInt
+    left_out: NonNegativeInt = 0
+
+
+class _Seconds(_Part):
+    data: NonNegativeFloat
+    training: NonNegativeFloat
+    validation: NonNegativeFloat
+    evaluation: NonNegativeFloat
+
+
+class _LastEpoch(_Part):
+    train_loss: NonNegativeFloat
+    validation_loss: NonNegativeFloat
+
+
+class _Machine(_Part):
+    processor: str = ""
+    cores: NonNegativeInt
+    threads: PositiveInt
+    device: str
+
+
+class _Git(_Part):
+    commit: str
+    clean: bool
+
+
+class _Described(_Part):
+    id: str
+    config: RunConfig
+    molecules_fingerprint: str
+    molecules: _Counts
+    last_epoch: _LastEpoch | None = None
+    seconds: _Seconds
+    versions: dict[str, str]
+    machine: _Machine
+    git: _Git | None = None
+    sha256: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -123,8 +180,9 @@ class Record:
         )
 
     def state_dict(self) -> dict[str, torch.Tensor]:
-        """Weights and offsets, with SchNetPack's own names."""
-        return load_file(self.folder / "model.safetensors")
+        """Weights and offsets, with SchNetPack's own names; raises RecordError if the file can't be read."""
+        with _reading(path := self.folder / "model.safetensors"):
+            return load_file(path)
 
 
 def load_or_train(
@@ -161,7 +219,11 @@ def load_or_train(
     RecordError
         There is a record, but a damaged or foreign one.
     callbacks.TrainingDivergedError
-        The loss became infinite or NaN; nothing is recorded.
+        The loss became infinite or NaN, or exploded; nothing is recorded.
+    callbacks.CheckpointError
+        The checkpoint of an earlier start can't be taken up.
+    OSError
+        Something can't be written; the next start goes on after the last finished epoch.
     weights.WeightError
         A loss weight is not finite, or negative; nothing is recorded.
     training.LoggerError
@@ -170,26 +232,28 @@ def load_or_train(
     run_id = config.run_id(molecules.fingerprint())
     results = results or results_folder()
     folder = results / config.experiment / run_id
-    if folder.exists():
-        return load(folder, expected=config)
     partial = _partial(folder)
+    if folder.exists():
+        shutil.rmtree(partial, ignore_errors=True)  # a kill right after the recording leaves it
+        return load(folder, expected=config)
     locks = results / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
     with FileLock(locks / f"{config.experiment}-{run_id}"):
         if not folder.exists():
-            partial.mkdir(parents=True, exist_ok=True)
             _log.info("training run %s of %s", run_id, config.experiment)
-            trained = training.train(
-                config,
-                molecules,
-                partial,
-                progress=progress,
-                callbacks=callbacks,
-                logger=logger,
-                logs=results / LOGS / config.experiment / run_id,
-            )
-            _record(config, molecules, trained, partial, folder)
-            shutil.rmtree(partial)
+            with naming(folder):
+                partial.mkdir(parents=True, exist_ok=True)
+                trained = training.train(
+                    config,
+                    molecules,
+                    partial,
+                    progress=progress,
+                    callbacks=callbacks,
+                    logger=logger,
+                    logs=results / LOGS / config.experiment / run_id,
+                )
+                _record(config, molecules, trained, partial, folder)
+            shutil.rmtree(partial, ignore_errors=True)
     return load(folder, expected=config)
 
 
@@ -198,15 +262,13 @@ def outline(folder: Path, *, expected: RunConfig | None = None) -> Outline:
 
     Raises RecordError, which names the file, if anything does not fit.
     """
-    about = _read_about(folder)
-    try:
-        config = RunConfig.model_validate_json(json.dumps(about["config"]))
-    except ValidationError as error:
-        raise RecordError(f"{folder / 'run.json'}: its config is not valid: {error}") from error
+    about, config = _read_about(folder)
     if config.run_id(about["molecules_fingerprint"]) != folder.name or about["id"] != folder.name:
         raise RecordError(
-            f"{folder / 'run.json'} does not describe run {folder.name}: it was edited or moved; restore or delete it"
+            f"{folder / _DESCRIPTION} does not describe run {folder.name}: it was edited or moved; restore or delete it"
         )
+    if about["schema_version"] != _VERSION_WITHOUT_OWN_SUM and about["sha256"].get(_DESCRIPTION) != _own_sum(about):
+        raise RecordError(f"{folder / _DESCRIPTION} was edited (its own checksum differs); restore or delete it")
     if expected is not None and config != expected:
         raise RecordError(f"{folder} holds another run than the one asked for: {config} instead of {expected}")
     return Outline(folder, config, about)
@@ -221,15 +283,8 @@ def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
     config, about = found.config, found.about
     for name in _FILES:
         _check_file(folder / name, about["sha256"][name])
-    return Record(
-        folder=folder,
-        config=config,
-        about=about,
-        history=pd.read_csv(folder / "history.csv"),
-        steps=pd.read_parquet(folder / "steps.parquet"),
-        errors=pd.read_parquet(folder / "errors.parquet"),
-        groups=pd.read_csv(folder / "groups.csv", dtype={"group": str}),
-    )
+    tables = {name.partition(".")[0]: _read_table(folder / name) for name in _COLUMNS}
+    return Record(folder=folder, config=config, about=about, **tables)
 
 
 def recorded_folders(results: Path) -> list[Path]:
@@ -252,11 +307,13 @@ def finished_epochs(folder: Path) -> int | None:
         return None
     path = partial / training.CHECKPOINT
     try:
-        return int(torch.load(path, map_location="cpu", weights_only=True)["epoch"]) + 1
+        return int(read_checkpoint(path)["epoch"]) + 1
     except FileNotFoundError:
         return 0
-    except (OSError, RuntimeError, EOFError, ValueError, TypeError, KeyError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} can't be read; delete {partial} to train the run from the beginning") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not say how far the run is; delete {partial} to train it from the beginning"
+        ) from error
 
 
 def _partial(folder: Path) -> Path:
@@ -264,24 +321,54 @@ def _partial(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.partial")
 
 
-def _read_about(folder: Path) -> dict:
-    path = folder / "run.json"
+def _read_about(folder: Path) -> tuple[dict, RunConfig]:
+    path = folder / _DESCRIPTION
     try:
-        about = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        about = json.loads(text)
         version = about["schema_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecordError(
             f"{path} can't be read as a run's description ({error}); restore it or delete {folder}"
         ) from error
-    if version != SCHEMA_VERSION:
+    if version not in (SCHEMA_VERSION, _VERSION_WITHOUT_OWN_SUM):
         raise RecordError(
-            f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}: use the version of the code that "
-            f"wrote it, or delete {folder} to train the run again"
+            f"{path} has schema version {version}, this code reads {_VERSION_WITHOUT_OWN_SUM} and {SCHEMA_VERSION}: "
+            f"use the version of the code that wrote it, or delete {folder} to train the run again"
         )
-    missing = _KEYS - about.keys() | set(_FILES) - about.get("sha256", {}).keys()
-    if missing:
-        raise RecordError(f"{path} lacks {', '.join(sorted(missing))}; restore it or delete {folder}")
-    return about
+    try:
+        described = _Described.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
+        said = f"lacks {where}" if first["type"] == "missing" else f"is wrong in {where}: {first['msg']}"
+        raise RecordError(f"{path} {said}; restore it or delete {folder}") from error
+    if missing := set(_FILES) - described.sha256.keys():
+        raise RecordError(f"{path} lacks the checksum of {', '.join(sorted(missing))}; restore it or delete {folder}")
+    return about, described.config
+
+
+def _own_sum(about: dict) -> str:
+    """The checksum of a `run.json`, over all that it holds but this sum itself."""
+    sums = {name: value for name, value in about["sha256"].items() if name != _DESCRIPTION}
+    return hashlib.sha256(json.dumps(about | {"sha256": sums}, sort_keys=True).encode()).hexdigest()
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    with _reading(path):
+        frame = pd.read_csv(path, dtype={"group": str}) if path.suffix == ".csv" else pd.read_parquet(path)
+        if missing := _COLUMNS[path.name] - set(frame.columns):
+            raise ValueError(f"no column {', '.join(sorted(missing))}")
+    return frame
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise RecordError for whatever the readers of tables and tensors stumble over."""
+    try:
+        yield
+    except Exception as error:
+        raise RecordError(f"{path} can't be read ({error}); restore it or delete {path.parent}") from error
 
 
 def _check_file(path: Path, expected: str) -> None:
@@ -313,9 +400,8 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
     write_table(trained.steps, whole / "steps.parquet")
     groups.to_csv(whole / "groups.csv", index=False)
     write_table(_held_out_errors(trained.molecules, parts, found["held_out"]), whole / "errors.parquet")
-    save_file(
-        {name: value.contiguous() for name, value in trained.model.state_dict().items()}, whole / "model.safetensors"
-    )
+    weights = {name: value.contiguous() for name, value in trained.model.state_dict().items()}
+    (whole / "model.safetensors").write_bytes(save(weights))
     about = {
         "schema_version": SCHEMA_VERSION,
         "id": folder.name,
@@ -337,7 +423,10 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "git": _git_state(),
         "sha256": {name: _sha256(whole / name) for name in _FILES},
     }
-    (whole / "run.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    about["sha256"][_DESCRIPTION] = _own_sum(about)
+    (whole / _DESCRIPTION).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    for path in whole.iterdir():
+        to_disk(path)  # a power cut would otherwise leave the folder in its place with nothing in its files
     whole.rename(folder)
 
 

@@ -10,6 +10,7 @@ share the work. ``wandb sweep analysis/sweeps/stage1.yaml`` reads the same file;
 ``python -m analysis.search trial stage1 --batch_size=… --learning_rate=… --epochs=…``.
 """
 
+import datetime
 import hashlib
 import json
 import logging
@@ -38,9 +39,10 @@ from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
 from analysis import qm9, runs, sweeps
-from analysis.callbacks import LearningCurves, Stopwatch, TrainingDivergedError
+from analysis.callbacks import CheckpointError, LearningCurves, Stopwatch, TrainingDivergedError
 from analysis.config import Profile
-from analysis.molecules import Molecules
+from analysis.console import INTERRUPTED, complain, errors_in_one_line
+from analysis.molecules import Molecules, MoleculesError
 from analysis.parameters import NotebookParameters
 from analysis.sweeps import Sweep, SweepError, load_sweep, parameters_of
 from analysis.trials import (
@@ -63,11 +65,14 @@ _GRACE_HEARTBEATS = 4
 _POLL_SECONDS = 2.0  # while other processes finish their trials
 _SQLITE_SECONDS = 60  # to wait for another process's transaction
 _DEFAULT_DATABASE = "search.db"
+_MACHINE = "machine"  # the attribute that says who runs a trial
+_STILLBORN_SECONDS = 5.0  # far more than lies between the birth of a trial and this attribute
+_AGAIN = "again"  # the attribute of a trial that was queued again: the number of the one that died
 _log = logging.getLogger(__name__)
 
 
 class StorageError(RuntimeError):
-    """Optuna's database can't be opened."""
+    """Optuna's database can't be opened, or not be written."""
 
 
 # ---- pruning -----------------------------------------------------------------------------------------------------
@@ -126,10 +131,11 @@ class StopHopeless(Callback):
 
 
 class _PerTrial(optuna.samplers.BaseSampler):
-    """A sampler made anew for each trial, seeded with (seed, number of the trial).
+    """A sampler made anew for each trial, seeded with (seed, place of the trial).
 
     A sampler that is made once would begin its random numbers again in each process: a resumed search and a second
-    worker would draw the first trials' values once more.
+    worker would draw the first trials' values once more. The place is the trial's number, less the trials before it
+    that nobody will finish or that only stand for another: a search that is killed draws what it would have drawn.
     """
 
     def __init__(self, make: Callable[[int], optuna.samplers.BaseSampler], seed: int) -> None:
@@ -137,9 +143,9 @@ class _PerTrial(optuna.samplers.BaseSampler):
         self._seed = seed
         self._current: tuple[int, optuna.samplers.BaseSampler] | None = None
 
-    def _of(self, trial: optuna.trial.FrozenTrial) -> optuna.samplers.BaseSampler:
+    def _of(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> optuna.samplers.BaseSampler:
         if self._current is None or self._current[0] != trial.number:
-            seed = int(np.random.SeedSequence([self._seed, trial.number]).generate_state(1)[0])
+            seed = int(np.random.SeedSequence([self._seed, _place(study, trial)]).generate_state(1)[0])
             self._current = trial.number, self._make(seed)
         return self._current[1]
 
@@ -147,13 +153,13 @@ class _PerTrial(optuna.samplers.BaseSampler):
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial
     ) -> dict[str, BaseDistribution]:
         """As the trial's sampler."""
-        return self._of(trial).infer_relative_search_space(study, trial)
+        return self._of(study, trial).infer_relative_search_space(study, trial)
 
     def sample_relative(
         self, study: optuna.Study, trial: optuna.trial.FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, object]:
         """As the trial's sampler."""
-        return self._of(trial).sample_relative(study, trial, search_space)
+        return self._of(study, trial).sample_relative(study, trial, search_space)
 
     def sample_independent(
         self,
@@ -163,11 +169,11 @@ class _PerTrial(optuna.samplers.BaseSampler):
         param_distribution: BaseDistribution,
     ) -> object:
         """As the trial's sampler."""
-        return self._of(trial).sample_independent(study, trial, param_name, param_distribution)
+        return self._of(study, trial).sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         """As the trial's sampler."""
-        self._of(trial).before_trial(study, trial)
+        self._of(study, trial).before_trial(study, trial)
 
     def after_trial(
         self,
@@ -177,7 +183,7 @@ class _PerTrial(optuna.samplers.BaseSampler):
         values: Sequence[float] | None,
     ) -> None:
         """As the trial's sampler."""
-        self._of(trial).after_trial(study, trial, state, values)
+        self._of(study, trial).after_trial(study, trial, state, values)
 
 
 def search(
@@ -235,7 +241,7 @@ def search(
     SweepError
         The sweep does not say how many trials, or a trial's values make no valid run.
     StorageError
-        The database can't be opened.
+        The database can't be opened, or not be written.
     runs.RecordError
         A trial's record is there, but damaged.
     """
@@ -289,7 +295,7 @@ class _Worker:
 
     def _objective(self, trial: optuna.Trial) -> tuple[float, float]:
         self.number = trial.number
-        trial.set_user_attr("machine", f"{platform.node()}, process {os.getpid()}")
+        trial.set_user_attr(_MACHINE, f"{platform.node()}, process {os.getpid()}")
         space = self.sweep.fitting(self.profile).space
         values = {name: _suggest(trial, name, distribution) for name, distribution in space.items()}
         config = self.sweep.config(values, profile=self.profile, seed=self.seed)
@@ -374,19 +380,44 @@ def _census(study: optuna.Study) -> tuple[int, int, int]:
         optuna.storages.fail_stale_trials(study)
     trials = study.get_trials(deepcopy=False)
     waiting = sum(trial.state is TrialState.WAITING for trial in trials)
-    # A process that died before it said its machine has no heartbeat either: nobody will finish that trial.
-    under_way = sum(trial.state is TrialState.RUNNING and "machine" in trial.user_attrs for trial in trials)
+    under_way = sum(trial.state is TrialState.RUNNING and _MACHINE in trial.user_attrs for trial in trials)
     return waiting, under_way, sum(map(is_answer, trials))
 
 
+def _stillborn(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a trial's process died before it said its machine: it has no heartbeat either, nobody will finish it."""
+    if trial.state is not TrialState.RUNNING or _MACHINE in trial.user_attrs:
+        return False
+    return (datetime.datetime.now() - trial.datetime_start).total_seconds() > _STILLBORN_SECONDS  # noqa: DTZ005 - Optuna's
+
+
+def _place(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> int:
+    """The place of a trial among those that stand for no other, or of the first one that it stands for."""
+    trials = {one.number: one for one in study.get_trials(deepcopy=False)}
+    while _AGAIN in trial.user_attrs:
+        trial = trials[trial.user_attrs[_AGAIN]]
+    before = [one for one in trials.values() if one.number < trial.number]
+    return sum(_AGAIN not in one.user_attrs and not _stillborn(one) for one in before)
+
+
+def _queue_forgotten(study: optuna.Study) -> None:
+    """Queue the trials again that failed for no answer while the database could not be written."""
+    trials = study.get_trials(deepcopy=False)
+    queued = {trial.user_attrs.get(_AGAIN) for trial in trials}
+    for trial in trials:
+        if trial.state is TrialState.FAIL and not is_answer(trial) and trial.number not in queued:
+            _queue_again(study, trial)
+
+
 def _queue_again(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-    """Queue a trial that its process did not finish, with the values that it had."""
+    """Queue a trial that its process did not finish, with the values that it had; if not all, it draws them again."""
+    whole = "parameters" in trial.user_attrs
     study.add_trial(
         optuna.create_trial(
             state=TrialState.WAITING,
-            params=trial.params,
-            distributions=trial.distributions,
-            user_attrs={"again": trial.number},
+            params=trial.params if whole else {},
+            distributions=trial.distributions if whole else {},
+            user_attrs={_AGAIN: trial.number},
             system_attrs=trial.system_attrs,  # a grid's trial has its point there
         )
     )
@@ -419,6 +450,7 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
                     directions=["minimize", "minimize"],
                     load_if_exists=True,
                 )
+                _queue_forgotten(study)
             except (ImportError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError) as error:
                 raise StorageError(
                     f"the storage {_without_password(url)} can't be opened ({type(error).__name__}); give a URL like "
@@ -426,11 +458,21 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
                 ) from error
         _log.info("study %s in %s", name, _without_password(url))
         yield study
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise StorageError(
+            f"the storage {_without_password(url)} failed ({_reason(error)}); once that is mended, the same search "
+            "goes on with it, or without it from the records"
+        ) from error
     finally:
         optuna.logging.set_verbosity(verbosity)
         if storage is not None:
             storage.remove_session()
             storage.engine.dispose()
+
+
+def _reason(error: BaseException) -> str:
+    """What the database's own driver said."""
+    return str(getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error).partition("\n")[0]
 
 
 def _without_password(url: str) -> str:
@@ -507,6 +549,17 @@ def _reports_values(sweep: Sweep, profile: Profile) -> Mapping[str, float] | Non
 
 # ---- command line ------------------------------------------------------------------------------------------------
 
+_EXPECTED = (
+    SweepError,
+    StorageError,
+    MoleculesError,
+    qm9.QM9NotInstalledError,
+    runs.RecordError,
+    CheckpointError,
+    TrainingDivergedError,
+    OSError,
+)
+
 
 def _values(texts: Iterable[str], file: str) -> dict[str, float]:
     """Numbers from `name=value`, with or without two hyphens before it."""
@@ -535,16 +588,20 @@ def _run(
     found = load_sweep(sweep)
     if fix:
         found = found.fixing(_values(fix, found.file))
-    frame = search(
-        found,
-        qm9.load(),
-        profile=_profile(profile),
-        seed=seed,
-        trials=trials,
-        storage=storage,
-        pruning=Pruning() if prune else None,
-        progress=True,
-    )
+    try:
+        frame = search(
+            found,
+            qm9.load(),
+            profile=_profile(profile),
+            seed=seed,
+            trials=trials,
+            storage=storage,
+            pruning=Pruning() if prune else None,
+            progress=True,
+        )
+    except KeyboardInterrupt as stop:
+        complain("stopped: the same command goes on with the trial under way, after its last finished epoch")
+        raise typer.Exit(INTERRUPTED) from stop
     typer.echo(
         f"{len(frame)} trials: " + ", ".join(f"{n} {state}" for state, n in frame["state"].value_counts().items())
     )
@@ -592,13 +649,10 @@ def _profile(name: str) -> Profile:
 def main() -> None:
     """Run the command line."""
     app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__.partition("\n\n")[0])
-    app.command("run")(_run)
-    app.command("trial", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(_trial)
-    try:
-        app()
-    except (SweepError, StorageError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise SystemExit(1) from error
+    said = errors_in_one_line(*_EXPECTED)
+    app.command("run")(said(_run))
+    app.command("trial", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(said(_trial))
+    app()
 
 
 if __name__ == "__main__":

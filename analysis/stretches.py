@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if HAS_NUMBA := importlib.util.find_spec("numba") is not None:
-    from numba import njit
+    from analysis.compiled import compiled
 
 
 def join(
@@ -57,7 +57,7 @@ def join(
 
 if HAS_NUMBA:
 
-    @njit(cache=True, nogil=True)
+    @compiled()
     def _join(values, starts, counts, shift, out) -> None:
         end = 0
         for m in range(len(starts)):

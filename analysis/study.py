@@ -17,8 +17,9 @@ from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, Pos
 from tqdm import tqdm
 
 from analysis import runs, training
-from analysis.callbacks import CheckpointError, in_notebook
+from analysis.callbacks import CheckpointError, TrainingDivergedError, in_notebook
 from analysis.config import FineTuning, Loss, Profile, RunConfig, Selection, adjust, apply_profile
+from analysis.console import one_line
 from analysis.molecules import Molecules
 from analysis.parameters import NotebookParameters, check, refused
 from analysis.weights import DEFAULT_FLOOR, UNGUARDED
@@ -370,7 +371,8 @@ def load_or_train(
 ) -> list[runs.Record]:
     """The records of an experiment's runs, in order; a progress bar counts them if one of them has to be trained.
 
-    `results` is where records lie, by default `runs.results_folder()`; errors are those of `runs.load_or_train`.
+    `results` is where records lie, by default `runs.results_folder()`; errors are those of `runs.load_or_train`. A run
+    that diverges does not keep the others from being trained: its error is raised when they are.
     """
     configs = parameters.configs(molecules)
     results = results or runs.results_folder()
@@ -379,10 +381,17 @@ def load_or_train(
     # In a log file the runs' own lines are all; a bar would fill it with carriage returns.
     seen = sys.stderr.isatty() or in_notebook()
     bar = tqdm(configs, desc="runs", unit="run", disable=all(recorded) or not seen)
-    return [
-        runs.load_or_train(config, molecules, results=results, progress=not done)
-        for config, done in zip(bar, recorded, strict=True)
-    ]
+    records, diverged = [], []
+    for config, done in zip(bar, recorded, strict=True):
+        try:
+            records.append(runs.load_or_train(config, molecules, results=results, progress=not done))
+        except TrainingDivergedError as error:
+            diverged.append(f"{describe(config, parameters.profile)}, seed {config.seed}: {error}")
+    if diverged:
+        raise TrainingDivergedError(
+            f"{len(diverged)} of {len(configs)} runs diverged, the others are recorded: {'; '.join(diverged)}"
+        )
+    return records
 
 
 def recorded(
@@ -490,7 +499,7 @@ def standing(config: RunConfig, data_fingerprint: str, results: Path, *, whole: 
             return Standing(folder, config, outline=_outline(folder, config, whole=whole))
         return Standing(folder, config, epochs=runs.finished_epochs(folder))
     except (runs.RecordError, CheckpointError) as error:
-        return Standing(folder, config, trouble=_one_line(error))
+        return Standing(folder, config, trouble=one_line(error))
 
 
 def other_records(known: Collection[Path], results: Path, *, whole: bool = False) -> list[Standing]:
@@ -503,7 +512,7 @@ def other_records(known: Collection[Path], results: Path, *, whole: bool = False
             outline = _outline(folder, None, whole=whole)
             found.append(Standing(folder, outline.config, outline=outline))
         except runs.RecordError as error:
-            found.append(Standing(folder, None, trouble=_one_line(error)))
+            found.append(Standing(folder, None, trouble=one_line(error)))
     return found
 
 
@@ -512,10 +521,6 @@ def _outline(folder: Path, expected: RunConfig | None, *, whole: bool) -> runs.O
         record = runs.load(folder, expected=expected)
         return runs.Outline(folder, record.config, record.about)
     return runs.outline(folder, expected=expected)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
 
 
 _SETTINGS = {

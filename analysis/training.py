@@ -25,13 +25,19 @@ from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 
 from analysis import offsets, schnet, subsets, weights
-from analysis.callbacks import SQUARED_ERRORS, EpochLog, KeepLast, LearningCurves, Progress, Stopwatch
+from analysis.callbacks import (
+    SQUARED_ERRORS,
+    EpochLog,
+    KeepLast,
+    LearningCurves,
+    Progress,
+    Stopwatch,
+    WholeCheckpoints,
+)
 from analysis.config import Data, FineTuning, Loss, RunConfig, Selection, Training
 from analysis.molecules import Molecules
-from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, neighbour_pairs
-
-LOSS_WEIGHT = "loss_weight"
-"""Key of a training batch's loss weights: float32 [B]; not there if the loss is unmodified."""
+from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, check_units, neighbour_pairs
+from analysis.weights import LOSS_WEIGHT
 
 CHECKPOINT = "last.ckpt"
 LoggerName = Literal["csv", "tensorboard", "wandb"]
@@ -402,25 +408,24 @@ def train(
     Raises
     ------
     callbacks.TrainingDivergedError
-        The loss became infinite or NaN.
+        The loss became infinite or NaN, or exploded.
     callbacks.CheckpointError
-        The checkpoint was written by another version of the code.
+        The checkpoint is damaged, of another run, or was written by another version of the code.
     weights.WeightError
         A loss weight is not finite, or negative.
     LoggerError
         There is no such logger, or its package is not installed.
     """
     check_logger(logger)
+    whole = molecules.fingerprint()
     seconds: dict[str, float] = {}
     with _timed(seconds, "data"):
         chosen = choose_molecules(molecules, config.data)
         molecules, parts = chosen.molecules, chosen.parts
         fitted = OFFSETS[config.training.offsets](molecules, parts.train)
-        packed = PackedMolecules(
-            molecules,
-            neighbour_pairs(molecules, config.model.data_cutoff),
-            targets=molecules.energy - fitted.of(molecules),
-        )
+        pairs = neighbour_pairs(molecules, config.model.data_cutoff)
+        check_units(molecules, pairs)
+        packed = PackedMolecules(molecules, pairs, targets=molecules.energy - fitted.of(molecules))
         phases = _phases(config, packed, parts.train)
         validation = PackedLoader(
             packed, parts.validation, batch_size=_EVALUATION_BATCH, stock=config.model.convolution == "stock"
@@ -442,11 +447,13 @@ def train(
     task = EnergyTask(model, output, learning_rate=config.training.learning_rate, course=course)
     checkpoint = folder / CHECKPOINT
     curves, stopwatch = LearningCurves(module.steps_of_epochs), Stopwatch()
-    ours = [curves, stopwatch, EpochLog(curves), KeepLast(checkpoint), *([Progress(curves)] if progress else [])]
+    keep = KeepLast(checkpoint, config.run_id(whole))
+    ours = [curves, stopwatch, EpochLog(curves), keep, *([Progress(curves)] if progress else [])]
     with _quiet_lightning(), _logging_to(logger, logs or folder / "logs", config) as log:
         trainer = pl.Trainer(
             max_epochs=config.epochs,
             callbacks=[*ours, *callbacks],
+            plugins=[WholeCheckpoints()],
             logger=log or False,
             # For callbacks that log per step themselves; Lightning warns if no step of an epoch would be logged.
             log_every_n_steps=min(50, *module.steps_of_epochs),
@@ -455,10 +462,8 @@ def train(
             num_sanity_val_steps=0,
             reload_dataloaders_every_n_epochs=1,
         )
-        with schnet.own_threads(model):
-            trainer.fit(
-                task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None, weights_only=True
-            )
+        with schnet.own_threads(model), keep.taking_up():
+            trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None)
     seconds |= stopwatch.seconds
     return Trained(model, molecules, parts, chosen.left_out, packed, fitted, curves.history(), curves.steps(), seconds)
 

@@ -16,6 +16,9 @@ Weighting = Literal["size", "size-frequency", "inverse-frequency", "per-atom"]
 UNGUARDED: tuple[Weighting, ...] = ("inverse-frequency", "per-atom")
 """Those that are positive everywhere: no floor guards them."""
 
+LOSS_WEIGHT = "loss_weight"
+"""Key of a training batch's loss weights: float32 [B]; not there if the loss is unmodified."""
+
 DEFAULT_FLOOR = 1.0
 _LARGEST = float(np.finfo(np.float32).max)  # the loss is computed in single precision
 

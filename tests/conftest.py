@@ -1,3 +1,7 @@
+import resource
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
 import numpy as np
 import pytest
 from hypothesis import settings
@@ -23,3 +27,19 @@ def few_molecules(qm9_molecules: Molecules) -> Molecules:
     members = [np.flatnonzero(qm9_molecules.n_atoms == size) for size in sizes]
     spread = [m[np.unique(np.linspace(0, len(m) - 1, 8).astype(int))] for m in members]
     return qm9_molecules.select(np.sort(np.concatenate(spread)))
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], AbstractContextManager[None]]:
+    """Within it no file may grow beyond so many bytes, as on a disk that is nearly full; it holds for root too."""
+
+    @contextmanager
+    def limit(allowed: int) -> Iterator[None]:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit

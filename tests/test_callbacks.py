@@ -1,10 +1,15 @@
 import io
+import os
+import pickle
 import re
+import struct
 import sys
+import tempfile
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -77,6 +82,126 @@ def test_a_validation_loss_that_is_not_finite_stops_the_training():
 
     with pytest.raises(callbacks.TrainingDivergedError, match="the validation loss became nan in epoch 3"):
         callbacks.LearningCurves([1]).on_train_epoch_end(Trainer)
+
+
+class Squared:
+    """What a step hands on: one molecule's squared error."""
+
+    def __init__(self, value: float) -> None:
+        self._value = np.array([value], np.float32)
+
+    def numpy(self, *, force):  # noqa: ARG002
+        return self._value
+
+
+def test_a_loss_that_grew_ten_thousandfold_has_exploded():
+    class Trainer:
+        global_step = current_epoch = 0
+        callback_metrics = {"val_loss": 5e4}  # noqa: RUF012
+
+    curves = callbacks.LearningCurves([4])
+    for step, loss in enumerate([4.0, 0.1, 3.9e4]):
+        curves.on_train_batch_end(Trainer, None, {callbacks.SQUARED_ERRORS: Squared(loss)}, {}, step)
+    resumed = callbacks.LearningCurves([4])
+    resumed.load_state_dict(curves.state_dict())
+    for each in (curves, resumed):
+        with pytest.raises(
+            callbacks.TrainingDivergedError, match=r"the loss exploded from 4 to 4.1e.04 eV² in epoch 1, st"
+        ):
+            each.on_train_batch_end(Trainer, None, {callbacks.SQUARED_ERRORS: Squared(4.1e4)}, {}, 3)
+        with pytest.raises(
+            callbacks.TrainingDivergedError, match=r"validation loss exploded from 4 to 5e.04 eV² in epoch"
+        ):
+            each.on_train_epoch_end(Trainer)
+
+
+def test_the_heaviest_molecule_of_a_step_is_named():
+    batch = {"loss_weight": torch.tensor([1.0, 3.25, 2.0]), "_n_atoms": torch.tensor([17, 21, 25])}
+    assert callbacks._largest_weight(batch) == "where the largest loss weight was 3.25, of a molecule of 21 atoms"
+    batch["loss_weight"][0] = torch.nan
+    assert callbacks._largest_weight(batch) == "where the largest loss weight was nan, of a molecule of 17 atoms"
+
+
+# ---- checkpoints ---------------------------------------------------------------------------------------------------
+
+
+CONTENT = {"epoch": 3, "weights": torch.arange(1000.0), "rows": [{"loss": 0.5}]}
+
+
+def test_a_checkpoint_comes_back_and_replaces_the_one_before(tmp_path):
+    path = tmp_path / "new" / "last.ckpt"
+    for epoch in (2, 3):
+        callbacks.WholeCheckpoints().save_checkpoint(CONTENT | {"epoch": epoch}, path)
+    found = callbacks.WholeCheckpoints().load_checkpoint(path, weights_only=False)
+    assert found["epoch"] == 3
+    assert torch.equal(found["weights"], CONTENT["weights"])
+    assert [file.name for file in path.parent.iterdir()] == ["last.ckpt"]
+
+
+def test_a_checkpoint_is_written_beside_its_place_and_nowhere_else(tmp_path, monkeypatch):
+    """Lightning's own goes by way of the system's temporary folder, from where it is copied if that is another disk."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    seen = []
+    monkeypatch.setattr(os, "fsync", lambda _: seen.extend(path.name for path in (tmp_path / "run").iterdir()))
+    callbacks.WholeCheckpoints().save_checkpoint(CONTENT, tmp_path / "run" / "last.ckpt")
+    (name,) = seen
+    assert re.fullmatch(r"\.last\.ckpt\..*\.partial", name)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, full_disk):
+    path = tmp_path / "last.ckpt"
+    callbacks.WholeCheckpoints().save_checkpoint(CONTENT, path)
+    before = path.read_bytes()
+    with full_disk(2000), pytest.raises(OSError, match=str(path)):
+        callbacks.WholeCheckpoints().save_checkpoint(CONTENT | {"epoch": 4}, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+class Hostile:
+    """A pickle of it runs a command when it is loaded."""
+
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("wrapped", [True, False], ids=["as torch writes it", "a bare pickle"])
+def test_loading_a_checkpoint_executes_nothing(tmp_path, wrapped):
+    path, touched = tmp_path / "last.ckpt", tmp_path / "touched"
+    hostile = {"epoch": 1, "callbacks": Hostile(f"touch {touched}")}
+    if wrapped:
+        torch.save(hostile, path)
+    else:
+        path.write_bytes(pickle.dumps(hostile))
+    with pytest.raises(callbacks.CheckpointError, match=f"{path} can't be read .*; delete {tmp_path} to train"):
+        callbacks.read_checkpoint(path)
+    assert not touched.exists()
+    torch.load(path, weights_only=False) if wrapped else pickle.loads(path.read_bytes())  # noqa: S301 - it is hostile
+    assert touched.exists()
+
+
+def test_a_flipped_bit_of_a_checkpoint_is_noticed(tmp_path):
+    """torch takes the weights as they are."""
+    path = tmp_path / "last.ckpt"
+    callbacks.WholeCheckpoints().save_checkpoint(CONTENT, path)
+    content = bytearray(path.read_bytes())
+    where = content.find(struct.pack("<3f", 500, 501, 502))
+    content[where] ^= 1
+    path.write_bytes(content)
+    assert not torch.equal(torch.load(path, weights_only=True)["weights"], CONTENT["weights"])
+    with pytest.raises(callbacks.CheckpointError, match="checksum of"):
+        callbacks.read_checkpoint(path)
+
+
+def test_a_checkpoint_that_is_not_there_is_not_damaged(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        callbacks.read_checkpoint(tmp_path / "last.ckpt")
+
+
+# ---- the progress display ------------------------------------------------------------------------------------------
 
 
 def test_a_log_file_gets_one_plain_line_per_epoch(qm9_molecules, tmp_path, monkeypatch, capfd):

@@ -7,8 +7,10 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
 FLOORS = {
+    "compiled": 0,
     "molecules": 1,
     "weights": 1,
+    "console": 1,
     "cfconv": 1,
     "stretches": 1,
     "qm9": 2,

@@ -23,6 +23,7 @@ from analysis.molecules import (
     from_ase,
     from_jarvis,
     read_extxyz,
+    remove_leftovers,
     to_ase,
     to_jarvis,
     whole_file,
@@ -429,6 +430,12 @@ def test_a_truncated_extxyz_is_refused(tmp_path: Path, lines: int):
         read_extxyz(path)
 
 
+def test_an_empty_extxyz_is_refused(tmp_path: Path):
+    (tmp_path / "a.extxyz").write_text("")
+    with pytest.raises(MoleculesError, match=r"a\.extxyz holds no molecules"):
+        read_extxyz(tmp_path / "a.extxyz")
+
+
 def test_no_extxyz_there(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         read_extxyz(tmp_path / "none.extxyz")
@@ -453,6 +460,24 @@ def test_a_failed_write_leaves_what_was_there(tmp_path: Path, before: str | None
         temporary.write_text("half")
         raise RuntimeError("half way")
     assert [file.read_text() for file in tmp_path.iterdir()] == ([] if before is None else [before])
+
+
+def test_what_killed_processes_left_is_removed_when_nobody_can_be_writing_it(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    path.write_text("whole")
+    names = [f".a.txt.{number}-00.partial" for number in (1, 2)] + [".b.txt.1-00.partial"]
+    for name in names:
+        (tmp_path / name).write_text("half")
+    for name in (names[0], names[2]):
+        os.utime(tmp_path / name, (0, 0))
+    remove_leftovers(path)
+    assert {file.name for file in tmp_path.iterdir()} == {"a.txt", *names[1:]}
+
+
+def test_a_full_disk_says_what_was_being_written(tmp_path: Path, full_disk):
+    with full_disk(10), pytest.raises(OSError, match=str(tmp_path / "a.txt")), whole_file(tmp_path / "a.txt") as half:
+        half.write_text("more than ten letters")
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- JARVIS ----------------------------------------------------------------------------------------------------------

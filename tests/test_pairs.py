@@ -1,5 +1,7 @@
 import tracemalloc
+from dataclasses import replace
 
+import ase.units
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,8 @@ from schnetpack.transform import ASENeighborList, CastTo32, MatScipyNeighborList
 
 from analysis import pairs
 from analysis.molecules import Molecules, MoleculesError, to_ase
-from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, neighbour_pairs
+from analysis.offsets import reference_energies
+from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, check_units, neighbour_pairs
 
 # SchNetPack 2.2 hands tensors to ASE, which NumPy 2 warns about.
 tensors_to_ase = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
@@ -32,6 +35,38 @@ def molecules_from(*positions: list, index: int = 1) -> Molecules:
         energy=np.zeros(len(positions)),
         smiles=np.array([""] * len(positions)),
     )
+
+
+@pytest.mark.parametrize(
+    ("unit", "factor"),
+    [
+        ("hartree", 1 / ase.units.Hartree),
+        ("rydberg", 1 / ase.units.Rydberg),
+        ("kcal/mol", ase.units.mol / ase.units.kcal),
+        ("kJ/mol", ase.units.mol / ase.units.kJ),
+        ("meV", 1000.0),
+    ],
+)
+def test_energies_in_other_units_are_refused_by_the_units_name(few_molecules, unit, factor):
+    wrong = replace(few_molecules, energy=few_molecules.energy * factor)
+    with pytest.raises(MoleculesError, match=f"energies are in {unit}, it seems: .* by {1 / factor:.8g} to"):
+        check_units(wrong, neighbour_pairs(wrong, 5.0))
+
+
+@pytest.mark.parametrize("factor", [1 / ase.units.Bohr, 100.0], ids=["bohr", "picometres"])
+def test_coordinates_in_other_units_are_refused(few_molecules, factor):
+    wrong = replace(few_molecules, positions=few_molecules.positions * factor)
+    with pytest.raises(MoleculesError, match=r"have no two atoms nearer than 1\.7 Å, molecule .* not in Å"):
+        check_units(wrong, neighbour_pairs(wrong, 5.0))
+
+
+def test_right_units_pass_and_so_does_what_cannot_be_told(qm9_molecules, few_molecules):
+    check_units(qm9_molecules, neighbour_pairs(qm9_molecules, 2.0))
+    atomisation = few_molecules.energy - reference_energies(few_molecules)
+    check_units(replace(few_molecules, energy=atomisation), neighbour_pairs(few_molecules, 5.0))
+    iodine = molecules_from([[0, 0, 0], [2.67, 0, 0]])
+    check_units(replace(iodine, numbers=np.array([53, 53], np.uint8)), neighbour_pairs(iodine, 5.0))
+    check_units(few_molecules, neighbour_pairs(few_molecules, 1.0))  # a cut-off below a bond
 
 
 @pytest.fixture(scope="module")

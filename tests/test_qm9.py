@@ -2,12 +2,12 @@ import ast
 import csv
 import importlib.util
 import logging
-import resource
+import os
+import pickle
 import shutil
 import sqlite3
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -228,6 +228,13 @@ def test_a_csv_whose_last_line_lacks_columns_is_refused(tmp_path: Path):
         qm9.read_csv_parts([path])
 
 
+def test_csv_files_without_a_row_are_refused(tmp_path: Path):
+    path = write_csv(tmp_path / "a.csv", WATER)
+    path.write_text(path.read_text().splitlines(keepends=True)[0])
+    with pytest.raises(MoleculesError, match="the CSV files hold no molecules"):
+        qm9.read_csv_parts([path])
+
+
 def test_no_csv_files():
     with pytest.raises(MoleculesError, match="no CSV file"):
         qm9.read_csv_parts([])
@@ -349,19 +356,37 @@ def test_a_file_where_the_cache_folder_should_be(tmp_path: Path, caplog: pytest.
     assert (tmp_path / "cache").read_text() == "mine"
 
 
-@contextmanager
-def full_disk(allowed: int) -> Iterator[None]:
-    """No file may grow beyond `allowed` bytes, as on a disk that is nearly full; it holds for root too."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+@pytest.mark.usefixtures("small_qm9pack")
+def test_a_user_without_a_home_gets_the_molecules_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """Whom the system does not know, and whose environment names no home."""
+    monkeypatch.delenv("HOME")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54_321)
+    monkeypatch.chdir(tmp_path)
+    before = set(tmp_path.iterdir())
+    assert len(qm9.load()) == 400
+    assert "this user has no home folder" in caplog.text
+    assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.usefixtures("small_qm9pack")
-def test_a_full_disk_costs_the_cache_only(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_what_a_killed_process_left_of_the_cache_does_not_stay(tmp_path: Path):
+    """The cache is whole: a kill can come while another process writes it."""
+    cache = tmp_path / "cache"
+    qm9.load(cache)
+    leftover = cache / ".qm9.safetensors.1-abcd.partial"
+    leftover.write_bytes(b"half")
+    qm9.load(cache)
+    assert leftover.exists()  # somebody may be writing it
+    os.utime(leftover, (0, 0))
+    qm9.load(cache)
+    assert [path.name for path in cache.iterdir()] == ["qm9.safetensors"]
+
+
+@pytest.mark.usefixtures("small_qm9pack")
+def test_a_full_disk_costs_the_cache_only(tmp_path: Path, caplog: pytest.LogCaptureFixture, full_disk):
     with full_disk(50_000):
         assert len(qm9.load(tmp_path / "cache")) == 400
     assert "can't be kept in" in caplog.text
@@ -387,7 +412,7 @@ def test_a_kept_cache_survives_a_failed_write(
     assert path.read_bytes() == before
 
 
-def test_a_full_disk_leaves_no_half_file(few_molecules: Molecules, tmp_path: Path):
+def test_a_full_disk_leaves_no_half_file(few_molecules: Molecules, tmp_path: Path, full_disk):
     with full_disk(50_000):
         with pytest.raises(OSError, match="too large"):
             write_extxyz(tmp_path / "a.extxyz", few_molecules)
@@ -596,6 +621,23 @@ def test_a_database_without_molecules_is_refused(tmp_path: Path, few_molecules: 
     del database[1]
     with pytest.raises(MoleculesError, match="holds no molecules"):
         qm9.read_schnetpack_database(tmp_path / "a.db")
+
+
+def test_a_database_that_would_execute_something_does_not(tmp_path: Path, few_molecules: Molecules):
+    """A pickle where ASE keeps a row's data: ASE's own format has none."""
+    path, touched = tmp_path / "a.db", tmp_path / "touched"
+    qm9.write_schnetpack_database(path, few_molecules.select([0]))
+
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {touched}",)
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE systems SET data = ?", (pickle.dumps(Hostile()),))
+        connection.commit()
+    with pytest.raises(MoleculesError, match="or a damaged one"):
+        qm9.read_schnetpack_database(path)
+    assert not touched.exists()
 
 
 def test_a_truncated_database_is_refused(tmp_path: Path, few_molecules: Molecules):

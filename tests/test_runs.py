@@ -1,6 +1,10 @@
 import json
 import multiprocessing
+import os
+import pickle
+import re
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ from analysis import callbacks, errors, runs, schnet, subsets, training
 from analysis.config import RunConfig, adjust
 from analysis.pairs import ENERGY
 
+PACKAGE = Path(runs.__file__).parent
 CONFIG = adjust(
     RunConfig(experiment="tests"),
     data={"train_molecules": 100, "held_out_molecules": 50},
@@ -94,7 +99,7 @@ def test_a_record_of_the_first_schema_is_refused_with_what_to_do(copy, qm9_molec
 
     edit(copy / "run.json", downgrade)
     (copy / "steps.parquet").unlink()
-    with pytest.raises(runs.RecordError, match=r"schema version 1, this code reads 2: .* delete .* to train the run"):
+    with pytest.raises(runs.RecordError, match=r"schema version 1, this code reads 2 and 3: .* delete .* to train"):
         runs.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
 
 
@@ -204,7 +209,10 @@ def edit(path: Path, change) -> None:
         (lambda folder: (folder / "run.json").unlink(), "run.json can't be read"),
         (lambda folder: edit(folder / "run.json", lambda a: a.update(schema_version=99)), "schema version 99"),
         (lambda folder: edit(folder / "run.json", lambda a: a["config"].update(seed=9)), "was edited or moved"),
-        (lambda folder: edit(folder / "run.json", lambda a: a["config"].update(sed=9)), "config is not valid"),
+        (
+            lambda folder: edit(folder / "run.json", lambda a: a["config"].update(sed=9)),
+            r"is wrong in config\.sed: Extra inputs",
+        ),
         (lambda folder: edit(folder / "run.json", lambda a: a.pop("sha256")), "lacks .*sha256"),
     ],
 )
@@ -260,3 +268,120 @@ def test_a_table_of_a_records_kind_comes_back_exactly_and_takes_little_space(tmp
     assert small < 0.65 * default
     runs.write_table(table[["index", "error"]], tmp_path / "no-dictionary.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "no-dictionary.parquet"), table[["index", "error"]])
+
+
+# ---- what users, laptops and time do to a record -------------------------------------------------------------------
+
+
+def values_of(about: object, path: tuple = ()) -> list[tuple]:
+    """The place of every value in what JSON holds."""
+    if isinstance(about, dict):
+        return [place for key, value in about.items() for place in values_of(value, (*path, key))]
+    return [path]
+
+
+def test_a_value_of_run_json_that_was_edited_is_refused_whichever_it_is(copy):
+    about = json.loads((copy / "run.json").read_text())
+    places = values_of(about)
+    assert len(places) > 50
+    for *where, key in places:
+        edited = json.loads(json.dumps(about))
+        part = edited
+        for name in where:
+            part = part[name]
+        part[key] = part[key] + 1 if isinstance(part[key], int | float) else f"{part[key]} "
+        (copy / "run.json").write_text(json.dumps(edited))
+        with pytest.raises(runs.RecordError, match=copy.name):
+            runs.outline(copy)
+
+
+def test_a_record_of_before_run_json_had_a_checksum_is_read(copy):
+    def downgrade(about):
+        about["schema_version"] = 2
+        del about["sha256"]["run.json"]
+
+    edit(copy / "run.json", downgrade)
+    assert runs.load(copy).config == CONFIG
+    edit(copy / "run.json", lambda about: about["seconds"].update(training="quick"))
+    with pytest.raises(runs.RecordError, match=r"run\.json is wrong in seconds\.training: Input should be"):
+        runs.load(copy)
+
+
+def test_every_file_of_a_record_is_on_the_disk_before_the_record_is_in_place(qm9_molecules, tmp_path, monkeypatch):
+    seen = []
+
+    def fsync(descriptor):
+        path = Path(f"/proc/self/fd/{descriptor}").readlink()
+        seen.append((path.name, path.parent.name, any(runs.recorded_folders(tmp_path))))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    record = runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path)
+    written = {path.name for path in record.folder.iterdir()}
+    assert {name for name, folder, _ in seen if folder == "record"} == written
+    assert not any(recorded for *_, recorded in seen)
+
+
+def test_a_full_disk_leaves_no_record_and_the_next_start_goes_on(recorded, qm9_molecules, tmp_path, full_disk):
+    """It fills up when the last epoch is done: the checkpoint is whole, the weights are too large."""
+
+    class Fills(callbacks.Callback):
+        def on_fit_end(self, *_):
+            limits.enter_context(full_disk((recorded.folder / "model.safetensors").stat().st_size - 1))
+
+    with ExitStack() as limits, pytest.raises(OSError, match=str(tmp_path)):
+        runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path, callbacks=[Fills()], logger=None)
+    assert runs.recorded_folders(tmp_path) == []
+    assert runs.finished_epochs(tmp_path / "tests" / recorded.id) == 2
+    again = runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path, logger=None)
+    for name in runs._FILES:
+        assert (again.folder / name).read_bytes() == (recorded.folder / name).read_bytes(), name
+
+
+def test_what_a_kill_right_after_the_recording_leaves_is_removed(copy, qm9_molecules):
+    partial = copy.with_name(f".{copy.name}.partial")
+    partial.mkdir()
+    (partial / "last.ckpt").write_bytes(b"half")
+    runs.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
+    assert list(copy.parent.iterdir()) == [copy]
+
+
+def test_loading_a_record_executes_nothing(copy):
+    """Every file of it replaced by a pickle that would run a command, with checksums that fit."""
+    touched = copy.parent / "touched"
+    hostile = pickle.dumps(Hostile(f"touch {touched}"))
+    for name in runs._FILES:
+        whole = (copy / name).read_bytes()
+        (copy / name).write_bytes(hostile)
+
+        def fitting(about, name=name):
+            about["sha256"][name] = runs._sha256(copy / name)
+            about["sha256"]["run.json"] = runs._own_sum(about)
+
+        edit(copy / "run.json", fitting)
+        with pytest.raises(runs.RecordError, match=f"{name} can't be read"):
+            runs.load(copy).state_dict()
+        (copy / name).write_bytes(whole)
+        edit(copy / "run.json", fitting)
+        runs.load(copy)
+    assert not touched.exists()
+
+
+class Hostile:
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self):
+        return os.system, (self.command,)
+
+
+def test_nothing_in_the_package_reads_or_writes_what_could_be_executed():
+    """torch's reader is left, told to make tensors and plain values alone, and the name of its refusal."""
+    executes = re.compile(
+        r"\b(?:pickle|joblib|marshal|shelve|allow_pickle|torch\.load|yaml\.load)\b|(?<!\.)\b(?:eval|exec)\("
+    )
+    lines = [line for path in PACKAGE.rglob("*.py") for line in path.read_text(encoding="utf-8").splitlines()]
+    assert [line.strip() for line in lines if executes.search(line)] == [
+        "import pickle",
+        'content = torch.load(path, map_location="cpu", weights_only=True)',
+        "except (*_UNREADABLE, pickle.UnpicklingError) as error:",
+    ]

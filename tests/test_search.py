@@ -1,4 +1,5 @@
 import multiprocessing
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ import optuna
 import pandas as pd
 import pytest
 import yaml
+from optuna.trial import TrialState
 
 from analysis import runs, search, sweeps, trials
 from analysis.sweeps import SweepError, load_sweep
@@ -285,6 +287,89 @@ def test_a_trial_that_was_stopped_is_run_again_with_its_values(stop, qm9_molecul
     frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
     assert frame["state"].tolist() == ["complete"] * 3
     assert frame["learning_rate"].tolist()[0] == tried[0]
+    peace = search.search(sweep, qm9_molecules, profile="smoke", results=results / "peace")
+    assert set(frame["learning_rate"]) == set(peace["learning_rate"])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_trial_whose_end_could_not_be_written_is_run_again(qm9_molecules, tmp_path, results, monkeypatch):
+    """The disk is full: the run fails, and the database takes no other trial in its place."""
+    sweep = load_sweep(written(tmp_path, method="random", run_cap=3, learning_rate=RANGE))
+    answer, queue_again = runs.load_or_train, search._queue_again
+
+    def full(*_, **__):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(runs, "load_or_train", full)
+    monkeypatch.setattr(search, "_queue_again", full)
+    with pytest.raises(OSError, match="disk full"):
+        search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    monkeypatch.setattr(runs, "load_or_train", answer)
+    monkeypatch.setattr(search, "_queue_again", queue_again)
+    frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    peace = search.search(sweep, qm9_molecules, profile="smoke", results=results / "peace")
+    assert frame["state"].tolist() == ["complete"] * 3
+    assert set(frame["learning_rate"]) == set(peace["learning_rate"])
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("died", ["before its machine was said", "before its values were drawn", "between its values"])
+def test_a_search_whose_process_died_tries_what_it_would_have(died, qm9_molecules, tmp_path, results, monkeypatch):
+    sweep = load_sweep(
+        written(tmp_path, method="random", run_cap=4, learning_rate=RANGE, batch_size={"values": [10, 20, 40]})
+    )
+    peace = search.search(sweep, qm9_molecules, profile="smoke", results=results / "peace")
+    search.search(sweep, qm9_molecules, profile="smoke", trials=1, results=results)
+    (name,) = optuna.get_all_study_names(f"sqlite:///{results / 'search.db'}")
+    with search._opened(name, search._sampler(sweep, 0), None, results) as study:
+        with pytest.warns(UserWarning, match="Heartbeat of storage is supposed"):
+            trial = study.ask()
+        if died != "before its machine was said":
+            trial.set_user_attr("machine", "gone")
+        if died == "between its values":
+            search._suggest(trial, "learning_rate", sweep.space["learning_rate"])
+        if died != "before its machine was said":  # what the next start does when the heartbeat is missing
+            study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+    monkeypatch.setattr(search, "_STILLBORN_SECONDS", -1.0)
+    frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    tried = frame[frame["state"] == "complete"]
+    assert set(tried["learning_rate"]) == set(peace["learning_rate"])
+
+
+def test_a_full_disk_is_one_line_of_the_storage(tmp_path, results, monkeypatch, capsys, full_disk, no_training):  # noqa: ARG001
+    monkeypatch.setenv("COMPENDIUM_RESULTS", str(results))
+    path = written(tmp_path, method="random", run_cap=2, learning_rate=RANGE)
+    with full_disk(50_000):
+        code, _, err = call(monkeypatch, capsys, "run", path, "--profile", "smoke")
+    assert code == 1
+    assert re.match(r"error: the storage sqlite:\S+ (failed|can't be opened) ", err.splitlines()[-1])
+
+
+@pytest.mark.usefixtures("no_training")
+def test_ctrl_c_is_one_line_that_says_how_it_goes_on(tmp_path, results, monkeypatch, capsys):
+    monkeypatch.setenv("COMPENDIUM_RESULTS", str(results))
+
+    def stopped(*_, **__):
+        raise SystemExit(1)  # as Lightning does
+
+    monkeypatch.setattr(runs, "load_or_train", stopped)
+    path = written(tmp_path, method="random", run_cap=2, learning_rate=RANGE)
+    code, _, err = call(monkeypatch, capsys, "run", path, "--profile", "smoke")
+    assert code == 130
+    assert err.splitlines()[-1].startswith("stopped: the same command goes on with the trial under way")
+
+
+def test_a_damaged_record_is_one_line(tmp_path, results, monkeypatch, capsys):
+    monkeypatch.setenv("COMPENDIUM_RESULTS", str(results))
+
+    def damaged(*_, **__):
+        raise runs.RecordError("run.json can't be read")
+
+    monkeypatch.setattr(runs, "load_or_train", damaged)
+    path = written(tmp_path, method="random", run_cap=2, learning_rate=RANGE)
+    code, _, err = call(monkeypatch, capsys, "run", path, "--profile", "smoke")
+    assert code == 1
+    assert err.splitlines()[-1] == "error: run.json can't be read"
 
 
 @pytest.mark.usefixtures("no_training")

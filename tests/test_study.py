@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from analysis import runs, study, training
+from analysis.callbacks import TrainingDivergedError
 from analysis.config import FineTuning, Loss, RunConfig, Selection, adjust
 from analysis.parameters import ParameterError
 
@@ -245,6 +246,21 @@ def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, mon
     monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
     again = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert [record.id for record in again] == [record.id for record in first]
+
+
+def test_a_run_that_diverges_keeps_none_of_the_others_from_being_trained(qm9_molecules, tmp_path, monkeypatch):
+    parameters = study.BaselineParameters(profile="smoke", seeds=[0, 1, 2], epochs=1)
+    wild = parameters.configs(qm9_molecules)[1]
+    original = runs.load_or_train
+
+    def wild_second(config, *given, **settings):
+        rate = 1e20 if config == wild else 1e-3
+        return original(adjust(config, training={"learning_rate": rate}), *given, **settings)
+
+    monkeypatch.setattr(runs, "load_or_train", wild_second)
+    with pytest.raises(TrainingDivergedError, match=r"1 of 3 runs diverged, .* recorded: 1 epochs, seed 1: the loss"):
+        study.load_or_train(parameters, qm9_molecules, results=tmp_path)
+    assert {runs.load(folder).config.seed for folder in runs.recorded_folders(tmp_path)} == {0, 2}
 
 
 def test_every_run_of_the_study_is_described_in_words_of_its_own(qm9_molecules):

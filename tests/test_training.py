@@ -1,8 +1,11 @@
 import json
 import math
 import os
+import re
 import struct
+from dataclasses import replace
 
+import ase.units
 import numpy as np
 import pandas as pd
 import pytest
@@ -18,7 +21,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 from analysis import callbacks, offsets, qm9, schnet, training, weights
 from analysis.config import Data, FineTuning, Loss, RunConfig, Selection, Training, adjust
-from analysis.molecules import to_ase
+from analysis.molecules import MoleculesError, to_ase
 from analysis.pairs import ENERGY
 
 SMALL = adjust(
@@ -137,7 +140,7 @@ def test_a_run_that_was_killed_after_its_last_epoch_is_taken_as_it_is(qm9_molecu
 
 
 def test_a_checkpoint_of_another_version_is_refused_with_what_to_do(qm9_molecules, tmp_path):
-    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path)
+    training.train(SMALL, qm9_molecules, tmp_path)
     path = tmp_path / training.CHECKPOINT
     content = torch.load(path, weights_only=True)
     del content["callbacks"]["LearningCurves"]["blocks"]
@@ -146,8 +149,35 @@ def test_a_checkpoint_of_another_version_is_refused_with_what_to_do(qm9_molecule
         training.train(SMALL, qm9_molecules, tmp_path)
     del content["callbacks"]["LearningCurves"]
     torch.save(content, path)
-    with pytest.raises(callbacks.CheckpointError, match=f"done 6 steps, but .* holds 0.* delete {path}"):
+    with pytest.raises(callbacks.CheckpointError, match=f"done 18 steps, but .* holds 0.* delete {path}"):
         training.train(SMALL, qm9_molecules, tmp_path)
+    del content["optimizer_states"][0]["param_groups"]
+    torch.save(content, path)
+    with pytest.raises(callbacks.CheckpointError, match=f"{path} can't be taken up .*delete it to train from the"):
+        training.train(SMALL, qm9_molecules, tmp_path)
+
+
+def test_a_checkpoint_of_another_run_is_refused_with_what_to_do(qm9_molecules, tmp_path):
+    """Its tensors would fit."""
+    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path)
+    other = SMALL.run_id(qm9_molecules.fingerprint())
+    with pytest.raises(callbacks.CheckpointError, match=rf"of run [0-9a-f]{{12}}, not of {other}; delete it to train"):
+        training.train(SMALL, qm9_molecules, tmp_path)
+
+
+def test_an_error_of_the_training_itself_is_not_laid_on_the_checkpoint(qm9_molecules, tmp_path):
+    class Fails(Callback):
+        def on_train_batch_end(self, *_):
+            raise LookupError("a callback's own")
+
+    with pytest.raises(LookupError):
+        training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Fails()])
+    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path / "first")
+    checkpoint = torch.load(tmp_path / "first" / training.CHECKPOINT, weights_only=True)
+    checkpoint["callbacks"]["KeepLast"]["run"] = SMALL.run_id(qm9_molecules.fingerprint())
+    torch.save(checkpoint, tmp_path / training.CHECKPOINT)
+    with pytest.raises(LookupError):
+        training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Fails()])
 
 
 class Seen(Callback):
@@ -361,10 +391,42 @@ def test_stock_and_fused_training_agree_with_weights(qm9_molecules, tmp_path):
         np.testing.assert_allclose(stock.history[column], fused.history[column], rtol=2e-3)
 
 
-def test_a_diverging_run_stops_at_once(qm9_molecules, tmp_path):
-    config = adjust(SMALL, training={"learning_rate": 1e20})
-    with pytest.raises(callbacks.TrainingDivergedError, match=r"in epoch \d, step \d+; try a smaller learning rate"):
+@pytest.mark.parametrize(
+    ("config", "rate", "said"),
+    [
+        (
+            SMALL,
+            1e20,
+            r"the loss became (inf|nan) in epoch 1, step [23], all molecules weighing the same; try a smaller",
+        ),
+        (
+            SMALL,
+            10.0,
+            r"the loss exploded from \S+ to \S+ eV² in epoch 1, step [234], all molecules weighing the same;",
+        ),
+        (
+            WEIGHTED,
+            1e20,
+            r"in epoch 1, step [23], where the largest loss weight was (\S+), of a molecule of (\d+) atoms;",
+        ),
+    ],
+)
+def test_a_diverging_run_stops_at_once_and_names_step_and_weight(config, rate, said, qm9_molecules, tmp_path):
+    config = adjust(config, training={"learning_rate": rate})
+    with pytest.raises(callbacks.TrainingDivergedError, match=said) as stopped:
         training.train(config, qm9_molecules, tmp_path)
+    found = re.search(said, str(stopped.value))
+    if config.loss.rate:
+        expected = weights.loss_weights("size", np.array([int(found[2])]), 10, floor=1)[0]
+        assert float(found[1]) == pytest.approx(expected, rel=1e-3)
+    assert list(tmp_path.glob("*.ckpt")) == []
+
+
+def test_molecules_in_other_units_are_not_trained_on(few_molecules, tmp_path):
+    config = adjust(SMALL, data=Data(held_out=0.3), training={"batch_size": 20})
+    wrong = replace(few_molecules, energy=few_molecules.energy / ase.units.Hartree)
+    with pytest.raises(MoleculesError, match=r"energies are in hartree, it seems: .* multiply them by 27\.211"):
+        training.train(config, wrong, tmp_path)
 
 
 def test_the_parts_are_thinned_from_the_split(qm9_molecules):

@@ -29,6 +29,8 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from analysis.compiled import compiled
+
 NODES = 4
 """Nodes of the grid that a filter is interpolated from."""
 
@@ -334,7 +336,7 @@ def _float_from_bits(typingctx, bits):  # noqa: ARG001
 # ---- one pair, one row ---------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _stencils(first, second, distance, start, stop, shift, end, last, near_first, near_second, node, weights) -> int:
     """Take the pairs up to `end`, counting atoms from `shift` on; how many there are.
 
@@ -355,7 +357,7 @@ def _stencils(first, second, distance, start, stop, shift, end, last, near_first
     return n
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def stray_pair(first, second, blocks) -> int:
     """The first pair with an atom outside its block, or −1."""
     for b in range(blocks.shape[0] - 1):
@@ -371,36 +373,36 @@ def stray_pair(first, second, blocks) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _convolve(h, table, out, first, second, node, weights, start, stop) -> None:
     _convolution_tiles(h, table, out, first, second, node, weights, start, stop)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _convolve_gradients(h, table, g, d_h, d_table, first, second, node, weights, start, stop) -> None:
     _convolution_gradient_tiles(h, table, g, d_h, d_table, first, second, node, weights, start, stop)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _product(x, w, bias, out, count) -> None:
     """Out = bias + x w for `count` rows and up to ROWS − 1 more."""
     _product_tiles(x, w, bias, out, count, 0)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add_product(x, w, bias, out, count) -> None:
     """Out += bias + x w for `count` rows and up to ROWS − 1 more."""
     _product_tiles(x, w, bias, out, count, 1)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add_outer(g, x, out, count) -> None:
     """Add gᵀ x, over `count` rows, to `out`."""
     for start in range(0, count, _PART):
         _outer_tiles(g[start:], x[start:], out, min(start + _PART, count) - start)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _add_rows(g, out, count) -> None:
     """Add the sum of `count` rows of g to `out`."""
     part, whole = np.empty_like(out), np.zeros(len(out))
@@ -430,7 +432,7 @@ def _exp_minus(t):
     return u * _float_from_bits(np.int32((np.int32(127) - n) << np.int32(23)))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@compiled(error_model="numpy", fastmath={"contract"})
 def _silu(x, y, slope) -> None:
     """Y = x σ(x), with σ(x) = 1/(1 + e^−x), and its slope, number by number; three different arrays."""
     for a in range(x.shape[0]):
@@ -441,7 +443,7 @@ def _silu(x, y, slope) -> None:
         slope[a] = sigma * (np.float32(1) + value * (np.float32(1) - sigma))
 
 
-@njit(cache=True, nogil=True, error_model="numpy", fastmath={"contract"})
+@compiled(error_model="numpy", fastmath={"contract"})
 def _shifted_softplus(x, y, slope) -> None:
     """Y = log(1 + eˣ) − log 2, and its slope eˣ/(1 + eˣ), number by number; three different arrays.
 
@@ -465,7 +467,7 @@ def _shifted_softplus(x, y, slope) -> None:
         slope[a] = (np.float32(1) if value >= 0 else u) / (np.float32(1) + u)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _scale(x, y) -> None:
     for a in range(x.shape[0]):
         x[a] *= y[a]
@@ -474,7 +476,7 @@ def _scale(x, y) -> None:
 # ---- filters -------------------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _tabulate(basis, cutoff, expand, into, biases, hidden, slope, table) -> None:
     """A filter network's values at all distances: of the Gaussians `basis` [R, G], times `cutoff` [K + 1].
 
@@ -490,7 +492,7 @@ def _tabulate(basis, cutoff, expand, into, biases, hidden, slope, table) -> None
             table[row, f] *= cutoff[row]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _tabulate_gradient(d_table, basis, cutoff, back, hidden, slope, inner, d_expand, d_into, d_biases) -> None:
     """The backward pass of `_tabulate`; overwrites `d_table`. `back` [F, W] is the matrix from output to input."""
     count = len(cutoff)
@@ -508,7 +510,7 @@ def _tabulate_gradient(d_table, basis, cutoff, back, hidden, slope, inner, d_exp
 # ---- one thread's share --------------------------------------------------------------------------------------------
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _convolution_share(h, table, out, first, second, distance, start, stop, end) -> None:
     n = stop - start
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
@@ -518,7 +520,7 @@ def _convolution_share(h, table, out, first, second, distance, start, stop, end)
     _convolve(h, table, out, near_first, near_second, node, weights, 0, n)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _gradient_share(h, table, g, d_h, d_table, first, second, distance, start, stop, end) -> None:
     n = stop - start
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
@@ -528,7 +530,7 @@ def _gradient_share(h, table, g, d_h, d_table, first, second, distance, start, s
     _convolve_gradients(h, table, g, d_h, d_table, near_first, near_second, node, weights, 0, n)
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _largest_step(blocks, column) -> int:
     largest = 0
     for b in range(blocks.shape[0] - 1):
@@ -536,7 +538,7 @@ def _largest_step(blocks, column) -> int:
     return largest
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _interactions_share(
     embedding, numbers, tables, last, into, biases, first, second, distance, blocks, end, kept, inner, out
 ) -> None:
@@ -589,7 +591,7 @@ def _interactions_share(
         out[shift:stop] = kept[5 * layers][low : low + count, :width]
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _interactions_gradient_share(
     g_out,
     numbers,
@@ -663,7 +665,7 @@ def _interactions_gradient_share(
         d_embedding += part
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _energies_share(x, offsets, into, biases, output, start, stop, features, room, slope, sums, energies) -> None:
     """Energies of the molecules start:stop, some at a time, see `energies`."""
     before, after = room[0], room[1]
@@ -684,7 +686,7 @@ def _energies_share(x, offsets, into, biases, output, start, stop, features, roo
             energies[k] = energy
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _energies_gradient_share(
     g, x, offsets, back, output, start, stop, slope, inner, room, d_x, d_matrix, d_bias
 ) -> None:

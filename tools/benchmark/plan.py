@@ -19,6 +19,7 @@ from typing import Any
 
 from analysis.benchmark import CONTESTANTS, Benchmark, Settings, load
 from analysis.molecules import whole_file
+from tools.kept import ForeignError, Kept
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LIGHTNING_WIDTHS = (38, 64)
@@ -118,7 +119,10 @@ def measure(out: Path, asked: Settings, *, say: Callable[[str], None]) -> Benchm
         raise BenchmarkFailedError(f"{out} exists: name another file with --out, or remove it to measure it again")
     folder = out.with_name(out.name + ".partial")
     folder.mkdir(parents=True, exist_ok=True)
-    found = _Kept(folder, {"settings": asked.model_dump(mode="json"), "git": git_state(), "versions": _versions()})
+    try:
+        found = Kept(folder, {"settings": asked.model_dump(mode="json"), "git": git_state(), "versions": _versions()})
+    except ForeignError as error:
+        raise BenchmarkFailedError(str(error)) from error
     prepared = found.get({"kind": "prepare"}) or found.keep(
         {"kind": "prepare"}, _run({"kind": "prepare"}, asked, folder)
     )
@@ -166,50 +170,6 @@ def git_state() -> dict[str, str | bool] | None:
         return None
     changed = said("status", "--porcelain", "--", "analysis", "tools")
     return {"commit": commit.stdout.strip(), "clean": not changed.stdout.strip()}
-
-
-class _Kept:
-    """Results by job, in a file that grows by a line at a time."""
-
-    def __init__(self, folder: Path, header: dict[str, Any]) -> None:
-        self.header = header
-        self._path = folder / "measured.jsonl"
-        self._results: dict[str, Any] = {}
-        if not self._path.exists():
-            self._append(header)
-        lines = self._path.read_text(encoding="utf-8").splitlines()
-        if json.loads(lines[0]) != header:
-            raise BenchmarkFailedError(
-                f"{folder} holds a benchmark that was started with other settings or another state of the code; "
-                "remove that folder to start afresh"
-            )
-        for line in lines[1:]:
-            try:
-                kept = json.loads(line)
-            except json.JSONDecodeError:
-                continue  # cut by a kill: that job is done again
-            self._results[self._key(kept["job"])] = kept["result"]
-
-    def get(self, job: Job) -> Any:
-        """What the job found, or None."""
-        return self._results.get(self._key(job))
-
-    def keep(self, job: Job, result: Any) -> Any:
-        """Write down what the job found."""
-        self._append({"job": job, "result": result})
-        self._results[self._key(job)] = result
-        return result
-
-    def _append(self, content: Any) -> None:
-        # The new line comes first, so that a line that was cut spoils no other.
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write(("\n" if file.tell() else "") + json.dumps(content))
-            file.flush()
-            os.fsync(file.fileno())
-
-    @staticmethod
-    def _key(job: Job) -> str:
-        return json.dumps(job, sort_keys=True)
 
 
 def _run(job: Job, asked: Settings, folder: Path) -> Any:

@@ -1,0 +1,173 @@
+"""The record of what was done to the compendium on purpose, and of what came of it.
+
+`python -m tools.robustness` writes the record; nothing is killed or fed here. It tells of commands that were killed at
+random (`Victim`), of machines that lack something (`Strait`), of damaged or impossible input (`Feed`), and of many
+records and little memory (`Load`).
+"""
+
+from pathlib import Path
+from typing import Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+
+from analysis.benchmark import Git, Machine
+
+SCHEMA_VERSION = 1
+
+VictimName = Literal["study", "cache", "search", "notebook", "book"]
+VICTIMS: tuple[VictimName, ...] = get_args(VictimName)
+"""Training and recording, the cache of QM9, a search with two workers, papermill, the build of the book."""
+
+StraitName = Literal[
+    "full-disk-run",
+    "full-disk-cache",
+    "full-disk-search",
+    "read-only-results",
+    "read-only-cache",
+    "no-home",
+    "unknown-user",
+    "cut-off-installation",
+]
+STRAITS: tuple[StraitName, ...] = get_args(StraitName)
+
+FeedName = Literal[
+    "csv", "extxyz", "database", "cache", "config", "description", "record", "checkpoint", "sweep", "parameters"
+]
+FEEDS: tuple[FeedName, ...] = get_args(FeedName)
+
+
+class RobustnessError(RuntimeError):
+    """There is no record, or one that can't be trusted; the message names the file and what to do."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Kill(_Frozen):
+    """One SIGKILL, `after` seconds from the start.
+
+    `aim` is what had to appear on the disk first, "" for a moment drawn from the time of an undisturbed run. What stood
+    on the disk afterwards: `whole` records or files, `epochs` in checkpoints, and `unfinished` things under temporary
+    names. `all_processes` tells whether its children died with it, or were left to notice by themselves.
+    """
+
+    after: NonNegativeFloat
+    aim: str
+    all_processes: bool
+    whole: NonNegativeInt
+    epochs: NonNegativeInt
+    unfinished: NonNegativeInt
+
+
+class Victim(_Frozen):
+    """One kind of command: killed, started again, killed again, until it came to its end.
+
+    `seconds` is how long an undisturbed one took. Of the `kills`, `half_read` left something half-written in the place
+    of something whole, `lost` took something that had been recorded or checkpointed, and after `refused` the next start
+    ended with an error. In the end `compared` files were held against those of the undisturbed one; `differing` were
+    not the same to the bit.
+    """
+
+    name: VictimName
+    seconds: NonNegativeFloat
+    kills: tuple[Kill, ...]
+    ends: PositiveInt
+    half_read: NonNegativeInt
+    lost: NonNegativeInt
+    refused: NonNegativeInt
+    compared: PositiveInt
+    differing: NonNegativeInt
+
+
+class Strait(_Frozen):
+    """A command on a machine that lacks something: `tries` of it, with `exit_codes` and the last line that they `said`.
+
+    `left` counts what they left behind that is no whole record or file. `went_on` tells whether the same command came
+    to the undisturbed result, to the bit, once the machine was mended; None where nothing was to be mended.
+    """
+
+    name: StraitName
+    tries: PositiveInt
+    exit_codes: tuple[int, ...] = Field(min_length=1)
+    said: str
+    left: NonNegativeInt
+    went_on: bool | None
+
+
+class Feed(_Frozen):
+    """One kind of input, `fed` so many times with something changed at random.
+
+    `refused` were answered with one message; `same` were taken because nothing that counts was changed, and `other`
+    because what came out is valid too. `wrong` are all the rest, errors that nobody meant to raise among them. `said`
+    is the message of one.
+    """
+
+    name: FeedName
+    fed: PositiveInt
+    refused: NonNegativeInt
+    same: NonNegativeInt
+    other: NonNegativeInt
+    wrong: NonNegativeInt
+    said: str
+
+
+class Load(_Frozen):
+    """Many records: seconds to list `records` of them, and to run a notebook that lists them (`notebook_seconds`).
+
+    `start_seconds` is what the same command takes without a record. `memory` (bytes) is the highest resident memory of
+    a training on all of QM9, epochs `epochs`, under a limit of `memory_limit`.
+    """
+
+    records: PositiveInt
+    list_seconds: NonNegativeFloat
+    start_seconds: NonNegativeFloat
+    notebook_seconds: NonNegativeFloat
+    memory: PositiveInt
+    memory_limit: PositiveInt
+    epochs: PositiveInt
+
+
+class Robustness(_Frozen):
+    """The whole record; a `quick` one is a check that the harness runs, which is no result."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    machine: Machine
+    versions: dict[str, str]
+    git: Git | None
+    seed: NonNegativeInt
+    quick: bool
+    victims: tuple[Victim, ...]
+    straits: tuple[Strait, ...]
+    feeds: tuple[Feed, ...]
+    load: Load | None
+
+    @property
+    def kills(self) -> int:
+        """How many kills there were in all."""
+        return sum(len(victim.kills) for victim in self.victims)
+
+
+def default_path() -> Path:
+    """Where the record that the book shows lies."""
+    return Path(__file__).resolve().parent.parent / "results" / "robustness" / "robustness.json"
+
+
+def load(path: Path | None = None) -> Robustness:
+    """Read the record (by default the one that the book shows) and check it.
+
+    Raises RobustnessError, which names the file and what is wrong with it.
+    """
+    path = path or default_path()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RobustnessError(f"{path} can't be read ({error}): restore it, or make it with `make kills`") from error
+    try:
+        return Robustness.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise RobustnessError(
+            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or `make kills` again"
+        ) from error

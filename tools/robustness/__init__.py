@@ -1,0 +1,1 @@
+"""What users, laptops and time do to the compendium, done on purpose: `make kills`."""
