@@ -241,7 +241,7 @@ def find_drivers(
     results: _Results = None,
 ) -> None:
     """Compute what drives the error of a model from its recorded runs, and record it in results/drivers (minutes)."""
-    with _errors_in_one_line():
+    with errors_in_one_line(*_EXPECTED):
         if model not in (*drivers.MODELS, "all"):
             raise study.StudyError(f"there is no model {model!r}: choose one of {', '.join(drivers.MODELS)}, or all")
         molecules = qm9.load()

@@ -11,6 +11,8 @@ from analysis.weights import DEFAULT_FLOOR, UNGUARDED, Weighting
 LARGEST_SEED = 2**32 - 1
 """What torch, NumPy and Optuna all take."""
 
+_HUBER_DELTA = 0.1  # eV
+
 LOGS = "logs"
 """The folder beside the experiments' where loggers write; no experiment can have its name."""
 
@@ -128,7 +130,7 @@ class Loss(_Frozen):
     rate: float = Field(0.0, ge=0)
     floor: float | None = Field(DEFAULT_FLOOR, ge=0)
     form: Literal["squared", "huber"] = "squared"
-    huber_delta: PositiveFloat = 0.1
+    huber_delta: PositiveFloat = _HUBER_DELTA
 
     @model_validator(mode="after")
     def _rate_has_a_weighting(self) -> "Loss":
@@ -139,7 +141,7 @@ class Loss(_Frozen):
                 f"floor {self.floor} with weighting {self.weighting!r}, which has no use for it: the floor guards "
                 "'size' and 'size-frequency' only; leave it out"
             )
-        if self.form != "huber" and self.huber_delta != Loss.model_fields["huber_delta"].default:
+        if self.form != "huber" and self.huber_delta != _HUBER_DELTA:
             raise ValueError(f"huber_delta {self.huber_delta:g} with form {self.form!r}, which has no use for it")
         return self
 

@@ -49,6 +49,7 @@ _COLUMNS = {
     "groups.csv": {"kind", "group", "part", "molecules", "sum_e", "sum_ee", "sum_en", "sum_nn", "shift"},
 }
 _DESCRIPTION = "run.json"
+_BLANK = "0" * 64
 _VERSION_WITHOUT_OWN_SUM = 2  # which is read as well
 _PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
 _ID = re.compile("[0-9a-f]{12}")
@@ -267,8 +268,6 @@ def outline(folder: Path, *, expected: RunConfig | None = None) -> Outline:
         raise RecordError(
             f"{folder / _DESCRIPTION} does not describe run {folder.name}: it was edited or moved; restore or delete it"
         )
-    if about["schema_version"] != _VERSION_WITHOUT_OWN_SUM and about["sha256"].get(_DESCRIPTION) != _own_sum(about):
-        raise RecordError(f"{folder / _DESCRIPTION} was edited (its own checksum differs); restore or delete it")
     if expected is not None and config != expected:
         raise RecordError(f"{folder} holds another run than the one asked for: {config} instead of {expected}")
     return Outline(folder, config, about)
@@ -343,15 +342,23 @@ def _read_about(folder: Path) -> tuple[dict, RunConfig]:
         where = ".".join(map(str, first["loc"])) or "its text"
         said = f"lacks {where}" if first["type"] == "missing" else f"is wrong in {where}: {first['msg']}"
         raise RecordError(f"{path} {said}; restore it or delete {folder}") from error
+    own = described.sha256.get(_DESCRIPTION)
+    if version != _VERSION_WITHOUT_OWN_SUM and (not own or own != _sum_of_text(*text.rpartition(own)[::2])):
+        raise RecordError(f"{path} was edited (its own checksum differs); restore it or delete {folder}")
     if missing := set(_FILES) - described.sha256.keys():
         raise RecordError(f"{path} lacks the checksum of {', '.join(sorted(missing))}; restore it or delete {folder}")
     return about, described.config
 
 
-def _own_sum(about: dict) -> str:
-    """The checksum of a `run.json`, over all that it holds but this sum itself."""
-    sums = {name: value for name, value in about["sha256"].items() if name != _DESCRIPTION}
-    return hashlib.sha256(json.dumps(about | {"sha256": sums}, sort_keys=True).encode()).hexdigest()
+def description(about: dict) -> str:
+    """The text of a `run.json`: `about`, whose "sha256" gets a checksum of the text itself, taken with zeros for it."""
+    sums = {name: value for name, value in about["sha256"].items() if name != _DESCRIPTION} | {_DESCRIPTION: _BLANK}
+    before, _, after = (json.dumps(about | {"sha256": sums}, indent=2) + "\n").rpartition(_BLANK)
+    return f"{before}{_sum_of_text(before, after)}{after}"
+
+
+def _sum_of_text(before: str, after: str) -> str:
+    return hashlib.sha256(f"{before}{_BLANK}{after}".encode()).hexdigest()
 
 
 def _read_table(path: Path) -> pd.DataFrame:
@@ -423,8 +430,7 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "git": _git_state(),
         "sha256": {name: _sha256(whole / name) for name in _FILES},
     }
-    about["sha256"][_DESCRIPTION] = _own_sum(about)
-    (whole / _DESCRIPTION).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+    (whole / _DESCRIPTION).write_text(description(about), encoding="utf-8")
     for path in whole.iterdir():
         to_disk(path)  # a power cut would otherwise leave the folder in its place with nothing in its files
     whole.rename(folder)

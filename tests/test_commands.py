@@ -75,8 +75,7 @@ def edit(folder: Path, change) -> None:
     about = json.loads((folder / "run.json").read_text())
     change(about)
     about["sha256"] = {name: runs._sha256(folder / name) for name in runs._FILES}
-    about["sha256"]["run.json"] = runs._own_sum(about)
-    (folder / "run.json").write_text(json.dumps(about))
+    (folder / "run.json").write_text(runs.description(about))
 
 
 def stop_in_epoch(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,8 +204,7 @@ def test_a_thousand_records_are_listed_from_their_run_json_alone(recorded, tmp_p
         folder = tmp_path / "made-up" / ids[-1]
         folder.mkdir(parents=True)
         changed = about | {"id": ids[-1], "config": one.model_dump(mode="json")}
-        changed["sha256"] = about["sha256"] | {"run.json": runs._own_sum(changed)}
-        (folder / "run.json").write_text(json.dumps(changed))
+        (folder / "run.json").write_text(runs.description(changed))
     result = invoke("list", "--seeds", "0", "--results", tmp_path)
     assert result.exit_code == 0
     assert "1000 other records" in result.stdout

@@ -31,6 +31,7 @@ FLOORS = {
     "study": 6,
     "trials": 6,
     "search": 7,
+    "robustness": 3,
     "reproduction": 6,
     "verdicts": 6,
     "parameters": 1,

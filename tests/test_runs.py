@@ -1,3 +1,4 @@
+import hashlib
 import json
 import multiprocessing
 import os
@@ -208,7 +209,7 @@ def edit(path: Path, change) -> None:
         (lambda folder: (folder / "run.json").write_text("{"), "run.json can't be read"),
         (lambda folder: (folder / "run.json").unlink(), "run.json can't be read"),
         (lambda folder: edit(folder / "run.json", lambda a: a.update(schema_version=99)), "schema version 99"),
-        (lambda folder: edit(folder / "run.json", lambda a: a["config"].update(seed=9)), "was edited or moved"),
+        (lambda folder: edit(folder / "run.json", lambda a: a["config"].update(seed=9)), "run.json was edited"),
         (
             lambda folder: edit(folder / "run.json", lambda a: a["config"].update(sed=9)),
             r"is wrong in config\.sed: Extra inputs",
@@ -349,19 +350,19 @@ def test_loading_a_record_executes_nothing(copy):
     """Every file of it replaced by a pickle that would run a command, with checksums that fit."""
     touched = copy.parent / "touched"
     hostile = pickle.dumps(Hostile(f"touch {touched}"))
+    about = json.loads((copy / "run.json").read_text())
+
+    def put(name: str, content: bytes) -> None:
+        (copy / name).write_bytes(content)
+        about["sha256"][name] = hashlib.sha256(content).hexdigest()
+        (copy / "run.json").write_text(runs.description(about))
+
     for name in runs._FILES:
         whole = (copy / name).read_bytes()
-        (copy / name).write_bytes(hostile)
-
-        def fitting(about, name=name):
-            about["sha256"][name] = runs._sha256(copy / name)
-            about["sha256"]["run.json"] = runs._own_sum(about)
-
-        edit(copy / "run.json", fitting)
+        put(name, hostile)
         with pytest.raises(runs.RecordError, match=f"{name} can't be read"):
             runs.load(copy).state_dict()
-        (copy / name).write_bytes(whole)
-        edit(copy / "run.json", fitting)
+        put(name, whole)
         runs.load(copy)
     assert not touched.exists()
 

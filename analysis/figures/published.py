@@ -163,7 +163,7 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
             "label": label("published_unread", lang),
         },
     }
-    own = {"published_ours": records, "published_searched": [_best(searched)]}
+    own = {"published_ours": records, "published_searched": searched}
     data = [
         {"series": label(name, lang), "run": record.id, "seed": record.config.seed, "mae_meV": value}
         for (name, of_name), (_, values, _) in zip(own.items(), rows, strict=False)
