@@ -462,7 +462,8 @@ def test_the_reports_batch_is_not_run_with_fewer_molecules(qm9_molecules, tmp_pa
 
 def test_trials_without_a_record_count_as_tried(qm9_molecules, tmp_path, results, monkeypatch):
     sweep = load_sweep(written(tmp_path, method="random", run_cap=1, batch_size={"values": [25, 50]}))
-    failed = {"number": 0, "state": "failed", "batch_size": 25, "validation_mse": None, "seconds": None, "said": "NaN"}
+    failed = {"number": 0, "state": "failed", "batch_size": 25, "validation_mse": None, "seconds": None, "run": ""}
+    failed["said"] = "NaN"
     folder = results / "search-tiny"
     folder.mkdir(parents=True)
     pd.DataFrame([failed]).to_csv(folder / "trials.csv", index=False)
