@@ -34,17 +34,6 @@ A first paragraph.
 
 ## Section
 
-:::{{figure}} ../data.png
-:alt: dots
-:name: fig-dots-{0}
-
-With data.
-:::
-
-{{doc}}`../notebooks/two`, {{ref}}`{0}-abstract`, $E = mc^2$.
-
-## Another
-
 :::{{figure}} ../drawing.png
 :alt: drawing
 :name: fig-drawing-{0}
@@ -52,7 +41,22 @@ With data.
 Without data; see {{numref}}`fig-dots-{0}`.
 :::
 
+{{doc}}`../notebooks/two`, {{ref}}`{0}-abstract`, $E = mc^2$.
+
+## Another
+
+:::{{figure}} ../data.png
+:alt: dots
+:name: fig-dots-{0}
+
+With data.
+:::
+
 {{doc}}`../notebooks/one`.
+
+## The last
+
+{{doc}}`../notebooks/two`
 """
 PAGES = {
     "index": "# Llibre · Book",
@@ -134,7 +138,7 @@ def test_under_a_figure_stand_its_data_notebook_and_runs(book, page, language, d
     assert path.name == f"dots-{language}.csv"
     assert (book / "html" / path.relative_to("/")).read_text(encoding="utf-8") == DATA
     # The nearest one, not the page's first or last.
-    assert (link.get_text(), link["href"]) == (f"{notebook} two", "../notebooks/two.html")
+    assert (link.get_text(), link["href"]) == (f"{notebook} one", "../notebooks/one.html")
     assert figure.summary.get_text() == f"{runs} (2)"
     assert [code.get_text() for code in figure.select("details code")] == ["0123456789ab", "fedcba987654"]
 

@@ -526,6 +526,21 @@ def test_a_table_is_sorted_by_its_headings_with_numbers_as_the_language_writes_t
         assert not seen.errors
 
 
+def test_words_sort_as_words_what_is_missing_comes_last_and_a_sum_stays_at_the_end(browser, tmp_path):
+    values = {"a": "−1,5 ± 0,1", "b": "1.200", "c": "–", "d": "12 %", "e": "0,003", "": "2"}
+    rows = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in values.items())
+    table = f"<table class=dataframe><thead><tr><th></th><th>x</th></tr></thead><tbody>{rows}</tbody></table>"
+    script = f'<script src="{(HTML / "_static" / "tables.js").as_uri()}"></script>'
+    path = tmp_path / "table.html"
+    path.write_text(f'<html lang="ca"><meta charset="utf-8">{script}<article class="bd-article">{table}', "utf-8")
+    with window(browser) as reader:
+        reader.page.goto(path.as_uri())
+        assert reader.page.locator("button").count() == 1  # nothing to click above the names
+        for expected in (["a", "e", "d", "b", "c", ""], ["b", "d", "e", "a", "c", ""], list(values)):
+            reader.page.click("button")
+            assert reader.page.locator("tbody th").all_text_contents() == expected
+
+
 # ---- a reader's ways -------------------------------------------------------------------------------------------------
 
 
