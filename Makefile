@@ -82,18 +82,23 @@ $(BOOK)/.executed-with: $(SOURCES)
 # A build that was cut off can leave an entry without its file in the cache of executed pages, over which every later build
 # would stumble: then all pages are executed anew. One that only failed keeps the cache.
 CUT_OFF := $(BOOK)/.building
+define BUILD
+if [ -e $(CUT_OFF) ]; then \
+  echo "The last build was cut off: this one begins anew"; rm -rf $(BOOK)/.doctrees $(BOOK)/.jupyter_cache; fi; \
+touch $(CUT_OFF); \
+$(BIN)/jupyter-book build book $(1) -W --keep-going -n -q || { rm $(CUT_OFF); exit 1; }; \
+rm $(CUT_OFF)
+endef
+
 .PHONY: book
 book: env $(BOOK)/.executed-with ## Build the bilingual book into book/_build/html, warnings as errors
-	@if [ -e $(CUT_OFF) ]; then echo "The last build was cut off: this one begins anew"; rm -rf $(BOOK)/.doctrees $(BOOK)/.jupyter_cache; fi
-	@touch $(CUT_OFF)
-	@$(BIN)/jupyter-book build book --all -W --keep-going -n -q || { rm $(CUT_OFF); exit 1; }
-	@rm $(CUT_OFF)
+	@$(call BUILD,--all)
 	@echo "The book: $(BOOK)/html/index.html"
 
 # What `make book` has read and executed is not read again. The book links to the PDFs that are there when it is built.
 .PHONY: pdf
 pdf: env system $(BOOK)/.executed-with ## Print the book into book/_build/pdf, one PDF per language
-	@$(BIN)/jupyter-book build book --builder singlehtml -W --keep-going -n -q
+	@$(call BUILD,--builder singlehtml)
 	@$(BIN)/python -m tools.print_book
 	@echo "The book on paper: $$(ls $(BOOK)/pdf/*.pdf | tr '\n' ' ')"
 

@@ -572,7 +572,6 @@ LABELS = MappingProxyType(
         "exit_code": Words("Codi de sortida", "Exit code"),
         "said": Words("Última línia", "Last line"),
         "went_on": Words("Després, els mateixos bits", "The same bits afterwards"),
-        "yes": Words("sí", "yes"),
         "no": Words("no", "no"),
         "strait_full-disk-run": Words("Lloc al disc, en entrenar", "Room on the disk, in training"),
         "strait_full-disk-cache": Words("Lloc al disc, per a la memòria cau", "Room on the disk, for the cache"),
