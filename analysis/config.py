@@ -13,6 +13,9 @@ LARGEST_SEED = 2**32 - 1
 
 _HUBER_DELTA = 0.1  # eV
 
+SHORTEST_CUTOFF = 1.0
+"""Å. Below it hardly an atom has a neighbour."""
+
 LOGS = "logs"
 """The folder beside the experiments' where loggers write; no experiment can have its name."""
 
@@ -71,8 +74,8 @@ class Model(_Frozen):
     n_atom_basis: PositiveInt = 30
     n_interactions: PositiveInt = 3
     n_rbf: int = Field(20, ge=2)
-    data_cutoff: PositiveFloat = 5.0
-    training_cutoff: PositiveFloat = 5.0
+    data_cutoff: float = Field(5.0, ge=SHORTEST_CUTOFF)
+    training_cutoff: float = Field(5.0, ge=SHORTEST_CUTOFF)
     shared_interactions: bool = False
     convolution: Literal["stock", "fused"] = "fused"
 

@@ -171,3 +171,30 @@ def load(path: Path | None = None) -> Robustness:
         raise RobustnessError(
             f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or `make kills` again"
         ) from error
+
+
+def troubles(record: Robustness) -> list[str]:
+    """All that should not have happened, in words; nothing if the compendium held."""
+    found = [
+        f"{victim.name}: {getattr(victim, what)} {words}"
+        for victim in record.victims
+        for what, words in _TROUBLES.items()
+        if getattr(victim, what)
+    ]
+    for strait in record.straits:
+        if strait.left:
+            found.append(f"{strait.name}: {strait.left} things left behind")
+        if strait.went_on is False:
+            found.append(f"{strait.name}: it did not go on to the undisturbed result")
+    found += [f"{feed.name}: {feed.wrong} of {feed.fed} went wrong" for feed in record.feeds if feed.wrong]
+    if record.load is not None and record.load.memory > record.load.memory_limit:
+        found.append(f"a training took {record.load.memory} bytes")
+    return found
+
+
+_TROUBLES = {
+    "half_read": "half-written things in the place of whole ones",
+    "lost": "kills after which something recorded was gone",
+    "refused": "starts that ended with an error",
+    "differing": "files that differ from the undisturbed ones",
+}

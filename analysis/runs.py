@@ -426,7 +426,7 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "machine": _machine(),
+        "machine": machine(),
         "git": _git_state(),
         "sha256": {name: _sha256(whole / name) for name in _FILES},
     }
@@ -464,7 +464,8 @@ def _held_out_errors(molecules: Molecules, parts: Split, held_out: tuple[np.ndar
     return frame.sort_values("index", ignore_index=True)
 
 
-def _machine() -> dict[str, str | int | float]:
+def machine() -> dict[str, str | int | float]:
+    """What decides how fast this machine is and how it rounds; "threads" are torch's."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
     return {
         "system": platform.system(),

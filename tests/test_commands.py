@@ -475,6 +475,16 @@ def test_an_unknown_id_is_answered_with_the_nearest(results, folder):
     assert line == f"error: no record '{wrong}' in {results}; the nearest ids are {folder.name}"
 
 
+@pytest.mark.parametrize("wanted", ["../elsewhere", "/etc/passwd", "baseline/../elsewhere", ".", "~", "*", "\n"])
+@pytest.mark.parametrize("command", ["show", "verify"])
+def test_an_id_is_no_path(command, wanted, results):
+    elsewhere = results.parent / "elsewhere"
+    shutil.copytree(results / "baseline", elsewhere)
+    line = refused(command, wanted, "--results", results)
+    assert line.startswith("error: no record ")
+    assert str(elsewhere) not in line
+
+
 @pytest.mark.parametrize("command", ["show", "verify"])
 def test_there_is_nothing_to_find_where_nothing_is_recorded(command, tmp_path):
     assert refused(command, "abc", "--results", tmp_path / "none") == (

@@ -94,6 +94,9 @@ def test_profiles_scale_down_and_hand_settings_go_on_top():
         ("training", "momentum", 0.9),
         ("model", "n_rbf", 1),
         ("model", "training_cutoff", 0.0),
+        ("model", "training_cutoff", 0.9),
+        ("model", "data_cutoff", 0.5),
+        ("model", "data_cutoff", float("inf")),
         ("model", "convolution", "quick"),
         ("loss", "weighting", "frequency"),
         ("loss", "rate", -1.0),
@@ -102,6 +105,7 @@ def test_profiles_scale_down_and_hand_settings_go_on_top():
         ("loss", "exponent", 2.0),
         ("data", "held_out", 1.0),
         ("data", "split_seed", -1),
+        ("data", "split_seed", 2**32),
         ("data", "train_molecules", 50),
     ],
 )

@@ -120,7 +120,7 @@ def measure(out: Path, asked: Settings, *, say: Callable[[str], None]) -> Benchm
     folder = out.with_name(out.name + ".partial")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        found = Kept(folder, {"settings": asked.model_dump(mode="json"), "git": git_state(), "versions": _versions()})
+        found = Kept(folder, {"settings": asked.model_dump(mode="json"), "git": git_state(), "versions": versions()})
     except ForeignError as error:
         raise BenchmarkFailedError(str(error)) from error
     prepared = found.get({"kind": "prepare"}) or found.keep(
@@ -201,7 +201,8 @@ def _environment(job: Job) -> dict[str, str]:
     return env | ({"OMP_WAIT_POLICY": "PASSIVE"} if job.get("contestant") in _SLEEPERS else {})
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python and the packages that decide the speed and the numbers."""
     return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in _PACKAGES}
 
 

@@ -71,7 +71,14 @@ class Tally:
 
 
 def disturb(
-    victim: Victim, times: int, expected: dict[str, Any], folder: Path, rng: random.Random, say: Callable[[str], None]
+    victim: Victim,
+    times: int,
+    expected: dict[str, Any],
+    folder: Path,
+    rng: random.Random,
+    say: Callable[[str], None],
+    *,
+    always_aim: bool = False,
 ) -> Tally:
     """Kill a command so many times, starting it again in the same folder, and let it come to its end.
 
@@ -89,11 +96,13 @@ def disturb(
         Draws the moments.
     say
         Is told of each kill.
+    always_aim
+        Kill in the middle of something alone; otherwise every second moment is drawn from the whole run.
     """
     tally, before = Tally(), Look()
     shutil.rmtree(folder, ignore_errors=True)
     while True:
-        moment = _draw(victim, expected["seconds"], rng) if len(tally.kills) < times else None
+        moment = _draw(victim, expected["seconds"], rng, always_aim) if len(tally.kills) < times else None
         outcome = start(victim, folder, moment, limit=max(_AT_LEAST, _PATIENCE * expected["seconds"]))
         if outcome.ended and any(outcome.codes):
             tally.refused += 1
@@ -140,8 +149,8 @@ class Moment:
     all_processes: bool
 
 
-def _draw(victim: Victim, seconds: float, rng: random.Random) -> Moment:
-    aim = rng.choice(("", *victim.aims))
+def _draw(victim: Victim, seconds: float, rng: random.Random, always_aim: bool) -> Moment:
+    aim = rng.choice(victim.aims) if always_aim or rng.random() < 0.5 else ""
     after = rng.uniform(0, _AFTER_AIM) if aim else rng.uniform(0, seconds)
     return Moment(after, aim, all_processes=not victim.can_die_alone or rng.random() < 0.5)
 

@@ -144,17 +144,22 @@ def _nothing(_: Path) -> None:
     """Nothing to prepare."""
 
 
-STUDY = Victim(
-    name="study",
-    prepare=_nothing,
-    commands=lambda _: [
-        [sys.executable, "-m", "analysis", "run", "loss-modification", "--profile", "smoke", "--seeds", "0"]
-    ],
-    environment=_in_results,
-    aims=_RECORDING,
-    look=look_at_records,
-    result=numbers_of_records,
-)
+def training(experiment: str) -> Victim:
+    """The runs of an experiment in its smallest profile, trained and recorded one after the other."""
+    return Victim(
+        name="study",
+        prepare=_nothing,
+        commands=lambda _: [
+            [sys.executable, "-m", "analysis", "run", experiment, "--profile", "smoke", "--seeds", "0"]
+        ],
+        environment=_in_results,
+        aims=_RECORDING,
+        look=look_at_records,
+        result=numbers_of_records,
+    )
+
+
+STUDY = training("loss-modification")
 
 
 # ---- the cache ---------------------------------------------------------------------------------------------------

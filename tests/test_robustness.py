@@ -1,0 +1,370 @@
+# ruff: noqa: E402
+"""Killed, squeezed and fed: a short run of the harness, and the record of the long one that the book shows.
+
+What is killed, squeezed and fed is described in `tools/robustness`; the table of what is refused, and how, stands in
+CONTRIBUTING.
+"""
+
+import json
+import random
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
+
+from analysis import robustness, runs, training
+from analysis.callbacks import read_checkpoint
+from analysis.config import RunConfig, adjust
+from tools.robustness import feeds, kills, plan, straits, victims
+from tools.robustness.victims import HalfReadError, Look
+
+SMALL = adjust(
+    RunConfig(experiment="tests"),
+    data={"train_molecules": 100, "held_out_molecules": 50},
+    model={"n_atom_basis": 8, "n_interactions": 1},
+    training={"batch_size": 25, "epochs": 2, "learning_rate": 1e-3},
+)
+
+
+# ---- the harness itself --------------------------------------------------------------------------------------------
+
+
+def test_a_command_that_is_killed_goes_on_and_comes_to_the_same_bits(tmp_path):
+    """Two kills of a short training, in the middle of what it writes."""
+    victim = victims.training("baseline")
+    expected = kills.undisturbed(victim, tmp_path / "peace")
+    rng = random.Random(0)
+    tally = kills.disturb(victim, 2, expected, tmp_path / "killed", rng, say=print, always_aim=True)
+    assert tally.troubles == []
+    assert len(tally.kills) == 2
+    assert (tally.half_read, tally.lost, tally.refused, tally.differing) == (0, 0, 0, 0)
+    assert tally.compared == len(expected["result"]) == 5 * tally.ends
+    assert not (tmp_path / "killed").exists()
+
+
+@pytest.fixture(scope="module")
+def recorded(qm9_molecules, tmp_path_factory) -> Path:
+    """A folder with a record and the checkpoint of the same run."""
+    folder = tmp_path_factory.mktemp("robustness")
+    runs.load_or_train(SMALL, qm9_molecules, results=folder / "results", logger=None)
+    training.train(SMALL, qm9_molecules, folder / "training", logger=None)
+    return folder
+
+
+@pytest.fixture
+def copy(recorded, tmp_path) -> Path:
+    """The same folder, free to be damaged."""
+    shutil.copytree(recorded, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+def test_the_harness_sees_what_is_half_written_in_the_place_of_something_whole(copy):
+    assert len(victims.look_at_records(copy).whole) == 6
+    (record,) = runs.recorded_folders(copy / "results")
+    (record / "history.csv").write_text("epoch\n")
+    with pytest.raises(HalfReadError, match=r"history\.csv is not what was recorded"):
+        victims.look_at_records(copy)
+
+
+def test_the_harness_sees_a_half_written_checkpoint(copy):
+    (record,) = runs.recorded_folders(copy / "results")
+    partial = record.with_name(f".{record.name}.partial")
+    partial.mkdir()
+    shutil.rmtree(record)
+    shutil.copy(copy / "training" / "last.ckpt", partial)
+    look = victims.look_at_records(copy)
+    assert look.epochs == {f"tests/{record.name}": 2}
+    assert look.unfinished == 1
+    (partial / "last.ckpt").write_bytes((partial / "last.ckpt").read_bytes()[:-100])
+    with pytest.raises(HalfReadError, match=r"last\.ckpt can't be read"):
+        victims.look_at_records(copy)
+
+
+@pytest.mark.parametrize(
+    ("later", "lost"),
+    [
+        (Look(), True),
+        (Look({"a/1/x": "0"}, {"a/2": 3}), False),
+        (Look({"a/1/x": "1"}, {"a/2": 3}), True),
+        (Look({"a/1/x": "0"}, {"a/2": 2}), True),
+        (Look({"a/1/x": "0"}, {"a/2": 4, "a/3": 0}), False),
+        (Look({"a/1/x": "0", "a/2/x": "0"}), False),
+    ],
+)
+def test_what_is_recorded_and_the_epochs_in_checkpoints_must_not_get_less(later, lost):
+    assert Look({"a/1/x": "0"}, {"a/2": 3}).lost(later) is lost
+
+
+def test_a_command_that_fails_by_itself_is_seen(tmp_path):
+    victim = victims.Victim(
+        name="study",
+        prepare=lambda _: None,
+        commands=lambda _: [[sys.executable, "-c", "import sys; sys.exit('the disk is on fire')"]],
+        environment=lambda _: {},
+        aims=(),
+        look=lambda _: Look(),
+        result=lambda _: {},
+    )
+    with pytest.raises(kills.UndisturbedError, match="the disk is on fire"):
+        kills.undisturbed(victim, tmp_path / "peace")
+    tally = kills.disturb(victim, 0, {"seconds": 1.0, "result": {}}, tmp_path / "killed", random.Random(0), say=print)
+    assert tally.refused == 1
+
+
+def test_a_harness_that_was_stopped_goes_on_with_the_next_job(tmp_path, monkeypatch):
+    done = []
+
+    def do(job, _expected, _seed, _say):
+        done.append(job)
+        counts = {"half_read": 0, "lost": 0, "refused": 0, "compared": 1, "differing": 0, "ends": 1}
+        return {
+            "undisturbed": {"seconds": 1.0, "result": {}},
+            "kills": {"kills": [], **counts},
+            "strait": {"tries": 1, "exit_codes": [1], "said": "", "left": 0, "went_on": None, "name": job.get("name")},
+            "feed": {"fed": 1, "refused": 1, "same": 0, "other": 0, "wrong": 0, "said": "", "name": job.get("name")},
+            "load": RECORD["load"],
+        }[job["kind"]]
+
+    monkeypatch.setattr(plan, "_do", do)
+    out = tmp_path / "robustness.json"
+    asked = {"quick": True, "seed": 0, "say": lambda _: None}
+    assert plan.carry_out(out, minutes=0, **asked) is None
+    assert done == []
+    record = plan.carry_out(out, minutes=5, **asked)
+    assert len(done) == len(list(plan.jobs(quick=True)))
+    assert robustness.load(out) == record
+    assert [path.name for path in tmp_path.iterdir()] == ["robustness.json"]
+    with pytest.raises(plan.RobustnessFailedError, match="exists"):
+        plan.carry_out(out, minutes=5, **asked)
+
+
+def test_the_whole_harness_kills_more_than_fifty_times_and_everything_that_it_should():
+    asked = list(plan.jobs(quick=False))
+    killed = {job["victim"] for job in asked if job["kind"] == "kills"}
+    assert killed == set(robustness.VICTIMS)
+    assert sum(job["times"] for job in asked if job["kind"] == "kills") >= 50
+    assert {job["name"] for job in asked if job["kind"] == "strait"} == set(robustness.STRAITS) == set(straits.STRAITS)
+    assert {job["name"] for job in asked if job["kind"] == "feed"} == set(robustness.FEEDS)
+
+
+ROW = re.compile(r"^\| [^|]+ \| [^|]+ \| `(\w+\.py)::(\w+)` \|$", re.MULTILINE)
+
+
+def test_every_row_of_the_table_of_refusals_is_backed_by_a_test():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    table = text.split("## What is refused, and how")[1].split("\n## ")[0]
+    rows = ROW.findall(table)
+    assert len(rows) == table.count("\n| ") - 2 > 20
+    for file, name in rows:
+        assert f"\ndef {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file} has no {name}"
+
+
+# ---- fed -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def doors(qm9_molecules, recorded) -> feeds.Doors:
+    (record,) = runs.recorded_folders(recorded / "results")
+    return feeds.Doors(recorded / "doors", qm9_molecules, record, recorded / "training" / training.CHECKPOINT)
+
+
+@pytest.mark.parametrize("name", robustness.FEEDS)
+def test_whatever_is_fed_is_answered_with_one_message_or_is_valid(name, doors):
+    few = 8 if name == "parameters" else 40
+
+    @settings(max_examples=few, suppress_health_check=list(HealthCheck))
+    @given(st.randoms(use_true_random=False))
+    def fed(rng):
+        answer, said = doors.feed(name, rng)
+        assert answer in ("refused", "same", "other"), said
+
+    fed()
+
+
+def test_a_door_that_crashes_writes_or_is_deceived_is_seen(doors, monkeypatch):
+    def writes(_rng):
+        (doors.folder / "more").write_text("")
+        return "refused", "but it was written"
+
+    for wrong in (writes, lambda _: 1 / 0, lambda _: ("wrong", "deceived"), lambda _: ("refused", " ")):
+        monkeypatch.setitem(doors._doors, "csv", wrong)
+        assert doors.feed("csv", random.Random(0))[0] == "wrong"
+    (doors.folder / "more").unlink()
+
+
+def test_edits_change_something_and_leave_the_original(recorded):
+    (record,) = runs.recorded_folders(recorded / "results")
+    about = json.loads((record / "run.json").read_text())
+    before = json.dumps(about)
+    edits = [feeds.edited(about, random.Random(seed)) for seed in range(50)]
+    assert json.dumps(about) == before
+    assert sum(json.dumps(one) != before for one in edits) > 40
+    content = (recorded / "training" / training.CHECKPOINT).read_bytes()
+    assert sum(feeds.damaged(content, random.Random(seed)) != content for seed in range(50)) > 40
+    assert read_checkpoint(recorded / "training" / training.CHECKPOINT)["epoch"] == 1
+
+
+# ---- straits -------------------------------------------------------------------------------------------------------
+
+
+def test_an_installation_that_was_cut_off_begins_anew():
+    found = straits.squeeze("cut-off-installation")
+    assert found["exit_codes"] == [0, 0, 0]
+    assert found["said"] == "The last installation was cut off: it begins anew"
+    assert (found["left"], found["went_on"]) == (0, True)
+
+
+def test_results_that_may_not_be_written_are_one_line_and_can_still_be_listed():
+    found = straits.squeeze("read-only-results")
+    assert found["exit_codes"] == [1]
+    assert re.match(r"error: \[Errno 13\] Permission denied: '…/results/\S+'; once that is mended", found["said"])
+    assert found["left"] == 0
+
+
+BUILDER = """\
+#!{shell}
+# Stands in for jupyter-book: it is killed in its middle as long as there is a file that says so.
+set -eu
+cache=book/_build/.jupyter_cache
+mkdir -p $cache
+echo entry >> $cache/global.db
+if [ -e kill-me ]; then kill -KILL $PPID $$; fi
+if [ -e fail ]; then exit 3; fi
+"""
+
+
+def test_a_book_build_that_was_cut_off_begins_anew_and_one_that_failed_does_not(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    builder = tmp_path / ".venv" / "bin" / "jupyter-book"
+    builder.parent.mkdir(parents=True)
+    builder.write_text(BUILDER.format(shell=shutil.which("bash")))
+    builder.chmod(0o755)
+    cache = tmp_path / "book" / "_build" / ".jupyter_cache" / "global.db"
+
+    def make() -> subprocess.CompletedProcess[str]:
+        words = ["make", "--assume-old", "env", "book"]
+        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    (tmp_path / "fail").touch()
+    assert make().returncode != 0
+    (tmp_path / "fail").unlink()
+    assert "cut off" not in make().stdout
+    assert len(cache.read_text().split()) == 2
+    (tmp_path / "kill-me").touch()
+    assert make().returncode != 0
+    (tmp_path / "kill-me").unlink()
+    again = make()
+    assert again.returncode == 0, again.stderr
+    assert "The last build was cut off: this one begins anew" in again.stdout
+    assert cache.read_text().split() == ["entry"]
+    assert "cut off" not in make().stdout
+
+
+# ---- the record ----------------------------------------------------------------------------------------------------
+
+RECORD = {
+    "schema_version": 1,
+    "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2},
+    "versions": {"python": "3.12"},
+    "git": {"commit": "a" * 40, "clean": True},
+    "seed": 0,
+    "quick": True,
+    "victims": [
+        {
+            "name": "study",
+            "seconds": 10.0,
+            "kills": [
+                {"after": 1.5, "aim": "", "all_processes": True, "whole": 6, "epochs": 1, "unfinished": 1},
+                {"after": 2.5, "aim": "x", "all_processes": False, "whole": 0, "epochs": 0, "unfinished": 0},
+            ],
+            "ends": 1,
+            "half_read": 0,
+            "lost": 0,
+            "refused": 0,
+            "compared": 1200,
+            "differing": 0,
+        }
+    ],
+    "straits": [
+        {"name": "no-home", "tries": 1, "exit_codes": [0], "said": "done", "left": 0, "went_on": None},
+        {"name": "full-disk-run", "tries": 2, "exit_codes": [1, 1], "said": "error", "left": 0, "went_on": True},
+    ],
+    "feeds": [{"name": "csv", "fed": 1000, "refused": 900, "same": 60, "other": 40, "wrong": 0, "said": "no"}],
+    "load": {
+        "records": 10_000,
+        "list_seconds": 1.5,
+        "start_seconds": 6.0,
+        "notebook_seconds": 8.0,
+        "memory": 1_700_000_000,
+        "memory_limit": 4_000_000_000,
+        "epochs": 2,
+    },
+}
+
+
+def made(**changes: object) -> robustness.Robustness:
+    return robustness.Robustness.model_validate_json(json.dumps(RECORD | changes))
+
+
+def test_a_record_comes_back(tmp_path):
+    path = tmp_path / "robustness.json"
+    path.write_text(made().model_dump_json())
+    assert robustness.load(path) == made()
+    assert made().kills == 2
+    assert robustness.troubles(made()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "can't be read"), ("{", "the file: Invalid JSON"), ('{"seed": -1}', "machine: Field required")],
+)
+def test_a_record_that_cannot_be_trusted_is_refused(tmp_path, content, said):
+    path = tmp_path / "robustness.json"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(robustness.RobustnessError, match=said):
+        robustness.load(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "changes", "said"),
+    [
+        ("victims", {"half_read": 1}, "study: 1 half-written things"),
+        ("victims", {"lost": 2}, "study: 2 kills after which"),
+        ("victims", {"refused": 1}, "study: 1 starts that ended"),
+        ("victims", {"differing": 1}, "study: 1 files that differ"),
+        ("straits", {"left": 1}, "no-home: 1 things left behind"),
+        ("straits", {"went_on": False}, "no-home: it did not go on"),
+        ("feeds", {"wrong": 3}, "csv: 3 of 1000 went wrong"),
+    ],
+)
+def test_whatever_should_not_have_happened_is_said(part, changes, said):
+    first, *others = RECORD[part]
+    (trouble,) = robustness.troubles(made(**{part: [first | changes, *others]}))
+    assert trouble.startswith(said)
+
+
+def test_more_memory_than_allowed_is_said():
+    load = RECORD["load"] | {"memory": 5_000_000_000}
+    assert robustness.troubles(made(load=load)) == ["a training took 5000000000 bytes"]
+
+
+def test_the_committed_record_is_of_a_whole_harness_and_nothing_went_wrong():
+    record = robustness.load()
+    assert not record.quick
+    assert record.git is not None
+    assert record.git.clean
+    assert record.kills >= 50
+    assert [victim.name for victim in record.victims] == list(robustness.VICTIMS)
+    assert [strait.name for strait in record.straits] == list(robustness.STRAITS)
+    assert [feed.name for feed in record.feeds] == list(robustness.FEEDS)
+    assert robustness.troubles(record) == []
+    assert record.load.records == 10_000

@@ -1,0 +1,110 @@
+"""Many records and little memory: how long ten thousand records take to list, and how much a whole training needs."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from nbclient import NotebookClient
+
+from analysis import qm9, runs
+from analysis.config import RunConfig
+from analysis.runs import SCHEMA_VERSION
+from tools.robustness.victims import ROOT
+
+MEMORY_LIMIT = 4 * 10**9
+"""Bytes."""
+_NOTEBOOK = """\
+from pathlib import Path
+import pandas as pd
+from analysis import runs
+records = [runs.outline(folder) for folder in runs.recorded_folders(Path({results!r}))]
+frame = pd.DataFrame([{{"run": one.id, "seed": one.config.seed, "loss": one.validation_loss}} for one in records])
+frame.describe()
+"""
+_TRAIN = """\
+import sys
+from pathlib import Path
+from analysis import qm9, runs
+from analysis.config import RunConfig, adjust
+config = adjust(RunConfig(experiment="load"), training={"epochs": int(sys.argv[2])})
+runs.load_or_train(config, qm9.load(), results=Path(sys.argv[1]))
+"""
+
+
+def make_up(results: Path, count: int) -> None:
+    """So many records of which only `run.json` is there, as the listing reads it: one smoke run under other seeds."""
+    _, about = smoke_record(results)
+    for seed in range(1, count):
+        config = RunConfig.model_validate_json(json.dumps(about["config"] | {"seed": seed}))
+        changed = about | {
+            "config": config.model_dump(mode="json"),
+            "id": config.run_id(about["molecules_fingerprint"]),
+        }
+        folder = results / config.experiment / changed["id"]
+        folder.mkdir()
+        (folder / "run.json").write_text(runs.description(changed), encoding="utf-8")
+
+
+def smoke_record(results: Path) -> tuple[Path, dict[str, Any]]:
+    """A record of the smallest run, and its description."""
+    words = [sys.executable, "-m", "analysis", "run", "baseline", "--profile", "smoke", "--seeds", "0"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COMPENDIUM_RESULTS": str(results)}
+    subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, check=True)  # noqa: S603
+    (folder,) = runs.recorded_folders(results)
+    about = runs.load(folder).about
+    assert about["schema_version"] == SCHEMA_VERSION
+    return folder, about
+
+
+def _list(results: Path) -> float:
+    """Seconds that the command takes on some results, from its start to its end."""
+    words = [sys.executable, "-m", "analysis", "list", "--seeds", "0", "--results", str(results)]
+    began = time.monotonic()
+    subprocess.run(words, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)  # noqa: S603
+    return time.monotonic() - began
+
+
+def _open(results: Path) -> float:
+    """Seconds to run a notebook that reads the description of every record."""
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(_NOTEBOOK.format(results=str(results)))],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    began = time.monotonic()
+    NotebookClient(notebook, timeout=None, resources={"metadata": {"path": str(ROOT)}}).execute()
+    return time.monotonic() - began
+
+
+def memory_of_training(folder: Path, epochs: int) -> int:
+    """The highest resident memory of a process that trains the model Default on all of QM9 and records it, bytes."""
+    words = [sys.executable, "-c", _TRAIN, str(folder), str(epochs)]
+    process = subprocess.Popen(words, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})  # noqa: S603
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"the training ended with status {status}")
+    return used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def measure(count: int, epochs: int) -> dict[str, Any]:
+    """What `analysis.robustness.Load` holds."""
+    qm9.load()  # there is a cache from now on
+    with tempfile.TemporaryDirectory(prefix="load-") as folder:
+        results, empty = Path(folder) / "results", Path(folder) / "empty"
+        empty.mkdir()
+        make_up(results, count)
+        start = _list(empty)
+        return {
+            "records": count,
+            "list_seconds": max(0.0, _list(results) - start),
+            "start_seconds": start,
+            "notebook_seconds": _open(results),
+            "memory": memory_of_training(Path(folder) / "whole", epochs),
+            "memory_limit": MEMORY_LIMIT,
+            "epochs": epochs,
+        }
