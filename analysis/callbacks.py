@@ -88,6 +88,13 @@ class LearningCurves(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Check that a checkpoint's curve goes as far as its training."""
+        self._check_steps(trainer)
+
+    def on_fit_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Check it where nothing was left to train, too."""
+        self._check_steps(trainer)
+
+    def _check_steps(self, trainer: pl.Trainer) -> None:
         if self._done != trainer.global_step:
             raise CheckpointError(
                 f"the checkpoint has done {trainer.global_step} steps, but its learning curve holds {self._done}: it "

@@ -72,6 +72,7 @@ def test_labels_that_are_the_same_word_in_both_languages_are_few():
         "step_default",
         "smiles",
         "agrees_no",
+        "no",
         "descriptor",
         "class_zwitterions",
     }

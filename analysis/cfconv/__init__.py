@@ -531,7 +531,8 @@ class _Energies(torch.autograd.Function):
         g, width = _array(gradient), len(back)
         d_x, d_hidden, d_bias = _kernels.energies_gradients(g, x, molecules, back, weights, shares, slope)
         # In double precision: sums over all molecules, and over all atoms.
-        d_output = (g.astype(float) @ sums[:, :width]).astype(x.dtype)
+        with np.errstate(over="ignore"):  # of a training that explodes; the losses say so
+            d_output = (g.astype(float) @ sums[:, :width]).astype(x.dtype)
         d_output_bias = np.array([g.astype(float) @ np.diff(molecules)]).astype(x.dtype)
         found = d_x, None, None, d_hidden[:width, : x.shape[1]], d_bias[:width], d_output[None], d_output_bias
         return tuple(None if array is None else torch.from_numpy(array) for array in found)

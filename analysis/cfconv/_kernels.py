@@ -925,8 +925,9 @@ def zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
 
 def _sum(arrays: np.ndarray) -> np.ndarray:
     """The sum of an array's parts, in their order, in the first one's place."""
-    for part in arrays[1:]:
-        arrays[0] += part
+    with np.errstate(over="ignore", invalid="ignore"):  # of a training that explodes; the losses say so
+        for part in arrays[1:]:
+            arrays[0] += part
     return arrays[0]
 
 

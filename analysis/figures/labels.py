@@ -138,7 +138,7 @@ LABELS = MappingProxyType(
         "ratio_up_to": Words("Quocient, fins a {atoms}", "Ratio, up to {atoms}"),
         "ratio_above": Words("Quocient, més de {atoms}", "Ratio, more than {atoms}"),
         # sensitivity
-        "variant": Words("Variant", "Variant"),
+        "variant": Words("Variant", "What differs"),
         "variant_split": Words("partició {number}", "split {number}"),
         "variant_least_squares": Words("mínims quadrats per element", "least squares per element"),
         "variant_references": Words("àtoms lliures, sense mitjana", "free atoms, no mean"),
