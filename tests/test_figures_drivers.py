@@ -161,12 +161,14 @@ def test_classes_stand_from_the_worst_down(found):
 @EACH_LANGUAGE
 def test_the_worst_molecules_have_their_error_and_what_is_out_of_the_ordinary(found, lang):
     table = figures.worst_table(found["default"], lang=lang, reasons=3)
-    assert table.index.tolist() == found["default"].worst.index.astype(str).tolist()
-    for index, cells in table.iterrows():
-        row = found["default"].worst.loc[int(index)]
+    worst = found["default"].worst
+    assert table.index.tolist() == [f"{index} {smiles}" for index, smiles in worst["smiles"].items()]
+    for index, (_, cells) in zip(worst.index, table.iterrows(), strict=True):
+        row = worst.loc[index]
         error = f"{1000 * row['signed']:,.0f} ± {1000 * row['deviation']:,.0f}".replace("-", "−")
-        assert cells[labels.label("signed_error", lang)] == (error.replace(",", ".") if lang == "ca" else error)
-        why = found["default"].reasons[found["default"].reasons["index"] == int(index)]
+        said = cells[labels.label("signed_error", lang)].replace("\N{NO-BREAK SPACE}", " ")
+        assert said == (error.replace(",", ".") if lang == "ca" else error)
+        why = found["default"].reasons[found["default"].reasons["index"] == index]
         said = cells[labels.label("reasons", lang)].split("; ")
         assert len(said) == max(1, min(3, len(why)))
         if row["zwitterion"]:

@@ -7,6 +7,7 @@ records, by the model's name.
 import textwrap
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -221,7 +222,7 @@ def class_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
             label("share_of_molecules", lang): style.percent(row.share, lang, 1),
             label("share_of_error", lang): style.percent(row.share_of_error, lang, 1),
             label("attributable", lang): style.percent(row.attributable, lang, 1),
-            label("ratio_of_mse", lang): _interval(row.ratio, row.low, row.high, lang, 2),
+            label("ratio_of_mse", lang): _ratio(row, lang),
         }
         for row in table.itertuples()
     }
@@ -229,7 +230,9 @@ def class_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
 
 
 def worst_table(drivers: Drivers, *, lang: str, reasons: int = 4) -> style.WordTable:
-    """A row per worst-predicted molecule: atoms, error, SMILES, and at most so many things out of the ordinary.
+    """A row per worst-predicted molecule, by QM9 index and SMILES: atoms, error, and what is out of the ordinary.
+
+    At most `reasons` of these are told.
 
     Errors are predicted − true U0, meV, mean ± standard deviation over seeds.
     """
@@ -238,16 +241,15 @@ def worst_table(drivers: Drivers, *, lang: str, reasons: int = 4) -> style.WordT
         why = drivers.reasons[drivers.reasons["index"] == index].head(reasons)
         words = [_reason(reason, lang) for reason in why.itertuples()] or [label("no_reason", lang)]
         error, deviation = (style.number(_MEV * row[name], lang) for name in ("signed", "deviation"))
-        rows[str(index)] = {
+        rows[f"{index} {row['smiles']}"] = {
             label("n_atoms", lang): style.number(row["n_atoms"], lang),
-            label("signed_error", lang): f"{error} ± {deviation}",
-            label("smiles", lang): row["smiles"],
+            label("signed_error", lang): f"{error} ± {deviation}".replace(" ", "\N{NO-BREAK SPACE}"),
             label("reasons", lang): "; ".join(words),
         }
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("qm9_index", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("index_and_smiles", lang))
 
 
-def _reason(reason: object, lang: str) -> str:
+def _reason(reason: Any, lang: str) -> str:
     if reason.kind == "class":
         return label(f"reason_{reason.name}", lang)
     name, value = label(f"descriptor_{reason.name}", lang), style.number(reason.value, lang, _decimals(reason.name))
@@ -316,7 +318,7 @@ def _facts(drivers: Drivers, lang: str) -> dict[str, str]:
     for way in ("plain", "partial"):
         found[f"{way}_n_atoms"] = _interval(ranks[way], ranks[f"{way}_low"], ranks[f"{way}_high"], lang, 2)
     for name, row in drivers.classes.iterrows():
-        found[f"ratio_{name}"] = _interval(row["ratio"], row["low"], row["high"], lang, 1 if row["ratio"] >= 10 else 2)
+        found[f"ratio_{name}"] = _ratio(row, lang)
         for share in ("share", "share_of_error", "attributable"):
             found[f"{share}_{name}"] = style.percent(row[share], lang, 1)
     of_worst = drivers.reasons.groupby("name")["index"].nunique()
@@ -379,8 +381,13 @@ def _factor_axis(axes: Axes, lang: str, ticks: Sequence[float]) -> None:
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
+def _ratio(row: Any, lang: str) -> str:
+    return _interval(row.ratio, row.low, row.high, lang, 1 if row.ratio >= 10 else 2)
+
+
 def _interval(value: float, low: float, high: float, lang: str, decimals: int) -> str:
-    value, low, high = (style.number(each, lang, decimals) for each in (value, low, high))
+    # + 0.0: no minus before a zero
+    value, low, high = (style.number(round(each, decimals) + 0.0, lang, decimals) for each in (value, low, high))
     return f"{value}\N{NO-BREAK SPACE}({low}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{high})"
 
 

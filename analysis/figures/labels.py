@@ -539,6 +539,7 @@ LABELS = MappingProxyType(
         "share_of_molecules": Words("De les molècules", "Of the molecules"),
         "share_of_error": Words("De l’error quadràtic", "Of the squared error"),
         "attributable": Words("Error atribuïble", "Attributable error"),
+        "index_and_smiles": Words("Índex a QM9 i SMILES", "QM9 index and SMILES"),
         "reasons": Words("Què té de particular", "What is out of the ordinary"),
         "no_reason": Words("res", "nothing"),
         "reason_high": Words("{name}: {value} (el {beyond} més alt)", "{name}: {value} (highest {beyond})"),
