@@ -402,7 +402,8 @@ def test_stock_and_fused_training_agree_with_weights(qm9_molecules, tmp_path):
         (
             SMALL,
             10.0,
-            r"the loss (exploded from \S+ to \S+ eV²|became inf) in epoch 1, step [234], all molecules weighing the same;",
+            r"the loss (exploded from \S+ to \S+ eV²|became inf) in epoch 1, step [234], "
+            r"all molecules weighing the same;",
         ),
         (
             WEIGHTED,
