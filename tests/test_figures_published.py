@@ -49,7 +49,7 @@ def test_the_page_has_a_row_per_model_with_its_own_sources(lang):
         cells = (("mae", mae), ("molecules", molecules), ("training", training))
         assert [cell for _, cell in cells] == [f"{{glue:text}}`{lang}-published_{name}_{key}`" for key, _ in cells]
         keys = dict.fromkeys(key for key in (model.source, model.read_in) if key)
-        assert source.strip() == f"{{cite}}`{','.join(prefix + key for key in keys)}`"
+        assert source.strip() == ", ".join(f"{{cite}}`{prefix}{key}`" for key in keys)  # in one role they are sorted
 
 
 def test_the_facts_of_the_table():

@@ -272,7 +272,7 @@ def test_the_alternative_text_of_a_figure_is_that_of_the_function_that_draws_it(
 def test_the_correspondence_has_every_figure_and_table_of_the_report(lang, table, figure, appendix):
     text = (BOOK / lang / "correspondence.md").read_text(encoding="utf-8")
     rows = text.partition(f":name: tab-figure-map-{lang}\n")[2].partition(":::")[0].split("\n* - ")[2:]
-    found = {row.split("\n")[0]: row.strip().rsplit("\n  - ", 1)[1] for row in rows}
+    found = {cells[0]: cells[1] for cells in (row.split("\n  - ") for row in rows)}
     expected = [table.format(1), *(figure.format(n) for n in range(1, 11)), *(appendix.format(n) for n in range(1, 7))]
     assert set(expected) <= found.keys()
     assert len(found) == len(expected) + 1  # the table of results has no number
