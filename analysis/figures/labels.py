@@ -130,9 +130,9 @@ LABELS = MappingProxyType(
         ),
         "remedy_per_atom": Words("pèrdua per àtom, N^−{rate}", "loss per atom, N^−{rate}"),
         "remedy_inverse_frequency": Words("freqüència inversa, α = {rate}", "inverse frequency, α = {rate}"),
-        "remedy_size": Words("pes per mida, r = {rate}", "weights by size, r = {rate}"),
+        "remedy_size": Words("pes per mida, r = {rate}", "size weight, r = {rate}"),
         "remedy_size_frequency": Words(
-            "pes per mida i freqüència, r = {rate}", "weights by size and frequency, r = {rate}"
+            "pes per mida i freqüència, r = {rate}", "size and frequency weight, r = {rate}"
         ),
         "remedy_stratified": Words("mostreig estratificat", "stratified sampling"),
         "ratio_up_to": Words("Quocient, fins a {atoms}", "Ratio, up to {atoms}"),

@@ -57,9 +57,10 @@ def trade_off(records: Sequence[Record], *, lang: str, boundary: int = 17) -> st
         axes.set_xlabel(label("mse_up_to", lang, atoms=atoms))
         axes.set_ylabel(label("mse_above", lang, atoms=atoms))
         axes.grid(visible=True, axis="both")
+        axes.margins(0.08)
         for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
             scale("log")
-            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0)))
+            axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
             axis.set_minor_formatter(NullFormatter())
         figure.legend(loc="outside lower center", ncols=2)

@@ -1,0 +1,115 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_figures import PHONE_WIDTH, SMALLEST_TEXT, shown
+
+from analysis import runs, study
+from analysis.figures import labels, remedies, style
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+NAMES = ["none", "directed", "fine_tuned_10", "fine_tuned_26", "per_atom_2", "inverse_frequency_1", "size_10"]
+NAMES += ["size_frequency_10", "stratified"]
+# By how much each remedy is taken to multiply the squared errors: up to 17 atoms and above.
+FACTORS = {name: (1.2, 1.1) for name in NAMES[1:]} | {"directed": (2.0, 0.9), "per_atom_2": (0.5, 2.0)}
+
+
+@pytest.fixture(scope="module")
+def whole(qm9_molecules) -> dict[int, runs.Record]:
+    """The baseline's records by seed."""
+    data = qm9_molecules.fingerprint()
+    configs = study.BaselineParameters().configs(qm9_molecules)
+    folder = runs.results_folder() / "baseline"
+    return {config.seed: runs.load(folder / config.run_id(data), expected=config) for config in configs}
+
+
+@pytest.fixture(scope="module")
+def records(whole, qm9_molecules) -> list[runs.Record]:
+    """Every run of the study, as if the remedies had multiplied the baseline's squared errors by FACTORS."""
+    found = []
+    for config in study.LargeMoleculesParameters().configs(qm9_molecules):
+        record = replace(whole[config.seed], config=config)
+        factors = FACTORS.get(remedies._key(config))
+        if factors is not None:
+            groups = record.groups.copy()
+            sizes = groups["group"].where(groups["kind"] == "size", "0").astype(int)
+            groups.loc[sizes.between(1, 17), "sum_ee"] *= factors[0]
+            groups.loc[sizes > 17, "sum_ee"] *= factors[1]
+            record = replace(record, groups=groups)
+        found.append(record)
+    return found
+
+
+def test_every_remedy_is_told_apart_and_has_all_seeds(records):
+    found = remedies.by_remedy(records, lang="en")
+    assert list(found) == NAMES
+    assert all([record.config.seed for record in group.records] == [0, 1, 2] for group in found.values())
+    assert len({(group.colour, group.marker) for group in found.values()}) == len(found)
+    assert len({group.name for group in found.values()}) == len(found)
+    assert found["directed"].name == "only those of more than 17 atoms"
+    assert found["fine_tuned_26"].name == "15 epochs on all, 26 on the large ones"
+
+
+def test_without_the_baseline_there_is_nothing_to_compare(records):
+    with pytest.raises(ValueError, match="no record of the baseline"):
+        remedies.by_remedy([r for r in records if r.config.experiment != "baseline"], lang="en")
+
+
+def test_the_ratios_are_those_to_the_baseline_of_the_same_seed(records):
+    found = remedies.by_remedy(records, lang="en")
+    for name, factors in FACTORS.items():
+        for (mean, low, high), factor in zip(remedies.ratio(found[name], found["none"], 17), factors, strict=True):
+            np.testing.assert_allclose([mean, low, high], factor)
+    # From here on the seeds differ: 1, 2 and 4 times the baseline's error, with a mean of 2 on the logarithms.
+    spread = [
+        replace(record, groups=record.groups.assign(sum_ee=record.groups["sum_ee"] * 2.0**seed))
+        for seed, record in enumerate(found["none"].records)
+    ]
+    for mean, low, high in remedies.ratio(replace(found["none"], records=spread), found["none"], 17):
+        assert mean == pytest.approx(2)
+        assert np.log(high / mean) == pytest.approx(np.log(mean / low))
+        assert np.log(high / mean) == pytest.approx(4.302653 * np.log(2) / np.sqrt(3), rel=1e-5)  # t with 2 degrees
+    (_, low, high), _ = remedies.ratio(replace(found["none"], records=spread[:1]), found["none"], 17)
+    assert (low, high) == (0, np.inf)
+
+
+def test_the_table_and_the_facts_say_who_helped_and_who_hurt(records):
+    table = remedies.summary(records, lang="en")
+    assert table.index.tolist() == [group.name for group in remedies.by_remedy(records, lang="en").values()]
+    assert table["Ratio, up to 17"].iloc[:2].tolist() == ["1", "2.00 (2.00 – 2.00)"]
+    assert table["Ratio, more than 17"].iloc[1] == "0.90 (0.90 – 0.90)"
+    ca, en = (remedies.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    assert en["helped"] == "only those of more than 17 atoms"
+    assert "loss per atom" not in en["hurt"]
+    assert en["hurt"].count(";") == len(NAMES) - 3
+    assert (ca["ratio_up_to_directed"], en["ratio_above_per_atom_2"]) == ("2,00", "2.00")
+
+
+def test_the_front_holds_those_that_no_other_beats():
+    errors = {"a": (1.0, 5.0), "b": (2.0, 2.0), "worse": (3.0, 2.0), "c": (4.0, 1.0), "worst": (9.0, 9.0)}
+    assert remedies.pareto({key: np.array(pair) for key, pair in errors.items()}) == ["a", "b", "c"]
+    tie = {"a": np.array([1.0, 1.0]), "b": np.array([1.0, 1.0])}
+    assert remedies.pareto(tie) == ["a", "b"]
+
+
+@EACH_LANGUAGE
+def test_the_figure_has_a_point_per_remedy_and_readable_words_within_it(records, lang):
+    figure = remedies.trade_off(records, lang=lang)
+    (axes,) = figure.axes
+    found = remedies.by_remedy(records, lang=lang)
+    points = [tuple(container[0].get_xydata()[0]) for container in axes.containers]
+    for point, group in zip(points, found.values(), strict=True):
+        np.testing.assert_allclose(point, remedies._both_sides(group, 17).mean(axis=1))
+    front = axes.get_lines()[0].get_xydata()
+    np.testing.assert_allclose(front, [points[NAMES.index(key)] for key in ("per_atom_2", "none", "directed")])
+    assert figure.alt == labels.alt("trade_off", lang)
+    assert len(figure.data) == len(records)
+    assert figure.png() == remedies.trade_off(records, lang=lang).png()
+    texts = [text for text in shown(figure) if text.get_text()]
+    assert len(texts) > len(NAMES)
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= -1, text
+        assert box.x1 <= figure.bbox.width + 1, text
+        assert text.get_fontsize() / 72 * PHONE_WIDTH / style.WIDTH >= SMALLEST_TEXT, text

@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_figures import PHONE_WIDTH, SMALLEST_TEXT, shown
+
+from analysis import errors, runs, study
+from analysis.figures import groups, labels, sensitivity, style
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+# By how much another split or other offsets are taken to multiply the squared errors of both models.
+FACTORS = {"split_0": 1.0, "split_1": 1.5, "split_2": 0.8, "least-squares": 0.7, "none": 1e6}
+
+
+@pytest.fixture(scope="module")
+def recorded(qm9_molecules) -> dict[tuple[bool, int], runs.Record]:
+    """Default's and Custom's records, by whether all sizes are in the training and by seed."""
+    found = {}
+    for config in study.FinalComparisonParameters().configs(qm9_molecules):
+        folder = runs.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint())
+        found[config.data.selection.smallest is None, config.seed] = runs.load(folder, expected=config)
+    return found
+
+
+@pytest.fixture(scope="module")
+def records(recorded, qm9_molecules) -> list[runs.Record]:
+    """Every run of the study, as if splits and offsets had multiplied squared errors by FACTORS."""
+    found = []
+    for config in study.SensitivityParameters().configs(qm9_molecules):
+        record = recorded[config.data.selection.smallest is None, config.seed]
+        groups = record.groups.assign(sum_ee=record.groups["sum_ee"] * FACTORS[sensitivity._variant(config)])
+        found.append(replace(record, config=config, groups=groups))
+    return found
+
+
+def test_every_variant_is_told_apart_and_has_both_models_but_for_one(records):
+    found = sensitivity.by_variant(records, lang="en")
+    assert list(found) == list(FACTORS)
+    assert [list(models) for models in found.values()] == [["default", "custom"]] * 4 + [["default"]]
+    for models in found.values():
+        assert len({(group.name, group.colour, group.marker) for group in models.values()}) == 1
+        assert all([r.config.seed for r in group.records] == [0, 1, 2] for group in models.values())
+    assert len({models["default"].colour for models in found.values()}) == len(found)
+    assert [models["default"].name for models in found.values()] == [
+        "split 0",
+        "split 1",
+        "split 2",
+        "least squares per element",
+        "nothing subtracted",
+    ]
+
+
+def test_without_the_report_s_own_there_is_nothing_to_compare(records):
+    with pytest.raises(ValueError, match="no record of Default with split 0"):
+        sensitivity.by_variant([r for r in records if r.config.experiment != "baseline"], lang="en")
+
+
+def test_the_table_has_the_errors_on_both_sides_and_who_wins(records, recorded):
+    table = sensitivity.summary(records, lang="en")
+    squared = []
+    for seed in (0, 1, 2):
+        atoms = recorded[True, seed].errors["n_atoms"].to_numpy()
+        squared.append(np.mean(recorded[True, seed].errors["error"].to_numpy(float)[atoms <= 17] ** 2))
+    expected = np.array([np.mean(squared) * factor for factor in FACTORS.values()])
+    cells = [float(cell.split()[0].replace(",", "")) for cell in table["Default, up to 17 atoms (eV²)"]]
+    np.testing.assert_allclose(cells[:4], expected[:4], atol=1e-3)
+    assert cells[4] == pytest.approx(expected[4], abs=1)
+    assert table["Custom, more than 17 atoms (eV²)"].iloc[-1] == "–"
+    assert table["Custom better, held-out molecules"].tolist() == ["none"] * 4 + ["–"]
+
+
+def test_the_facts_of_the_prose(records):
+    ca, en = (sensitivity.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    assert ca.keys() == en.keys()
+    shown = sensitivity.by_variant(records, lang="en")
+    means = [np.mean(groups.general(shown[f"split_{n}"]["default"].records)) for n in (0, 1, 2)]
+    assert en["between_splits"] == f"{np.std(means, ddof=1):.3f}"
+    ratios = {en[f"ratio_{name}"] for name in ("split_0", "split_1", "split_2", "least_squares")}
+    assert len(ratios) == 1  # both models' errors were multiplied by the same
+    assert "ratio_none" not in en
+    assert "mse_custom_none" not in en
+
+
+@EACH_LANGUAGE
+def test_the_figure_has_a_plot_per_model_and_readable_words_within_it(records, lang):
+    figure = sensitivity.error_by_size(records, lang=lang)
+    found = sensitivity.by_variant(records, lang=lang)
+    assert [axes.get_title() for axes in figure.axes] == ["Default", "Custom"]
+    for axes, model in zip(figure.axes, ("default", "custom"), strict=True):
+        lines = axes.get_lines()
+        assert [line.get_label() for line in lines] == [found[name][model].name for name in list(FACTORS)[:4]]
+        for line, name in zip(lines, FACTORS, strict=False):
+            of_seeds = [errors.mse(r.groups, "size").loc[10:25, "held_out"] for r in found[name][model].records]
+            np.testing.assert_allclose(line.get_ydata(), np.mean(of_seeds, axis=0))
+    assert figure.alt == labels.alt("sensitivity", lang)
+    assert figure.data["model"].unique().tolist() == ["default", "custom"]
+    assert figure.png() == sensitivity.error_by_size(records, lang=lang).png()
+    texts = [text for text in shown(figure) if text.get_text()]
+    assert len(texts) > 10
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= -1, text
+        assert box.x1 <= figure.bbox.width + 1, text
+        assert text.get_fontsize() / 72 * PHONE_WIDTH / style.WIDTH >= SMALLEST_TEXT, text
