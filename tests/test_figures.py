@@ -87,7 +87,7 @@ def test_every_label_is_used():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             parts = node.values if isinstance(node, ast.JoinedStr) else []  # noqa: PD011 - no DataFrame
             if parts and isinstance(parts[0], ast.Constant):
-                parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"\w+" for part in parts]
+                parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"[\w-]+" for part in parts]
                 patterns.add("".join(parts))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 words.add(node.value)

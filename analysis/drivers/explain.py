@@ -83,7 +83,7 @@ def importance(
     refit
         Names of the groups that other trees are fitted for, with them alone and without them.
     folds, seed
-        Number of folds, and the seed of folds and permutations.
+        Number of folds, and the seed of folds, permutations and trees.
 
     Returns
     -------
@@ -102,7 +102,7 @@ def importance(
     for fold, (learn, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(x)):
         for target in TARGETS:
             for place, of in enumerate(errors.columns):
-                scores = _scores(x, y[target][:, place], learn, test, columns, refit, target, rng)
+                scores = _scores(x, y[target][:, place], learn, test, columns, refit, target, rng, seed)
                 rows += [(target, of, fold, group, what, score) for group, what, score in scores]
     return pd.DataFrame(rows, columns=["target", "seed", "fold", "group", "what", "value"])
 
@@ -116,9 +116,13 @@ def _scores(
     refit: Sequence[str],
     target: str,
     rng: np.random.Generator,
+    seed: int,
 ) -> Iterator[tuple[str, str, float]]:
     def fitted(used: list[int]) -> HistGradientBoostingRegressor:
-        trees = HistGradientBoostingRegressor(loss=_LOSS[target], max_leaf_nodes=15, min_samples_leaf=50)
+        # The seed decides on which tenth of what is learnt it is watched whether more trees help.
+        trees = HistGradientBoostingRegressor(
+            loss=_LOSS[target], max_leaf_nodes=15, min_samples_leaf=50, random_state=seed
+        )
         return trees.fit(x[np.ix_(learn, used)], y[learn])
 
     def score(trees: HistGradientBoostingRegressor, given: np.ndarray) -> float:
