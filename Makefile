@@ -62,6 +62,9 @@ system: ## Install hunspell and Chromium where missing (Debian as root; elsewher
 	fi
 
 # ---- tests ---------------------------------------------------------------------------------------------------
+# Test files at a time: each takes up to 3 GB of memory and a core.
+WORKERS ?= 2
+
 .PHONY: lint
 lint: env ## Check style and format (ruff)
 	@$(BIN)/ruff check .
@@ -69,7 +72,7 @@ lint: env ## Check style and format (ruff)
 
 .PHONY: test
 test: env system lint ## Run every test that needs no built book, the notebooks among them (nbval, papermill)
-	@$(BIN)/python -m pytest -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov=analysis --cov-config=pyproject.toml --cov-report=term tests notebooks
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov=analysis --cov-config=pyproject.toml --cov-report=term tests notebooks
 
 # ---- book ----------------------------------------------------------------------------------------------------
 # The build's cache of executed pages looks at their cells alone: drop it when the package or the records changed.
@@ -86,6 +89,7 @@ define BUILD
 if [ -e $(CUT_OFF) ]; then \
   echo "The last build was cut off: this one begins anew"; rm -rf $(BOOK)/.doctrees $(BOOK)/.jupyter_cache; fi; \
 touch $(CUT_OFF); \
+$(BIN)/python -m tools.execute_pages || { rm $(CUT_OFF); exit 1; }; \
 $(BIN)/jupyter-book build book $(1) -W --keep-going -n -q || { rm $(CUT_OFF); exit 1; }; \
 rm $(CUT_OFF)
 endef

@@ -11,7 +11,7 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 NAMES = ["none", "directed", "fine_tuned_10", "fine_tuned_26", "per_atom_2", "inverse_frequency_1", "size_10"]
 NAMES += ["size_frequency_10", "stratified"]
 # By how much each remedy is taken to multiply the squared errors: up to 17 atoms and above.
-FACTORS = {name: (1.2, 1.1) for name in NAMES[1:]} | {"directed": (2.0, 0.9), "per_atom_2": (0.5, 2.0)}
+FACTORS = dict.fromkeys(NAMES[1:], (1.2, 1.1)) | {"directed": (2.0, 0.9), "per_atom_2": (0.5, 2.0)}
 
 
 @pytest.fixture(scope="module")

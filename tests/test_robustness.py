@@ -252,6 +252,7 @@ def test_a_book_build_that_was_cut_off_begins_anew_and_one_that_failed_does_not(
     builder.parent.mkdir(parents=True)
     builder.write_text(BUILDER.format(shell=shutil.which("bash")))
     builder.chmod(0o755)
+    builder.with_name("python").symlink_to(shutil.which("true"))  # executes the pages beforehand
     cache = tmp_path / "book" / "_build" / ".jupyter_cache" / "global.db"
 
     def make() -> subprocess.CompletedProcess[str]:

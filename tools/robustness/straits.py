@@ -250,10 +250,19 @@ def cut_off_installation(folder: Path) -> Found:
     python.chmod(0o755)
     package, pins = folder / ".venv" / "site" / "package", folder / ".venv" / ".pins"
     asked = ["make", "env", f"PYTHON={python}"]
+    # A make inside a make says so on its output.
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+    }
     for share in (0.2, 0.5, 0.8):
         shutil.rmtree(folder / ".venv", ignore_errors=True)
         killed = subprocess.Popen(  # noqa: S603
-            asked, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+            asked,
+            cwd=folder,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         while not package.exists():
             time.sleep(0.01)
@@ -261,7 +270,7 @@ def cut_off_installation(folder: Path) -> Found:
         os.killpg(killed.pid, signal.SIGKILL)
         killed.wait()
         found.left += pins.exists()
-        again = subprocess.run(asked, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+        again = subprocess.run(asked, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
         found.exit_codes.append(again.returncode)
         found.said = again.stdout.strip().splitlines()[0]
         found.went_on &= package.read_text(encoding="utf-8") == "whole\n" and pins.exists()
