@@ -8,6 +8,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 PATH = ROOT / ".github" / "workflows" / "book.yml"
+AUDIT = PATH.with_name("audit.yml")
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +64,14 @@ def test_its_actions_are_pinned_to_a_major_version_and_each_job_ends(workflow):
     assert not [action for action in actions if not re.fullmatch(r"actions/[a-z-]+@v\d+", action)]
     assert all(job["timeout-minutes"] <= 90 for job in workflow["jobs"].values())
     assert workflow["concurrency"]["group"].startswith("book-")
+
+
+def test_the_pins_are_audited_every_week_and_when_they_change():
+    audit = yaml.safe_load(AUDIT.read_text(encoding="utf-8"))
+    assert audit[True]["push"]["paths"] == ["constraints.txt"]
+    assert re.fullmatch(r"\d+ \d+ \* \* \d", audit[True]["schedule"][0]["cron"])
+    assert audit["permissions"] == {"contents": "read"}
+    assert commands(audit, "audit") == ["make env", "make audit"]
+    actions = [step["uses"] for step in steps(audit) if "uses" in step]
+    assert {action.split("@")[0] for action in actions} == {"actions/checkout", "actions/setup-python"}
+    assert set(actions) <= {step.get("uses") for step in steps(yaml.safe_load(PATH.read_text(encoding="utf-8")))}
