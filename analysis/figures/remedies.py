@@ -19,6 +19,7 @@ from analysis.runs import Record
 
 _LARGEST = 29  # atoms of QM9's largest molecule
 _CONFIDENCE = 0.95
+_FAR = 100  # beyond this times more or less, a ratio's digits say nothing
 
 
 def by_remedy(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
@@ -146,8 +147,14 @@ def _listed(names: Sequence[str], lang: str) -> str:
 
 
 def _interval_in_words(found: tuple[float, float, float], lang: str) -> str:
-    value, low, high = (style.number(each, lang, 2) if np.isfinite(each) else "∞" for each in found)
+    value, low, high = (_ratio_in_words(each, lang) for each in found)
     return f"{value} ({low} – {high})"
+
+
+def _ratio_in_words(ratio: float, lang: str) -> str:
+    if ratio > _FAR:
+        return f"> {style.number(_FAR, lang)}" if np.isfinite(ratio) else "∞"
+    return f"< {style.number(1 / _FAR, lang, 2)}" if 0 < ratio < 1 / _FAR else style.number(ratio, lang, 2)
 
 
 def _both_sides(group: Group, boundary: int) -> np.ndarray:
