@@ -38,10 +38,11 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from analysis import qm9, runs, sweeps
-from analysis.callbacks import CheckpointError, LearningCurves, Stopwatch, TrainingDivergedError
+from analysis import qm9, records, runs, sweeps
+from analysis.callbacks import LearningCurves, Stopwatch
 from analysis.config import Profile
 from analysis.console import INTERRUPTED, complain, errors_in_one_line
+from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.molecules import Molecules, MoleculesError
 from analysis.parameters import NotebookParameters
 from analysis.sweeps import Sweep, SweepError, load_sweep, parameters_of
@@ -226,7 +227,7 @@ def search(
         proof, and whole curves are worth more than the minutes. A stopped trial has no record; its curve is kept in
         the trial, its checkpoint beside the records, so that asking for the run by hand finishes it.
     results
-        Where records lie, by default `runs.results_folder()`.
+        Where records lie, by default `records.results_folder()`.
     progress
         Show a bar of the trials, and how far each is.
 
@@ -242,11 +243,11 @@ def search(
         The sweep does not say how many trials, or a trial's values make no valid run.
     StorageError
         The database can't be opened, or not be written.
-    runs.RecordError
+    records.RecordError
         A trial's record is there, but damaged.
     """
     asked, sweep = sweep, sweep.fitting(profile)
-    results = results or runs.results_folder()
+    results = results or records.results_folder()
     cap = _cap(sweep, trials)
     data = molecules.fingerprint()
     with _opened(_study_name(sweep, profile, seed, data), _sampler(sweep, seed), storage, results) as study:
@@ -505,21 +506,21 @@ def load_or_search(
 
     Raises
     ------
-    callbacks.TrainingDivergedError
+    failures.TrainingDivergedError
         The report's point or the chosen one diverged in some seed.
     ValueError
         No trial is complete.
-    SweepError, StorageError, runs.RecordError
+    SweepError, StorageError, records.RecordError
         As `search` does.
     """
-    results = results or runs.results_folder()
+    results = results or records.results_folder()
     asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}
     found = known(sweep, **asked)
     if len(found) < _cap(sweep.fitting(parameters.profile), parameters.trials):
         search(sweep, molecules, trials=parameters.trials, progress=True, **asked)
     seeds = list(dict.fromkeys([parameters.seed, *parameters.more_seeds]))
 
-    def in_seeds(values: Mapping[str, float]) -> list[runs.Record]:
+    def in_seeds(values: Mapping[str, float]) -> list[records.Record]:
         configs = [sweep.config(values, profile=parameters.profile, seed=seed) for seed in seeds]
         return [runs.load_or_train(config, molecules, results=results, progress=True) for config in configs]
 
@@ -554,7 +555,7 @@ _EXPECTED = (
     StorageError,
     MoleculesError,
     qm9.QM9NotInstalledError,
-    runs.RecordError,
+    records.RecordError,
     CheckpointError,
     TrainingDivergedError,
     OSError,
@@ -627,7 +628,7 @@ def _trial(
     typer.echo(f"run {record.id}: validation loss {mse:.4g} eV², {seconds:.1f} s")
 
 
-def _tell_wandb(record: runs.Record) -> None:
+def _tell_wandb(record: records.Record) -> None:
     """Hand a sweep of Weights & Biases the curve; afterwards, so that a run that was loaded counts as well."""
     if "WANDB_SWEEP_ID" not in os.environ:
         return

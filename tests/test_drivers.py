@@ -7,8 +7,9 @@ import pytest
 from sklearn.linear_model import PoissonRegressor
 from typer.testing import CliRunner
 
-from analysis import commands, descriptors, drivers, qm9, runs, subsets, training
+from analysis import choice, commands, descriptors, drivers, qm9, subsets
 from analysis.drivers import record, size
+from analysis.records import Record, results_folder
 
 SEEDS = [0, 1, 2, 3, 4]
 
@@ -377,7 +378,7 @@ def test_there_are_records_of_two_models_only(qm9_molecules):
 
 
 @pytest.fixture(scope="module", params=drivers.MODELS)
-def recorded(request, qm9_molecules) -> tuple[drivers.Drivers, list[runs.Record]]:
+def recorded(request, qm9_molecules) -> tuple[drivers.Drivers, list[Record]]:
     return drivers.load(request.param), drivers.records_of(request.param, qm9_molecules)
 
 
@@ -431,7 +432,7 @@ def test_the_trees_score_what_is_recorded(recorded, described):
 
 def test_the_worst_are_as_far_from_the_training_set_as_is_recorded(recorded, qm9_molecules):
     found, records = recorded
-    train = training.training_part(qm9_molecules, records[0].config.data)[::20]
+    train = choice.training_part(qm9_molecules, records[0].config.data)[::20]
     position = np.flatnonzero(np.isin(qm9_molecules.index, found.worst.index))
     fewer = descriptors.novelty(qm9_molecules, train, position).loc[found.worst.index]
     # A part of the training set is never nearer, and holds no environment more often.
@@ -467,7 +468,7 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
         asked.append((name, [one.config.seed for one in records]))
         assert molecules is qm9_molecules
         progress("descriptors")
-        return drivers.load(name, folder=runs.results_folder() / "drivers")
+        return drivers.load(name, folder=results_folder() / "drivers")
 
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
     monkeypatch.setattr(drivers, "analyse", analyse)

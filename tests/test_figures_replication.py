@@ -3,14 +3,15 @@ import re
 import numpy as np
 import pytest
 
-from analysis import errors, runs, study, sweeps, trials, verdicts
+from analysis import errors, study, sweeps, trials, verdicts
 from analysis.figures import comparison, labels, replication
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> dict[str, list[runs.Record]]:
+def records(qm9_molecules) -> dict[str, list[Record]]:
     """What the book shows; a test that had to train them would be wrong."""
     return {name: study.recorded(study.EXPERIMENTS[name](), qm9_molecules) for name in replication.EXPERIMENTS}
 

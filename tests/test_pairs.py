@@ -16,9 +16,10 @@ from schnetpack.representation import PaiNN
 from schnetpack.transform import ASENeighborList, CastTo32, MatScipyNeighborList, VesinNeighborList
 
 from analysis import pairs
+from analysis.batches import ENERGY, PackedLoader, PackedMolecules
 from analysis.molecules import Molecules, MoleculesError, to_ase
 from analysis.offsets import reference_energies
-from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, check_units, neighbour_pairs
+from analysis.pairs import check_units, neighbour_pairs
 
 # SchNetPack 2.2 hands tensors to ASE, which NumPy 2 warns about.
 tensors_to_ase = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")

@@ -16,6 +16,7 @@ import yaml
 from optuna.trial import TrialState
 
 from analysis import runs, search, sweeps, trials
+from analysis.records import RESULTS_VARIABLE, RecordError, load, results_folder
 from analysis.sweeps import SweepError, load_sweep
 
 SMALL = {"n_atom_basis": {"value": 8}, "n_interactions": {"value": 1}, "epochs": {"value": 1}}
@@ -363,7 +364,7 @@ def test_a_damaged_record_is_one_line(tmp_path, results, monkeypatch, capsys):
     monkeypatch.setenv("COMPENDIUM_RESULTS", str(results))
 
     def damaged(*_, **__):
-        raise runs.RecordError("run.json can't be read")
+        raise RecordError("run.json can't be read")
 
     monkeypatch.setattr(runs, "load_or_train", damaged)
     path = written(tmp_path, method="random", run_cap=2, learning_rate=RANGE)
@@ -416,7 +417,7 @@ def test_what_is_recorded_is_not_searched_again(qm9_molecules, tmp_path, results
 def test_a_trial_that_asks_for_an_earlier_ones_values_is_one_more_trial(qm9_molecules):
     """The recorded second stage has some: its 30 trials are fewer runs."""
     sweep = load_sweep("stage2")
-    listed = pd.read_csv(runs.results_folder() / "search-stage2" / "trials.csv")
+    listed = pd.read_csv(results_folder() / "search-stage2" / "trials.csv")
     found = trials.known(sweep)
     assert len(listed) == sweep.run_cap > listed["run"].nunique()
     assert found["run"].isin(listed["run"]).sum() == sweep.run_cap
@@ -485,7 +486,7 @@ def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
 
 @pytest.fixture
 def in_results(results, monkeypatch, qm9_molecules) -> Path:
-    monkeypatch.setenv(runs.RESULTS_VARIABLE, str(results))
+    monkeypatch.setenv(RESULTS_VARIABLE, str(results))
     monkeypatch.setattr(search.qm9, "load", lambda: qm9_molecules)
     return results
 
@@ -523,7 +524,7 @@ def test_trial_runs_what_the_agent_of_weights_and_biases_asks_for(in_results, mo
     monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
     assert call(monkeypatch, capsys, *given) == (0, out, "")
     (folder,) = [path for path in (in_results / "search-stage1").iterdir() if not path.name.startswith(".")]
-    record = runs.load(folder)
+    record = load(folder)
     assert sweeps.parameters_of(record.config)["learning_rate"] == 0.002
     assert [row["validation_loss"] for row in told.rows] == record.history["validation_loss"].tolist()
     assert told.summary["run"] == record.id

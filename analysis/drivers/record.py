@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import descriptors, runs, study, training
+from analysis import choice, descriptors, study
 from analysis.drivers import classes, explain, seeds, size
 from analysis.molecules import Molecules
-from analysis.runs import Record
+from analysis.records import Record, results_folder
 from analysis.verdicts.intervals import Estimate
 
 MODELS = ("default", "custom")
@@ -108,7 +108,7 @@ def analyse(
     errors = seeds.errors_by_seed(records)
     position = pd.Index(molecules.index).get_indexer(errors.index)
     progress("descriptors")
-    train = training.training_part(molecules, records[0].config.data)
+    train = choice.training_part(molecules, records[0].config.data)
     table = descriptors.table(molecules, train, position)
     progress("importance")
     correlation = explain.correlations(table)
@@ -158,7 +158,7 @@ def analyse(
 
 def default_folder() -> Path:
     """Where the records lie that the book shows, a folder per model."""
-    return runs.results_folder() / "drivers"
+    return results_folder() / "drivers"
 
 
 def save(drivers: Drivers, folder: Path) -> None:
