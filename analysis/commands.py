@@ -92,8 +92,7 @@ def run(
     runner = _runner()
     with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
         results = results or records.results_folder()
-        log = None if logger == "none" else logger
-        runner.check_logger(log)
+        log = runner.logger_named(logger)
         molecules = qm9.load()
         configs = study.seed_by_seed(study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds)))
         runner.run(configs, molecules, results, profile=profile, logger=log)

@@ -161,8 +161,8 @@ class Record:
         state = self.state_dict()
         table = state["postprocessors.1.atomref"]
         return Offsets(
-            mean=float(state["postprocessors.1.mean"]),
-            references={z: float(table[z]) for z in ATOMIC_REFERENCES_U0},
+            mean=state["postprocessors.1.mean"].item(),
+            references={z: table[z].item() for z in ATOMIC_REFERENCES_U0},
             removes_mean=self.config.training.offsets == "references-mean",
         )
 

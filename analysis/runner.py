@@ -17,12 +17,19 @@ from analysis.console import INTERRUPTED, clock, complain, one_line
 from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.molecules import Molecules
 from analysis.records import Record, RecordError
-from analysis.training import LoggerError, LoggerName
+from analysis.training import LoggerError, LoggerName, check_logger
 
 EXPECTED = (LoggerError, reproduction.OtherMoleculesError)
 """What both may raise beside the errors of those who read records."""
 
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
+
+
+def logger_named(name: str) -> LoggerName | None:
+    """The logger that an option names; raises training.LoggerError if it is neither "none" nor one that there is."""
+    logger = None if name == "none" else name
+    check_logger(logger)
+    return logger
 
 
 def run(

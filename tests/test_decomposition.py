@@ -5,6 +5,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -107,7 +108,7 @@ def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
         cutoff=config.model.training_cutoff,
         postprocessors=schnet.postprocessors(record.offsets(), "energy_U0"),
     )
-    model.load_state_dict(record.state_dict())
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
     e = training.predict_errors(model, packed, np.arange(len(molecules)))
     parts = decomposition.decompose(record.groups, "size")
     for size in (11, 17, 24):

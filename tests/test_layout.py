@@ -1,6 +1,8 @@
 """The house is easy to see: a module of `analysis` imports only from the floors below it."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +80,53 @@ def test_imports_point_down(path: Path):
 
 def test_every_floor_has_its_room():
     assert {room(path) for path in MODULES} == set(FLOORS)
+
+
+SLOW = ("torch", "pytorch_lightning", "schnetpack", "sklearn")
+"""They take seconds to import, and serve to train and to compute alone."""
+TRAINING = {"architecture"}
+"""The figures that look into a network."""
+READING = [
+    "analysis.records",
+    "analysis.study",
+    "analysis.qm9",
+    "analysis.trials",
+    "analysis.verdicts",
+    "analysis.drivers",
+    "analysis.search",
+    "analysis.commands",
+    *sorted(f"analysis.figures.{path.stem}" for path in PACKAGE.glob("figures/[a-z]*.py") if path.stem not in TRAINING),
+]
+
+
+def slow_modules_after(code: str) -> list[str]:
+    asked = f"import sys\n{code}\nprint('after:', *(name for name in {SLOW!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize("module", READING)
+def test_reading_what_is_recorded_imports_nothing_slow(module):
+    found = slow_modules_after(f"import {module}")
+    assert not found, f"`import {module}` imports {', '.join(found)}: see `python -X importtime -c 'import {module}'`"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list", "baseline", "--seeds", "0"], ["show", "{id}"]], ids=lambda given: given[0]
+)
+def test_commands_that_read_import_nothing_slow(arguments):
+    run_id = next((PACKAGE.parent / "results" / "baseline").iterdir()).name
+    given = [argument.format(id=run_id) for argument in arguments]
+    found = slow_modules_after(f"from analysis.commands import app\napp({given!r}, standalone_mode=False)")
+    assert not found, f"`python -m analysis {' '.join(given)}` imports {', '.join(found)}"
+
+
+def test_records_are_read_for_a_notebook_without_anything_slow():
+    found = slow_modules_after(
+        "from analysis import qm9, study\nassert study.load_or_train(study.BaselineParameters(), qm9.load())"
+    )
+    assert not found, f"`study.load_or_train` of recorded runs imports {', '.join(found)}"
 
 
 @pytest.mark.parametrize("name", ["_config.yml", "_toc.yml", "notebooks"])

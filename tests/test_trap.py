@@ -75,7 +75,7 @@ def validated_by_schnetpack(
         fused=False,
         postprocessors=schnet.postprocessors(record.offsets(), ENERGY),
     )
-    model.load_state_dict(record.state_dict())
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on workers and on what a checkpoint holds
         task = AtomisticTask(
