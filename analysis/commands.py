@@ -178,13 +178,15 @@ def find_drivers(
     results: _Results = None,
 ) -> None:
     """Compute what drives the error of a model from its recorded runs, and record it in results/drivers (minutes)."""
+    from analysis.drivers import compute  # the import of scikit-learn, which no other command needs, takes a second
+
     with errors_in_one_line(*_EXPECTED):
         if model not in (*drivers.MODELS, "all"):
             raise study.StudyError(f"there is no model {model!r}: choose one of {', '.join(drivers.MODELS)}, or all")
         molecules = qm9.load()
         for name in drivers.MODELS if model == "all" else (model,):
             of_model = drivers.records_of(name, molecules, results=results)
-            found = drivers.analyse(
+            found = compute.analyse(
                 name, of_model, molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
             )
             folder = (results or records.results_folder()) / "drivers" / name

@@ -8,7 +8,7 @@ from sklearn.linear_model import PoissonRegressor
 from typer.testing import CliRunner
 
 from analysis import choice, commands, descriptors, drivers, qm9, subsets
-from analysis.drivers import record, size
+from analysis.drivers import compute, record, size, trees
 from analysis.records import Record, results_folder
 
 SEEDS = [0, 1, 2, 3, 4]
@@ -101,7 +101,7 @@ def test_the_cause_is_told_from_what_goes_with_it(cause):
     table = synthetic(rng)
     errors = errors_of(np.exp(0.8 * table[cause].to_numpy()), rng)
     grouped = drivers.groups(drivers.correlations(table))
-    found = drivers.summarised(drivers.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
+    found = drivers.summarised(trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
     (bystander,) = {"n_atoms", "unsaturation"} - {cause}
     for target in drivers.TARGETS:
         of = found.loc[target]
@@ -129,7 +129,7 @@ def test_twins_permuted_one_by_one_would_hide_each_other():
     together = drivers.groups(drivers.correlations(table))
     singly = {name: [name] for name in table}
     as_group, alone = (
-        drivers.summarised(drivers.importance(table, errors, grouped, refit=["n_atoms"])).loc[
+        drivers.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"])).loc[
             ("squared", "without", "n_atoms")
         ]["value"]
         for grouped in (together, singly)
@@ -143,9 +143,9 @@ def test_importance_has_a_row_for_everything_and_is_the_same_each_time():
     table = synthetic(rng, 400)
     errors = errors_of(np.ones(400), rng, n_seeds=2)
     grouped = {"n_atoms": ["n_atoms", "hydrogens"], "rings": ["rings", "unsaturation"]}
-    rows = drivers.importance(table, errors, grouped, refit=["rings"], folds=4)
+    rows = trees.importance(table, errors, grouped, refit=["rings"], folds=4)
     assert len(rows) == 2 * 2 * 4 * (1 + 2 + 2)
-    pd.testing.assert_frame_equal(rows, drivers.importance(table, errors, grouped, refit=["rings"], folds=4))
+    pd.testing.assert_frame_equal(rows, trees.importance(table, errors, grouped, refit=["rings"], folds=4))
     found = drivers.summarised(rows)
     values = rows[(rows["target"] == "typical") & (rows["what"] == "score")]["value"]
     score = found.loc[("typical", "score", "")]
@@ -425,7 +425,7 @@ def test_the_trees_score_what_is_recorded(recorded, described):
     """One fold of one seed, without what only the training set tells: within the spread that is recorded."""
     found, records = recorded
     errors = drivers.errors_by_seed(records[:1])
-    rows = drivers.importance(described.loc[errors.index], errors, {"n_atoms": ["n_atoms"]}, folds=2)
+    rows = trees.importance(described.loc[errors.index], errors, {"n_atoms": ["n_atoms"]}, folds=2)
     for target, score in rows[rows["what"] == "score"].groupby("target")["value"].mean().items():
         assert score == pytest.approx(found.importance.loc[(target, "score", ""), "value"], abs=0.1)
 
@@ -471,7 +471,7 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
         return drivers.load(name, folder=results_folder() / "drivers")
 
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
-    monkeypatch.setattr(drivers, "analyse", analyse)
+    monkeypatch.setattr(compute, "analyse", analyse)
     monkeypatch.setattr(drivers, "records_of", records_of)
     result = CliRunner().invoke(commands.app, ["drivers", model, "--results", str(tmp_path)])
     assert result.exit_code == 0, result.output
