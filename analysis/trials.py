@@ -66,6 +66,17 @@ class Stage:
         return list({record.id: record for record in every}.values())
 
 
+@dataclass(frozen=True)
+class Pruning:
+    """When a trial is hopeless; see `pruning.StopHopeless`.
+
+    No trial is stopped before `epochs` are done, nor while it has fewer than `rivals`.
+    """
+
+    epochs: int = 5
+    rivals: int = 5
+
+
 def objectives(record: Record) -> tuple[float, float]:
     """A run's validation loss after the last epoch, eV², and the wall time of its training and validation, s."""
     seconds = record.about["seconds"]

@@ -415,7 +415,7 @@ def test_what_takes_little_time_comes_out_as_recorded(recorded, described):
     pd.testing.assert_frame_equal(correlation, found.correlations.loc[list(table), list(table)], **close)
     ratios = drivers.class_ratios(table, errors, resamples=2).drop(columns=["low", "high"])
     pd.testing.assert_frame_equal(ratios, found.classes.loc[ratios.index, list(ratios)], **close)
-    worst = errors.abs().mean(axis=1).nlargest(record.WORST)
+    worst = errors.abs().mean(axis=1).nlargest(compute.WORST)
     assert worst.index.tolist() == found.worst.index.tolist()
     assert worst.to_numpy() == pytest.approx(found.worst["absolute"].to_numpy(), rel=1e-4)
     pd.testing.assert_frame_equal(table.loc[worst.index], found.worst[list(table)], check_names=False, **close)

@@ -38,6 +38,7 @@ FLOORS = {
     "trials": 5,
     "verdicts": 5,
     "runs": 6,
+    "pruning": 6,
     "reproduction": 7,
     "search": 7,
     "study": 7,
