@@ -1,7 +1,9 @@
 import re
+from inspect import signature
 
 import numpy as np
 import pytest
+import torch
 
 from analysis import errors, study, sweeps, trials, verdicts
 from analysis.figures import comparison, labels, replication
@@ -97,3 +99,7 @@ def test_what_the_conclusions_say_of_the_claims_holds_in_the_records(records, qm
     assert found["run_time", "independent"] == "confirmed"
     assert found["stage2", "held_out"] == "undecided"
     assert {claim for claim, _ in found} == set(verdicts.CLAIMS)
+
+
+def test_the_weight_decay_is_that_of_the_optimiser():
+    assert signature(torch.optim.AdamW).parameters["weight_decay"].default == replication.WEIGHT_DECAY
