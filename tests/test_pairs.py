@@ -5,6 +5,7 @@ import ase.units
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.neighborlist import neighbor_list
 from schnetpack import properties
 from schnetpack.transform import ASENeighborList, MatScipyNeighborList, VesinNeighborList
