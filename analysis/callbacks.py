@@ -23,6 +23,8 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from schnetpack import properties
 from tqdm import tqdm
 
+from analysis.console import clock, in_notebook
+from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.molecules import whole_file
 from analysis.weights import LOSS_WEIGHT
 
@@ -39,14 +41,6 @@ EXPLOSION = 1e4
 _BAR_SECONDS = 0.2  # between two refreshes of a terminal's bar
 _DISPLAY_SECONDS = 1.0  # … of a notebook's line
 _LINE_SECONDS = 5.0  # between two lines in a log file
-
-
-class TrainingDivergedError(RuntimeError):
-    """The loss stopped being a finite number, or exploded; the message says at which step and with which weight."""
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint that is damaged, or belongs to another run or another version of the code."""
 
 
 class LearningCurves(Callback):
@@ -457,23 +451,6 @@ class Progress(Callback):
         self._show(f"epoch {epoch}/{epochs}: {losses}{clock(elapsed)} elapsed, {clock(to_go)} to go")
 
 
-def clock(seconds: float) -> str:
-    """Seconds as `12 s`, `3 min 05 s` or `1 h 28 min`."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
-
-
 def _write_line(text: str) -> None:
     sys.stderr.write(text + "\n")
     sys.stderr.flush()
-
-
-def in_notebook() -> bool:
-    """Whether this runs in a Jupyter kernel."""
-    ipython = sys.modules.get("IPython")
-    shell = ipython.get_ipython() if ipython else None
-    return shell is not None and "IPKernelApp" in shell.config

@@ -1,43 +1,35 @@
 """The study from the command line: what is recorded, train what is missing, train a run again, show a record."""
 
 import difflib
-import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import pandas as pd
-import pytorch_lightning as pl
 import typer
-from pytorch_lightning.callbacks import Callback
-from tqdm import tqdm
 
-from analysis import drivers, errors, qm9, reproduction, runs, study, sweeps, training, trials, verdicts, weights
-from analysis.callbacks import CheckpointError, TrainingDivergedError, clock
-from analysis.config import RunConfig, adjust
-from analysis.console import INTERRUPTED, complain, errors_in_one_line, one_line
-from analysis.molecules import Molecules, MoleculesError
+from analysis import drivers, errors, qm9, records, study, sweeps, trials, verdicts, weights
+from analysis.config import RunConfig
+from analysis.console import clock, complain, errors_in_one_line
+from analysis.failures import CheckpointError, TrainingDivergedError
+from analysis.molecules import MoleculesError
 from analysis.parameters import ParameterError
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False
 )
 
-_LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 _NAMED = 10  # as many records are named for a prefix that fits several
 _EXPECTED = (
     study.StudyError,
     ParameterError,
     MoleculesError,
     qm9.QM9NotInstalledError,
-    runs.RecordError,
+    records.RecordError,
     CheckpointError,
     TrainingDivergedError,
-    training.LoggerError,
     weights.WeightError,
-    reproduction.OtherMoleculesError,
     OSError,
 )
 
@@ -58,7 +50,7 @@ def list_runs(
 ) -> None:
     """List every run of the study, or of one experiment, and records that are none of these."""
     with errors_in_one_line(*_EXPECTED):
-        results = results or runs.results_folder()
+        results = results or records.results_folder()
         molecules = qm9.load()
         configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
         data = molecules.fingerprint()
@@ -97,47 +89,13 @@ def run(
     results: _Results = None,
 ) -> None:
     """Train and record what is missing, seed by seed; started again after a kill or Ctrl-C, it goes on where it was."""
-    with errors_in_one_line(*_EXPECTED):
-        results = results or runs.results_folder()
-        log = None if logger == "none" else logger
-        training.check_logger(log)
+    runner = _runner()
+    with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
+        results = results or records.results_folder()
+        log = runner.logger_named(logger)
         molecules = qm9.load()
         configs = study.seed_by_seed(study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds)))
-        results.mkdir(parents=True, exist_ok=True)
-        data = molecules.fingerprint()
-        found = [study.standing(config, data, results) for config in configs]
-        to_do = [one for one in found if one.state in ("missing", "under way")]
-        troubles = [one.trouble for one in found if one.state == "damaged"]
-        recorded = len(found) - len(to_do) - len(troubles)
-        overall = Overall(to_do, molecules, profile)
-        trained = 0
-        try:
-            for one in to_do:
-                with overall.run(one):
-                    try:
-                        runs.load_or_train(
-                            one.config, molecules, results=results, progress=True, callbacks=[overall], logger=log
-                        )
-                        trained += 1
-                    except (TrainingDivergedError, CheckpointError, runs.RecordError) as error:
-                        troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {one_line(error)}")
-                        tqdm.write(f"error: {troubles[-1]}; going on with the others", file=sys.stderr)
-        # Lightning makes an exit of a Ctrl-C during training.
-        except (KeyboardInterrupt, SystemExit) as stop:
-            overall.close()
-            complain("stopped: the same command goes on after the last finished epoch of the run under way")
-            raise typer.Exit(INTERRUPTED) from stop
-        except OSError as error:  # a full disk, a folder that may not be written
-            overall.close()
-            complain(f"error: {one_line(error)}; once that is mended, the same command goes on where it was")
-            raise typer.Exit(1) from error
-        finally:
-            overall.close()
-        typer.echo(f"{len(found)} runs: {trained} trained, {recorded} recorded before, {len(troubles)} failed")
-        for trouble in troubles:
-            complain(f"failed: {trouble}")
-        if troubles:
-            raise typer.Exit(1)
+        runner.run(configs, molecules, results, profile=profile, logger=log)
 
 
 @app.command()
@@ -147,38 +105,17 @@ def verify(
     threads: Annotated[int | None, typer.Option(min=1, help="By default as many as the record's.")] = None,
 ) -> None:
     """Train a recorded run again, in a temporary folder, and compare; the record is not touched."""
-    with errors_in_one_line(*_EXPECTED):
-        recorded = runs.load(_find(run_id, results or runs.results_folder()))
-        typer.echo(f"training {_name(recorded)} again; recorded in {clock(_seconds(recorded.about))}")
-        try:
-            with reproduction.trained_again(recorded, qm9.load(), threads=threads, progress=True) as again:
-                compared = reproduction.compare(recorded, again)
-                typer.echo(f"trained again in {clock(_seconds(again.about))}")
-        except (KeyboardInterrupt, SystemExit) as stop:
-            complain("stopped: the record is as it was, and nothing is left of the repetition")
-            raise typer.Exit(INTERRUPTED) from stop
-        for words in compared.surroundings:
-            typer.echo(f"different around it: {words}")
-        if compared.identical:
-            typer.echo("the same bits: history, learning curve, held-out errors, group sums, weights and offsets")
-            return
-        for part in compared.parts:
-            typer.echo(f"{part.part}: {_words(part)}")
-        allowed = f"{reproduction.TOLERANCE:.0%} for another machine, other versions or another number of threads"
-        if compared.within_tolerance:
-            typer.echo(f"not the same bits, but within the tolerance of {allowed}")
-            return
-        names = ", ".join(part.part for part in compared.parts if not part.none)
-        why = f"by more than the tolerance of {allowed}" if compared.surroundings else "and nothing around it does"
-        complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
-        raise typer.Exit(1)
+    runner = _runner()
+    with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
+        recorded = records.load(_find(run_id, results or records.results_folder()))
+        runner.verify(recorded, _name(recorded), threads=threads)
 
 
 @app.command()
 def show(run_id: _RunId, results: _Results = None) -> None:
     """Show a record: configuration, data, times, versions, machine, losses, and errors under both protocols."""
     with errors_in_one_line(*_EXPECTED):
-        record = runs.load(_find(run_id, results or runs.results_folder()))
+        record = records.load(_find(run_id, results or records.results_folder()))
         about = record.about
         typer.echo(f"run {_name(record)}\n{record.folder}")
         special, usual = _settings(record.config)
@@ -241,16 +178,18 @@ def find_drivers(
     results: _Results = None,
 ) -> None:
     """Compute what drives the error of a model from its recorded runs, and record it in results/drivers (minutes)."""
+    from analysis.drivers import compute  # the import of scikit-learn, which no other command needs, takes a second
+
     with errors_in_one_line(*_EXPECTED):
         if model not in (*drivers.MODELS, "all"):
             raise study.StudyError(f"there is no model {model!r}: choose one of {', '.join(drivers.MODELS)}, or all")
         molecules = qm9.load()
         for name in drivers.MODELS if model == "all" else (model,):
-            records = drivers.records_of(name, molecules, results=results)
-            found = drivers.analyse(
-                name, records, molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
+            of_model = drivers.records_of(name, molecules, results=results)
+            found = compute.analyse(
+                name, of_model, molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
             )
-            folder = (results or runs.results_folder()) / "drivers" / name
+            folder = (results or records.results_folder()) / "drivers" / name
             drivers.save(found, folder)
             shares = ", ".join(f"{part} {row.value:.0%}" for part, row in found.parts.iterrows())
             typer.echo(f"{folder}: squared error: {shares}; weak group: {found.about['weak_group'] or 'none'}")
@@ -265,99 +204,12 @@ def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
     return (*words, f"{verdict.effect:.3g}", interval, str(verdict.n_seeds))
 
 
-class Overall(Callback):
-    """Which run of how many is trained, and how long all that are left take at the pace of this session so far.
+def _runner() -> ModuleType:
+    """The module `analysis.runner`, for the commands that train."""
+    # Training needs torch, which takes seconds to import; the other commands read records and do not.
+    from analysis import runner
 
-    In a terminal that is a bar above the run's own; in a log file a line when a run begins, one when the pace is first
-    known, and one every 10 min. All of it goes to the standard error.
-
-    Parameters
-    ----------
-    to_do
-        The runs, in the order in which they are trained.
-    molecules
-        The whole database.
-    profile
-        That of the runs.
-    """
-
-    def __init__(self, to_do: Sequence[study.Standing], molecules: Molecules, profile: str) -> None:
-        self._works = [_work_left(one, molecules) for one in to_do]
-        self._profile = profile
-        self._place = -1
-        self._done_works, self._done_seconds = 0.0, 0.0  # of the runs that this session trained
-        self._start = self._said = 0.0
-        self._share = 0.0  # of what was left of the run under way
-        self._first_epoch: int | None = None
-        self._bar = None
-        if to_do and sys.stderr.isatty():
-            self._bar = tqdm(
-                total=sum(self._works), bar_format="{desc} |{bar}| {percentage:3.0f}%", dynamic_ncols=True, leave=False
-            )
-
-    @contextmanager
-    def run(self, one: study.Standing) -> Iterator[None]:
-        """Within it, the next run is trained."""
-        self._place += 1
-        self._start, self._share, self._first_epoch = time.perf_counter(), 0.0, None
-        what = study.describe(one.config, self._profile)
-        left = self.seconds_left()
-        estimate = "" if left is None else f" ({clock(left)} left for all)"
-        tqdm.write(
-            f"[{self._place + 1}/{len(self._works)}] {one.folder.parent.name} {one.folder.name}, seed "
-            f"{one.config.seed}: {what}{estimate}",
-            file=sys.stderr,
-        )
-        self._said = time.perf_counter() if left is not None else -_LINE_SECONDS
-        self._show()
-        yield
-        # A run that another process recorded meanwhile says nothing about the pace.
-        if self._share:
-            self._done_works += self._works[self._place] * self._share
-            self._done_seconds += time.perf_counter() - self._start
-        self._share, self._works[self._place] = 0.0, 0.0
-        if self._bar is not None:
-            self._show()
-
-    def seconds_left(self) -> float | None:
-        """For this run and all after it, s; None as long as no epoch is done."""
-        under_way = self._works[self._place] * self._share
-        works = self._done_works + under_way
-        if not works:
-            return None
-        seconds = self._done_seconds + (time.perf_counter() - self._start if under_way else 0.0)
-        return seconds / works * (sum(self._works[self._place :]) - under_way)
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, *_: object) -> None:
-        """Note where this session takes up the run."""
-        if self._first_epoch is None:
-            self._first_epoch = trainer.current_epoch
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        """One epoch more."""
-        self._share = (trainer.current_epoch + 1 - self._first_epoch) / (trainer.max_epochs - self._first_epoch)
-        self._show()
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._bar is not None:
-            self._bar.close()
-
-    def _show(self) -> None:
-        left = self.seconds_left()
-        if self._bar is not None:
-            self._bar.n = self._bar.total - sum(self._works) + self._works[self._place] * self._share
-            estimate = "" if left is None else f", {clock(left)} left"
-            self._bar.set_description_str(f"run {self._place + 1} of {len(self._works)}{estimate}")
-        elif left and time.perf_counter() - self._said >= _LINE_SECONDS and len(self._works) > 1:
-            self._said = time.perf_counter()
-            tqdm.write(f"[{self._place + 1}/{len(self._works)}] {clock(left)} left for all", file=sys.stderr)
-
-
-def _work_left(one: study.Standing, molecules: Molecules) -> float:
-    """What is left of a run, in the unit of `study.work`; never nothing: an evaluation always is."""
-    left = max(1, one.config.epochs - (one.epochs or 0))
-    return study.work(adjust(one.config, training={"epochs": left}), molecules)
+    return runner
 
 
 def _numbers(text: str | None) -> list[int] | None:
@@ -371,7 +223,7 @@ def _numbers(text: str | None) -> list[int] | None:
 
 def _find(wanted: str, results: Path) -> Path:
     """The folder of the one record whose id begins so; `experiment/id` names it among several."""
-    folders = {f"{folder.parent.name}/{folder.name}": folder for folder in runs.recorded_folders(results)}
+    folders = {f"{folder.parent.name}/{folder.name}": folder for folder in records.recorded_folders(results)}
     if not folders:
         raise study.StudyError(f"there are no records in {results}")
     fitting = [name for name in folders if (name if "/" in wanted else folders[name].name).startswith(wanted)]
@@ -385,12 +237,8 @@ def _find(wanted: str, results: Path) -> Path:
     return folders[fitting[0]]
 
 
-def _name(record: runs.Record) -> str:
+def _name(record: records.Record) -> str:
     return f"{record.id} ({record.folder.parent.name}, seed {record.config.seed}: {study.describe(record.config)})"
-
-
-def _seconds(about: dict) -> float:
-    return sum(about["seconds"].values())
 
 
 def _table(found: Sequence[study.Standing], profile: str) -> str:
@@ -402,14 +250,14 @@ def _table(found: Sequence[study.Standing], profile: str) -> str:
     )
 
 
-def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[runs.Record]]:
+def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[records.Record]]:
     """A search, its trials that are over, and its points in several seeds.
 
     None of either if a record is damaged, which is then listed with the others.
     """
     try:
         return sweep, trials.known(sweep, results=results), trials.repeated(sweep, results=results)
-    except runs.RecordError:
+    except records.RecordError:
         return sweep, trials.trials_of([]), []
 
 
@@ -428,13 +276,6 @@ def _row(one: study.Standing, profile: str) -> tuple[str, ...]:
         state = f"under way, epoch {one.epochs} of {one.config.epochs}"
     seed, what = ("?", "?") if one.config is None else (str(one.config.seed), study.describe(one.config, profile))
     return one.folder.name, one.folder.parent.name, seed, state, loss, seconds, what
-
-
-def _words(part: reproduction.Difference) -> str:
-    if part.none:
-        return "the same bits"
-    unit = f" {part.unit}" if part.unit else ""
-    return f"differs most in {part.where}: {part.relative:.2g} of its size, a single number by {part.largest:.2g}{unit}"
 
 
 def _settings(config: RunConfig) -> tuple[dict[str, object], dict[str, object]]:
@@ -459,7 +300,7 @@ def _section(title: str, content: dict[str, object]) -> None:
         typer.echo(f"  {name.ljust(width)}  {value}".rstrip())
 
 
-def _mse(record: runs.Record, kind: str) -> str:
+def _mse(record: records.Record, kind: str) -> str:
     table = errors.mse(record.groups, kind).rename_axis(None)
     table.columns = ["molecules held out", "held out", "as reported"]
     with pd.option_context("display.max_rows", None):

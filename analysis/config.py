@@ -183,7 +183,7 @@ class RunConfig(_Frozen):
         """Twelve hexadecimal digits: a hash of what changes the result, and of the molecules.
 
         Settings at their default are left out, so that a setting that is new in a later version does not give old
-        records another id; `runs.load` compares the whole configuration anyway.
+        records another id; `records.load` compares the whole configuration anyway.
 
         Parameters
         ----------

@@ -1,5 +1,9 @@
-"""What a command says when something is wrong that its user can do something about: one line, and an exit code."""
+"""What is said to whoever sits before a terminal or a notebook.
 
+A command says what is wrong that its user can do something about in one line, with an exit code.
+"""
+
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -29,3 +33,20 @@ def errors_in_one_line(*expected: type[Exception]) -> Iterator[None]:
     except expected as error:
         complain(f"error: {one_line(error)}")
         raise typer.Exit(1) from error
+
+
+def clock(seconds: float) -> str:
+    """Seconds as `12 s`, `3 min 05 s` or `1 h 28 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    return shell is not None and "IPKernelApp" in shell.config

@@ -32,7 +32,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis import errors, offsets, training
+from analysis import choice, errors, offsets
 from analysis.config import Data, Selection
 from analysis.molecules import Molecules
 
@@ -171,7 +171,7 @@ def training_mean(molecules: Molecules, selection: Selection | None = None, *, s
     Raises ValueError if the selection leaves none.
     """
     data = Data(split_seed=split_seed, selection=selection or Selection())
-    return offsets.fit(molecules, training.training_part(molecules, data)).mean
+    return offsets.fit(molecules, choice.training_part(molecules, data)).mean
 
 
 def offset_of(sets: pd.DataFrame, training_mean: float) -> pd.Series:

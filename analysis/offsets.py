@@ -10,13 +10,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
-import torch
-from schnetpack.transform import AddOffsets, CastTo64
 
 from analysis.molecules import Molecules
 from analysis.qm9 import ATOMIC_REFERENCES_U0
 
-_Z_MAX = 100  # as long as SchNetPack's own tables
+Z_MAX = 100
+"""Length of a table of energies by atomic number: that of SchNetPack's own."""
 
 
 def reference_energies(molecules: Molecules, references: Mapping[int, float] = ATOMIC_REFERENCES_U0) -> np.ndarray:
@@ -25,7 +24,7 @@ def reference_energies(molecules: Molecules, references: Mapping[int, float] = A
     `references` is an energy per atomic number, eV; by default the free atoms' U0 (QM9's `atomref.txt`). Raises
     ValueError, which names a molecule, if an element has none.
     """
-    table = np.full(_Z_MAX, np.nan)
+    table = np.full(Z_MAX, np.nan)
     table[list(references)] = list(references.values())
     per_atom = table[molecules.numbers]
     if np.isnan(per_atom).any():
@@ -55,20 +54,6 @@ class Offsets:
     def left_per_atom(self, molecules: Molecules) -> np.ndarray:
         """What the references leave of each molecule's U0, per atom: float64 [M], eV. `fit`'s mean is a mean of it."""
         return (molecules.energy - reference_energies(molecules, self.references)) / molecules.n_atoms
-
-    def postprocessors(self, energy_key: str) -> list[torch.nn.Module]:
-        """SchNetPack's own transforms that add the offsets back, in float64: U0 needs eight digits."""
-        atomrefs = torch.zeros(_Z_MAX, dtype=torch.float64)
-        for number, energy in self.references.items():
-            atomrefs[number] = energy
-        add = AddOffsets(
-            energy_key,
-            add_mean=True,
-            add_atomrefs=True,
-            atomrefs=atomrefs,
-            property_mean=torch.tensor([self.mean], dtype=torch.float64),
-        )
-        return [CastTo64(), add]
 
 
 def fit(molecules: Molecules, positions: np.ndarray) -> Offsets:

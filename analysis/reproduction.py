@@ -16,6 +16,7 @@ import torch
 
 from analysis import runs
 from analysis.molecules import Molecules
+from analysis.records import Record
 
 TOLERANCE = 0.02
 """Largest relative difference of a part of a record on another machine, or with other threads or versions."""
@@ -68,8 +69,8 @@ class Comparison:
 
 @contextmanager
 def trained_again(
-    record: runs.Record, molecules: Molecules, *, threads: int | None = None, progress: bool = False
-) -> Iterator[runs.Record]:
+    record: Record, molecules: Molecules, *, threads: int | None = None, progress: bool = False
+) -> Iterator[Record]:
     """The same run trained anew in a temporary folder, which is gone afterwards; the record is only read.
 
     Parameters
@@ -102,7 +103,7 @@ def trained_again(
         torch.set_num_threads(before)
 
 
-def compare(recorded: runs.Record, again: runs.Record) -> Comparison:
+def compare(recorded: Record, again: Record) -> Comparison:
     """How far two records of one run are apart, part by part."""
     return Comparison(
         [
@@ -144,12 +145,12 @@ def _of_tables(
     return worst
 
 
-def _of_weights(one: dict[str, torch.Tensor], two: dict[str, torch.Tensor]) -> list[Difference]:
+def _of_weights(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> list[Difference]:
     """The network's weights as one vector (a bias near zero would differ from itself by a lot), and the offsets."""
     parts = []
     for part, keep, unit in (("weights", False, ""), ("offsets", True, "eV")):
         first, second = (
-            {name: value.double().numpy() for name, value in state.items() if name.startswith("postprocessors") is keep}
+            {name: value.astype(float) for name, value in state.items() if name.startswith("postprocessors") is keep}
             for state in (one, two)
         )
         if {name: value.shape for name, value in first.items()} != {n: v.shape for n, v in second.items()}:

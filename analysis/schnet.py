@@ -16,10 +16,10 @@ from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.nn.activations import shifted_softplus
 from schnetpack.representation import SchNet
 from schnetpack.representation.schnet import SchNetInteraction
+from schnetpack.transform import AddOffsets, CastTo64
 from torch.nn import functional
 
-from analysis.cfconv import MIN_INTERVALS, Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
-from analysis.pairs import (
+from analysis.batches import (
     ENERGY,
     PAIR_CUTOFF,
     PAIR_DISTANCE,
@@ -29,6 +29,8 @@ from analysis.pairs import (
     directed_list,
     has_half_list,
 )
+from analysis.cfconv import MIN_INTERVALS, Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
+from analysis.offsets import Z_MAX, Offsets
 
 INTERVALS_PER_GAUSSIAN = 32
 """Default fineness of the filter's table, see `FusedSchNet`."""
@@ -190,6 +192,21 @@ def build(
         output_modules=[(Readout if fused else Atomwise)(n_in=n_atom_basis, output_key=ENERGY)],
         postprocessors=list(postprocessors),
     )
+
+
+def postprocessors(offsets: Offsets, energy_key: str) -> list[torch.nn.Module]:
+    """SchNetPack's own transforms that add offsets back, in float64: U0 needs eight digits."""
+    atomrefs = torch.zeros(Z_MAX, dtype=torch.float64)
+    for number, energy in offsets.references.items():
+        atomrefs[number] = energy
+    add = AddOffsets(
+        energy_key,
+        add_mean=True,
+        add_atomrefs=True,
+        atomrefs=atomrefs,
+        property_mean=torch.tensor([offsets.mean], dtype=torch.float64),
+    )
+    return [CastTo64(), add]
 
 
 def is_fused(model: NeuralNetworkPotential) -> bool:

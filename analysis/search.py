@@ -23,31 +23,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import numpy as np
 import optuna
 import pandas as pd
-import pytorch_lightning as pl
 import sqlalchemy
 import typer
 from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from pydantic import Field, NonNegativeInt, PositiveInt
-from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from analysis import qm9, runs, sweeps
-from analysis.callbacks import CheckpointError, LearningCurves, Stopwatch, TrainingDivergedError
+from analysis import qm9, records, sweeps
 from analysis.config import Profile
 from analysis.console import INTERRUPTED, complain, errors_in_one_line
+from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.molecules import Molecules, MoleculesError
 from analysis.parameters import NotebookParameters
 from analysis.sweeps import Sweep, SweepError, load_sweep, parameters_of
 from analysis.trials import (
     REPORT,
     WITHOUT_RECORD,
+    Pruning,
     Stage,
     choose,
     is_answer,
@@ -73,58 +73,6 @@ _log = logging.getLogger(__name__)
 
 class StorageError(RuntimeError):
     """Optuna's database can't be opened, or not be written."""
-
-
-# ---- pruning -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Pruning:
-    """When a trial is hopeless; see `StopHopeless`.
-
-    No trial is stopped before `epochs` are done, nor while it has fewer than `rivals`.
-    """
-
-    epochs: int = 5
-    rivals: int = 5
-
-
-class StopHopeless(Callback):
-    """Ends a run that is neither quick nor good, after an epoch, by raising `optuna.TrialPruned`.
-
-    Optuna's own pruners serve one objective only. With two, a run may have a high loss if it is quick. So a run is
-    measured against its rivals: the finished trials that took no longer than it will take (its time so far, continued
-    to its last epoch). It is stopped if its lowest validation loss so far is above the median of theirs at the same
-    epoch: half of them were then both quicker and better. Seconds are compared as they are, so that pruning is for
-    machines of one kind.
-
-    `curve` (validation losses, eV²) and `seconds` are those of the run so far.
-    """
-
-    def __init__(self, rule: Pruning, finished: Callable[[], Iterable[tuple[Sequence[float], float]]]) -> None:
-        self.curve: list[float] = []
-        self.seconds = 0.0
-        self._rule = rule
-        self._finished = finished
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        """Look at the epoch that was closed: the learning curves come before this callback."""
-        curves = next(callback for callback in trainer.callbacks if isinstance(callback, LearningCurves))
-        watch = next(callback for callback in trainer.callbacks if isinstance(callback, Stopwatch))
-        self.curve = [row["validation_loss"] for row in curves.rows]
-        self.seconds = sum(watch.seconds.values())
-        done = len(self.curve)
-        if done < self._rule.epochs or done == trainer.max_epochs:
-            return
-        expected = self.seconds / done * trainer.max_epochs
-        rivals = [
-            min(curve[:done]) for curve, seconds in self._finished() if len(curve) >= done and seconds <= expected
-        ]
-        if len(rivals) >= self._rule.rivals and min(self.curve) > np.median(rivals):
-            raise optuna.TrialPruned(
-                f"after epoch {done} the validation loss was {min(self.curve):.4g} eV², and {np.median(rivals):.4g} "
-                f"eV² the median of {len(rivals)} trials that are as quick"
-            )
 
 
 # ---- the search --------------------------------------------------------------------------------------------------
@@ -226,7 +174,7 @@ def search(
         proof, and whole curves are worth more than the minutes. A stopped trial has no record; its curve is kept in
         the trial, its checkpoint beside the records, so that asking for the run by hand finishes it.
     results
-        Where records lie, by default `runs.results_folder()`.
+        Where records lie, by default `records.results_folder()`.
     progress
         Show a bar of the trials, and how far each is.
 
@@ -242,11 +190,11 @@ def search(
         The sweep does not say how many trials, or a trial's values make no valid run.
     StorageError
         The database can't be opened, or not be written.
-    runs.RecordError
+    records.RecordError
         A trial's record is there, but damaged.
     """
     asked, sweep = sweep, sweep.fitting(profile)
-    results = results or runs.results_folder()
+    results = results or records.results_folder()
     cap = _cap(sweep, trials)
     data = molecules.fingerprint()
     with _opened(_study_name(sweep, profile, seed, data), _sampler(sweep, seed), storage, results) as study:
@@ -301,7 +249,8 @@ class _Worker:
         config = self.sweep.config(values, profile=self.profile, seed=self.seed)
         trial.set_user_attr("parameters", parameters_of(config))
         trial.set_user_attr("run", config.run_id(self.molecules.fingerprint()))
-        stop = StopHopeless(self.pruning, self._finished) if self.pruning is not None else None
+        runs, pruning = _training()
+        stop = None if self.pruning is None else pruning.StopHopeless(self.pruning, self._finished)
         try:
             record = runs.load_or_train(
                 config,
@@ -326,6 +275,14 @@ class _Worker:
     def _finished(self) -> list[tuple[list[float], float]]:
         done = self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return [(trial.user_attrs["curve"], trial.values[1]) for trial in done]  # noqa: PD011 - no DataFrame
+
+
+def _training() -> tuple[ModuleType, ModuleType]:
+    """The modules `analysis.runs` and `analysis.pruning`, for trials that are not recorded yet."""
+    # Training needs torch, which takes seconds to import; reading recorded trials does not.
+    from analysis import pruning, runs
+
+    return runs, pruning
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> float:
@@ -505,23 +462,28 @@ def load_or_search(
 
     Raises
     ------
-    callbacks.TrainingDivergedError
+    failures.TrainingDivergedError
         The report's point or the chosen one diverged in some seed.
     ValueError
         No trial is complete.
-    SweepError, StorageError, runs.RecordError
+    SweepError, StorageError, records.RecordError
         As `search` does.
     """
-    results = results or runs.results_folder()
+    results = results or records.results_folder()
     asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}
     found = known(sweep, **asked)
     if len(found) < _cap(sweep.fitting(parameters.profile), parameters.trials):
         search(sweep, molecules, trials=parameters.trials, progress=True, **asked)
     seeds = list(dict.fromkeys([parameters.seed, *parameters.more_seeds]))
+    data = molecules.fingerprint()
 
-    def in_seeds(values: Mapping[str, float]) -> list[runs.Record]:
+    def in_seeds(values: Mapping[str, float]) -> list[records.Record]:
         configs = [sweep.config(values, profile=parameters.profile, seed=seed) for seed in seeds]
-        return [runs.load_or_train(config, molecules, results=results, progress=True) for config in configs]
+        found = [records.find(config, data, results) for config in configs]
+        if None in found:
+            runs, _ = _training()
+            found = [runs.load_or_train(config, molecules, results=results, progress=True) for config in configs]
+        return found
 
     values = _reports_values(sweep, parameters.profile)
     report = [] if values is None else in_seeds(values)
@@ -554,7 +516,7 @@ _EXPECTED = (
     StorageError,
     MoleculesError,
     qm9.QM9NotInstalledError,
-    runs.RecordError,
+    records.RecordError,
     CheckpointError,
     TrainingDivergedError,
     OSError,
@@ -621,13 +583,14 @@ def _trial(
     """Run one trial with the parameters given as --name=value: what the agent of Weights & Biases calls."""
     found = load_sweep(sweep)
     config = found.config(_values(context.args, found.file), profile=_profile(profile), seed=seed)
+    runs, _ = _training()
     record = runs.load_or_train(config, qm9.load(), progress=True)
     _tell_wandb(record)
     mse, seconds = objectives(record)
     typer.echo(f"run {record.id}: validation loss {mse:.4g} eV², {seconds:.1f} s")
 
 
-def _tell_wandb(record: runs.Record) -> None:
+def _tell_wandb(record: records.Record) -> None:
     """Hand a sweep of Weights & Biases the curve; afterwards, so that a run that was loaded counts as well."""
     if "WANDB_SWEEP_ID" not in os.environ:
         return

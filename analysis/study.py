@@ -10,16 +10,17 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 from tqdm import tqdm
 
-from analysis import runs, training
-from analysis.callbacks import CheckpointError, TrainingDivergedError, in_notebook
+from analysis import choice, records
 from analysis.config import FineTuning, Loss, Profile, RunConfig, Selection, adjust, apply_profile
-from analysis.console import one_line
+from analysis.console import in_notebook, one_line
+from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.molecules import Molecules
 from analysis.parameters import NotebookParameters, check, refused
 from analysis.weights import DEFAULT_FLOOR, UNGUARDED
@@ -158,7 +159,7 @@ class LossModificationParameters(ExperimentParameters):
         for loss in losses:
             config = self._run(seed, data={"selection": selection}, loss=loss)
             # An undefined weight is said before anything is trained.
-            training.loss_weights(loss, molecules.n_atoms[training.training_part(molecules, config.data)])
+            choice.loss_weights(loss, molecules.n_atoms[choice.training_part(molecules, config.data)])
             yield config
 
 
@@ -318,7 +319,7 @@ class LargeMoleculesParameters(ExperimentParameters):
         """Steps of an epoch over those of the run's own training molecules that are large; a thinned run has few."""
         if baseline.data.train_molecules is None:
             return _steps_per_epoch(directed, molecules)
-        train = training.training_part(molecules, baseline.data)
+        train = choice.training_part(molecules, baseline.data)
         return -(-int((molecules.n_atoms[train] > self.more_than).sum()) // baseline.training.batch_size)
 
 
@@ -347,7 +348,7 @@ def matched_updates(config: RunConfig, reference: RunConfig, molecules: Molecule
 
 def work(config: RunConfig, molecules: Molecules) -> float:
     """How long a run takes next to others, in any unit: per molecule, and per step for what doesn't grow with it."""
-    chosen = len(training.training_part(molecules, config.data))
+    chosen = len(choice.training_part(molecules, config.data))
     per_molecule = 1 + (config.model.n_atom_basis / 64) ** 2
     # an epoch of fine-tuning counts as one over all molecules: more than it takes
     return config.epochs * (chosen * per_molecule + 60 * _steps_per_epoch(config, molecules))
@@ -355,7 +356,7 @@ def work(config: RunConfig, molecules: Molecules) -> float:
 
 def _check_batches(configs: Collection[RunConfig], molecules: Molecules) -> None:
     """Raise ValueError for a run without molecules to train on, or with fewer than a batch."""
-    sizes = {data: len(training.training_part(molecules, data)) for data in {config.data for config in configs}}
+    sizes = {data: len(choice.training_part(molecules, data)) for data in {config.data for config in configs}}
     for config in configs:
         batch, there = config.training.batch_size, sizes[config.data]
         if batch > there:
@@ -363,57 +364,68 @@ def _check_batches(configs: Collection[RunConfig], molecules: Molecules) -> None
 
 
 def _steps_per_epoch(config: RunConfig, molecules: Molecules) -> int:
-    return -(-len(training.training_part(molecules, config.data)) // config.training.batch_size)
+    return -(-len(choice.training_part(molecules, config.data)) // config.training.batch_size)
 
 
 def load_or_train(
     parameters: ExperimentParameters, molecules: Molecules, *, results: Path | None = None
-) -> list[runs.Record]:
+) -> list[records.Record]:
     """The records of an experiment's runs, in order; a progress bar counts them if one of them has to be trained.
 
-    `results` is where records lie, by default `runs.results_folder()`; errors are those of `runs.load_or_train`. A run
-    that diverges does not keep the others from being trained: its error is raised when they are.
+    `results` is where records lie, by default `records.results_folder()`; errors are those of `runs.load_or_train`. A
+    run that diverges does not keep the others from being trained: its error is raised when they are.
     """
     configs = parameters.configs(molecules)
-    results = results or runs.results_folder()
+    results = results or records.results_folder()
     data = molecules.fingerprint()
     recorded = [(results / config.experiment / config.run_id(data)).exists() for config in configs]
     # In a log file the runs' own lines are all; a bar would fill it with carriage returns.
     seen = sys.stderr.isatty() or in_notebook()
     bar = tqdm(configs, desc="runs", unit="run", disable=all(recorded) or not seen)
-    records, diverged = [], []
-    for config, done in zip(bar, recorded, strict=True):
+    found, diverged = [], []
+    for config in bar:
         try:
-            records.append(runs.load_or_train(config, molecules, results=results, progress=not done))
+            record = records.find(config, data, results)
+            if record is None:
+                record = _runs().load_or_train(config, molecules, results=results, progress=True)
+            found.append(record)
         except TrainingDivergedError as error:
             diverged.append(f"{describe(config, parameters.profile)}, seed {config.seed}: {error}")
     if diverged:
         raise TrainingDivergedError(
             f"{len(diverged)} of {len(configs)} runs diverged, the others are recorded: {'; '.join(diverged)}"
         )
-    return records
+    return found
+
+
+def _runs() -> ModuleType:
+    """The module `analysis.runs`, for what is not recorded yet."""
+    # Training needs torch, which takes seconds to import; reading records, which most want, does not.
+    from analysis import runs
+
+    return runs
 
 
 def recorded(
     parameters: ExperimentParameters, molecules: Molecules, *, results: Path | None = None
-) -> list[runs.Record]:
+) -> list[records.Record]:
     """The records of an experiment's runs, in order; nothing is trained.
 
     Raises
     ------
     StudyError
         Some of the runs are not recorded.
-    runs.RecordError
+    records.RecordError
         A record is damaged.
     """
-    results, data = results or runs.results_folder(), molecules.fingerprint()
+    results, data = results or records.results_folder(), molecules.fingerprint()
     folders = {results / config.experiment / config.run_id(data): config for config in parameters.configs(molecules)}
     if missing := [folder for folder in folders if not folder.exists()]:
         raise StudyError(
             f"{len(missing)} of the {len(folders)} runs of {parameters.experiment} are not recorded: "
             f"`python -m analysis run {parameters.experiment}` trains them"
         )
-    return [runs.load(folder, expected=config) for folder, config in folders.items()]
+    return [records.load(folder, expected=config) for folder, config in folders.items()]
 
 
 # ---- the study as a whole --------------------------------------------------------------------------------------------
@@ -437,7 +449,7 @@ class Standing:
 
     folder: Path
     config: RunConfig | None
-    outline: runs.Outline | None = None
+    outline: records.Outline | None = None
     epochs: int | None = None
     trouble: str = ""
 
@@ -497,30 +509,31 @@ def standing(config: RunConfig, data_fingerprint: str, results: Path, *, whole: 
     try:
         if folder.exists():
             return Standing(folder, config, outline=_outline(folder, config, whole=whole))
-        return Standing(folder, config, epochs=runs.finished_epochs(folder))
-    except (runs.RecordError, CheckpointError) as error:
+        begun = records.partial_folder(folder).is_dir()
+        return Standing(folder, config, epochs=_runs().finished_epochs(folder) if begun else None)
+    except (records.RecordError, CheckpointError) as error:
         return Standing(folder, config, trouble=one_line(error))
 
 
 def other_records(known: Collection[Path], results: Path, *, whole: bool = False) -> list[Standing]:
     """The records in `results` whose folders are not among `known`: of other profiles, seeds or experiments."""
     found = []
-    for folder in runs.recorded_folders(results):
+    for folder in records.recorded_folders(results):
         if folder in known:
             continue
         try:
             outline = _outline(folder, None, whole=whole)
             found.append(Standing(folder, outline.config, outline=outline))
-        except runs.RecordError as error:
+        except records.RecordError as error:
             found.append(Standing(folder, None, trouble=one_line(error)))
     return found
 
 
-def _outline(folder: Path, expected: RunConfig | None, *, whole: bool) -> runs.Outline:
+def _outline(folder: Path, expected: RunConfig | None, *, whole: bool) -> records.Outline:
     if whole:
-        record = runs.load(folder, expected=expected)
-        return runs.Outline(folder, record.config, record.about)
-    return runs.outline(folder, expected=expected)
+        record = records.load(folder, expected=expected)
+        return records.Outline(folder, record.config, record.about)
+    return records.outline(folder, expected=expected)
 
 
 _SETTINGS = {

@@ -14,8 +14,9 @@ import optuna
 import pandas as pd
 from optuna.trial import TrialState
 
-from analysis import runs
+from analysis import records
 from analysis.config import Profile, RunConfig
+from analysis.records import Record
 from analysis.sweeps import PARAMETERS, Sweep, SweepError, parameters_of
 
 TOLERANCE = 0.1
@@ -54,18 +55,29 @@ class Stage:
     """
 
     trials: pd.DataFrame
-    records: Mapping[str, runs.Record]
-    report: Sequence[runs.Record]
-    chosen: Sequence[runs.Record]
+    records: Mapping[str, Record]
+    report: Sequence[Record]
+    chosen: Sequence[Record]
 
     @property
-    def runs(self) -> list[runs.Record]:
+    def runs(self) -> list[Record]:
         """All records, each once."""
         every = [*self.records.values(), *self.report, *self.chosen]
         return list({record.id: record for record in every}.values())
 
 
-def objectives(record: runs.Record) -> tuple[float, float]:
+@dataclass(frozen=True)
+class Pruning:
+    """When a trial is hopeless; see `pruning.StopHopeless`.
+
+    No trial is stopped before `epochs` are done, nor while it has fewer than `rivals`.
+    """
+
+    epochs: int = 5
+    rivals: int = 5
+
+
+def objectives(record: Record) -> tuple[float, float]:
     """A run's validation loss after the last epoch, eV², and the wall time of its training and validation, s."""
     seconds = record.about["seconds"]
     return float(record.history["validation_loss"].iloc[-1]), float(seconds["training"] + seconds["validation"])
@@ -80,15 +92,15 @@ def is_answer(trial: optuna.trial.FrozenTrial) -> bool:
 
 def recorded(
     sweep: Sweep, *, profile: Profile = "full", seed: int | None = 0, results: Path | None = None
-) -> list[runs.Record]:
+) -> list[Record]:
     """The records of a sweep's trials, sorted by run id; those of another profile, seed or sweep are left out.
 
     `seed` None means any seed. A run of the sweep's space counts as a trial, whoever asked for it. Raises
-    runs.RecordError for a damaged record.
+    records.RecordError for a damaged record.
     """
     found = []
-    for about in sorted(((results or runs.results_folder()) / sweep.experiment).glob("*/run.json")):
-        record = runs.load(about.parent)
+    for about in sorted(((results or records.results_folder()) / sweep.experiment).glob("*/run.json")):
+        record = records.load(about.parent)
         values = parameters_of(record.config)
         try:
             belongs = sweep.config(
@@ -103,9 +115,9 @@ def recorded(
     return found
 
 
-def repeated(sweep: Sweep, *, profile: Profile = "full", results: Path | None = None) -> list[runs.Record]:
+def repeated(sweep: Sweep, *, profile: Profile = "full", results: Path | None = None) -> list[Record]:
     """The records of a sweep's points that were run in more than one seed; errors are those of `recorded`."""
-    points: dict[RunConfig, list[runs.Record]] = {}
+    points: dict[RunConfig, list[Record]] = {}
     for record in recorded(sweep, profile=profile, seed=None, results=results):
         points.setdefault(record.config.model_copy(update={"seed": 0}), []).append(record)
     return [record for of_point in points.values() if len(of_point) > 1 for record in of_point]
@@ -115,9 +127,9 @@ def known(sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Pa
     """A row per record of a sweep's trials; of a full search also one per trial that has no record of its own.
 
     Those failed, were stopped, or asked for values that an earlier trial had. The columns are those of `trials_of`.
-    Raises runs.RecordError for a damaged record.
+    Raises records.RecordError for a damaged record.
     """
-    results = results or runs.results_folder()
+    results = results or records.results_folder()
     found = trials_of(recorded(sweep, profile=profile, seed=seed, results=results))
     beside = results / sweep.experiment / WITHOUT_RECORD
     if profile != "full" or not beside.is_file():
@@ -128,7 +140,7 @@ def known(sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Pa
     return pd.concat([found, ended[without | again]], ignore_index=True)
 
 
-def trials_of(source: optuna.Study | Iterable[runs.Record]) -> pd.DataFrame:
+def trials_of(source: optuna.Study | Iterable[Record]) -> pd.DataFrame:
     """A row per trial of a study, or per record; trials that were queued again are left out.
 
     `number` is the trial's, or the record's place; `state` is "complete", "pruned", "failed", "running" or "waiting";
@@ -163,7 +175,7 @@ def _row(trial: optuna.trial.FrozenTrial) -> dict[str, object] | None:
     }
 
 
-def _record_row(number: int, record: runs.Record) -> dict[str, object]:
+def _record_row(number: int, record: Record) -> dict[str, object]:
     mse, seconds = objectives(record)
     return {
         "number": number,

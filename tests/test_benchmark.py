@@ -14,10 +14,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 
 from analysis import benchmark, schnet, training
+from analysis.batches import ENERGY, PackedMolecules
 from analysis.benchmark import Benchmark, BenchmarkError, Spread
+from analysis.choice import choose_molecules
 from analysis.config import adjust
-from analysis.pairs import ENERGY, PackedMolecules, neighbour_pairs
-from analysis.training import choose_molecules
+from analysis.pairs import neighbour_pairs
 from tools.benchmark import contestants, floor, geometric, measure, plan
 from tools.benchmark.window import Window, WindowClosedError
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import callbacks, training
+from analysis import callbacks, console, failures, training
 from analysis.config import RunConfig, adjust
 
 SMALL = adjust(
@@ -80,7 +80,7 @@ def test_a_validation_loss_that_is_not_finite_stops_the_training():
         current_epoch = 2
         callback_metrics = {"val_loss": float("nan")}  # noqa: RUF012
 
-    with pytest.raises(callbacks.TrainingDivergedError, match="the validation loss became nan in epoch 3"):
+    with pytest.raises(failures.TrainingDivergedError, match="the validation loss became nan in epoch 3"):
         callbacks.LearningCurves([1]).on_train_epoch_end(Trainer)
 
 
@@ -106,11 +106,11 @@ def test_a_loss_that_grew_ten_thousandfold_has_exploded():
     resumed.load_state_dict(curves.state_dict())
     for each in (curves, resumed):
         with pytest.raises(
-            callbacks.TrainingDivergedError, match=r"the loss exploded from 4 to 4.1e.04 eV² in epoch 1, st"
+            failures.TrainingDivergedError, match=r"the loss exploded from 4 to 4.1e.04 eV² in epoch 1, st"
         ):
             each.on_train_batch_end(Trainer, None, {callbacks.SQUARED_ERRORS: Squared(4.1e4)}, {}, 3)
         with pytest.raises(
-            callbacks.TrainingDivergedError, match=r"validation loss exploded from 4 to 5e.04 eV² in epoch"
+            failures.TrainingDivergedError, match=r"validation loss exploded from 4 to 5e.04 eV² in epoch"
         ):
             each.on_train_epoch_end(Trainer)
 
@@ -176,7 +176,7 @@ def test_loading_a_checkpoint_executes_nothing(tmp_path, wrapped):
         torch.save(hostile, path)
     else:
         path.write_bytes(pickle.dumps(hostile))
-    with pytest.raises(callbacks.CheckpointError, match=f"{path} can't be read .*; delete {tmp_path} to train"):
+    with pytest.raises(failures.CheckpointError, match=f"{path} can't be read .*; delete {tmp_path} to train"):
         callbacks.read_checkpoint(path)
     assert not touched.exists()
     torch.load(path, weights_only=False) if wrapped else pickle.loads(path.read_bytes())  # noqa: S301 - it is hostile
@@ -192,7 +192,7 @@ def test_a_flipped_bit_of_a_checkpoint_is_noticed(tmp_path):
     content[where] ^= 1
     path.write_bytes(content)
     assert not torch.equal(torch.load(path, weights_only=True)["weights"], CONTENT["weights"])
-    with pytest.raises(callbacks.CheckpointError, match="checksum of"):
+    with pytest.raises(failures.CheckpointError, match="checksum of"):
         callbacks.read_checkpoint(path)
 
 
@@ -281,4 +281,4 @@ trained = training.train(config, qm9.load(), Path({str(tmp_path)!r}), progress=T
     [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185, "3 min 05 s"), (5280, "1 h 28 min")],
 )
 def test_times_are_readable(seconds, said):
-    assert callbacks.clock(seconds) == said
+    assert console.clock(seconds) == said

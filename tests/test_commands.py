@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-from safetensors.torch import save_file
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
-from analysis import commands, qm9, runs, study, trials, verdicts
+from analysis import commands, qm9, runner, runs, study, trials, verdicts
 from analysis.config import RunConfig, adjust
+from analysis.records import FILES, Record, description, load, recorded_folders, sha256
 
 SMOKE = ["--profile", "smoke"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,7 +42,7 @@ def config(qm9_molecules) -> RunConfig:
 
 
 @pytest.fixture(scope="module")
-def recorded(config, qm9_molecules, tmp_path_factory) -> runs.Record:
+def recorded(config, qm9_molecules, tmp_path_factory) -> Record:
     return runs.load_or_train(config, qm9_molecules, results=tmp_path_factory.mktemp("results"))
 
 
@@ -74,20 +75,20 @@ def edit(folder: Path, change) -> None:
     """Change run.json, with checksums that fit the other files."""
     about = json.loads((folder / "run.json").read_text())
     change(about)
-    about["sha256"] = {name: runs._sha256(folder / name) for name in runs._FILES}
-    (folder / "run.json").write_text(runs.description(about))
+    about["sha256"] = {name: sha256(folder / name) for name in FILES}
+    (folder / "run.json").write_text(description(about))
 
 
 def stop_in_epoch(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """As Ctrl-C would."""
-    original = commands.Overall.on_train_epoch_start
+    original = runner.Overall.on_train_epoch_start
 
     def interrupt(self, trainer, *others):
         original(self, trainer, *others)
         if trainer.current_epoch == epoch - 1:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands.Overall, "on_train_epoch_start", interrupt)
+    monkeypatch.setattr(runner.Overall, "on_train_epoch_start", interrupt)
 
 
 # ---- list ------------------------------------------------------------------------------------------------------------
@@ -204,7 +205,7 @@ def test_a_thousand_records_are_listed_from_their_run_json_alone(recorded, tmp_p
         folder = tmp_path / "made-up" / ids[-1]
         folder.mkdir(parents=True)
         changed = about | {"id": ids[-1], "config": one.model_dump(mode="json")}
-        (folder / "run.json").write_text(runs.description(changed))
+        (folder / "run.json").write_text(description(changed))
     result = invoke("list", "--seeds", "0", "--results", tmp_path)
     assert result.exit_code == 0
     assert "1000 other records" in result.stdout
@@ -251,7 +252,7 @@ def test_a_diverging_run_is_reported_and_the_rest_goes_on(config, tmp_path, monk
     assert result.stdout == "2 runs: 1 trained, 0 recorded before, 1 failed\n"
     assert re.search(r"^error: run \w+ of baseline: the loss became .*; going on", result.stderr, re.MULTILINE)
     assert re.match(r"failed: run \w+ of baseline: the loss became ", result.stderr.splitlines()[-1])
-    assert [path.name for path in runs.recorded_folders(tmp_path)] != []
+    assert [path.name for path in recorded_folders(tmp_path)] != []
 
 
 def test_a_damaged_record_does_not_keep_the_others_from_being_trained(results, folder):
@@ -271,16 +272,16 @@ def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(recorded, tmp_path, 
     assert stopped.stderr.splitlines()[-1].startswith("stopped: the same command goes on after the last finished epoch")
     assert "Traceback" not in stopped.output
     epochs = []
-    original = commands.Overall.on_train_epoch_end
+    original = runner.Overall.on_train_epoch_end
     monkeypatch.setattr(
-        commands.Overall,
+        runner.Overall,
         "on_train_epoch_end",
         lambda self, trainer, *others: (epochs.append(trainer.current_epoch), original(self, trainer, *others)),
     )
     assert invoke(*asked).exit_code == 0
     assert epochs == [1]
-    (again,) = runs.recorded_folders(tmp_path)
-    pd.testing.assert_frame_equal(runs.load(again).history, recorded.history, check_exact=True)
+    (again,) = recorded_folders(tmp_path)
+    pd.testing.assert_frame_equal(load(again).history, recorded.history, check_exact=True)
 
 
 # ---- the estimate ----------------------------------------------------------------------------------------------------
@@ -289,7 +290,7 @@ def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(recorded, tmp_path, 
 @pytest.fixture
 def clock(monkeypatch):
     clock = SimpleNamespace(now=100.0)
-    monkeypatch.setattr(commands.time, "perf_counter", lambda: clock.now)
+    monkeypatch.setattr(runner.time, "perf_counter", lambda: clock.now)
     return clock
 
 
@@ -307,7 +308,7 @@ def test_the_estimate_follows_the_pace_of_this_session(config, qm9_molecules, cl
         study.Standing(Path("baseline/b"), config),
         study.Standing(Path("baseline/c"), longer),
     ]
-    overall = commands.Overall(to_do, qm9_molecules, "smoke")
+    overall = runner.Overall(to_do, qm9_molecules, "smoke")
     with overall.run(to_do[0]):
         assert overall.seconds_left() is None
         epoch(overall, clock, 2, 2, 10)
@@ -340,7 +341,7 @@ class Terminal(io.StringIO):
 def test_in_a_terminal_a_bar_shows_the_estimate(config, qm9_molecules, clock, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     to_do = [study.Standing(Path(f"baseline/{name}"), config) for name in "ab"]
-    overall = commands.Overall(to_do, qm9_molecules, "smoke")
+    overall = runner.Overall(to_do, qm9_molecules, "smoke")
     with overall.run(to_do[0]):
         epoch(overall, clock, 1, 2, 60)
     overall.close()
@@ -364,7 +365,7 @@ def content(folder: Path) -> dict[str, bytes]:
 
 
 def change_weights(folder: Path, factor: float) -> None:
-    state = runs.load(folder).state_dict()
+    state = load(folder).state_dict()
     name = "representation.embedding.weight"
     save_file(state | {name: state[name] * factor}, folder / "model.safetensors")
     edit(folder, lambda _about: None)

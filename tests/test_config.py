@@ -1,7 +1,7 @@
 import pytest
 from pydantic import ValidationError
 
-from analysis import runs
+from analysis import records
 from analysis.config import Loss, RunConfig, adjust, apply_profile
 
 DATA = "0" * 64
@@ -26,7 +26,7 @@ def test_the_recorded_runs_keep_their_ids(qm9_molecules):
     data = qm9_molecules.fingerprint()
     quick = [apply_profile(RunConfig(experiment="baseline", seed=seed), "quick") for seed in (0, 1, 2)]
     assert [config.run_id(data) for config in quick] == ["296e6b606e85", "5e81a25a34ff", "9ad31bd29ba6"]
-    assert all((runs.results_folder() / "baseline" / config.run_id(data)).is_dir() for config in quick)
+    assert all((records.results_folder() / "baseline" / config.run_id(data)).is_dir() for config in quick)
 
 
 def test_the_id_follows_what_changes_the_result_and_nothing_else():

@@ -5,14 +5,16 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import decomposition, errors, offsets, runs, schnet, study, subsets, training
+from analysis import choice, decomposition, errors, offsets, records, schnet, study, subsets, training
+from analysis.batches import PackedMolecules
 from analysis.config import Data, Selection
-from analysis.pairs import PackedMolecules, neighbour_pairs
+from analysis.pairs import neighbour_pairs
 
-FOLDERS = sorted(path.parent for path in runs.results_folder().glob("*/*/run.json"))
+FOLDERS = sorted(path.parent for path in records.results_folder().glob("*/*/run.json"))
 WHICH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 KINDS = ("all", "size", "element")
 TERMS = list(decomposition.TERMS)
@@ -24,7 +26,7 @@ def training_mean_of(qm9_molecules):
 
     @cache
     def mean(data: Data) -> float:
-        return offsets.fit(qm9_molecules, training.training_part(qm9_molecules, data)).mean
+        return offsets.fit(qm9_molecules, choice.training_part(qm9_molecules, data)).mean
 
     return mean
 
@@ -39,7 +41,7 @@ def sets(qm9_molecules) -> dict[str, pd.DataFrame]:
 
 @WHICH
 def test_the_terms_add_up_to_the_error_as_reported_in_every_set(folder):
-    sums = runs.load(folder).groups
+    sums = records.load(folder).groups
     for kind in KINDS:
         parts = decomposition.decompose(sums, kind)
         known = parts["held_out"].notna()
@@ -54,7 +56,7 @@ def test_the_terms_add_up_to_the_error_as_reported_in_every_set(folder):
 
 @WHICH
 def test_the_offset_term_follows_from_the_data_alone(folder, sets, training_mean_of):
-    record = runs.load(folder)
+    record = records.load(folder)
     if record.config.data.train_molecules is not None:  # a thinned run sees other sets than the whole ones
         with pytest.raises(AssertionError):
             pd.testing.assert_series_equal(
@@ -88,9 +90,9 @@ EXAMPLES = {
 def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
     """A recorded network predicts every molecule of three sizes, and each term is a plain mean over them."""
     config = EXAMPLES[which](qm9_molecules)
-    record = runs.load(runs.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint()))
+    record = records.load(records.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint()))
     whole = subsets.split(qm9_molecules, seed=config.data.split_seed)
-    train = training.training_part(qm9_molecules, config.data)
+    train = choice.training_part(qm9_molecules, config.data)
     positions = np.flatnonzero(np.isin(qm9_molecules.n_atoms, [11, 17, 24]))
     molecules = qm9_molecules.select(positions)
     mean = record.offsets().mean
@@ -104,9 +106,9 @@ def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
         n_interactions=config.model.n_interactions,
         n_rbf=config.model.n_rbf,
         cutoff=config.model.training_cutoff,
-        postprocessors=record.offsets().postprocessors("energy_U0"),
+        postprocessors=schnet.postprocessors(record.offsets(), "energy_U0"),
     )
-    model.load_state_dict(record.state_dict())
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
     e = training.predict_errors(model, packed, np.arange(len(molecules)))
     parts = decomposition.decompose(record.groups, "size")
     for size in (11, 17, 24):

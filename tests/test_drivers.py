@@ -7,8 +7,9 @@ import pytest
 from sklearn.linear_model import PoissonRegressor
 from typer.testing import CliRunner
 
-from analysis import commands, descriptors, drivers, qm9, runs, subsets, training
-from analysis.drivers import record, size
+from analysis import choice, commands, descriptors, drivers, qm9, subsets
+from analysis.drivers import compute, record, size, trees
+from analysis.records import Record, results_folder
 
 SEEDS = [0, 1, 2, 3, 4]
 
@@ -100,7 +101,7 @@ def test_the_cause_is_told_from_what_goes_with_it(cause):
     table = synthetic(rng)
     errors = errors_of(np.exp(0.8 * table[cause].to_numpy()), rng)
     grouped = drivers.groups(drivers.correlations(table))
-    found = drivers.summarised(drivers.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
+    found = drivers.summarised(trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
     (bystander,) = {"n_atoms", "unsaturation"} - {cause}
     for target in drivers.TARGETS:
         of = found.loc[target]
@@ -128,7 +129,7 @@ def test_twins_permuted_one_by_one_would_hide_each_other():
     together = drivers.groups(drivers.correlations(table))
     singly = {name: [name] for name in table}
     as_group, alone = (
-        drivers.summarised(drivers.importance(table, errors, grouped, refit=["n_atoms"])).loc[
+        drivers.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"])).loc[
             ("squared", "without", "n_atoms")
         ]["value"]
         for grouped in (together, singly)
@@ -142,7 +143,7 @@ def test_importance_has_a_row_for_everything():
     table = synthetic(rng, 400)
     errors = errors_of(np.ones(400), rng, n_seeds=2)
     grouped = {"n_atoms": ["n_atoms", "hydrogens"], "rings": ["rings", "unsaturation"]}
-    rows = drivers.importance(table, errors, grouped, refit=["rings"], folds=4)
+    rows = trees.importance(table, errors, grouped, refit=["rings"], folds=4)
     assert len(rows) == 2 * 2 * 4 * (1 + 2 + 2)
     found = drivers.summarised(rows)
     values = rows[(rows["target"] == "typical") & (rows["what"] == "score")]["value"]
@@ -157,7 +158,7 @@ def test_importance_is_the_same_each_time():
     rng = np.random.default_rng(7)
     table = synthetic(rng, 20_500)
     errors = errors_of(np.exp(0.3 * table["rings"].to_numpy()), rng, n_seeds=1)
-    first, again = (drivers.importance(table, errors, {"rings": ["rings"]}, folds=2) for _ in range(2))
+    first, again = (trees.importance(table, errors, {"rings": ["rings"]}, folds=2) for _ in range(2))
     pd.testing.assert_frame_equal(first, again)
 
 
@@ -385,7 +386,7 @@ def test_there_are_records_of_two_models_only(qm9_molecules):
 
 
 @pytest.fixture(scope="module", params=drivers.MODELS)
-def recorded(request, qm9_molecules) -> tuple[drivers.Drivers, list[runs.Record]]:
+def recorded(request, qm9_molecules) -> tuple[drivers.Drivers, list[Record]]:
     return drivers.load(request.param), drivers.records_of(request.param, qm9_molecules)
 
 
@@ -422,7 +423,7 @@ def test_what_takes_little_time_comes_out_as_recorded(recorded, described):
     pd.testing.assert_frame_equal(correlation, found.correlations.loc[list(table), list(table)], **close)
     ratios = drivers.class_ratios(table, errors, resamples=2).drop(columns=["low", "high"])
     pd.testing.assert_frame_equal(ratios, found.classes.loc[ratios.index, list(ratios)], **close)
-    worst = errors.abs().mean(axis=1).nlargest(record.WORST)
+    worst = errors.abs().mean(axis=1).nlargest(compute.WORST)
     assert worst.index.tolist() == found.worst.index.tolist()
     assert worst.to_numpy() == pytest.approx(found.worst["absolute"].to_numpy(), rel=1e-4)
     pd.testing.assert_frame_equal(table.loc[worst.index], found.worst[list(table)], check_names=False, **close)
@@ -432,14 +433,14 @@ def test_the_trees_score_what_is_recorded(recorded, described):
     """Of one seed, without what only the training set tells, learnt from half of the molecules: somewhat less."""
     found, records = recorded
     errors = drivers.errors_by_seed(records[:1])
-    rows = drivers.importance(described.loc[errors.index], errors, {"n_atoms": ["n_atoms"]}, folds=2)
+    rows = trees.importance(described.loc[errors.index], errors, {"n_atoms": ["n_atoms"]}, folds=2)
     for target, score in rows[rows["what"] == "score"].groupby("target")["value"].mean().items():
         assert score == pytest.approx(found.importance.loc[(target, "score", ""), "value"], abs=0.15)
 
 
 def test_the_worst_are_as_far_from_the_training_set_as_is_recorded(recorded, qm9_molecules):
     found, records = recorded
-    train = training.training_part(qm9_molecules, records[0].config.data)[::20]
+    train = choice.training_part(qm9_molecules, records[0].config.data)[::20]
     position = np.flatnonzero(np.isin(qm9_molecules.index, found.worst.index))
     fewer = descriptors.novelty(qm9_molecules, train, position).loc[found.worst.index]
     # A part of the training set is never nearer, and holds no environment more often.
@@ -475,10 +476,10 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
         asked.append((name, [one.config.seed for one in records]))
         assert molecules is qm9_molecules
         progress("descriptors")
-        return drivers.load(name, folder=runs.results_folder() / "drivers")
+        return drivers.load(name, folder=results_folder() / "drivers")
 
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
-    monkeypatch.setattr(drivers, "analyse", analyse)
+    monkeypatch.setattr(compute, "analyse", analyse)
     monkeypatch.setattr(drivers, "records_of", records_of)
     result = CliRunner().invoke(commands.app, ["drivers", model, "--results", str(tmp_path)])
     assert result.exit_code == 0, result.output

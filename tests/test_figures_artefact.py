@@ -4,21 +4,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import census, decomposition, errors, runs, study, training
+from analysis import census, choice, decomposition, errors, study
 from analysis.figures import artefact, comparison, labels, replication, style
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 SIZES = list(census.REPORT_COMMON_SIZES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> dict[str, list[runs.Record]]:
+def records(qm9_molecules) -> dict[str, list[Record]]:
     """What the book shows; a test that had to train them would be wrong."""
     return {name: study.recorded(study.EXPERIMENTS[name](), qm9_molecules) for name in replication.EXPERIMENTS}
 
 
 @pytest.fixture(scope="module")
-def models(records) -> dict[str, list[runs.Record]]:
+def models(records) -> dict[str, list[Record]]:
     return comparison.by_model(records["final-comparison"])
 
 
@@ -32,7 +33,7 @@ def statements(records, qm9_molecules) -> dict[str, artefact.Statement]:
     return {each.key: each for each in artefact.statements(records, qm9_molecules, lang="en")}
 
 
-def mean_over_seeds(of: list[runs.Record], column: str) -> np.ndarray:
+def mean_over_seeds(of: list[Record], column: str) -> np.ndarray:
     return np.mean([errors.mse(record.groups, "size").loc[SIZES, column] for record in of], axis=0)
 
 
@@ -158,8 +159,8 @@ def test_predictions_need_no_network(records, models, qm9_molecules, statements)
     own = {size: per_atom[qm9_molecules.n_atoms == size].mean() for size in SIZES}
     count = [np.sum(qm9_molecules.n_atoms == size) for size in SIZES]
 
-    def distance(of: list[runs.Record]) -> np.ndarray:
-        mean = per_atom[training.training_part(qm9_molecules, of[0].config.data)].mean()
+    def distance(of: list[Record]) -> np.ndarray:
+        mean = per_atom[choice.training_part(qm9_molecules, of[0].config.data)].mean()
         return np.array([abs(own[size] - mean) * size for size in SIZES])
 
     default, custom = distance(models["default"]), distance(models["custom"])

@@ -4,21 +4,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import errors, runs, study
+from analysis import errors, study
 from analysis.config import RunConfig, Selection, adjust
 from analysis.figures import balancing, groups, labels
+from analysis.records import Record, load, results_folder
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 CAPS = (2000, 6000)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[runs.Record]:
+def records(qm9_molecules) -> list[Record]:
     """The baseline's, and as if caps had brought every size's error nearer to 0.1 eV² and controls changed nothing."""
     configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
     found = []
     for config in configs:
-        whole = runs.load(runs.results_folder() / "baseline" / config.run_id(data), expected=config)
+        whole = load(results_folder() / "baseline" / config.run_id(data), expected=config)
         found.append(whole)
         for cap in CAPS:
             capped = adjust(
@@ -47,7 +48,7 @@ def test_each_cap_has_its_kinds_and_each_kind_its_seeds(records):
 
 
 def test_without_controls_there_is_the_cap_alone_and_a_control_alone_is_refused(records):
-    def plain(record: runs.Record) -> bool:
+    def plain(record: Record) -> bool:
         return not record.config.data.selection.random_control and record.config.training.epochs == 30
 
     assert list(balancing.by_cap([r for r in records if plain(r)], lang="en")[2000]) == ["capped"]
@@ -100,7 +101,7 @@ def test_the_figures(records, lang):
 
 
 @pytest.fixture(scope="module")
-def recorded(qm9_molecules) -> list[runs.Record]:
+def recorded(qm9_molecules) -> list[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.BalancingParameters(), qm9_molecules)
 

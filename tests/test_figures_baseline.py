@@ -10,8 +10,9 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis import census, errors, runs, study
+from analysis import census, errors, study
 from analysis.figures import baseline, card, labels
+from analysis.records import Record, load, results_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = [baseline.learning_curves, baseline.error_by_size, baseline.error_by_element]
@@ -20,12 +21,12 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[runs.Record]:
+def records(qm9_molecules) -> list[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     configs = study.BaselineParameters().configs(qm9_molecules)
-    folder = runs.results_folder() / "baseline"
+    folder = results_folder() / "baseline"
     data = qm9_molecules.fingerprint()
-    return [runs.load(folder / config.run_id(data), expected=config) for config in configs]
+    return [load(folder / config.run_id(data), expected=config) for config in configs]
 
 
 def test_the_recorded_runs_are_three_seeds_on_one_split(records):

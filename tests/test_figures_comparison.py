@@ -3,14 +3,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis import census, errors, runs, study
+from analysis import census, errors, study
 from analysis.figures import comparison, groups, labels
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[runs.Record]:
+def records(qm9_molecules) -> list[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.FinalComparisonParameters(), qm9_molecules)
 
@@ -112,7 +113,7 @@ def test_what_the_page_says_about_stability_holds_in_the_records(records):
 
 
 @pytest.fixture(scope="module")
-def path(records, qm9_molecules) -> list[runs.Record]:
+def path(records, qm9_molecules) -> list[Record]:
     """A record for each step from Default to Custom, two seeds: Custom's, as if each step had its own squared error."""
     customs = {record.config.seed: record for record in comparison.by_model(records)["custom"]}
     found = []

@@ -47,9 +47,9 @@ def test_the_network_drawn_is_the_one_in_the_record(qm9_molecules):
     record = study.recorded(study.BaselineParameters(), qm9_molecules)[0]
     found = architecture.parts(record.config.model, qm9_molecules)
     weights = {path: value for path, value in record.state_dict().items() if re.search(r"(weight|bias)$", path)}
-    assert sum(value.numel() for value in weights.values()) == found[""].parameters
+    assert sum(value.size for value in weights.values()) == found[""].parameters
     for path in ("representation.embedding", "output_modules.0", "representation.interactions.2.f2out.0"):
-        own = sum(value.numel() for name, value in weights.items() if name.startswith(f"{path}."))
+        own = sum(value.size for name, value in weights.items() if name.startswith(f"{path}."))
         assert own == found[path].parameters
 
 

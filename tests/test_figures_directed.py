@@ -1,19 +1,20 @@
 import numpy as np
 import pytest
 
-from analysis import errors, runs, study
+from analysis import errors, study
 from analysis.figures import directed, groups, labels
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[runs.Record]:
+def records(qm9_molecules) -> list[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.DirectedTrainingParameters(), qm9_molecules)
 
 
-def shown(records: list[runs.Record], lang: str = "en") -> dict[str, groups.Group]:
+def shown(records: list[Record], lang: str = "en") -> dict[str, groups.Group]:
     (kinds,) = directed.by_training_set(records, lang=lang).values()
     return {"whole": groups.of_baseline(records, lang=lang)} | kinds
 

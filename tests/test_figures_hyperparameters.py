@@ -8,20 +8,21 @@ import pytest
 from analysis import runs, search, study, sweeps, trials, verdicts
 from analysis.config import adjust
 from analysis.figures import hyperparameters, labels, style
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 NAMES = ["batch_size", "learning_rate"]
 
 
 @pytest.fixture(scope="module")
-def recorded() -> list[runs.Record]:
+def recorded() -> list[Record]:
     """Six real trials of the first stage; their numbers are made up below."""
     return trials.recorded(sweeps.load_sweep("stage1"))[:6]
 
 
 @pytest.fixture
-def made(recorded) -> Callable[..., runs.Record]:
-    def make(number: int, batch: int, rate: float, mse: float, seconds: float, *, seed: int = 0) -> runs.Record:
+def made(recorded) -> Callable[..., Record]:
+    def make(number: int, batch: int, rate: float, mse: float, seconds: float, *, seed: int = 0) -> Record:
         """A record whose loss falls evenly from ten times the last, but for one epoch at half of it."""
         record = recorded[number]
         config = adjust(record.config, training={"batch_size": batch, "learning_rate": rate})
@@ -142,7 +143,7 @@ def test_a_trial_far_above_the_others_is_named_at_the_edge(stage):
     assert not hyperparameters.effects(stage, ["learning_rate"], lang="ca").axes[0].texts
 
 
-def cut(record: runs.Record, epochs: int) -> runs.Record:
+def cut(record: Record, epochs: int) -> Record:
     return replace(record, history=record.history.iloc[:epochs])
 
 
@@ -248,7 +249,7 @@ def shown(qm9_molecules) -> dict[str, trials.Stage]:
         }
 
 
-def losses(records: Iterable[runs.Record]) -> list[float]:
+def losses(records: Iterable[Record]) -> list[float]:
     return [record.history["validation_loss"].iloc[-1] for record in records]
 
 

@@ -3,22 +3,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from analysis import errors, runs, study, training
+from analysis import choice, errors, study
 from analysis.config import Loss, RunConfig, Selection, adjust
 from analysis.figures import groups, labels, loss_modification
+from analysis.records import Record, load, results_folder
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 FACTORS = {("size", 2.0): 0.9, ("size", 10.0): 0.5, ("inverse-frequency", 1.0): 2.0}
 
 
 @pytest.fixture(scope="module")
-def whole(qm9_molecules) -> list[runs.Record]:
+def whole(qm9_molecules) -> list[Record]:
     configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
-    return [runs.load(runs.results_folder() / "baseline" / config.run_id(data), expected=config) for config in configs]
+    return [load(results_folder() / "baseline" / config.run_id(data), expected=config) for config in configs]
 
 
 @pytest.fixture(scope="module")
-def records(whole) -> list[runs.Record]:
+def records(whole) -> list[Record]:
     """The baseline's, as if weighted losses had multiplied every squared error above 17 atoms by FACTORS."""
     found = []
     for record in whole:
@@ -133,12 +134,12 @@ def test_the_figure_has_a_row_per_function_and_a_column_per_protocol(records, la
 
 
 @pytest.fixture(scope="module")
-def recorded(qm9_molecules) -> list[runs.Record]:
+def recorded(qm9_molecules) -> list[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.LossModificationParameters(), qm9_molecules)
 
 
-def above(records: list[runs.Record], weighting: str, rate: float) -> float:
+def above(records: list[Record], weighting: str, rate: float) -> float:
     group = loss_modification.by_rate(records, weighting, lang="en")[rate]
     return float(np.mean(groups.of_sizes(group.records, range(18, 24))))
 
@@ -168,7 +169,7 @@ def test_what_the_page_says_of_sizes_that_gain_holds_in_the_records(recorded):
         gain = groups.lower_at(rates[max(rates)], rates[0.0], "held_out", sizes.tolist())
         record = rates[max(rates)].records[0]
         counted = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
-        weights = training.loss_weights(
+        weights = choice.loss_weights(
             record.config.loss, np.repeat(counted["group"].astype(int), counted["molecules"]).to_numpy()
         )
         of_size = dict(zip(np.repeat(counted["group"].astype(int), counted["molecules"]), weights, strict=True))

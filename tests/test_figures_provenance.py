@@ -2,17 +2,18 @@ from dataclasses import replace
 
 import pytest
 
-from analysis import runs, study
+from analysis import study
 from analysis.figures import labels, provenance
+from analysis.records import Record, load, results_folder
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[runs.Record]:
+def records(qm9_molecules) -> list[Record]:
     configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
-    return [runs.load(runs.results_folder() / "baseline" / config.run_id(data), expected=config) for config in configs]
+    return [load(results_folder() / "baseline" / config.run_id(data), expected=config) for config in configs]
 
 
-def on(record: runs.Record, *, threads: int, minutes: float) -> runs.Record:
+def on(record: Record, *, threads: int, minutes: float) -> Record:
     machine = record.about["machine"] | {"threads": threads, "processor": "A processor"}
     seconds = {"data": 6.0, "training": 60 * minutes - 12, "validation": 4.0, "evaluation": 2.0}
     return replace(record, about=record.about | {"machine": machine, "seconds": seconds})

@@ -6,20 +6,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import runs, search, study, sweeps
+from analysis import search, study, sweeps
 from analysis.figures import labels, published, style
+from analysis.records import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[runs.Record]:
+def records(qm9_molecules) -> list[Record]:
     return study.recorded(study.BaselineParameters(), qm9_molecules)
 
 
 @pytest.fixture(scope="module")
-def searched(qm9_molecules) -> list[runs.Record]:
+def searched(qm9_molecules) -> list[Record]:
     stage = search.load_or_search(sweeps.load_sweep("stage1"), search.SearchParameters(), qm9_molecules)
     return stage.chosen
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from test_figures import PHONE_WIDTH, SMALLEST_TEXT, shown
 
-from analysis import runs, study
+from analysis import study
 from analysis.figures import labels, remedies, style
+from analysis.records import Record, load, results_folder
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 NAMES = ["none", "directed", "fine_tuned_10", "fine_tuned_26", "per_atom_2", "inverse_frequency_1", "size_10"]
@@ -15,16 +16,16 @@ FACTORS = dict.fromkeys(NAMES[1:], (1.2, 1.1)) | {"directed": (2.0, 0.9), "per_a
 
 
 @pytest.fixture(scope="module")
-def whole(qm9_molecules) -> dict[int, runs.Record]:
+def whole(qm9_molecules) -> dict[int, Record]:
     """The baseline's records by seed."""
     data = qm9_molecules.fingerprint()
     configs = study.BaselineParameters().configs(qm9_molecules)
-    folder = runs.results_folder() / "baseline"
-    return {config.seed: runs.load(folder / config.run_id(data), expected=config) for config in configs}
+    folder = results_folder() / "baseline"
+    return {config.seed: load(folder / config.run_id(data), expected=config) for config in configs}
 
 
 @pytest.fixture(scope="module")
-def records(whole, qm9_molecules) -> list[runs.Record]:
+def records(whole, qm9_molecules) -> list[Record]:
     """Every run of the study, as if the remedies had multiplied the baseline's squared errors by FACTORS."""
     found = []
     for config in study.LargeMoleculesParameters().configs(qm9_molecules):
@@ -124,7 +125,7 @@ def test_the_figure_has_a_point_per_remedy_and_readable_words_within_it(records,
 
 
 @pytest.fixture(scope="module")
-def recorded(qm9_molecules) -> list[runs.Record]:
+def recorded(qm9_molecules) -> list[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.LargeMoleculesParameters(), qm9_molecules)
 

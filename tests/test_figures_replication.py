@@ -1,16 +1,19 @@
 import re
+from inspect import signature
 
 import numpy as np
 import pytest
+import torch
 
-from analysis import errors, runs, study, sweeps, trials, verdicts
+from analysis import errors, study, sweeps, trials, verdicts
 from analysis.figures import comparison, labels, replication
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> dict[str, list[runs.Record]]:
+def records(qm9_molecules) -> dict[str, list[Record]]:
     """What the book shows; a test that had to train them would be wrong."""
     return {name: study.recorded(study.EXPERIMENTS[name](), qm9_molecules) for name in replication.EXPERIMENTS}
 
@@ -96,3 +99,7 @@ def test_what_the_conclusions_say_of_the_claims_holds_in_the_records(records, qm
     assert found["run_time", "independent"] == "confirmed"
     assert found["stage2", "held_out"] == "undecided"
     assert {claim for claim, _ in found} == set(verdicts.CLAIMS)
+
+
+def test_the_weight_decay_is_that_of_the_optimiser():
+    assert signature(torch.optim.AdamW).parameters["weight_decay"].default == replication.WEIGHT_DECAY

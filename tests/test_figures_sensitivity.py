@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from test_figures import PHONE_WIDTH, SMALLEST_TEXT, shown
 
-from analysis import errors, runs, study
+from analysis import errors, study
 from analysis.figures import groups, labels, sensitivity, style
+from analysis.records import Record, load, results_folder
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 # By how much another split or other offsets are taken to multiply the squared errors of both models.
@@ -13,17 +14,17 @@ FACTORS = {"split_0": 1.0, "split_1": 1.5, "split_2": 0.8, "least-squares": 0.7,
 
 
 @pytest.fixture(scope="module")
-def recorded(qm9_molecules) -> dict[tuple[bool, int], runs.Record]:
+def recorded(qm9_molecules) -> dict[tuple[bool, int], Record]:
     """Default's and Custom's records, by whether all sizes are in the training and by seed."""
     found = {}
     for config in study.FinalComparisonParameters().configs(qm9_molecules):
-        folder = runs.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint())
-        found[config.data.selection.smallest is None, config.seed] = runs.load(folder, expected=config)
+        folder = results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint())
+        found[config.data.selection.smallest is None, config.seed] = load(folder, expected=config)
     return found
 
 
 @pytest.fixture(scope="module")
-def records(recorded, qm9_molecules) -> list[runs.Record]:
+def records(recorded, qm9_molecules) -> list[Record]:
     """Every run of the study, as if splits and offsets had multiplied squared errors by FACTORS."""
     found = []
     for config in study.SensitivityParameters().configs(qm9_molecules):

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
 
-from analysis import runs, study
+from analysis import study
 from analysis.figures import labels, structures
 from analysis.molecules import to_ase
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[runs.Record]:
+def records(qm9_molecules) -> list[Record]:
     return study.recorded(study.BaselineParameters(), qm9_molecules)
 
 

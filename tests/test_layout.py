@@ -1,6 +1,8 @@
 """The house is easy to see: a module of `analysis` imports only from the floors below it."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,34 +13,40 @@ FLOORS = {
     "molecules": 1,
     "weights": 1,
     "console": 1,
+    "failures": 1,
     "cfconv": 1,
     "stretches": 1,
+    "parameters": 1,
     "qm9": 2,
     "pairs": 2,
     "subsets": 2,
     "benchmark": 2,
+    "batches": 3,
     "census": 3,
     "descriptors": 3,
     "offsets": 3,
     "callbacks": 3,
-    "schnet": 3,
     "config": 3,
-    "training": 4,
-    "errors": 4,
-    "runs": 5,
-    "decomposition": 5,
-    "sweeps": 4,
-    "study": 6,
-    "trials": 6,
-    "search": 7,
     "robustness": 3,
-    "reproduction": 6,
-    "verdicts": 6,
-    "parameters": 1,
-    "drivers": 7,
-    "figures": 8,
-    "commands": 8,
-    "__main__": 9,
+    "choice": 4,
+    "errors": 4,
+    "records": 4,
+    "schnet": 4,
+    "sweeps": 4,
+    "decomposition": 5,
+    "training": 5,
+    "trials": 5,
+    "verdicts": 5,
+    "runs": 6,
+    "pruning": 6,
+    "reproduction": 7,
+    "search": 7,
+    "study": 7,
+    "drivers": 8,
+    "runner": 8,
+    "figures": 9,
+    "commands": 9,
+    "__main__": 10,
 }
 
 
@@ -73,6 +81,53 @@ def test_imports_point_down(path: Path):
 
 def test_every_floor_has_its_room():
     assert {room(path) for path in MODULES} == set(FLOORS)
+
+
+SLOW = ("torch", "pytorch_lightning", "schnetpack", "sklearn")
+"""They take seconds to import, and serve to train and to compute alone."""
+TRAINING = {"architecture"}
+"""The figures that look into a network."""
+READING = [
+    "analysis.records",
+    "analysis.study",
+    "analysis.qm9",
+    "analysis.trials",
+    "analysis.verdicts",
+    "analysis.drivers",
+    "analysis.search",
+    "analysis.commands",
+    *sorted(f"analysis.figures.{path.stem}" for path in PACKAGE.glob("figures/[a-z]*.py") if path.stem not in TRAINING),
+]
+
+
+def slow_modules_after(code: str) -> list[str]:
+    asked = f"import sys\n{code}\nprint('after:', *(name for name in {SLOW!r} if name in sys.modules))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()[-1].split()[1:]
+
+
+@pytest.mark.parametrize("module", READING)
+def test_reading_what_is_recorded_imports_nothing_slow(module):
+    found = slow_modules_after(f"import {module}")
+    assert not found, f"`import {module}` imports {', '.join(found)}: see `python -X importtime -c 'import {module}'`"
+
+
+@pytest.mark.parametrize(
+    "arguments", [["list", "baseline", "--seeds", "0"], ["show", "{id}"]], ids=lambda given: given[0]
+)
+def test_commands_that_read_import_nothing_slow(arguments):
+    run_id = next((PACKAGE.parent / "results" / "baseline").iterdir()).name
+    given = [argument.format(id=run_id) for argument in arguments]
+    found = slow_modules_after(f"from analysis.commands import app\napp({given!r}, standalone_mode=False)")
+    assert not found, f"`python -m analysis {' '.join(given)}` imports {', '.join(found)}"
+
+
+def test_records_are_read_for_a_notebook_without_anything_slow():
+    found = slow_modules_after(
+        "from analysis import qm9, study\nassert study.load_or_train(study.BaselineParameters(), qm9.load())"
+    )
+    assert not found, f"`study.load_or_train` of recorded runs imports {', '.join(found)}"
 
 
 @pytest.mark.parametrize("name", ["_config.yml", "_toc.yml", "notebooks"])

@@ -13,8 +13,8 @@ import jupytext
 import nbformat
 import pytest
 
-from analysis import runs
 from analysis.figures import labels
+from analysis.records import load
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -144,7 +144,7 @@ def test_a_notebook_reruns_with_changed_parameters_and_the_same_outputs(name, tm
     given = [word for parameter, value in parameters.items() for word in ("-p", parameter, value)]
     run = papermill(FOLDER / f"{name}.ipynb", out, *given, "--cwd", FOLDER, results=results)
     assert run.returncode == 0, run.stderr
-    recorded = [runs.load(folder) for experiment in RECORDS[name] for folder in (results / experiment).iterdir()]
+    recorded = [load(folder) for experiment in RECORDS[name] for folder in (results / experiment).iterdir()]
     assert Counter(record.config.experiment for record in recorded) == RECORDS[name]
     assert {record.config.seed for record in recorded} == {3, 5}
     assert {len(record.history) for record in recorded} == {1}
@@ -162,7 +162,7 @@ def test_the_search_reruns_with_few_trials_and_the_same_outputs(tmp_path):
     # In the first stage the report's batch is too large; in the second its point is one more trial, perhaps the chosen.
     for name, of_trials, of_points in (("stage1", 2, {1}), ("stage2", 3, {1, 2})):
         folders = [path.parent for path in (results / f"search-{name}").glob("[!.]*/run.json")]
-        seeds = Counter(runs.load(folder).config.seed for folder in folders)
+        seeds = Counter(load(folder).config.seed for folder in folders)
         assert seeds.keys() == {3, 5}
         assert seeds[3] == of_trials
         assert seeds[5] in of_points

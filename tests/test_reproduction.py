@@ -3,7 +3,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from analysis import reproduction
 from analysis.reproduction import TOLERANCE, compare
@@ -33,9 +32,9 @@ def record(**changed) -> SimpleNamespace:
             }
         ),
         "state": {
-            "representation.weight": torch.ones(10),
-            "representation.bias": torch.full((2,), 1e-9),
-            "postprocessors.1.mean": torch.tensor([-4.25], dtype=torch.float64),
+            "representation.weight": np.ones(10, np.float32),
+            "representation.bias": np.full(2, 1e-9, np.float32),
+            "postprocessors.1.mean": np.array([-4.25]),
         },
         "about": ABOUT,
     } | changed
@@ -89,13 +88,11 @@ def test_sums_of_signed_errors_are_measured_by_what_they_could_be():
 
 def test_weights_are_measured_together():
     state = record().state_dict()
-    again = record(state=state | {"representation.bias": torch.full((2,), 3e-9)})
+    again = record(state=state | {"representation.bias": np.full(2, 3e-9, np.float32)})
     part = the_one_that_differs(compare(record(), again))
     assert (part.part, part.where) == ("weights", "representation.bias")
     assert part.relative < 1e-8
-    part = the_one_that_differs(
-        compare(record(), record(state=state | {"postprocessors.1.mean": torch.tensor([-4.0]).double()}))
-    )
+    part = the_one_that_differs(compare(record(), record(state=state | {"postprocessors.1.mean": np.array([-4.0])})))
     assert (part.part, part.where, part.largest) == ("offsets", "postprocessors.1.mean", 0.25)
 
 
@@ -107,7 +104,7 @@ def test_weights_are_measured_together():
         (with_column("errors", "index", [5, 7, 8]), "held-out errors", "index"),
         (with_column("groups", "group", ["all", "4"]), "group sums", "group"),
         (with_column("history", "train_loss", [2.0, np.nan]), "history", "train_loss"),
-        (record(state={"postprocessors.1.mean": torch.tensor([-4.25]).double()}), "weights", "its tensors' names"),
+        (record(state={"postprocessors.1.mean": np.array([-4.25])}), "weights", "its tensors' names"),
     ],
 )
 def test_what_cannot_be_compared_is_no_rounding(again, part, where):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from analysis import errors, reproduction, runs, study, training
+from analysis import choice, errors, records, reproduction, study
 
-FOLDERS = sorted(path.parent for path in runs.results_folder().glob("*/*/run.json"))
+FOLDERS = sorted(path.parent for path in records.results_folder().glob("*/*/run.json"))
 WHICH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 
 
@@ -16,10 +16,10 @@ def test_there_are_records_and_they_stay_small():
 
 @WHICH
 def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules):
-    record = runs.load(folder)  # schema, id and checksums
+    record = records.load(folder)  # schema, id and checksums
     assert record.config.experiment == folder.parent.name
     assert record.about["molecules_fingerprint"] == qm9_molecules.fingerprint()
-    chosen = training.choose_molecules(qm9_molecules, record.config.data)
+    chosen = choice.choose_molecules(qm9_molecules, record.config.data)
     assert record.about["split_fingerprint"] == chosen.parts.fingerprint(chosen.molecules)
     held_out = chosen.molecules.select(chosen.parts.held_out)
     np.testing.assert_array_equal(np.sort(held_out.index), record.errors["index"])
@@ -28,7 +28,7 @@ def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules):
 
 @WHICH
 def test_a_records_errors_and_sums_tell_the_same(folder):
-    record = runs.load(folder)
+    record = records.load(folder)
     by_size = errors.mse(record.groups, "size")["held_out"].dropna()
     squared = record.errors["error"].astype(float) ** 2
     np.testing.assert_allclose(squared.groupby(record.errors["n_atoms"]).mean(), by_size, rtol=1e-5)
@@ -39,8 +39,8 @@ def test_a_records_errors_and_sums_tell_the_same(folder):
 def test_the_tiny_record_is_what_training_it_again_gives(qm9_molecules):
     """Bit for bit where the record was made; elsewhere processors round in another way, within a tolerance."""
     (config,) = study.BaselineParameters(profile="smoke", seeds=[0]).configs(qm9_molecules)
-    folder = runs.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint())
-    record = runs.load(folder, expected=config)
+    folder = records.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint())
+    record = records.load(folder, expected=config)
     with reproduction.trained_again(record, qm9_molecules) as again:
         found = reproduction.compare(record, again)
     assert found.within_tolerance, found

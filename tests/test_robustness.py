@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 
-from analysis import robustness, runs, training
+from analysis import records, robustness, runs, training
 from analysis.callbacks import read_checkpoint
 from analysis.config import RunConfig, adjust
 from tools.robustness import feeds, kills, plan, straits, victims
@@ -73,14 +73,14 @@ def copy(recorded, tmp_path) -> Path:
 
 def test_the_harness_sees_what_is_half_written_in_the_place_of_something_whole(copy):
     assert len(victims.look_at_records(copy).whole) == 6
-    (record,) = runs.recorded_folders(copy / "results")
+    (record,) = records.recorded_folders(copy / "results")
     (record / "history.csv").write_text("epoch\n")
     with pytest.raises(HalfReadError, match=r"history\.csv is not what was recorded"):
         victims.look_at_records(copy)
 
 
 def test_the_harness_sees_a_half_written_checkpoint(copy):
-    (record,) = runs.recorded_folders(copy / "results")
+    (record,) = records.recorded_folders(copy / "results")
     partial = record.with_name(f".{record.name}.partial")
     partial.mkdir()
     shutil.rmtree(record)
@@ -177,7 +177,7 @@ def test_every_row_of_the_table_of_refusals_is_backed_by_a_test():
 
 @pytest.fixture(scope="module")
 def doors(qm9_molecules, recorded) -> feeds.Doors:
-    (record,) = runs.recorded_folders(recorded / "results")
+    (record,) = records.recorded_folders(recorded / "results")
     return feeds.Doors(recorded / "doors", qm9_molecules, record, recorded / "training" / training.CHECKPOINT)
 
 
@@ -206,7 +206,7 @@ def test_a_door_that_crashes_writes_or_is_deceived_is_seen(doors, monkeypatch):
 
 
 def test_edits_change_something_and_leave_the_original(recorded):
-    (record,) = runs.recorded_folders(recorded / "results")
+    (record,) = records.recorded_folders(recorded / "results")
     about = json.loads((record / "run.json").read_text())
     before = json.dumps(about)
     edits = [feeds.edited(about, random.Random(seed)) for seed in range(50)]

@@ -16,8 +16,9 @@ from schnetpack.transform import ASENeighborList
 from scipy.spatial.transform import Rotation
 
 from analysis import schnet
+from analysis.batches import ENERGY, PAIR_FIRST, PackedMolecules
 from analysis.molecules import Molecules, to_ase
-from analysis.pairs import ENERGY, PAIR_FIRST, PackedMolecules, neighbour_pairs
+from analysis.pairs import neighbour_pairs
 
 
 @pytest.fixture(autouse=True)

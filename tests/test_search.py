@@ -15,7 +15,8 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from analysis import runs, search, sweeps, trials
+from analysis import pruning, runs, search, sweeps, trials
+from analysis.records import RESULTS_VARIABLE, RecordError, load, results_folder
 from analysis.sweeps import SweepError, load_sweep
 
 SMALL = {"n_atom_basis": {"value": 8}, "n_interactions": {"value": 1}, "epochs": {"value": 1}}
@@ -112,7 +113,7 @@ def test_a_diverged_trial_fails_and_the_search_goes_on(qm9_molecules, tmp_path, 
 def test_only_runs_that_are_no_slower_can_stop_a_run(seconds, stopped, qm9_molecules, tmp_path, results):
     sweep = load_sweep(written(tmp_path, learning_rate={"values": [1e-8]})).fixing({"epochs": 4})
     config = sweep.config({"learning_rate": 1e-8}, profile="smoke")
-    callback = search.StopHopeless(search.Pruning(epochs=2, rivals=1), lambda: [([1e-9] * 4, seconds)])
+    callback = pruning.StopHopeless(trials.Pruning(epochs=2, rivals=1), lambda: [([1e-9] * 4, seconds)])
     if not stopped:
         runs.load_or_train(config, qm9_molecules, results=results, callbacks=[callback])
         assert len(callback.curve) == 4
@@ -126,16 +127,16 @@ def test_only_runs_that_are_no_slower_can_stop_a_run(seconds, stopped, qm9_molec
 @pytest.mark.parametrize(
     ("rule", "finished"),
     [
-        (search.Pruning(epochs=2, rivals=2), [([1e-9] * 4, 0.0)]),  # too few
-        (search.Pruning(epochs=4, rivals=1), [([1e-9] * 4, 0.0)]),  # the last epoch is not worth it
-        (search.Pruning(epochs=2, rivals=1), [([1e9] * 4, 0.0)]),  # worse
-        (search.Pruning(epochs=2, rivals=1), [([1e-9], 0.0)]),  # too short
+        (trials.Pruning(epochs=2, rivals=2), [([1e-9] * 4, 0.0)]),  # too few
+        (trials.Pruning(epochs=4, rivals=1), [([1e-9] * 4, 0.0)]),  # the last epoch is not worth it
+        (trials.Pruning(epochs=2, rivals=1), [([1e9] * 4, 0.0)]),  # worse
+        (trials.Pruning(epochs=2, rivals=1), [([1e-9], 0.0)]),  # too short
     ],
 )
 def test_a_run_with_a_chance_is_not_stopped(rule, finished):
-    curves, watch = search.LearningCurves([1] * 4), search.Stopwatch()
+    curves, watch = pruning.LearningCurves([1] * 4), pruning.Stopwatch()
     watch.seconds = {"training": 1.0, "validation": 1.0}
-    callback = search.StopHopeless(rule, lambda: finished)
+    callback = pruning.StopHopeless(rule, lambda: finished)
     trainer = SimpleNamespace(callbacks=[curves, watch, callback], max_epochs=4)
     for loss in (5.0, 4.0, 3.0, 2.0):
         curves.rows.append({"validation_loss": loss})
@@ -149,7 +150,7 @@ def test_a_pruned_trial_keeps_its_curve_and_has_no_record(qm9_molecules, tmp_pat
     path = written(tmp_path, learning_rate={"values": [0.01, 1e-9, 1e-8]}, epochs={"value": 3})
     sweep = load_sweep(path).fixing({"epochs": 3})
     frame = search.search(
-        sweep, qm9_molecules, profile="smoke", seed=0, pruning=search.Pruning(epochs=1, rivals=1), results=results
+        sweep, qm9_molecules, profile="smoke", seed=0, pruning=trials.Pruning(epochs=1, rivals=1), results=results
     )
     stopped = frame[frame["state"] == "pruned"]
     assert len(stopped) >= 1
@@ -363,7 +364,7 @@ def test_a_damaged_record_is_one_line(tmp_path, results, monkeypatch, capsys):
     monkeypatch.setenv("COMPENDIUM_RESULTS", str(results))
 
     def damaged(*_, **__):
-        raise runs.RecordError("run.json can't be read")
+        raise RecordError("run.json can't be read")
 
     monkeypatch.setattr(runs, "load_or_train", damaged)
     path = written(tmp_path, method="random", run_cap=2, learning_rate=RANGE)
@@ -416,7 +417,7 @@ def test_what_is_recorded_is_not_searched_again(qm9_molecules, tmp_path, results
 def test_a_trial_that_asks_for_an_earlier_ones_values_is_one_more_trial(qm9_molecules):
     """The recorded second stage has some: its 30 trials are fewer runs."""
     sweep = load_sweep("stage2")
-    listed = pd.read_csv(runs.results_folder() / "search-stage2" / "trials.csv")
+    listed = pd.read_csv(results_folder() / "search-stage2" / "trials.csv")
     found = trials.known(sweep)
     assert len(listed) == sweep.run_cap > listed["run"].nunique()
     assert found["run"].isin(listed["run"]).sum() == sweep.run_cap
@@ -485,7 +486,7 @@ def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
 
 @pytest.fixture
 def in_results(results, monkeypatch, qm9_molecules) -> Path:
-    monkeypatch.setenv(runs.RESULTS_VARIABLE, str(results))
+    monkeypatch.setenv(RESULTS_VARIABLE, str(results))
     monkeypatch.setattr(search.qm9, "load", lambda: qm9_molecules)
     return results
 
@@ -523,7 +524,7 @@ def test_trial_runs_what_the_agent_of_weights_and_biases_asks_for(in_results, mo
     monkeypatch.setenv("WANDB_SWEEP_ID", "abc")
     assert call(monkeypatch, capsys, *given) == (0, out, "")
     (folder,) = [path for path in (in_results / "search-stage1").iterdir() if not path.name.startswith(".")]
-    record = runs.load(folder)
+    record = load(folder)
     assert sweeps.parameters_of(record.config)["learning_rate"] == 0.002
     assert [row["validation_loss"] for row in told.rows] == record.history["validation_loss"].tolist()
     assert told.summary["run"] == record.id

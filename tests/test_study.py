@@ -4,14 +4,14 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from analysis import runs, study, training
-from analysis.callbacks import TrainingDivergedError
+from analysis import choice, records, runs, study
 from analysis.config import FineTuning, Loss, RunConfig, Selection, adjust
+from analysis.failures import TrainingDivergedError
 from analysis.parameters import ParameterError
 
 
 def sizes_of(config: RunConfig, molecules) -> list[int]:
-    return molecules.n_atoms[training.training_part(molecules, config.data)]
+    return molecules.n_atoms[choice.training_part(molecules, config.data)]
 
 
 @pytest.mark.parametrize("parameters", study.EXPERIMENTS.values())
@@ -141,7 +141,7 @@ def test_what_might_help_large_molecules_takes_the_baselines_updates(qm9_molecul
     baseline, directed, *others = configs
     assert directed in study.DirectedTrainingParameters(seeds=[2]).configs(qm9_molecules)
     steps = study._steps_per_epoch(baseline, qm9_molecules)
-    large = int((qm9_molecules.n_atoms[training.training_part(qm9_molecules, baseline.data)] > 17).sum())
+    large = int((qm9_molecules.n_atoms[choice.training_part(qm9_molecules, baseline.data)] > 17).sum())
     of_large = -(-large // baseline.training.batch_size)
     for config in others:
         updates = config.training.epochs * steps + (config.fine_tuning.epochs * of_large if config.fine_tuning else 0)
@@ -260,7 +260,7 @@ def test_a_run_that_diverges_keeps_none_of_the_others_from_being_trained(qm9_mol
     monkeypatch.setattr(runs, "load_or_train", wild_second)
     with pytest.raises(TrainingDivergedError, match=r"1 of 3 runs diverged, .* recorded: 1 epochs, seed 1: the loss"):
         study.load_or_train(parameters, qm9_molecules, results=tmp_path)
-    assert {runs.load(folder).config.seed for folder in runs.recorded_folders(tmp_path)} == {0, 2}
+    assert {records.load(folder).config.seed for folder in records.recorded_folders(tmp_path)} == {0, 2}
 
 
 def test_every_run_of_the_study_is_described_in_words_of_its_own(qm9_molecules):

@@ -19,10 +19,10 @@ from schnetpack.transform import MatScipyNeighborList
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
-from analysis import callbacks, offsets, qm9, schnet, training, weights
+from analysis import callbacks, choice, failures, offsets, qm9, schnet, training, weights
+from analysis.batches import ENERGY
 from analysis.config import Data, FineTuning, Loss, RunConfig, Selection, Training, adjust
 from analysis.molecules import MoleculesError, to_ase
-from analysis.pairs import ENERGY
 
 SMALL = adjust(
     RunConfig(experiment="tests"),
@@ -145,15 +145,15 @@ def test_a_checkpoint_of_another_version_is_refused_with_what_to_do(qm9_molecule
     content = torch.load(path, weights_only=True)
     del content["callbacks"]["LearningCurves"]["blocks"]
     torch.save(content, path)
-    with pytest.raises(callbacks.CheckpointError, match=r"lacks 'blocks'.* delete it"):
+    with pytest.raises(failures.CheckpointError, match=r"lacks 'blocks'.* delete it"):
         training.train(SMALL, qm9_molecules, tmp_path)
     del content["callbacks"]["LearningCurves"]
     torch.save(content, path)
-    with pytest.raises(callbacks.CheckpointError, match=f"done 18 steps, but .* holds 0.* delete {path}"):
+    with pytest.raises(failures.CheckpointError, match=f"done 18 steps, but .* holds 0.* delete {path}"):
         training.train(SMALL, qm9_molecules, tmp_path)
     del content["optimizer_states"][0]["param_groups"]
     torch.save(content, path)
-    with pytest.raises(callbacks.CheckpointError, match=f"{path} can't be taken up .*delete it to train from the"):
+    with pytest.raises(failures.CheckpointError, match=f"{path} can't be taken up .*delete it to train from the"):
         training.train(SMALL, qm9_molecules, tmp_path)
 
 
@@ -161,7 +161,7 @@ def test_a_checkpoint_of_another_run_is_refused_with_what_to_do(qm9_molecules, t
     """Its tensors would fit."""
     training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path)
     other = SMALL.run_id(qm9_molecules.fingerprint())
-    with pytest.raises(callbacks.CheckpointError, match=rf"of run [0-9a-f]{{12}}, not of {other}; delete it to train"):
+    with pytest.raises(failures.CheckpointError, match=rf"of run [0-9a-f]{{12}}, not of {other}; delete it to train"):
         training.train(SMALL, qm9_molecules, tmp_path)
 
 
@@ -235,11 +235,11 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
     rate = 2 if weighting in weights.UNGUARDED else 6
     positions = trained.parts.train[:40]
     sizes = trained.molecules.n_atoms[trained.parts.train]
-    v = training.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
+    v = choice.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
     batch = next(iter(training._WeightedLoader(trained.packed, trained.parts.train, v, batch_size=40)))
     assert batch[properties.idx].tolist() == positions.tolist()
     task = training.EnergyTask(
-        schnet.build(n_atom_basis=16, n_interactions=2, postprocessors=trained.offsets.postprocessors(ENERGY)),
+        schnet.build(n_atom_basis=16, n_interactions=2, postprocessors=schnet.postprocessors(trained.offsets, ENERGY)),
         training.WeightedOutput(ENERGY),
         learning_rate=1e-3,
     )
@@ -343,7 +343,7 @@ def test_fine_tuning_goes_on_with_the_molecules_and_the_learning_rate_asked_for(
     assert len(seen.squared) == sum(steps) == trained.steps["step"].iloc[-1]
     assert sum(map(len, seen.squared)) == len(train) + 2 * len(large)
     np.testing.assert_allclose(trained.steps["epoch"].iloc[np.cumsum(steps) - 1], [1, 2, 3], rtol=1e-6)
-    part = training.fine_tuned(trained.molecules, train, fine)
+    part = choice.fine_tuned(trained.molecules, train, fine)
     assert part.tolist() == large.tolist()
     course = training.course_of_learning_rate(
         [training.Phase(range(6), 1, 2e-3), training.Phase(range(4), 2, 1e-5)], Training()
@@ -414,7 +414,7 @@ def test_stock_and_fused_training_agree_with_weights(qm9_molecules, tmp_path):
 )
 def test_a_diverging_run_stops_at_once_and_names_step_and_weight(config, rate, said, qm9_molecules, tmp_path):
     config = adjust(config, training={"learning_rate": rate})
-    with pytest.raises(callbacks.TrainingDivergedError, match=said) as stopped:
+    with pytest.raises(failures.TrainingDivergedError, match=said) as stopped:
         training.train(config, qm9_molecules, tmp_path)
     found = re.search(said, str(stopped.value))
     if config.loss.rate:
@@ -431,10 +431,10 @@ def test_molecules_in_other_units_are_not_trained_on(few_molecules, tmp_path):
 
 
 def test_the_parts_are_thinned_from_the_split(qm9_molecules):
-    some = training.choose_molecules(qm9_molecules, Data(train_molecules=500, held_out_molecules=101))
+    some = choice.choose_molecules(qm9_molecules, Data(train_molecules=500, held_out_molecules=101))
     assert (len(some.parts.train), len(some.parts.validation), len(some.parts.test)) == (500, 50, 51)
     assert len(some.molecules) == 601
-    whole = training.choose_molecules(qm9_molecules, Data())
+    whole = choice.choose_molecules(qm9_molecules, Data())
     assert len(whole.molecules) == len(qm9_molecules)
     assert len(some.left_out) == len(whole.left_out) == 0
     for part in ("train", "validation", "test"):
@@ -443,8 +443,8 @@ def test_the_parts_are_thinned_from_the_split(qm9_molecules):
 
 
 def test_a_selection_changes_the_training_part_alone(qm9_molecules):
-    whole = training.choose_molecules(qm9_molecules, Data())
-    large = training.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=18)))
+    whole = choice.choose_molecules(qm9_molecules, Data())
+    large = choice.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=18)))
     assert len(large.molecules) == len(qm9_molecules)
     sizes = large.molecules.n_atoms
     assert sizes[large.parts.train].min() == 18
@@ -452,16 +452,16 @@ def test_a_selection_changes_the_training_part_alone(qm9_molecules):
     np.testing.assert_array_equal(np.union1d(large.parts.train, large.left_out), whole.parts.train)
     for part in ("validation", "test"):
         np.testing.assert_array_equal(getattr(large.parts, part), getattr(whole.parts, part))
-    middle = training.training_part(qm9_molecules, Data(selection=Selection(smallest=13, largest=23)))
+    middle = choice.training_part(qm9_molecules, Data(selection=Selection(smallest=13, largest=23)))
     assert set(qm9_molecules.n_atoms[middle]) == set(range(13, 24))
 
 
 def test_a_cap_leaves_no_size_more_than_it_and_its_control_is_as_large(qm9_molecules):
-    capped = training.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
+    capped = choice.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
     counts = np.bincount(qm9_molecules.n_atoms[capped])
-    whole = np.bincount(qm9_molecules.n_atoms[training.training_part(qm9_molecules, Data())])
+    whole = np.bincount(qm9_molecules.n_atoms[choice.training_part(qm9_molecules, Data())])
     np.testing.assert_array_equal(counts, np.minimum(whole, 2000))
-    control = training.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000, random_control=True)))
+    control = choice.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000, random_control=True)))
     assert len(control) == len(capped)
     share = np.bincount(qm9_molecules.n_atoms[control]) / len(control)
     np.testing.assert_allclose(share, whole / whole.sum(), atol=0.01)
@@ -469,21 +469,21 @@ def test_a_cap_leaves_no_size_more_than_it_and_its_control_is_as_large(qm9_molec
 
 def test_a_thinned_selection_is_a_miniature_of_it_and_leaves_nobody_out(qm9_molecules):
     data = Data(selection=Selection(cap_per_size=2000), train_molecules=1000, held_out_molecules=100)
-    chosen = training.choose_molecules(qm9_molecules, data)
+    chosen = choice.choose_molecules(qm9_molecules, data)
     assert len(chosen.molecules) == 1100
     assert len(chosen.left_out) == 0
-    capped = training.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
+    capped = choice.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
     assert set(chosen.molecules.index[chosen.parts.train]) <= set(qm9_molecules.index[capped])
 
 
 def test_a_selection_that_leaves_nobody_is_refused(qm9_molecules):
     with pytest.raises(ValueError, match="between 30 and any number of atoms; they have 3 to 29"):
-        training.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=30)))
+        choice.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=30)))
 
 
 def test_more_molecules_than_there_are_is_refused(qm9_molecules):
     with pytest.raises(ValueError, match="leaves 104,664 training molecules, fewer than the 200,000"):
-        training.choose_molecules(qm9_molecules, Data(train_molecules=200_000))
+        choice.choose_molecules(qm9_molecules, Data(train_molecules=200_000))
 
 
 def test_molecules_from_another_source_train_too(few_molecules, tmp_path):

@@ -15,10 +15,10 @@ from schnetpack import transform
 from schnetpack.data import AtomsDataFormat, AtomsDataModule
 from schnetpack.task import AtomisticTask, ModelOutput
 
-from analysis import errors, offsets, qm9, runs, schnet, training
+from analysis import choice, errors, offsets, qm9, records, runs, schnet
+from analysis.batches import ENERGY
 from analysis.config import RunConfig, adjust
 from analysis.molecules import Molecules
-from analysis.pairs import ENERGY
 
 CONFIG = adjust(
     RunConfig(experiment="trap"),
@@ -31,17 +31,17 @@ FLOAT32 = 4e-3  # eV; SchNetPack adds up references in float32, whose step is 10
 
 
 @pytest.fixture(scope="module")
-def record(qm9_molecules, tmp_path_factory) -> runs.Record:
+def record(qm9_molecules, tmp_path_factory) -> records.Record:
     return runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path_factory.mktemp("results"), logger=None)
 
 
 @pytest.fixture(scope="module")
 def molecules(qm9_molecules) -> Molecules:
     """Those of the run, of all parts."""
-    return training.choose_molecules(qm9_molecules, CONFIG.data).molecules
+    return choice.choose_molecules(qm9_molecules, CONFIG.data).molecules
 
 
-def of_size(molecules: Molecules, size: int, record: runs.Record, *, held_out: bool = False) -> Molecules:
+def of_size(molecules: Molecules, size: int, record: records.Record, *, held_out: bool = False) -> Molecules:
     keep = molecules.n_atoms == size
     if held_out:
         keep &= np.isin(molecules.index, record.errors["index"])
@@ -49,7 +49,7 @@ def of_size(molecules: Molecules, size: int, record: runs.Record, *, held_out: b
 
 
 def validated_by_schnetpack(
-    record: runs.Record, molecules: Molecules, folder, remove: transform.RemoveOffsets
+    record: records.Record, molecules: Molecules, folder, remove: transform.RemoveOffsets
 ) -> float:
     """The val_loss, eV², of SchNetPack's data module, task and Lightning's trainer on a set of molecules."""
     qm9.write_schnetpack_database(folder / "set.db", molecules)
@@ -73,9 +73,9 @@ def validated_by_schnetpack(
         n_rbf=CONFIG.model.n_rbf,
         cutoff=CONFIG.model.training_cutoff,
         fused=False,
-        postprocessors=record.offsets().postprocessors(ENERGY),
+        postprocessors=schnet.postprocessors(record.offsets(), ENERGY),
     )
-    model.load_state_dict(record.state_dict())
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on workers and on what a checkpoint holds
         task = AtomisticTask(
@@ -105,7 +105,7 @@ def own_offsets() -> transform.RemoveOffsets:
     return transform.RemoveOffsets(ENERGY, remove_mean=True, remove_atomrefs=True)
 
 
-def training_offsets(record: runs.Record) -> transform.RemoveOffsets:
+def training_offsets(record: records.Record) -> transform.RemoveOffsets:
     table = torch.zeros(100, dtype=torch.float64)  # SchNetPack's data module would give float32, 10⁻⁴ eV off per atom
     for number, energy in qm9.ATOMIC_REFERENCES_U0.items():
         table[number] = energy

@@ -14,7 +14,7 @@ from scipy import stats
 from analysis import census, errors, study, verdicts
 from analysis.config import Loss, RunConfig, Selection, adjust
 from analysis.molecules import Molecules
-from analysis.runs import Record
+from analysis.records import Record
 
 EACH_PROTOCOL = pytest.mark.parametrize("protocol", verdicts.PROTOCOLS)
 SIZES = np.array(census.REPORT_COMMON_SIZES)

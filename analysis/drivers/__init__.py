@@ -3,9 +3,10 @@
 Held-out molecules alone are looked at, with the offsets of the training set (protocol `held_out`); the error of each is
 known for every seed.
 
-`seeds` tells what all seeds repeat from their noise. `explain` asks which descriptors explain the error, `size` how
-it changes with the number of atoms while the rest is held fixed, `classes` which kinds of molecules are predicted worse
-than the others. `record` holds the answers for one model; `python -m analysis drivers` makes it.
+`seeds` tells what all seeds repeat from their noise. `explain` and `trees` ask which descriptors explain the error,
+`size` how it changes with the number of atoms while the rest is held fixed, `classes` which kinds of molecules are
+predicted worse than the others. `record` holds the answers for one model; `python -m analysis drivers` makes it, with
+`compute`. That and `trees` need scikit-learn, which takes a second to import, and are not imported with the rest.
 """
 
 from analysis.drivers.classes import (
@@ -19,12 +20,11 @@ from analysis.drivers.classes import (
     weak_classes,
     weak_group,
 )
-from analysis.drivers.explain import TARGETS, correlations, groups, importance, rank_correlations, summarised
+from analysis.drivers.explain import TARGETS, correlations, groups, rank_correlations, summarised
 from analysis.drivers.record import (
     MODELS,
     Drivers,
     DriversError,
-    analyse,
     default_folder,
     load,
     records_of,
@@ -43,7 +43,6 @@ __all__ = [
     "Drivers",
     "DriversError",
     "Reason",
-    "analyse",
     "by_size",
     "by_unsaturation",
     "class_ratios",
@@ -51,7 +50,6 @@ __all__ = [
     "default_folder",
     "errors_by_seed",
     "groups",
-    "importance",
     "load",
     "members",
     "parts",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.runs import Record
+from analysis.records import Record
 from analysis.verdicts.intervals import Estimate
 
 _DRAWS = 400

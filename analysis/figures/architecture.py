@@ -15,12 +15,13 @@ from schnetpack import properties
 from schnetpack.model import NeuralNetworkPotential
 
 from analysis import schnet
+from analysis.batches import ENERGY, PackedMolecules
 from analysis.config import Model
 from analysis.figures import style
 from analysis.figures.boxes import DATA, LEARNED, Box, Canvas
 from analysis.figures.labels import alt, label
 from analysis.molecules import Molecules
-from analysis.pairs import ENERGY, PackedMolecules, neighbour_pairs
+from analysis.pairs import neighbour_pairs
 
 # Modules that return SchNetPack's dictionary: what they put into it.
 _RESULTS = MappingProxyType(

@@ -19,7 +19,7 @@ from analysis.config import Selection
 from analysis.figures import balancing, baseline, comparison, directed, groups, loss_modification, replication, style
 from analysis.figures.labels import alt, label
 from analysis.molecules import Molecules
-from analysis.runs import Record
+from analysis.records import Record
 from analysis.verdicts import CLEAR, FACTOR
 
 SIZES = census.REPORT_COMMON_SIZES

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.runs import Record
+from analysis.records import Record
 
 KINDS = ("capped", "random_same", "same_updates")
 """The capped set; as many molecules drawn at random; the capped set with as many updates as the baseline."""

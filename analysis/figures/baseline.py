@@ -14,7 +14,7 @@ from matplotlib.ticker import MultipleLocator
 from analysis import census, errors
 from analysis.figures import style
 from analysis.figures.labels import alt, label
-from analysis.runs import Record
+from analysis.records import Record
 
 # colour and marker: told apart in grey, too
 PROTOCOLS = MappingProxyType({"held_out": (style.BLUE, "o"), "as_reported": (style.VERMILION, "s")})

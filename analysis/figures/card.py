@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from analysis import census
 from analysis.figures import baseline, style
 from analysis.figures.labels import LANGUAGES, label
-from analysis.runs import Record
+from analysis.records import Record
 
 SIZE = (1200, 630)
 """Width and height in pixels: what Open Graph and Twitter ask for."""

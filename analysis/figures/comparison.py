@@ -16,7 +16,7 @@ from analysis import study
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.runs import Record
+from analysis.records import Record
 
 MODELS = MappingProxyType({"default": (style.ORANGE, "o"), "custom": (style.BLUE, "s")})
 """Colour, as in Figure 10 of the report, and marker."""

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.runs import Record
+from analysis.records import Record
 
 CROSSOVER = 19
 """The report sees its directed training help above so many atoms, and not yet at 18 and 19 (section 5.3.4)."""

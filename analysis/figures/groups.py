@@ -13,7 +13,7 @@ from matplotlib.ticker import MultipleLocator
 from analysis import census, errors
 from analysis.figures import baseline, style
 from analysis.figures.labels import label
-from analysis.runs import Record
+from analysis.records import Record
 
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 MARKERS = ("s", "^", "D", "v", "P", "X")

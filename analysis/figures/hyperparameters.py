@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 from analysis.figures import baseline, style
 from analysis.figures.labels import alt, label
-from analysis.runs import Record
+from analysis.records import Record
 from analysis.sweeps import parameters_of
 from analysis.trials import REPORT_EPOCHS, TOLERANCE, Stage, objectives, pareto_front
 from analysis.verdicts import Verdict

@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.ticker import MultipleLocator
 
-from analysis import census, training, weights
+from analysis import census, choice, weights
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.runs import Record
+from analysis.records import Record
 from analysis.weights import UNGUARDED
 
 WEIGHTINGS = ("size", "size-frequency", "inverse-frequency")
@@ -192,7 +192,7 @@ def _data(records: Sequence[Record], sizes: range) -> pd.DataFrame:
 
 def _effective(record: Record) -> float:
     """The effective size of the weighted training set, (Σv)² / Σv², as a share of its molecules."""
-    v = training.loss_weights(record.config.loss, _training_sizes(record))
+    v = choice.loss_weights(record.config.loss, _training_sizes(record))
     return 1.0 if v is None else float(v.sum() ** 2 / (v @ v) / len(v))
 
 

@@ -15,7 +15,7 @@ from analysis.config import RunConfig
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.runs import Record
+from analysis.records import Record
 
 _LARGEST = 29  # atoms of QM9's largest molecule
 _CONFIDENCE = 0.95

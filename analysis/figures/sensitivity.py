@@ -15,7 +15,7 @@ from analysis.config import RunConfig
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.runs import Record
+from analysis.records import Record
 
 _MODELS = ("default", "custom")
 

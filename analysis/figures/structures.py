@@ -20,7 +20,7 @@ from analysis.drivers import errors_by_seed
 from analysis.figures import style
 from analysis.figures.labels import alt, check_language, label
 from analysis.molecules import Molecules, to_ase
-from analysis.runs import Record
+from analysis.records import Record
 
 if TYPE_CHECKING:
     from chemiscope.widget import ChemiscopeWidget

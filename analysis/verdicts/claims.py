@@ -10,7 +10,7 @@ from scipy import stats
 
 from analysis import census
 from analysis.molecules import Molecules
-from analysis.runs import Record
+from analysis.records import Record
 from analysis.verdicts.curves import (
     LEAST_MOLECULES,
     Curves,

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis import census, errors
 from analysis.molecules import Molecules
-from analysis.runs import Record
+from analysis.records import Record
 from analysis.verdicts.intervals import Estimate, over_seeds, resampled_means
 
 PROTOCOLS = ("held_out", "as_reported")

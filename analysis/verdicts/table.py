@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from analysis.molecules import Molecules
-from analysis.runs import Record
+from analysis.records import Record
 from analysis.verdicts.claims import (
     INDEPENDENT,
     best_rate,

@@ -20,11 +20,12 @@ from schnetpack.data import AtomsDataFormat, AtomsDataModule
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 
-from analysis import offsets, qm9, schnet, training
+from analysis import choice, offsets, qm9, schnet, training
+from analysis.batches import ENERGY, PackedLoader, PackedMolecules
 from analysis.benchmark import Settings
 from analysis.config import Data, RunConfig, adjust
 from analysis.molecules import Molecules
-from analysis.pairs import ENERGY, PackedLoader, PackedMolecules, neighbour_pairs
+from analysis.pairs import neighbour_pairs
 from analysis.subsets import Split
 from tools.benchmark.window import Window, WindowClosedError
 
@@ -103,7 +104,7 @@ def config_of(settings: Settings, *, width: int, batch: int, molecules: int, epo
 
 def chosen(molecules: Molecules, count: int) -> tuple[Molecules, Split, np.ndarray]:
     """The molecules that every contestant sees, their parts, and the targets without offsets (float64 [M], eV)."""
-    picked = training.choose_molecules(molecules, data_of(count))
+    picked = choice.choose_molecules(molecules, data_of(count))
     used, parts = picked.molecules, picked.parts
     return used, parts, used.energy - offsets.fit(used, parts.train).of(used)
 

@@ -24,9 +24,10 @@ from ase.data import chemical_symbols
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from pydantic import ValidationError
 
-from analysis import qm9, runs, study, sweeps
-from analysis.callbacks import CheckpointError, read_checkpoint
+from analysis import qm9, records, study, sweeps
+from analysis.callbacks import read_checkpoint
 from analysis.config import Loss, RunConfig, Selection, adjust
+from analysis.failures import CheckpointError
 from analysis.molecules import Molecules, MoleculesError, read_extxyz, write_extxyz
 from analysis.parameters import ParameterError, check
 
@@ -272,10 +273,10 @@ class Doors:
 
     def _answer_of_record(self, copy: Path) -> tuple[Answer, str]:
         try:
-            found = runs.load(copy)
-        except runs.RecordError as error:
+            found = records.load(copy)
+        except records.RecordError as error:
             return "refused", str(error)
-        whole = runs.load(self.record)
+        whole = records.load(self.record)
         same = found.about == whole.about and found.errors.equals(whole.errors) and found.history.equals(whole.history)
         return ("same" if same else "wrong"), "something else was read"
 

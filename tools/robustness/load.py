@@ -12,9 +12,9 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-from analysis import qm9, runs
+from analysis import qm9, records
 from analysis.config import RunConfig
-from analysis.runs import SCHEMA_VERSION
+from analysis.records import SCHEMA_VERSION
 from tools.robustness.victims import ROOT
 
 MEMORY_LIMIT = 4 * 10**9
@@ -22,8 +22,8 @@ MEMORY_LIMIT = 4 * 10**9
 _NOTEBOOK = """\
 from pathlib import Path
 import pandas as pd
-from analysis import runs
-records = [runs.outline(folder) for folder in runs.recorded_folders(Path({results!r}))]
+from analysis.records import outline, recorded_folders
+records = [outline(folder) for folder in recorded_folders(Path({results!r}))]
 frame = pd.DataFrame([{{"run": one.id, "seed": one.config.seed, "loss": one.validation_loss}} for one in records])
 frame.describe()
 """
@@ -48,7 +48,7 @@ def make_up(results: Path, count: int) -> None:
         }
         folder = results / config.experiment / changed["id"]
         folder.mkdir()
-        (folder / "run.json").write_text(runs.description(changed), encoding="utf-8")
+        (folder / "run.json").write_text(records.description(changed), encoding="utf-8")
 
 
 def smoke_record(results: Path) -> tuple[Path, dict[str, Any]]:
@@ -56,8 +56,8 @@ def smoke_record(results: Path) -> tuple[Path, dict[str, Any]]:
     words = [sys.executable, "-m", "analysis", "run", "baseline", "--profile", "smoke", "--seeds", "0"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "COMPENDIUM_RESULTS": str(results)}
     subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, check=True)  # noqa: S603
-    (folder,) = runs.recorded_folders(results)
-    about = runs.load(folder).about
+    (folder,) = records.recorded_folders(results)
+    about = records.load(folder).about
     assert about["schema_version"] == SCHEMA_VERSION
     return folder, about
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import nbformat
 
-from analysis import qm9, runs
-from analysis.callbacks import CheckpointError
+from analysis import qm9, records, runs
+from analysis.failures import CheckpointError
 from analysis.robustness import VictimName
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -119,14 +119,14 @@ def look_at_records(folder: Path) -> Look:
     results = folder / "results"
     whole, epochs, unfinished = {}, {}, 0
     try:
-        for record in runs.recorded_folders(results):
-            runs.load(record)
+        for record in records.recorded_folders(results):
+            records.load(record)
             whole |= {str(path.relative_to(results)): _sha256(path) for path in record.iterdir()}
         for partial in results.glob("*/.*.partial"):
             record = partial.with_name(partial.name[1:].removesuffix(".partial"))
             unfinished += 1
             epochs[str(record.relative_to(results))] = runs.finished_epochs(record) or 0
-    except (runs.RecordError, CheckpointError) as error:
+    except (records.RecordError, CheckpointError) as error:
         raise HalfReadError(str(error)) from error
     return Look(whole, epochs, unfinished)
 

@@ -1,0 +1,9 @@
+"""Why a training ends without a record: what whoever asks for one has to expect."""
+
+
+class TrainingDivergedError(RuntimeError):
+    """The loss stopped being a finite number, or exploded; the message says at which step and with which weight."""
+
+
+class CheckpointError(RuntimeError):
+    """A checkpoint that is damaged, or belongs to another run or another version of the code."""

@@ -1,0 +1,209 @@
+"""What the commands do that train: the runs that are missing, and a recorded run once more."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytorch_lightning as pl
+import typer
+from pytorch_lightning.callbacks import Callback
+from tqdm import tqdm
+
+from analysis import qm9, reproduction, runs, study
+from analysis.config import RunConfig, adjust
+from analysis.console import INTERRUPTED, clock, complain, one_line
+from analysis.failures import CheckpointError, TrainingDivergedError
+from analysis.molecules import Molecules
+from analysis.records import Record, RecordError
+from analysis.training import LoggerError, LoggerName, check_logger
+
+EXPECTED = (LoggerError, reproduction.OtherMoleculesError)
+"""What both may raise beside the errors of those who read records."""
+
+_LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
+
+
+def logger_named(name: str) -> LoggerName | None:
+    """The logger that an option names; raises training.LoggerError if it is neither "none" nor one that there is."""
+    logger = None if name == "none" else name
+    check_logger(logger)
+    return logger
+
+
+def run(
+    configs: Sequence[RunConfig], molecules: Molecules, results: Path, *, profile: str, logger: LoggerName | None
+) -> None:
+    """Train and record those of the runs that are missing, in this order; ends the command if one of them fails."""
+    results.mkdir(parents=True, exist_ok=True)
+    data = molecules.fingerprint()
+    found = [study.standing(config, data, results) for config in configs]
+    to_do = [one for one in found if one.state in ("missing", "under way")]
+    troubles = [one.trouble for one in found if one.state == "damaged"]
+    recorded = len(found) - len(to_do) - len(troubles)
+    overall = Overall(to_do, molecules, profile)
+    trained = 0
+    try:
+        for one in to_do:
+            with overall.run(one):
+                try:
+                    runs.load_or_train(
+                        one.config, molecules, results=results, progress=True, callbacks=[overall], logger=logger
+                    )
+                    trained += 1
+                except (TrainingDivergedError, CheckpointError, RecordError) as error:
+                    troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {one_line(error)}")
+                    tqdm.write(f"error: {troubles[-1]}; going on with the others", file=sys.stderr)
+    # Lightning makes an exit of a Ctrl-C during training.
+    except (KeyboardInterrupt, SystemExit) as stop:
+        overall.close()
+        complain("stopped: the same command goes on after the last finished epoch of the run under way")
+        raise typer.Exit(INTERRUPTED) from stop
+    except OSError as error:  # a full disk, a folder that may not be written
+        overall.close()
+        complain(f"error: {one_line(error)}; once that is mended, the same command goes on where it was")
+        raise typer.Exit(1) from error
+    finally:
+        overall.close()
+    typer.echo(f"{len(found)} runs: {trained} trained, {recorded} recorded before, {len(troubles)} failed")
+    for trouble in troubles:
+        complain(f"failed: {trouble}")
+    if troubles:
+        raise typer.Exit(1)
+
+
+def verify(recorded: Record, name: str, *, threads: int | None) -> None:
+    """Train a recorded run again and say how far the two are apart; ends the command if it is too far.
+
+    `name` is how the run is called in what is said.
+    """
+    typer.echo(f"training {name} again; recorded in {clock(_seconds(recorded.about))}")
+    try:
+        with reproduction.trained_again(recorded, qm9.load(), threads=threads, progress=True) as again:
+            compared = reproduction.compare(recorded, again)
+            typer.echo(f"trained again in {clock(_seconds(again.about))}")
+    except (KeyboardInterrupt, SystemExit) as stop:
+        complain("stopped: the record is as it was, and nothing is left of the repetition")
+        raise typer.Exit(INTERRUPTED) from stop
+    for words in compared.surroundings:
+        typer.echo(f"different around it: {words}")
+    if compared.identical:
+        typer.echo("the same bits: history, learning curve, held-out errors, group sums, weights and offsets")
+        return
+    for part in compared.parts:
+        typer.echo(f"{part.part}: {_words(part)}")
+    allowed = f"{reproduction.TOLERANCE:.0%} for another machine, other versions or another number of threads"
+    if compared.within_tolerance:
+        typer.echo(f"not the same bits, but within the tolerance of {allowed}")
+        return
+    names = ", ".join(part.part for part in compared.parts if not part.none)
+    why = f"by more than the tolerance of {allowed}" if compared.surroundings else "and nothing around it does"
+    complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
+    raise typer.Exit(1)
+
+
+class Overall(Callback):
+    """Which run of how many is trained, and how long all that are left take at the pace of this session so far.
+
+    In a terminal that is a bar above the run's own; in a log file a line when a run begins, one when the pace is first
+    known, and one every 10 min. All of it goes to the standard error.
+
+    Parameters
+    ----------
+    to_do
+        The runs, in the order in which they are trained.
+    molecules
+        The whole database.
+    profile
+        That of the runs.
+    """
+
+    def __init__(self, to_do: Sequence[study.Standing], molecules: Molecules, profile: str) -> None:
+        self._works = [_work_left(one, molecules) for one in to_do]
+        self._profile = profile
+        self._place = -1
+        self._done_works, self._done_seconds = 0.0, 0.0  # of the runs that this session trained
+        self._start = self._said = 0.0
+        self._share = 0.0  # of what was left of the run under way
+        self._first_epoch: int | None = None
+        self._bar = None
+        if to_do and sys.stderr.isatty():
+            self._bar = tqdm(
+                total=sum(self._works), bar_format="{desc} |{bar}| {percentage:3.0f}%", dynamic_ncols=True, leave=False
+            )
+
+    @contextmanager
+    def run(self, one: study.Standing) -> Iterator[None]:
+        """Within it, the next run is trained."""
+        self._place += 1
+        self._start, self._share, self._first_epoch = time.perf_counter(), 0.0, None
+        what = study.describe(one.config, self._profile)
+        left = self.seconds_left()
+        estimate = "" if left is None else f" ({clock(left)} left for all)"
+        tqdm.write(
+            f"[{self._place + 1}/{len(self._works)}] {one.folder.parent.name} {one.folder.name}, seed "
+            f"{one.config.seed}: {what}{estimate}",
+            file=sys.stderr,
+        )
+        self._said = time.perf_counter() if left is not None else -_LINE_SECONDS
+        self._show()
+        yield
+        # A run that another process recorded meanwhile says nothing about the pace.
+        if self._share:
+            self._done_works += self._works[self._place] * self._share
+            self._done_seconds += time.perf_counter() - self._start
+        self._share, self._works[self._place] = 0.0, 0.0
+        if self._bar is not None:
+            self._show()
+
+    def seconds_left(self) -> float | None:
+        """For this run and all after it, s; None as long as no epoch is done."""
+        under_way = self._works[self._place] * self._share
+        works = self._done_works + under_way
+        if not works:
+            return None
+        seconds = self._done_seconds + (time.perf_counter() - self._start if under_way else 0.0)
+        return seconds / works * (sum(self._works[self._place :]) - under_way)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Note where this session takes up the run."""
+        if self._first_epoch is None:
+            self._first_epoch = trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """One epoch more."""
+        self._share = (trainer.current_epoch + 1 - self._first_epoch) / (trainer.max_epochs - self._first_epoch)
+        self._show()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _show(self) -> None:
+        left = self.seconds_left()
+        if self._bar is not None:
+            self._bar.n = self._bar.total - sum(self._works) + self._works[self._place] * self._share
+            estimate = "" if left is None else f", {clock(left)} left"
+            self._bar.set_description_str(f"run {self._place + 1} of {len(self._works)}{estimate}")
+        elif left and time.perf_counter() - self._said >= _LINE_SECONDS and len(self._works) > 1:
+            self._said = time.perf_counter()
+            tqdm.write(f"[{self._place + 1}/{len(self._works)}] {clock(left)} left for all", file=sys.stderr)
+
+
+def _work_left(one: study.Standing, molecules: Molecules) -> float:
+    """What is left of a run, in the unit of `study.work`; never nothing: an evaluation always is."""
+    left = max(1, one.config.epochs - (one.epochs or 0))
+    return study.work(adjust(one.config, training={"epochs": left}), molecules)
+
+
+def _seconds(about: dict) -> float:
+    return sum(about["seconds"].values())
+
+
+def _words(part: reproduction.Difference) -> str:
+    if part.none:
+        return "the same bits"
+    unit = f" {part.unit}" if part.unit else ""
+    return f"differs most in {part.where}: {part.relative:.2g} of its size, a single number by {part.largest:.2g}{unit}"
