@@ -470,7 +470,7 @@ LABELS = MappingProxyType(
             "Última taula: error general de Custom (eV²)", "Last table: Custom’s general error (eV²)"
         ),
         # worst-predicted molecules
-        "worst_molecules": Words("Molècules reservades amb l’error més gran", "Held-out molecules of largest error"),
+        "largest_errors": Words("Errors més grans", "Largest errors"),
         "qm9_index": Words("Índex a QM9", "QM9 index"),
         "formula": Words("Fórmula", "Formula"),
         "smiles": Words("SMILES", "SMILES"),

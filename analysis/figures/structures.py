@@ -151,7 +151,7 @@ def viewer(
         to_ase(molecules.select(chosen["position"].to_numpy())),
         # Said, as chemiscope takes a lone atom's values for those of either.
         properties={name: {"target": "structure", "values": values} for name, values in properties.items()},
-        metadata={"name": label("worst_molecules", lang)},
+        metadata={"name": label("largest_errors", lang)},
         settings=chemiscope.quick_settings(x=label("n_atoms", lang), y=label("absolute_error", lang)),
     )
 
