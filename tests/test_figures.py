@@ -44,6 +44,17 @@ def shown(figure: style.BookFigure) -> list[Text]:
     return [call.kwargs.get("mtext") or call.args[-1] for call in draw_text.call_args_list]
 
 
+def assert_readable(figure: style.BookFigure) -> None:
+    """Its words are within it from left to right, and large enough on a phone."""
+    texts = [text for text in shown(figure) if text.get_text()]
+    assert len(texts) > 10
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= -1, text
+        assert box.x1 <= figure.bbox.width + 1, text
+        assert text.get_fontsize() / 72 * PHONE_WIDTH / style.WIDTH >= SMALLEST_TEXT, text
+
+
 # ---- words
 
 

@@ -2,10 +2,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from test_figures import PHONE_WIDTH, SMALLEST_TEXT, shown
+from test_figures import assert_readable
 
 from analysis import errors, study
-from analysis.figures import groups, labels, sensitivity, style
+from analysis.figures import groups, labels, sensitivity
 from analysis.records import Record, load, results_folder
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
@@ -96,13 +96,7 @@ def test_the_figure_has_a_plot_per_model_and_readable_words_within_it(records, l
     assert figure.alt == labels.alt("sensitivity", lang)
     assert figure.data["model"].unique().tolist() == ["default", "custom"]
     assert figure.png() == sensitivity.error_by_size(records, lang=lang).png()
-    texts = [text for text in shown(figure) if text.get_text()]
-    assert len(texts) > 10
-    for text in texts:
-        box = text.get_window_extent()
-        assert box.x0 >= -1, text
-        assert box.x1 <= figure.bbox.width + 1, text
-        assert text.get_fontsize() / 72 * PHONE_WIDTH / style.WIDTH >= SMALLEST_TEXT, text
+    assert_readable(figure)
 
 
 # ---- what the page says of the real records
