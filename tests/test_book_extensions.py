@@ -14,6 +14,8 @@ from urllib.parse import urljoin
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from docutils import nodes
+from docutils.utils import new_document
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -226,6 +228,40 @@ def test_the_page_for_lost_readers_has_full_addresses_alone(page):
     assert not [address for address in addresses if not re.match(rf"#|{ADDRESS}/|https://", address)]
     assert lost.form["action"].startswith(ADDRESS)
     assert lost.html["data-content_root"] == f"{ADDRESS}/"
+
+
+# ---- line_breaks
+
+
+@pytest.mark.parametrize("language", ["ca", "en"])
+def test_a_formula_stays_with_the_full_stop_after_it(page, language):
+    together = page(f"html/{language}/chapter").select_one("span.unbroken")
+    assert together.select_one("span.math").get_text() == r"\(E = mc^2\)"
+    assert together.get_text() == r"\(E = mc^2\)."
+    assert together.next_sibling is None or not str(together.next_sibling).startswith(".")
+
+
+def test_brackets_stay_with_their_formula_and_short_numbers_from_cells_in_one_piece(extension):
+    doctree = new_document("page")
+    short = nodes.inline("", "0.031 ± 0.002", classes=["pasted-text"])
+    long = nodes.inline("", "many words " * 5, classes=["pasted-text"])
+    alone = nodes.math("", "c")
+    doctree += nodes.paragraph()
+    doctree[0] += [
+        nodes.Text("Of ("),
+        nodes.math("", "a"),
+        nodes.Text("), or"),
+        short,
+        long,
+        alone,
+        nodes.Text(" and more"),
+    ]
+    extension("line_breaks").keep_together(None, doctree, "page")
+    assert [each.astext() for each in doctree.findall(nodes.inline) if "unbroken" in each["classes"]] == [
+        "(a),",
+        short.astext(),
+    ]
+    assert doctree.astext() == f"Of (a), or{short.astext()}{long.astext()}c and more"
 
 
 # ---- printed

@@ -161,6 +161,9 @@ def test_the_figure_of_the_steps_has_a_point_per_seed_in_each_row(path, lang):
         assert [len(line.get_xdata()) for line in points] == [2] * len(comparison.STEPS)
     names = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert names == [group.name for group in comparison.by_step(path, lang=lang).values()]
+    for text in (*figure.axes[0].get_yticklabels(), *(axes.xaxis.label for axes in figure.axes)):
+        box = text.get_window_extent()
+        assert -1 <= box.x0 < box.x1 <= figure.bbox.width + 1, text
     assert figure.axes[0].yaxis_inverted()
     assert figure.alt == labels.alt("steps", lang)
     assert figure.data["series"].drop_duplicates().tolist() == names

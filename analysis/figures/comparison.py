@@ -162,7 +162,7 @@ def steps(records: Sequence[Record], *, lang: str, boundary: int = 17) -> style.
             axes.plot([np.mean(each) for each in values], places, "-", color=style.GREY, linewidth=1)
             for place, each in zip(places, values, strict=True):
                 axes.plot(each, [place] * len(each), "o", color=style.BLUE, markersize=6, alpha=0.8)
-            axes.set_xlabel(title, fontsize=10)
+            axes.set_xlabel(title.replace(" (", "\n("), fontsize=10)  # on one line it is wider than its plot
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))

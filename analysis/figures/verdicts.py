@@ -9,6 +9,7 @@ from analysis.figures.labels import label
 from analysis.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Verdict
 
 _SPACE = "\N{NO-BREAK SPACE}"
+_JOINER = "\N{WORD JOINER}"  # a line may end after a dash, no-break space or not
 
 
 def table(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
@@ -77,7 +78,7 @@ def _cell(verdict: Verdict, lang: str) -> str:
         effect, low, high = (style.number(value, lang, 2) for value in numbers)
     else:
         effect, low, high = (_rounded(value, lang) for value in numbers)
-    return f"{word}: {effect}{_SPACE}({low}{_SPACE}–{_SPACE}{high})"
+    return f"{word}: {effect} ({low}{_SPACE}–{_JOINER}{_SPACE}{high})"
 
 
 def _rounded(value: float, lang: str) -> str:
