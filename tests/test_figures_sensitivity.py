@@ -117,8 +117,8 @@ def test_what_the_page_says_of_splits_and_references_holds_in_the_records(studie
         assert float(facts[f"ratio_{name}"]) > 2  # Custom's error is larger with each
         reported = groups.lower_at(found[name]["custom"], found[name]["default"], "as_reported")
         assert {21, 22, 23, 24, 25} <= set(reported)
-        assert not set(reported) & set(range(10, 19))
-        assert not groups.lower_at(found[name]["custom"], found[name]["default"], "held_out")
+        assert min(reported) in (19, 20)
+        assert set(groups.lower_at(found[name]["custom"], found[name]["default"], "held_out")) <= {24, 25}
     # Without a mean that a set could have of its own there is no crossing, and Custom stays behind.
     assert float(facts["ratio_least_squares"]) > 2
     fitted = found["least-squares"]
