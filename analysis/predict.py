@@ -105,9 +105,7 @@ class Ensemble:
         first = records[0]
         for record in records:
             if record.config.model_copy(update={"seed": first.config.seed}) != first.config:
-                raise PredictError(
-                    f"records {first.id} and {record.id} differ in more than their seed: one ensemble is of one configuration"
-                )
+                raise PredictError(f"records {first.id} and {record.id} differ in more than their seed")
             if record.about["molecules_fingerprint"] != molecules.fingerprint():
                 raise PredictError(f"record {record.id} was made with other molecules than the {len(molecules):,} here")
         if len({record.config.seed for record in records}) < len(records):
@@ -120,6 +118,12 @@ class Ensemble:
     def domain(self) -> Domain:
         """What the training molecules hold; the first look at it takes seconds."""
         return Domain.of(self.records, self._molecules)
+
+    @cached_property
+    def held_out_error(self) -> float:
+        """Root-mean-square error of the mean prediction over the models' held-out molecules, eV."""
+        errors = np.mean([record.errors["error"] for record in self.records], axis=0, dtype=float)
+        return float(np.sqrt(np.mean(errors**2)))
 
     def predict(self, given: Molecules | Iterable[Atoms], names: Sequence[str] | None = None) -> list[Prediction]:
         """U0 of each molecule (Å), in their order, and what is out of the ordinary about it.
