@@ -208,12 +208,14 @@ class Domain:
     def _rare_atom(self, molecules: Molecules, looked: "_Looked", atoms: slice, seen: np.ndarray) -> str:
         if seen.min() > self.rare_atom:
             return ""
-        atom = atoms.start + int(seen.argmin())
+        # Of several, the one with the fewest bonds: a lost atom is rare, and so are those that have lost it.
+        atom = atoms.start + int(np.lexsort([looked.bonds[atoms], seen])[0])
         ends = np.concatenate([looked.second[looked.first == atom], looked.first[looked.second == atom]])
-        neighbours = ", ".join(sorted(chemical_symbols[z] for z in molecules.numbers[ends])) or "nothing"
+        neighbours = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
         return (
-            f"{chemical_symbols[molecules.numbers[atom]]} bonded to {neighbours} (atom {atom - atoms.start + 1}): "
-            f"{seen.min()} such atoms in the training molecules"
+            f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(neighbours) or 'nothing'} "
+            f"(atom {atom - atoms.start + 1}; a digit is the neighbour's number of bonds): {seen.min()} such atoms in "
+            "the training molecules"
         )
 
     def _rare_distance(
@@ -235,11 +237,12 @@ class Domain:
 class _Looked:
     """Environments and distances of packed molecules; atoms are counted through all of them.
 
-    `codes` int64 [A]; `steps`, `distance` [P] and `ends` [2, P] of the pairs up to `REACH`, those of molecule m at
-    offsets[m]:offsets[m + 1]; `first` and `second` [B] of the bonds.
+    `codes` and `bonds` (how many an atom has), int64 [A]; `steps`, `distance` [P] and `ends` [2, P] of the pairs up to
+    `REACH`, those of molecule m at offsets[m]:offsets[m + 1]; `first` and `second` [B] of the bonds.
     """
 
     codes: np.ndarray
+    bonds: np.ndarray
     steps: np.ndarray
     distance: np.ndarray
     ends: np.ndarray
@@ -264,7 +267,7 @@ class _Looked:
         kind = np.maximum(one, other) * len(_ELEMENTS) + np.minimum(one, other)
         # float32 of a distance just below the reach may be the reach itself
         step = np.minimum((pairs.distance / WIDTH).astype(np.int64), _STEPS - 1)
-        return cls(codes, kind * _STEPS + step, pairs.distance, ends, pairs.offsets, first, second)
+        return cls(codes, bonds, kind * _STEPS + step, pairs.distance, ends, pairs.offsets, first, second)
 
 
 def _heavy(molecules: Molecules) -> np.ndarray:

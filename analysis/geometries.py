@@ -50,10 +50,10 @@ def read_file(path: Path) -> list[Geometry]:
         return [Geometry(str(path), trouble=f"it can't be read ({error})")]
     found, start = [], 0
     while start < len(lines):
-        stop = start + _lines_of(lines[start])
+        stop = start + (_lines_of(lines[start]) or len(lines))
         atoms, trouble = _read("\n".join(lines[start:stop]))
         found.append(Geometry(f"{path}, molecule {len(found) + 1}", atoms, trouble=trouble))
-        start = stop if stop > start else len(lines)
+        start = stop
     if not found:
         return [Geometry(str(path), trouble="it holds no molecules")]
     return [replace(found[0], name=str(path))] if len(found) == 1 else found

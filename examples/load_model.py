@@ -1,9 +1,9 @@
 """A recorded model, with SchNetPack alone. Run it with Python.
 
 A record's run.json says how its network is built; model.safetensors holds the weights,
-and what has to be added to the network's output to have U0. Elements other than H, C, N,
-O and F, charges and geometries that are not relaxed are not for it: it answers all the
-same, and is wrong. Another record's folder can be given on the command line.
+and what has to be added to what the network puts out to have U0. Elements other than H,
+C, N, O and F, charges and geometries that are not relaxed are not for it: it answers,
+and is wrong. The folder of another record can be given on the command line.
 """
 
 import json
@@ -29,9 +29,8 @@ RECORD = (
 
 def load(record: Path) -> tuple[NeuralNetworkPotential, AtomsConverter]:
     """The network of a record, and what makes its input of ASE's atoms (Å)."""
-    model = json.loads((record / "run.json").read_text(encoding="utf-8"))["config"][
-        "model"
-    ]
+    about = json.loads((record / "run.json").read_text(encoding="utf-8"))
+    model = about["config"]["model"]
     schnet = SchNet(
         model["n_atom_basis"],
         model["n_interactions"],
@@ -50,9 +49,8 @@ def load(record: Path) -> tuple[NeuralNetworkPotential, AtomsConverter]:
         postprocessors=[CastTo64(), add],
     )
     potential.load_state_dict(load_file(record / "model.safetensors"))
-    return potential.eval(), AtomsConverter(
-        MatScipyNeighborList(cutoff=model["data_cutoff"])
-    )
+    neighbours = MatScipyNeighborList(cutoff=model["data_cutoff"])
+    return potential.eval(), AtomsConverter(neighbours)
 
 
 def predict(atoms: Atoms, record: Path = RECORD) -> float:
