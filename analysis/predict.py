@@ -158,8 +158,7 @@ class Ensemble:
     def energies(self, molecules: Molecules) -> np.ndarray:
         """U0 by each model: float64 [models, M], eV. Nothing is refused here but what `neighbour_pairs` does."""
         pairs = neighbour_pairs(molecules, self.records[0].config.model.data_cutoff)
-        # The errors of a network whose targets are nothing are what it puts out: so what is predicted is, to the last
-        # digit, what the recorded errors were taken of.
+        # The errors of a network whose targets are 0 are what it puts out, by the code that recorded the errors.
         packed = PackedMolecules(molecules, pairs, targets=np.zeros(len(molecules)))
         everyone = np.arange(len(molecules))
         return np.stack(
@@ -173,7 +172,7 @@ class Ensemble:
 def model_of(record: Record, *, stock: bool = False) -> NeuralNetworkPotential:
     """The recorded network with its weights and offsets, ready to predict U0 in eV.
 
-    With `stock`, of SchNetPack's own modules, whichever it was trained with: the parameters are the same.
+    With `stock`, of SchNetPack's own modules; whichever it was trained with, the parameters are the same.
     """
     settings = record.config.model
     model = schnet.build(
@@ -182,7 +181,7 @@ def model_of(record: Record, *, stock: bool = False) -> NeuralNetworkPotential:
         n_rbf=settings.n_rbf,
         cutoff=settings.training_cutoff,
         shared_interactions=settings.shared_interactions,
-        fused=settings.convolution == "fused" and not stock,
+        fused=not stock,
         postprocessors=schnet.postprocessors(record.offsets(), ENERGY),
     )
     model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
@@ -190,13 +189,13 @@ def model_of(record: Record, *, stock: bool = False) -> NeuralNetworkPotential:
 
 
 def _packed(atoms: Sequence[Atoms]) -> Molecules:
-    """Molecules whose energies are not known, each with its centre at the origin: no digit is lost far away from it."""
+    """Molecules whose energies are not known."""
     n_atoms = np.array([len(one) for one in atoms])
     return Molecules(
         index=np.arange(1, len(atoms) + 1),
         n_atoms=n_atoms,
         numbers=np.concatenate([one.numbers for one in atoms]),
-        positions=np.concatenate([one.positions - one.positions.mean(axis=0) for one in atoms]),
+        positions=np.concatenate([one.positions for one in atoms]),
         energy=np.zeros(len(atoms)),
         smiles=np.full(len(atoms), ""),
     )
