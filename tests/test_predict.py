@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import ase.units
@@ -12,6 +13,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 from ase.calculators.calculator import InputError
+from ase.data import covalent_radii
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -268,6 +270,37 @@ def test_the_models_forces_do_not_tell_a_relaxed_geometry_from_another(default, 
         largest.append(np.linalg.norm(atoms.get_forces(), axis=1).max())
     assert largest[0] > 1
     assert largest[1] < 1.2 * largest[0]
+
+
+def test_environments_are_counted_as_by_hand(few_molecules):
+    """Two atoms have one code if, and only if, element and neighbours with their numbers of bonds are the same."""
+    by_hand = []
+    for atoms in to_ase(few_molecules):
+        radii = covalent_radii[atoms.numbers]
+        bonded = atoms.get_all_distances() < 1.3 * (radii[:, None] + radii)
+        np.fill_diagonal(bonded, val=False)
+        degree = bonded.sum(axis=1)
+        by_hand += [
+            (z, *sorted(zip(atoms.numbers[row].tolist(), degree[row].tolist(), strict=True)))
+            for z, row in zip(atoms.numbers.tolist(), bonded, strict=True)
+        ]
+    codes = domain._Looked.at(few_molecules).codes.tolist()
+    assert len(set(by_hand)) > 50
+    assert len(set(by_hand)) == len(set(codes)) == len(set(zip(by_hand, codes, strict=True)))
+
+
+def test_distances_are_counted_as_by_hand(few_molecules):
+    looked = domain._Looked.at(few_molecules)
+    found = Counter(looked.steps.tolist())
+    by_hand = Counter()
+    for atoms in to_ase(few_molecules):
+        distance, elements = atoms.get_all_distances(), np.searchsorted([1, 6, 7, 8, 9], atoms.numbers)
+        for i, j in zip(*np.triu_indices(len(atoms), 1), strict=True):
+            if distance[i, j] < 2.5:
+                kind = max(elements[i], elements[j]) * 5 + min(elements[i], elements[j])
+                by_hand[int(kind * 125 + np.float32(distance[i, j]) / 0.02)] += 1
+    assert sum((found - by_hand).values()) <= 5  # where a distance is a limit, rounding decides
+    assert found.total() == by_hand.total() > 5000
 
 
 def test_more_atoms_than_the_training_molecules_have_are_warned_of(default):
