@@ -73,7 +73,7 @@ def refusal(atoms: Atoms) -> str:
 
 def _electrons(atoms: Atoms) -> str:
     charge = _number(atoms, "charge", float(atoms.get_initial_charges().sum()))
-    if abs(charge) > 1e-6:
+    if not abs(charge) < 1e-6:
         return f"its charge is {charge:+g}; the models know neutral molecules alone"
     multiplicity = _number(atoms, "multiplicity", 1.0)
     if multiplicity != 1 or atoms.get_initial_magnetic_moments().any():
