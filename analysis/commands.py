@@ -1,4 +1,4 @@
-"""The study from the command line: what is recorded, train what is missing, train a run again, show a record."""
+"""The study from the command line: what is recorded, train what is missing or once more, show a record, predict."""
 
 import difflib
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from analysis import drivers, errors, qm9, records, study, sweeps, trials, verdicts, weights
+from analysis import drivers, errors, geometries, qm9, records, study, sweeps, trials, verdicts, weights
 from analysis.config import RunConfig
 from analysis.console import clock, complain, errors_in_one_line
 from analysis.failures import CheckpointError, TrainingDivergedError
@@ -195,6 +195,29 @@ def find_drivers(
             typer.echo(f"{folder}: squared error: {shares}; weak group: {found.about['weak_group'] or 'none'}")
 
 
+@app.command()
+def predict(
+    files: Annotated[list[Path] | None, typer.Argument(help="XYZ or extended XYZ files, Å.")] = None,
+    smiles: Annotated[list[str] | None, typer.Option(help="A SMILES; its geometry is then not DFT's.")] = None,
+    run_id: Annotated[
+        list[str] | None, typer.Option("--run", help="A recorded model in place of Default's five; one per seed.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the predictions to this file too.")] = None,
+    results: _Results = None,
+) -> None:
+    """Predict U0 and the energy of atomisation of molecules, with a warning where the models are out of their depth."""
+    with errors_in_one_line(*_EXPECTED):
+        given = [one for path in files or () for one in geometries.read_file(path)]
+        given += [geometries.from_smiles(text) for text in smiles or ()]
+        if not given:
+            raise study.StudyError("there is nothing to predict: name an XYZ file, or give a --smiles")
+        results = results or records.results_folder()
+        found = [records.load(_find(wanted, results)) for wanted in run_id or ()]
+        runner = _runner()
+        with errors_in_one_line(*runner.EXPECTED):
+            runner.predict_all(given, found, qm9.load(), csv, results=results)
+
+
 def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
     claim = verdicts.CLAIMS[verdict.claim]
     star = "" if verdict.verdict == verdict.verdict_in_table else "*"
@@ -205,8 +228,8 @@ def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
 
 
 def _runner() -> ModuleType:
-    """The module `analysis.runner`, for the commands that train."""
-    # Training needs torch, which takes seconds to import; the other commands read records and do not.
+    """The module `analysis.runner`, for the commands that need networks."""
+    # They need torch, which takes seconds to import; the other commands read records and do not.
     from analysis import runner
 
     return runner

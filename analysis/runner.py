@@ -1,9 +1,10 @@
-"""What the commands do that train: the runs that are missing, and a recorded run once more."""
+"""What the commands do with networks: train the runs that are missing, or a recorded run once more, and predict."""
 
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -11,16 +12,18 @@ import typer
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from analysis import qm9, reproduction, runs, study
+from analysis import predict, qm9, reproduction, runs, study
 from analysis.config import RunConfig, adjust
 from analysis.console import INTERRUPTED, clock, complain, one_line
+from analysis.domain import refusal
 from analysis.failures import CheckpointError, TrainingDivergedError
-from analysis.molecules import Molecules
+from analysis.geometries import Geometry
+from analysis.molecules import Molecules, whole_file
 from analysis.records import Record, RecordError
 from analysis.training import LoggerError, LoggerName, check_logger
 
-EXPECTED = (LoggerError, reproduction.OtherMoleculesError)
-"""What both may raise beside the errors of those who read records."""
+EXPECTED = (LoggerError, reproduction.OtherMoleculesError, predict.PredictError)
+"""What all may raise beside the errors of those who read records."""
 
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 
@@ -101,6 +104,65 @@ def verify(recorded: Record, name: str, *, threads: int | None) -> None:
     why = f"by more than the tolerance of {allowed}" if compared.surroundings else "and nothing around it does"
     complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
     raise typer.Exit(1)
+
+
+def predict_all(
+    given: Sequence[Geometry], found: Sequence[Record], molecules: Molecules, csv: Path | None, *, results: Path
+) -> None:
+    """Say what an ensemble predicts of each molecule, and write it to `csv`; ends the command if one is refused.
+
+    `found` are the models' records, none for the five of "Default" in `results`; `molecules` is all of QM9.
+    """
+    ensemble = predict.Ensemble(found or predict.default_records(molecules, results=results), molecules)
+    refused = [(one.name, why) for one in given if (why := one.trouble or refusal(one.atoms))]
+    names = {name for name, _ in refused}
+    accepted = [one for one in given if one.name not in names]
+    predicted = ensemble.predict([one.atoms for one in accepted], [one.name for one in accepted])
+    predicted = [
+        replace(one, warnings=(*where.notes, *one.warnings)) for one, where in zip(predicted, accepted, strict=True)
+    ]
+    if predicted:
+        for line in _prediction_lines(predicted):
+            typer.echo(line)
+        typer.echo(
+            f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(ensemble.records)} models, "
+            f"{study.describe(ensemble.records[0].config)}; root-mean-square error on "
+            f"{len(ensemble.records[0].errors):,} held-out molecules of QM9: {ensemble.held_out_error:.2f} eV"
+        )
+        for one in predicted:
+            for warning in one.warnings:
+                typer.echo(f"warning: {one.name}: {warning}")
+    if csv is not None:
+        with whole_file(csv) as partial:
+            predict.table(predicted).to_csv(partial, index=False)
+    for name, why in refused:
+        complain(f"refused: {name}: {why}")
+    if refused:
+        raise typer.Exit(1)
+
+
+def _prediction_lines(predicted: Sequence[predict.Prediction]) -> Iterator[str]:
+    rows = [("molecule", "formula", "U0, eV", "U0, Hartree", "atomisation, eV", "kcal/mol", "spread, eV", "warnings")]
+    rows += [
+        (
+            one.name,
+            one.formula,
+            f"{one.energy:.3f}",
+            f"{one.energy_hartree:.5f}",
+            f"{one.atomisation_energy:.3f}",
+            f"{one.atomisation_energy_kcal:.1f}",
+            f"{one.spread:.3f}",
+            str(len(one.warnings)),
+        )
+        for one in predicted
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        words = zip(row[:2], widths, strict=False)
+        numbers = zip(row[2:], widths[2:], strict=True)
+        yield "  ".join(
+            [*(word.ljust(width) for word, width in words), *(cell.rjust(width) for cell, width in numbers)]
+        )
 
 
 class Overall(Callback):

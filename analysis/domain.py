@@ -1,0 +1,279 @@
+"""Where models can be believed: what is refused, and what a training set is unlike. Lengths in Å, energies in eV.
+
+Each warning has a limit of the models' own, such that one in a thousand of their held-out molecules (of the sizes that
+they were trained on) is beyond it. For "Default" the root-mean-square error of held-out molecules is 0.20 eV; of those
+that the rarest atom sets apart it is 0.66 eV, of those with the rarest distance 0.65 eV, of those with the
+largest spread 1.2 eV.
+
+Forces are no sign: the models were not trained on them, and at QM9's own geometries, where true forces vanish, theirs
+reach 4 to 12 eV/Å, no less than where bonds are stretched by a tenth.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+from scipy.spatial.distance import pdist, squareform
+
+from analysis import choice
+from analysis.geometries import LARGEST
+from analysis.molecules import MIN_SEPARATION, Molecules
+from analysis.pairs import neighbour_pairs
+from analysis.qm9 import ATOMIC_REFERENCES_U0
+from analysis.records import Record
+
+BEYOND = 0.001
+"""Share of the held-out molecules that each limit leaves beyond it."""
+REACH = 2.5
+"""Å: distances up to it are compared with the training molecules': bonds, and what the angles between them give."""
+WIDTH = 0.02
+"""Å: distances are counted in steps of it."""
+
+_ELEMENTS = np.array(sorted(ATOMIC_REFERENCES_U0))
+_PLACE = np.full(len(chemical_symbols), -1)
+_PLACE[_ELEMENTS] = np.arange(len(_ELEMENTS))
+_STEPS = round(REACH / WIDTH)
+_BOND = 1.3  # two atoms are bonded that are nearer than so many times the sum of their covalent radii
+_MOST_BONDS = 15
+# A number for each element with so many bonds, and for an atom itself: their sums tell environments apart.
+_CODES = np.random.default_rng(0).integers(2**62, size=(len(_ELEMENTS), _MOST_BONDS + 2))
+
+_LONGEST_BOND = 1.7  # of these elements; the short ones of water, 0.96 Å, are 1.81 bohr
+_UNITS = (  # the median distance of an atom to its nearest neighbour, if coordinates are in another unit
+    (0.05, 0.17, "they seem to be in nm: multiply them by 10"),
+    (_LONGEST_BOND, 3.2, "they seem to be in bohr: multiply them by 0.529177"),
+    (50.0, 170.0, "they seem to be in pm: divide them by 100"),
+)
+
+
+def refusal(atoms: Atoms) -> str:
+    """Why a molecule can't be predicted at all, in a line; "" if it can.
+
+    No atoms or far too many; an element other than H, C, N, O and F; coordinates that are no numbers; periodicity; a
+    charge, a multiplicity or magnetic moments that say it is no closed-shell neutral molecule, or an odd number of
+    electrons, which says so too (QM9 holds none of these); two atoms nearer than 0.5 Å; lengths that can't be in Å.
+    """
+    if not len(atoms):
+        return "it has no atoms"
+    if len(atoms) > LARGEST:
+        return f"it has {len(atoms):,} atoms, more than {LARGEST:,}"
+    if foreign := sorted(set(atoms.numbers.tolist()) - set(_ELEMENTS.tolist())):
+        symbols = ", ".join(chemical_symbols[number] for number in foreign)
+        return f"it holds {symbols}; the models know H, C, N, O and F alone"
+    if not np.isfinite(atoms.positions).all():
+        atom = int(np.isfinite(atoms.positions).all(axis=1).argmin())
+        return f"the position of its atom {atom + 1} is {atoms.positions[atom].tolist()}"
+    if atoms.pbc.any():
+        return "it is periodic; for a molecule in a box, set its pbc to False"
+    return _electrons(atoms) or _lengths(atoms)
+
+
+def _electrons(atoms: Atoms) -> str:
+    charge = _number(atoms, "charge", float(atoms.get_initial_charges().sum()))
+    if not abs(charge) < 1e-6:
+        return f"its charge is {charge:+g}; the models know neutral molecules alone"
+    multiplicity = _number(atoms, "multiplicity", 1.0)
+    if multiplicity != 1 or atoms.get_initial_magnetic_moments().any():
+        said = f"its multiplicity is {multiplicity:g}" if multiplicity != 1 else "it has magnetic moments"
+        return f"{said}; the models know closed shells alone"
+    if (electrons := int(atoms.numbers.sum())) % 2:
+        return f"it has {electrons} electrons, an odd number: a radical or an ion; the models know closed shells alone"
+    return ""
+
+
+def _number(atoms: Atoms, key: str, otherwise: float) -> float:
+    value = atoms.info.get(key, otherwise)
+    # a word of a comment that stands alone is read as True
+    return otherwise if isinstance(value, bool) or not np.isscalar(value) or isinstance(value, str) else float(value)
+
+
+def _lengths(atoms: Atoms) -> str:
+    if len(atoms) == 1:
+        return ""
+    distance = squareform(pdist(atoms.positions))
+    np.fill_diagonal(distance, np.inf)
+    typical = float(np.median(distance.min(axis=1)))
+    for low, high, said in _UNITS:
+        if low < typical < high and (distance.min() >= _LONGEST_BOND or typical < MIN_SEPARATION):
+            return f"its coordinates can't be in Å (neighbours are {typical:.3g} apart): {said}"
+    first, second = np.unravel_index(distance.argmin(), distance.shape)
+    if distance.min() < MIN_SEPARATION:
+        return f"its atoms {first + 1} and {second + 1} are {distance.min():.3g} Å apart, less than {MIN_SEPARATION} Å"
+    if distance.min() >= _LONGEST_BOND:
+        return f"no two of its atoms are nearer than {distance.min():.3g} Å: it is no molecule, or not in Å"
+    return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """What the training molecules of some models hold, and what is rarer than in all but `BEYOND` of the held-out ones.
+
+    An atom's environment is its element and, of each atom bonded to it, the element and the number of bonds; two atoms
+    are bonded that are nearer than 1.3 times the sum of their covalent radii (Cordero et al., Dalton Trans. 2832
+    (2008)). It is read off the geometry, so that it needs no SMILES, and it names the atom, as the distance of
+    `descriptors.novelty` does not, whose limit would take a minute.
+
+    A bond stretched or squeezed falls where the training molecules have no distance of these two elements, whose
+    lengths have gaps, and not just a smallest and a largest one. It does not if the atoms come to lie as unbonded atoms
+    do; then the environments of both are rare.
+
+    Attributes
+    ----------
+    atoms, heavy_atoms
+        Smallest and largest number of atoms, and of atoms other than hydrogen.
+    codes, counts
+        int64 [E]: the environments, and how many atoms have each.
+    distances
+        int64 [25 · 125]: how many pairs of each two elements have a distance in each step of `WIDTH` up to `REACH`.
+    rare_atom, rare_distance
+        Environments and distances that no more atoms, or pairs, have are warned of.
+    spread
+        Standard deviation of the models' predictions, eV, above which is warned; NaN for a single model.
+    """
+
+    atoms: tuple[int, int]
+    heavy_atoms: tuple[int, int]
+    codes: np.ndarray
+    counts: np.ndarray
+    distances: np.ndarray
+    rare_atom: int = 0
+    rare_distance: int = 0
+    spread: float = np.nan
+
+    @classmethod
+    def of(cls, records: Sequence[Record], molecules: Molecules) -> Self:
+        """The domain of models that were trained on the same molecules, out of the whole database; it takes seconds.
+
+        Their recorded errors give the spread: errors of one molecule differ as its predictions do.
+        """
+        train = molecules.select(choice.training_part(molecules, records[0].config.data))
+        looked = _Looked.at(train)
+        codes, counts = np.unique(looked.codes, return_counts=True)
+        sizes, heavy = train.n_atoms, _heavy(train)
+        limits = {"atoms": (int(sizes.min()), int(sizes.max())), "heavy_atoms": (int(heavy.min()), int(heavy.max()))}
+        held = np.bincount(looked.steps, minlength=len(_ELEMENTS) ** 2 * _STEPS)
+        whole = cls(codes=codes, counts=counts, distances=held, **limits)
+
+        errors = records[0].errors
+        alike = ((errors["n_atoms"] >= sizes.min()) & (errors["n_atoms"] <= sizes.max())).to_numpy()
+        held_out = molecules.select(np.isin(molecules.index, errors["index"][alike]))
+        rarest_atom, rarest_distance = whole._rarest(held_out)
+        every = np.stack([record.errors["error"].to_numpy()[alike] for record in records])
+        return cls(
+            codes=codes,
+            counts=counts,
+            distances=held,
+            rare_atom=int(np.quantile(rarest_atom, BEYOND, method="lower")),
+            rare_distance=int(np.quantile(rarest_distance, BEYOND, method="lower")),
+            spread=float(np.quantile(every.std(axis=0, ddof=1), 1 - BEYOND)) if len(records) > 1 else np.nan,
+            **limits,
+        )
+
+    def warnings(self, molecules: Molecules, spread: np.ndarray) -> list[tuple[str, ...]]:
+        """What is out of the ordinary about each molecule, in words; spread: float [M], eV, NaN for a single model."""
+        looked = _Looked.at(molecules)
+        of_atoms, of_pairs = self._seen(looked)
+        heavy = _heavy(molecules)
+        said = []
+        for m in range(len(molecules)):
+            atoms = slice(*molecules.offsets[m : m + 2])
+            pairs = slice(*looked.offsets[m : m + 2])
+            words = [
+                _outside(int(molecules.n_atoms[m]), self.atoms, "atoms"),
+                _outside(int(heavy[m]), self.heavy_atoms, "atoms other than hydrogen"),
+                self._rare_atom(molecules, looked, atoms, of_atoms[atoms]),
+                self._rare_distance(molecules, looked, atoms, pairs, of_pairs[pairs]),
+            ]
+            if spread[m] > self.spread:
+                words.append(f"the models differ more than usual: by {spread[m]:.2f} eV, above {self.spread:.2f} eV")
+            said.append(tuple(word for word in words if word))
+        return said
+
+    def _seen(self, looked: "_Looked") -> tuple[np.ndarray, np.ndarray]:
+        """How many training atoms and pairs are like each atom and each pair."""
+        place = np.minimum(np.searchsorted(self.codes, looked.codes), len(self.codes) - 1)
+        found = self.codes[place] == looked.codes
+        return np.where(found, self.counts[place], 0), self.distances[looked.steps]
+
+    def _rarest(self, molecules: Molecules) -> tuple[np.ndarray, np.ndarray]:
+        looked = _Looked.at(molecules)
+        of_atoms, of_pairs = self._seen(looked)
+        rarest_pair = np.full(len(molecules), np.iinfo(np.int64).max)
+        np.minimum.at(rarest_pair, np.repeat(np.arange(len(molecules)), np.diff(looked.offsets)), of_pairs)
+        return np.minimum.reduceat(of_atoms, molecules.offsets[:-1]), rarest_pair
+
+    def _rare_atom(self, molecules: Molecules, looked: "_Looked", atoms: slice, seen: np.ndarray) -> str:
+        if seen.min() > self.rare_atom:
+            return ""
+        # Of several, the one with the fewest bonds: a lost atom is rare, and so are those that have lost it.
+        atom = atoms.start + int(np.lexsort([looked.bonds[atoms], seen])[0])
+        ends = np.concatenate([looked.second[looked.first == atom], looked.first[looked.second == atom]])
+        neighbours = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
+        return (
+            f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(neighbours) or 'nothing'} "
+            f"(atom {atom - atoms.start + 1}; a digit is the neighbour's number of bonds): {seen.min()} such atoms in "
+            "the training molecules"
+        )
+
+    def _rare_distance(
+        self, molecules: Molecules, looked: "_Looked", atoms: slice, pairs: slice, seen: np.ndarray
+    ) -> str:
+        if not len(seen) or seen.min() > self.rare_distance:
+            return ""
+        pair = pairs.start + int(seen.argmin())
+        ends = looked.ends[:, pair]
+        one, other = (chemical_symbols[z] for z in molecules.numbers[ends])
+        places = " and ".join(str(end - atoms.start + 1) for end in ends)
+        return (
+            f"{one} and {other} {looked.distance[pair]:.3f} Å apart (atoms {places}): {seen.min()} such distances in "
+            "the training molecules; is the geometry relaxed?"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """Environments and distances of packed molecules; atoms are counted through all of them.
+
+    `codes` and `bonds` (how many an atom has), int64 [A]; `steps`, `distance` [P] and `ends` [2, P] of the pairs up to
+    `REACH`, those of molecule m at offsets[m]:offsets[m + 1]; `first` and `second` [B] of the bonds.
+    """
+
+    codes: np.ndarray
+    bonds: np.ndarray
+    steps: np.ndarray
+    distance: np.ndarray
+    ends: np.ndarray
+    offsets: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    @classmethod
+    def at(cls, molecules: Molecules) -> Self:
+        pairs = neighbour_pairs(molecules, REACH)
+        starts = np.repeat(molecules.offsets[:-1], np.diff(pairs.offsets))
+        ends = np.stack([starts + pairs.first, starts + pairs.second])
+        bonded = pairs.distance < _BOND * covalent_radii[molecules.numbers[ends]].sum(axis=0)
+        first, second = ends[:, bonded]
+        elements = _PLACE[molecules.numbers]
+        bonds = np.bincount(np.concatenate([first, second]), minlength=len(elements))
+        as_neighbour = _CODES[elements, np.minimum(bonds, _MOST_BONDS)]
+        codes = _CODES[elements, _MOST_BONDS + 1]
+        np.add.at(codes, first, as_neighbour[second])  # overflows wrap, and tell apart as well
+        np.add.at(codes, second, as_neighbour[first])
+        one, other = elements[ends]
+        kind = np.maximum(one, other) * len(_ELEMENTS) + np.minimum(one, other)
+        # float32 of a distance just below the reach may be the reach itself
+        step = np.minimum((pairs.distance / WIDTH).astype(np.int64), _STEPS - 1)
+        return cls(codes, bonds, kind * _STEPS + step, pairs.distance, ends, pairs.offsets, first, second)
+
+
+def _heavy(molecules: Molecules) -> np.ndarray:
+    return molecules.n_atoms - molecules.element_counts((1,))[:, 0]
+
+
+def _outside(number: int, limits: tuple[int, int], what: str) -> str:
+    low, high = limits
+    return "" if low <= number <= high else f"{number} {what}; the training molecules have {low} to {high}"

@@ -1,0 +1,124 @@
+"""Geometries that someone hands in, to be predicted: from XYZ files and from SMILES. Lengths in Å.
+
+Nothing is raised for a file or a SMILES that can't be read: what is wrong is said beside its name, so that the others
+can go on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+
+from ase import Atoms
+from ase.io import read
+from ase.io.extxyz import XYZError
+from rdkit import Chem, rdBase
+from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
+
+LARGEST = 1000
+"""Atoms. Whatever is larger is not looked at: it is 30 times the size of the largest molecule that a model has seen."""
+
+_SUFFIXES = (".xyz", ".extxyz")
+_SEED = 2023  # of the conformer's embedding
+_STEPS = 2000  # of MMFF's minimiser
+_NOT_DFT = "geometry by ETKDG and MMFF94, not by DFT as QM9's"
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """One molecule handed in: `name` tells it from the others, `notes` are warnings about where it comes from.
+
+    `trouble` says why there are no `atoms`, if there are none.
+    """
+
+    name: str
+    atoms: Atoms | None = None
+    notes: tuple[str, ...] = ()
+    trouble: str = ""
+
+
+def read_file(path: Path) -> list[Geometry]:
+    """The molecules of an XYZ or extended XYZ file, in its order, each on its own: a damaged one keeps none from it.
+
+    `charge` and `multiplicity` of an extended XYZ comment are kept, in the atoms' `info`.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        return [Geometry(str(path), trouble=f"its name does not end in {' or '.join(_SUFFIXES)}")]
+    try:
+        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
+    except (OSError, ValueError) as error:
+        return [Geometry(str(path), trouble=f"it can't be read ({error})")]
+    found, start = [], 0
+    while start < len(lines):
+        stop = start + (_lines_of(lines[start]) or len(lines))
+        atoms, trouble = _read("\n".join(lines[start:stop]))
+        found.append(Geometry(f"{path}, molecule {len(found) + 1}", atoms, trouble=trouble))
+        start = stop
+    if not found:
+        return [Geometry(str(path), trouble="it holds no molecules")]
+    return [replace(found[0], name=str(path))] if len(found) == 1 else found
+
+
+def _lines_of(count: str) -> int:
+    """How many lines a molecule has that begins with this one; 0 if it is no number of atoms."""
+    return int(count) + 2 if count.strip().isdecimal() else 0
+
+
+def _read(text: str) -> tuple[Atoms | None, str]:
+    """A molecule, or what is wrong with it."""
+    count = text.partition("\n")[0]
+    if not (lines := _lines_of(count)):
+        return None, f"the number of its atoms should stand where {count!r} stands; what follows is not read"
+    if lines > LARGEST + 2:
+        return None, f"it has {count.strip()} atoms, more than {LARGEST}"
+    if text.count("\n") + 1 < lines and lines > 2:
+        return None, f"it has fewer lines than its {count.strip()} atoms need: the file was cut"
+    try:
+        return read(StringIO(text + "\n"), format="extxyz"), ""
+    except KeyError as error:
+        return None, f"there is no element {error}"
+    # RuntimeError is what becomes of ASE's reader where a file ends before a comment line.
+    except (XYZError, ValueError, IndexError, TypeError, RuntimeError) as error:
+        return None, f"it can't be read ({error})"
+
+
+def from_smiles(smiles: str) -> Geometry:
+    """One conformer of a SMILES: embedded with ETKDG, then relaxed with MMFF94; always the same one.
+
+    ETKDG version 3: Wang, Witek, Landrum and Riniker, J. Chem. Inf. Model. 60, 2044 (2020). MMFF94: Halgren, J. Comput.
+    Chem. 17, 490 (1996). Charge and multiplicity are kept in the atoms' `info`.
+    """
+    with rdBase.BlockLogs():
+        structure = Chem.MolFromSmiles(smiles)
+        if structure is None or structure.GetNumAtoms() == 0:
+            return Geometry(smiles, trouble="RDKit reads no structure from this SMILES")
+        structure = Chem.AddHs(structure)
+        if len(Chem.GetMolFrags(structure)) > 1:
+            return Geometry(smiles, trouble="it is several molecules: predict each on its own")
+        info = {
+            "charge": Chem.GetFormalCharge(structure),
+            "multiplicity": 1 + sum(atom.GetNumRadicalElectrons() for atom in structure.GetAtoms()),
+        }
+        numbers = [atom.GetAtomicNum() for atom in structure.GetAtoms()]
+        if len(numbers) > LARGEST:
+            return Geometry(smiles, trouble=f"it has {len(numbers):,} atoms, more than {LARGEST:,}")
+        if rdDistGeom.EmbedMolecule(structure, _embedding()) != 0:
+            return Geometry(smiles, trouble="RDKit finds no geometry for it: hand in one as an XYZ file")
+        notes = (_NOT_DFT, *_relaxed(structure))
+    positions = structure.GetConformer().GetPositions()
+    return Geometry(smiles, Atoms(numbers=numbers, positions=positions, info=info), notes)
+
+
+def _embedding() -> rdDistGeom.EmbedParameters:
+    settings = rdDistGeom.ETKDGv3()
+    settings.randomSeed = _SEED
+    return settings
+
+
+def _relaxed(structure: Chem.Mol) -> Sequence[str]:
+    """Relax a structure's conformer in place; what is to be said if that did not succeed."""
+    if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(structure):
+        return ("MMFF94 does not know all its atoms: the geometry is ETKDG's alone",)
+    if rdForceFieldHelpers.MMFFOptimizeMolecule(structure, maxIters=_STEPS) != 0:
+        return (f"MMFF94 was not done after {_STEPS} steps",)
+    return ()

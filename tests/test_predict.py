@@ -1,0 +1,605 @@
+"""Predictions of real molecules by the recorded models: what is computed, what is refused, what is warned of."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import ase.units
+import numpy as np
+import pandas as pd
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.calculators.calculator import InputError
+from ase.data import covalent_radii
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+from typer.testing import CliRunner
+
+from analysis import commands, domain, geometries, predict, qm9, study
+from analysis.calculator import EnsembleCalculator
+from analysis.molecules import Molecules, to_ase, write_extxyz
+from analysis.qm9 import ATOMIC_REFERENCES_U0
+from analysis.records import Record
+from tools.robustness import feeds
+
+ROOT = Path(__file__).resolve().parent.parent
+FLOAT32 = 2e-5  # eV, of a sum over some twenty atoms
+
+
+@pytest.fixture(scope="module")
+def final(qm9_molecules) -> list[Record]:
+    return study.recorded(study.FinalComparisonParameters(), qm9_molecules)
+
+
+@pytest.fixture(scope="module")
+def default(qm9_molecules) -> predict.Ensemble:
+    return predict.Ensemble(predict.default_records(qm9_molecules), qm9_molecules)
+
+
+@pytest.fixture(scope="module")
+def custom(final, qm9_molecules) -> predict.Ensemble:
+    return predict.Ensemble([one for one in final if one.config.experiment == "final-comparison"], qm9_molecules)
+
+
+@pytest.fixture(scope="module")
+def held_out(default, qm9_molecules) -> Molecules:
+    """Some sixty molecules that no model was trained on, out of all sizes."""
+    errors = default.records[0].errors
+    several = errors.groupby("n_atoms")["index"].apply(lambda index: index.iloc[:: max(1, len(index) // 2)])
+    return qm9_molecules.select(np.isin(qm9_molecules.index, several))
+
+
+@pytest.fixture
+def ethanol(qm9_molecules) -> Atoms:
+    (atoms,) = to_ase(qm9_molecules.select(np.flatnonzero(qm9_molecules.smiles == "CCO")))
+    return atoms
+
+
+def said(ensemble: predict.Ensemble, atoms: Atoms) -> str:
+    (one,) = ensemble.predict([atoms])
+    return "; ".join(one.warnings)
+
+
+def stretched(atoms: Atoms, factor: float) -> Atoms:
+    changed = atoms.copy()
+    changed.positions *= factor
+    return changed
+
+
+# ---- what is computed ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["default", "custom"])
+def test_held_out_molecules_get_the_energies_of_which_the_errors_were_recorded(name, held_out, request):
+    ensemble = request.getfixturevalue(name)
+    energies = ensemble.energies(held_out)
+    assert energies.shape == (5, len(held_out))
+    for record, found in zip(ensemble.records, energies, strict=True):
+        errors = record.errors.set_index("index").loc[held_out.index, "error"]
+        assert found == pytest.approx(held_out.energy + errors.to_numpy(float), abs=FLOAT32)
+
+
+def test_a_prediction_is_mean_and_spread_of_the_models(default, held_out):
+    energies = default.energies(held_out)
+    predicted = default.predict(held_out)
+    assert [one.energy for one in predicted] == pytest.approx(energies.mean(axis=0), abs=FLOAT32)
+    assert [one.spread for one in predicted] == pytest.approx(energies.std(axis=0, ddof=1), abs=FLOAT32)
+    assert [one.name for one in predicted] == [str(index) for index in held_out.index]
+    errors = [one.energy for one in predicted] - held_out.energy
+    assert np.sqrt(np.mean(errors**2)) < 2 * default.held_out_error
+    assert 0.1 < default.held_out_error < 0.3
+
+
+def test_the_atomisation_energy_is_positive_for_what_is_bound(default, ethanol):
+    (one,) = default.predict([ethanol])
+    free = sum(ATOMIC_REFERENCES_U0[int(z)] for z in ethanol.numbers)
+    assert one.atomisation_energy == pytest.approx(free - one.energy, abs=1e-9)
+    assert one.atomisation_energy == pytest.approx(free - ethanol.get_potential_energy(), abs=0.5)
+    assert one.atomisation_energy_kcal == pytest.approx(one.atomisation_energy * 23.06055, rel=1e-6)
+    assert 700 < one.atomisation_energy_kcal < 800
+    assert one.energy_hartree == pytest.approx(one.energy / 27.211386, rel=1e-7)
+    assert one.formula == "C2H6O"
+
+
+def test_the_table_has_a_row_per_molecule_and_units_in_its_columns(default, held_out):
+    predicted = default.predict(held_out)
+    frame = predict.table(predicted)
+    assert len(frame) == len(held_out)
+    assert frame["U0_eV"].tolist() == [one.energy for one in predicted]
+    assert frame["U0_hartree"].to_numpy() * ase.units.Hartree == pytest.approx(frame["U0_eV"])
+    kcal = frame["atomisation_eV"] / frame["atomisation_kcal_mol"]
+    assert kcal.to_numpy() == pytest.approx(0.0433641, rel=1e-5)
+    assert frame["spread_eV"].gt(0).all()
+
+
+def test_nothing_given_is_nothing_predicted(default):
+    assert default.predict([]) == []
+
+
+def test_a_single_model_has_no_spread(default, qm9_molecules, ethanol):
+    alone = predict.Ensemble(default.records[:1], qm9_molecules)
+    (one,) = alone.predict([ethanol])
+    assert np.isnan(one.spread)
+    assert one.warnings == ()
+    assert one.energy == pytest.approx(predictions_of_each(default, ethanol)[0], abs=FLOAT32)
+
+
+def predictions_of_each(ensemble: predict.Ensemble, atoms: Atoms) -> np.ndarray:
+    return ensemble.energies(predict._packed([atoms]))[:, 0]
+
+
+@pytest.mark.parametrize("which", ["none", "twice", "two configurations"])
+def test_models_that_make_no_ensemble_are_refused(which, final, qm9_molecules):
+    chosen = {"none": [], "twice": [final[0], final[0]], "two configurations": final[:2]}[which]
+    message = {"none": "at least one", "twice": "the same seed", "two configurations": "differ in more than their seed"}
+    with pytest.raises(predict.PredictError, match=message[which]):
+        predict.Ensemble(chosen, qm9_molecules)
+
+
+def test_models_of_other_molecules_are_refused(final, few_molecules):
+    with pytest.raises(predict.PredictError, match=f"{final[0].id} was made with other molecules"):
+        predict.Ensemble(final[:1], few_molecules)
+
+
+# ---- what changes nothing --------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=25)
+@given(data=st.data())
+def test_where_a_molecule_stands_and_how_it_is_written_changes_nothing(default, held_out, data):
+    place = data.draw(st.integers(0, len(held_out) - 1))
+    (atoms,) = to_ase(held_out.select([place]))
+    order = data.draw(st.permutations(range(len(atoms))))
+    shift = data.draw(st.lists(st.floats(-1e4, 1e4), min_size=3, max_size=3))
+    turn = Rotation.random(rng=np.random.default_rng(data.draw(st.integers(0, 2**32))))
+    moved = Atoms(atoms.numbers[order], turn.apply(atoms.positions[order]) + shift)
+    before, after = default.predict([atoms, moved])
+    assert after.energy == pytest.approx(before.energy, abs=FLOAT32)
+    assert after.spread == pytest.approx(before.spread, abs=FLOAT32)
+
+
+@settings(max_examples=15)
+@given(data=st.data())
+def test_the_order_of_the_batch_changes_the_order_of_the_answers_alone(default, held_out, data):
+    order = np.array(data.draw(st.lists(st.integers(0, len(held_out) - 1), min_size=1, max_size=20, unique=True)))
+    expected = default.energies(held_out)[:, order]
+    assert default.energies(held_out.select(order)) == pytest.approx(expected, abs=FLOAT32)
+
+
+# ---- what is refused -------------------------------------------------------------------------------------------------
+
+
+def changed(**info: object) -> Atoms:
+    atoms = molecule("H2O")
+    atoms.info |= info
+    return atoms
+
+
+def with_nan() -> Atoms:
+    atoms = molecule("H2O")
+    atoms.positions[1, 2] = np.nan
+    return atoms
+
+
+def charged() -> Atoms:
+    atoms = molecule("H2O")
+    atoms.set_initial_charges([0.5, 0.25, 0.25])
+    return atoms
+
+
+REFUSED = {
+    "no atoms": (Atoms(), "it has no atoms"),
+    "sulfur": (molecule("SH2"), "it holds S; the models know H, C, N, O and F alone"),
+    "dummy": (Atoms("XH", [[0, 0, 0], [0, 0, 1]]), "it holds X"),
+    "nan": (with_nan(), "position of its atom 2 is"),
+    "periodic": (Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[9, 9, 9], pbc=True), "it is periodic"),
+    "charge in info": (changed(charge=-1), r"its charge is -1"),
+    "charges of atoms": (charged(), r"its charge is \+1"),
+    "multiplicity": (changed(multiplicity=3), "its multiplicity is 3"),
+    "triplet": (molecule("O2"), "magnetic moments"),
+    "radical": (Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), "9 electrons, an odd number"),
+    "one place": (Atoms("OCO", [[0, 0, 1.2], [0, 0, 0], [0, 0, 1.2]]), "its atoms 1 and 3 are 0 Å apart"),
+    "too near": (Atoms("OCO", [[0, 0, 1.2], [0, 0, 0], [0, 0, 1.5]]), "its atoms 1 and 3 are 0.3 Å apart"),
+    "bohr": (stretched(molecule("CH3CH2OH"), 1 / ase.units.Bohr), "they seem to be in bohr: multiply them by 0.529177"),
+    "water in bohr": (stretched(molecule("H2O"), 1 / ase.units.Bohr), "they seem to be in bohr"),
+    "nm": (stretched(molecule("CH3CH2OH"), 0.1), "they seem to be in nm: multiply them by 10"),
+    "pm": (stretched(molecule("CH3CH2OH"), 100), "they seem to be in pm: divide them by 100"),
+    "two far atoms": (Atoms("HF", [[0, 0, 0], [0, 0, 5]]), "it is no molecule, or not in Å"),
+    "too many": (Atoms("H2000", np.arange(6000).reshape(-1, 3)), "it has 2,000 atoms, more than 1,000"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_the_models_cannot_know_is_refused_by_name(case, default):
+    atoms, reason = REFUSED[case]
+    with pytest.raises(predict.PredictError, match=f"^odd one: .*{reason}"):
+        default.predict([molecule("H2O"), atoms], ["water", "odd one"])
+
+
+@pytest.mark.parametrize("info", [{"charge": 0}, {"charge": True}, {"multiplicity": 1}, {"charge": "none"}])
+def test_what_says_that_it_is_neutral_is_predicted(info, default):
+    (plain,), (one,) = default.predict([molecule("H2O")]), default.predict([changed(**info)])
+    assert one == plain
+
+
+def test_nothing_of_qm9_is_refused(few_molecules):
+    assert {domain.refusal(atoms) for atoms in to_ase(few_molecules)} == {""}
+
+
+# ---- what is warned of -----------------------------------------------------------------------------------------------
+
+
+def test_few_held_out_molecules_are_warned_of_and_their_errors_are_larger(default, qm9_molecules):
+    held = qm9_molecules.select(np.isin(qm9_molecules.index, default.records[0].errors["index"]))
+    errors = np.stack([one.errors["error"].to_numpy(float) for one in default.records])
+    spread = errors.std(axis=0, ddof=1)
+    warned = np.array([len(words) > 0 for words in default.domain.warnings(held, spread)])
+    assert 0.001 < warned.mean() < 0.005  # at most 0.001 for each of three limits, but for ties
+    squared = (errors**2).mean(axis=0)
+    assert squared[warned].mean() > 5 * squared[~warned].mean()
+
+
+def test_a_relaxed_molecule_is_not_warned_of_and_a_stretched_one_is(default, ethanol):
+    assert said(default, ethanol) == ""
+    for factor in (0.95, 1.05, 1.2):
+        assert "is the geometry relaxed?" in said(default, stretched(ethanol, factor))
+
+
+def test_one_stretched_bond_is_named_with_its_length(default, ethanol):
+    # the hydrogen of the hydroxyl group, moved along its bond
+    oxygen = int(np.flatnonzero(ethanol.numbers == 8)[0])
+    hydrogen = int(ethanol.get_distances(oxygen, np.flatnonzero(ethanol.numbers == 1)).argmin())
+    hydrogen = int(np.flatnonzero(ethanol.numbers == 1)[hydrogen])
+    ethanol.set_distance(oxygen, hydrogen, 1.12, fix=0)
+    pair = sorted([oxygen + 1, hydrogen + 1])
+    assert f"1.120 Å apart (atoms {pair[0]} and {pair[1]}): 0 such distances" in said(default, ethanol)
+    ethanol.set_distance(oxygen, hydrogen, 1.5, fix=0)
+    assert "H bonded to nothing" in said(default, ethanol)
+
+
+def test_the_models_forces_do_not_tell_a_relaxed_geometry_from_another(default, ethanol):
+    """Which is why no warning goes by them, as the domain's docstring says."""
+    largest = []
+    for factor in (1.0, 1.05):
+        atoms = stretched(ethanol, factor)
+        atoms.calc = EnsembleCalculator(default)
+        largest.append(np.linalg.norm(atoms.get_forces(), axis=1).max())
+    assert largest[0] > 1
+    assert largest[1] < 1.2 * largest[0]
+
+
+def test_environments_are_counted_as_by_hand(few_molecules):
+    """Two atoms have one code if, and only if, element and neighbours with their numbers of bonds are the same."""
+    by_hand = []
+    for atoms in to_ase(few_molecules):
+        radii = covalent_radii[atoms.numbers]
+        bonded = atoms.get_all_distances() < 1.3 * (radii[:, None] + radii)
+        np.fill_diagonal(bonded, val=False)
+        degree = bonded.sum(axis=1)
+        by_hand += [
+            (z, *sorted(zip(atoms.numbers[row].tolist(), degree[row].tolist(), strict=True)))
+            for z, row in zip(atoms.numbers.tolist(), bonded, strict=True)
+        ]
+    codes = domain._Looked.at(few_molecules).codes.tolist()
+    assert len(set(by_hand)) > 50
+    assert len(set(by_hand)) == len(set(codes)) == len(set(zip(by_hand, codes, strict=True)))
+
+
+def test_distances_are_counted_as_by_hand(few_molecules):
+    looked = domain._Looked.at(few_molecules)
+    found = Counter(looked.steps.tolist())
+    by_hand = Counter()
+    for atoms in to_ase(few_molecules):
+        distance, elements = atoms.get_all_distances(), np.searchsorted([1, 6, 7, 8, 9], atoms.numbers)
+        for i, j in zip(*np.triu_indices(len(atoms), 1), strict=True):
+            if distance[i, j] < 2.5:
+                kind = max(elements[i], elements[j]) * 5 + min(elements[i], elements[j])
+                by_hand[int(kind * 125 + np.float32(distance[i, j]) / 0.02)] += 1
+    assert sum((found - by_hand).values()) <= 5  # where a distance is a limit, rounding decides
+    assert found.total() == by_hand.total() > 5000
+
+
+def test_more_atoms_than_the_training_molecules_have_are_warned_of(default):
+    naphthol = geometries.from_smiles("c1ccc2ccccc2c1O").atoms
+    assert "11 atoms other than hydrogen; the training molecules have 1 to 9" in said(default, naphthol)
+    nonane_and_more = geometries.from_smiles("CCCCCCCCCC").atoms
+    assert "32 atoms; the training molecules have 3 to 29" in said(default, nonane_and_more)
+
+
+def test_a_model_of_large_molecules_warns_of_small_ones(custom, default, ethanol):
+    assert "9 atoms; the training molecules have 18 to 29" in said(custom, ethanol)
+    assert "training molecules have" not in said(default, ethanol)
+
+
+def test_an_atom_that_no_training_molecule_has_is_named(default):
+    difluoramine = geometries.from_smiles("FNF").atoms
+    assert "F bonded to N3 (atom 1; a digit is the neighbour's number of bonds): 0 such atoms" in said(
+        default, difluoramine
+    )
+
+
+def test_models_that_disagree_are_warned_of(default):
+    (one,) = default.predict([molecule("H2O")])
+    assert one.spread > default.domain.spread
+    assert f"the models differ more than usual: by {one.spread:.2f} eV, above {default.domain.spread:.2f}" in said(
+        default, molecule("H2O")
+    )
+
+
+# QM9 holds none of these: more than nine heavy atoms, or groups that it lacks.
+ELSEWHERE = {
+    "toluic acid": "Cc1ccc(cc1)C(=O)O",
+    "naphthalene": "c1ccc2ccccc2c1",
+    "phenylalanine": "NC(Cc1ccccc1)C(=O)O",
+    "caffeine": "Cn1cnc2c1c(=O)n(C)c(=O)n2C",
+    "aspirin": "CC(=O)Oc1ccccc1C(=O)O",
+    "decane": "CCCCCCCCCC",
+    "fluorobiphenyl": "Fc1ccccc1-c1ccccc1",
+    "menthol": "CC1CCC(C(C)C)C(O)C1",
+    "paracetamol": "CC(=O)Nc1ccc(O)cc1",
+    "nicotine": "CN1CCCC1c1cccnc1",
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_molecules_that_qm9_does_not_hold_are_sensible_and_warned_of(name, default, qm9_molecules):
+    atoms = geometries.from_smiles(ELSEWHERE[name]).atoms
+    (one,) = default.predict([atoms])
+    assert any("atoms other than hydrogen" in warning for warning in one.warnings)
+    # As a sum over atoms, with an energy per element fitted to all of QM9, gives it.
+    per_element = np.linalg.lstsq(
+        qm9_molecules.element_counts().astype(float),
+        qm9_molecules.energy - predict.reference_energies(qm9_molecules),
+        rcond=None,
+    )[0]
+    counts = np.array([(atoms.numbers == z).sum() for z in (1, 6, 7, 8, 9)])
+    assert one.atomisation_energy == pytest.approx(-counts @ per_element, rel=0.08)
+    assert one.spread < 2
+
+
+# ---- the calculator --------------------------------------------------------------------------------------------------
+
+
+def test_the_calculators_energy_is_the_prediction_and_forces_its_derivative(default, ethanol):
+    (one,) = default.predict([ethanol])
+    ethanol.calc = EnsembleCalculator(default)
+    assert ethanol.get_potential_energy() == pytest.approx(one.energy, abs=FLOAT32)
+    forces = ethanol.get_forces()
+    assert forces.shape == (len(ethanol), 3)
+    assert forces.sum(axis=0) == pytest.approx(np.zeros(3), abs=1e-8)
+    step = 1e-4  # Å
+    for atom, axis in [(0, 0), (2, 1), (8, 2)]:
+        energies = []
+        for sign in (1, -1):
+            moved = ethanol.copy()
+            moved.positions[atom, axis] += sign * step
+            moved.calc = ethanol.calc
+            energies.append(moved.get_potential_energy())
+        assert forces[atom, axis] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), abs=1e-5)
+    contributions = ethanol.calc.results["energy_contributions"]
+    assert np.std(contributions, ddof=1) == pytest.approx(one.spread, abs=FLOAT32)
+
+
+def test_the_calculator_refuses_what_is_refused(default):
+    atoms = molecule("SH2")
+    atoms.calc = EnsembleCalculator(default)
+    with pytest.raises(InputError, match="it holds S"):
+        atoms.get_potential_energy()
+
+
+# ---- geometries ------------------------------------------------------------------------------------------------------
+
+
+def test_a_smiles_gives_the_same_geometry_every_time(default):
+    first, again = (geometries.from_smiles("CCO") for _ in range(2))
+    assert (first.atoms.positions == again.atoms.positions).all()
+    assert first.notes == ("geometry by ETKDG and MMFF94, not by DFT as QM9's",)
+    assert said(default, first.atoms) == ""
+
+
+@pytest.mark.parametrize(
+    ("smiles", "reason"),
+    [
+        ("nonsense", "RDKit reads no structure"),
+        ("", "RDKit reads no structure"),
+        ("C.O", "several molecules"),
+        ("C" * 400, "it has 1,202 atoms, more than 1,000"),
+    ],
+)
+def test_a_smiles_without_a_geometry_says_why(smiles, reason):
+    found = geometries.from_smiles(smiles)
+    assert found.atoms is None
+    assert reason in found.trouble
+
+
+def test_a_smiles_that_mmff_does_not_know_says_so():
+    assert "MMFF94 does not know all its atoms" in geometries.from_smiles("[H][H]").notes[1]
+
+
+@pytest.mark.parametrize(
+    ("smiles", "reason"),
+    [("[NH4+]", "charge is +1"), ("[CH3]", "multiplicity is 2"), ("[CH2]", "multiplicity is 3"), ("CS", "holds S")],
+)
+def test_ions_radicals_and_other_elements_are_refused_from_their_smiles(smiles, reason):
+    assert reason in domain.refusal(geometries.from_smiles(smiles).atoms)
+
+
+def test_a_damaged_molecule_keeps_no_other_from_being_read(tmp_path, few_molecules):
+    path = tmp_path / "many.xyz"
+    write_extxyz(path, few_molecules.select(range(3)))
+    lines = path.read_text().splitlines()
+    second = few_molecules.n_atoms[0] + 2
+    lines[second + 2] = "H 0 nothing 0"
+    path.write_text("\n".join([*lines, "2", "cut here", "H 0 0 0"]))
+    first, damaged, third, cut = geometries.read_file(path)
+    assert damaged.name == f"{path}, molecule 2"
+    assert "it can't be read" in damaged.trouble
+    assert "the file was cut" in cut.trouble
+    for found, expected in zip([first, third], to_ase(few_molecules.select([0, 2])), strict=True):
+        assert (found.atoms.positions == expected.positions).all()
+        assert (found.atoms.numbers == expected.numbers).all()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("", "holds no molecules"),
+        ("two\n\nH 0 0 0\n", "number of its atoms should stand where 'two' stands"),
+        ("1\n\nXx 0 0 0\n", "there is no element 'Xx'"),
+        ("2\n\nH 0 0 0\n", "the file was cut"),
+        ("5000\n\nH 0 0 0\n", "more than 1000"),
+        (b"\xff\xfe\x00", "can't be read"),
+        (None, "No such file"),
+    ],
+)
+def test_a_file_that_cannot_be_read_says_why(content, reason, tmp_path):
+    path = tmp_path / "one.xyz"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    (found,) = geometries.read_file(path)
+    assert found.name == str(path)
+    assert reason in found.trouble
+
+
+@settings(max_examples=150)
+@given(rng=st.randoms(use_true_random=False))
+def test_whatever_a_file_holds_each_molecule_is_read_or_said_why_not(rng, tmp_path_factory, few_molecules):
+    folder = tmp_path_factory.getbasetemp() / "fed"
+    folder.mkdir(exist_ok=True)
+    whole, path = folder / "whole.xyz", folder / "fed.xyz"
+    if not whole.exists():
+        write_extxyz(whole, few_molecules.select(range(20, 23)))
+    path.write_bytes(
+        feeds.damaged(whole.read_bytes(), rng)
+        if rng.random() < 0.5
+        else feeds.edited_table(whole.read_text().replace(" ", ","), rng).replace(",", " ").encode()
+    )
+    found = geometries.read_file(path)
+    assert found
+    for one in found:
+        assert (one.atoms is None) == bool(one.trouble)
+        if one.atoms is not None:
+            assert isinstance(domain.refusal(one.atoms), str)
+    assert len({one.name for one in found}) == len(found)
+
+
+def test_a_file_of_another_kind_is_not_opened(tmp_path):
+    (found,) = geometries.read_file(tmp_path / "model.pkl")
+    assert found.trouble == "its name does not end in .xyz or .extxyz"
+
+
+# ---- the command -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _loaded_once(qm9_molecules, default, monkeypatch):
+    monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
+    # what the domain is made of does not change from command to command, and takes seconds
+    monkeypatch.setattr(predict.Domain, "of", lambda *_: default.domain)
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(commands.app, ["predict", *map(str, arguments)])
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_molecules, default):
+    path, csv = tmp_path / "many.xyz", tmp_path / "found.csv"
+    some = few_molecules.select(range(100, 103))
+    write_extxyz(path, some)
+    result = invoke(path, "--smiles", "CCO", "--smiles", "FNF", "--csv", csv)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    head, *rows = result.stdout.split("\n\n")[0].splitlines()
+    assert head.split()[:4] == ["molecule", "formula", "U0,", "eV"]
+    assert len(rows) == 5
+    expected = default.predict(some)
+    for number, (row, one) in enumerate(zip(rows, expected, strict=False), start=1):
+        assert row.startswith(f"{path}, molecule {number}  {one.formula} ")
+        assert row.split()[-6:-1] == [
+            f"{one.energy:.3f}",
+            f"{one.energy_hartree:.5f}",
+            f"{one.atomisation_energy:.3f}",
+            f"{one.atomisation_energy_kcal:.1f}",
+            f"{one.spread:.3f}",
+        ]
+    assert "5 models, the model Default on all training molecules; root-mean-square error on 26,167" in result.stdout
+    assert "\nwarning: CCO: geometry by ETKDG and MMFF94, not by DFT as QM9's\n" in result.stdout
+    assert "\nwarning: FNF: F bonded to N3 (atom 1; " in result.stdout
+    written = pd.read_csv(csv)
+    assert written["U0_eV"].tolist()[:3] == pytest.approx([one.energy for one in expected], abs=FLOAT32)
+    assert written["molecule"].tolist()[3:] == ["CCO", "FNF"]
+    assert written["warnings"][3] == "geometry by ETKDG and MMFF94, not by DFT as QM9's"
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_what_is_refused_is_a_line_each_and_the_others_are_predicted(tmp_path, few_molecules):
+    path = tmp_path / "one.xyz"
+    write_extxyz(path, few_molecules.select([100]))
+    sulfur = geometries.from_smiles("FS(F)(F)(F)(F)F").atoms
+    sulfur.write(tmp_path / "sf6.xyz")
+    result = invoke(tmp_path / "sf6.xyz", path, tmp_path / "none.xyz", "--smiles", "[NH4+]")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines()[1].startswith(str(path))
+    assert len(result.stdout.split("\n\n")[0].splitlines()) == 2
+    first, second, third = result.stderr.splitlines()
+    assert first == f"refused: {tmp_path / 'sf6.xyz'}: it holds S; the models know H, C, N, O and F alone"
+    assert second.startswith(f"refused: {tmp_path / 'none.xyz'}: it can't be read")
+    assert third == "refused: [NH4+]: its charge is +1; the models know neutral molecules alone"
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_other_recorded_models_can_be_named(default, final):
+    ids = [one.id for one in final if one.config.experiment == "final-comparison"][:2]
+    result = invoke("--smiles", "CCO", "--run", f"final-comparison/{ids[0]}", "--run", f"final-comparison/{ids[1]}")
+    assert result.exit_code == 0, result.output
+    assert "2 models, 18 atoms or more; loss weighted by size, rate 10; " in result.stdout
+    result = invoke("--smiles", "CCO", "--run", default.records[0].id, "--run", f"final-comparison/{ids[0]}")
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line == f"error: records {default.records[0].id} and {ids[0]} differ in more than their seed"
+
+
+def test_nothing_to_predict_is_said_in_a_line():
+    result = invoke()
+    assert result.exit_code == 1
+    assert result.stderr == "error: there is nothing to predict: name an XYZ file, or give a --smiles\n"
+
+
+# ---- the example -----------------------------------------------------------------------------------------------------
+
+
+def test_the_example_loads_a_model_with_schnetpack_alone(default, tmp_path):
+    """In a process that cannot import this package; the number is that of `predict` but for float32's rounding."""
+    record = default.records[1]
+    example = ROOT / "examples" / "load_model.py"
+    blocked = (
+        "import runpy, sys\n"
+        "sys.modules['analysis'] = None\n"  # importing it raises ImportError
+        f"sys.argv = [{str(example)!r}, {str(record.folder)!r}]\n"
+        f"runpy.run_path({str(example)!r}, run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", blocked],
+        cwd=tmp_path,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = predictions_of_each(default, molecule("CH3CH2OH"))[1]
+    words = done.stdout.split()
+    assert float(words[3]) == pytest.approx(expected, abs=6e-5)  # four decimals are printed
+    assert float(words[5]) == pytest.approx(expected / ase.units.Hartree, abs=2e-6)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_examples_record_is_one_of_defaults(default):
+    """Its id stands in the example."""
+    text = (ROOT / "examples" / "load_model.py").read_text(encoding="utf-8")
+    assert any(f'"{record.id}"' in text for record in default.records)
