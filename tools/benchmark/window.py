@@ -35,6 +35,7 @@ class Window:
         self._fresh = False
         self._parameters = 0
         self._workers_memory = 0
+        self._others = set(psutil.Process().children(recursive=True))  # which were there before, and are no workers
 
     def network(self, model: torch.nn.Module) -> None:
         """Note the size of the network that is trained."""
@@ -65,7 +66,7 @@ class Window:
         self._last, self._fresh = now, False
         if steps - self.warm_up >= self.min_steps and now - self._opened >= self.seconds:
             # The workers are gone once training has ended. What they share with this process isn't theirs.
-            workers = psutil.Process().children(recursive=True)
+            workers = set(psutil.Process().children(recursive=True)) - self._others
             self._workers_memory = sum(worker.memory_full_info().uss for worker in workers)
             raise WindowClosedError
 
