@@ -361,3 +361,16 @@ def test_whatever_should_not_have_happened_is_said(part, changes, said):
 def test_more_memory_than_allowed_is_said():
     load = RECORD["load"] | {"memory": 5_000_000_000}
     assert robustness.troubles(made(load=load)) == ["a training took 5000000000 bytes"]
+
+
+def test_the_committed_record_is_of_a_whole_harness_and_nothing_went_wrong():
+    record = robustness.load()
+    assert not record.quick
+    assert record.git is not None
+    assert record.git.clean
+    assert record.kills >= 50
+    assert [victim.name for victim in record.victims] == list(robustness.VICTIMS)
+    assert [strait.name for strait in record.straits] == list(robustness.STRAITS)
+    assert [feed.name for feed in record.feeds] == list(robustness.FEEDS)
+    assert robustness.troubles(record) == []
+    assert record.load.records == 10_000
