@@ -92,7 +92,7 @@ def _source(record: Record) -> dict[str, object]:
         "experiment": record.config.experiment,
         "id": record.id,
         "seed": record.config.seed,
-        "errorssha256": record.about["sha256"]["errors.parquet"],
+        "errors_sha256": record.about["sha256"]["errors.parquet"],
     }
 
 
