@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from test_figures import PHONE_WIDTH, SMALLEST_TEXT, shown
+from test_figures import assert_readable, shown
 
 from analysis import descriptors, drivers, subsets
 from analysis.figures import drivers as figures
@@ -44,15 +44,7 @@ def test_a_figure_is_readable_and_the_same_picture_each_time(draw, lang, found):
     picture = figure.png()
     assert len(picture) < 300_000
     assert drawn(draw, found, lang).png() == picture
-    texts = texts_of(figure)
-    assert len(texts) > 10
-    for text in texts:
-        box = text.get_window_extent()
-        assert box.x0 >= -1, text
-        assert box.x1 <= figure.bbox.width + 1, text
-        assert box.y0 >= -1, text
-        assert box.y1 <= figure.bbox.height + 1, text
-        assert text.get_fontsize() / 72 * PHONE_WIDTH / style.WIDTH >= SMALLEST_TEXT, text
+    assert_readable(figure, texts_of(figure))
 
 
 @EACH_FIGURE
