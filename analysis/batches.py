@@ -126,6 +126,11 @@ def has_half_list(batch: dict[str, torch.Tensor]) -> bool:
     return PAIR_FIRST in batch
 
 
+def can_fuse(batch: dict[str, torch.Tensor]) -> bool:
+    """Whether the fused networks take a batch: it has the half list, and nobody asks for forces."""
+    return has_half_list(batch) and not batch[properties.R].requires_grad
+
+
 def directed_list(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """SchNetPack's full directed list from the half list: `idx_i`, `idx_j` (int64 [2P]) and `offsets` (zeros [2P, 3]).
 

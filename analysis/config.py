@@ -64,13 +64,14 @@ class Data(_Frozen):
 
 
 class Model(_Frozen):
-    """SchNet as in Figure 2 of the report; distances in Å.
+    """SchNet as in Figure 2 of the report, or PaiNN with the same settings; distances in Å.
 
     `data_cutoff` is the radius of the neighbour list and `training_cutoff` that of the cosine cut-off function
     (the report, section 5.2.1, calls the first a number of neighbours). `convolution` chooses SchNetPack's own
     modules ("stock") or the fused operator with the same parameters ("fused").
     """
 
+    representation: Literal["schnet", "painn"] = "schnet"
     n_atom_basis: PositiveInt = 30
     n_interactions: PositiveInt = 3
     n_rbf: int = Field(20, ge=2)
@@ -81,7 +82,7 @@ class Model(_Frozen):
 
 
 class Training(_Frozen):
-    """How the network's weights are found: AdamW on the mean squared error of U0, in eV².
+    """How the network's weights are found: by default AdamW on the mean squared error of U0, in eV².
 
     The defaults are those of SchNetPack's QM9 tutorial, which the report calls "Default". The tutorial stops after 3
     epochs; the 30 are the report's own, given for its model "Custom".
@@ -91,13 +92,21 @@ class Training(_Frozen):
     (see `analysis.offsets`). `sampling` is how an epoch is put together: "shuffled", every molecule once, or
     "stratified", as many draws with repetition, with the chances that SchNetPack's `StratifiedSampler` gives ten equal
     ranges of the number of atoms.
+
+    `optimizer` is "adamw" with torch's settings, or "soap": Adam in the eigenbases of Shampoo's preconditioner (Vyas et
+    al. 2024, arXiv:2409.11321), which are found anew every ten steps, with β = 0.95 and no weight decay. `averaging` is
+    the decay per step of an exponential moving average of the weights, which takes the weights' place when the run is
+    validated and in the end; 0 is none. In the second half of the epochs a batch is `batch_growth` times as large.
     """
 
+    optimizer: Literal["adamw", "soap"] = "adamw"
     batch_size: PositiveInt = 100
+    batch_growth: PositiveInt = 1
     learning_rate: PositiveFloat = 1e-4
     epochs: PositiveInt = 30
     schedule: Literal["constant", "cosine"] = "constant"
     warm_up: float = Field(0.0, ge=0, lt=1)
+    averaging: float = Field(0.0, ge=0, lt=1)
     offsets: Literal["references-mean", "references", "least-squares", "none"] = "references-mean"
     sampling: Literal["shuffled", "stratified"] = "shuffled"
 
@@ -172,6 +181,8 @@ class RunConfig(_Frozen):
         molecules = self.data.train_molecules
         if molecules is not None and self.training.batch_size > molecules:
             raise ValueError(f"batch_size {self.training.batch_size} is larger than the {molecules} training molecules")
+        if self.training.batch_growth > 1 and self.training.epochs < 2:
+            raise ValueError(f"batch_growth {self.training.batch_growth} needs two epochs: it changes the second half")
         return self
 
     @property

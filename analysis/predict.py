@@ -174,15 +174,8 @@ def model_of(record: Record, *, stock: bool = False) -> NeuralNetworkPotential:
 
     With `stock`, of SchNetPack's own modules; whichever it was trained with, the parameters are the same.
     """
-    settings = record.config.model
-    model = schnet.build(
-        n_atom_basis=settings.n_atom_basis,
-        n_interactions=settings.n_interactions,
-        n_rbf=settings.n_rbf,
-        cutoff=settings.training_cutoff,
-        shared_interactions=settings.shared_interactions,
-        fused=not stock,
-        postprocessors=schnet.postprocessors(record.offsets(), ENERGY),
+    model = schnet.build_from(
+        record.config.model, fused=not stock, postprocessors=schnet.postprocessors(record.offsets(), ENERGY)
     )
     model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
     return model.eval()

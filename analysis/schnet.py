@@ -7,6 +7,7 @@ with respect to positions; for every other batch it is the stock SchNet.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Literal
 
 import torch
 from schnetpack import properties
@@ -14,7 +15,7 @@ from schnetpack.atomistic import Atomwise, PairwiseDistances
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.nn.activations import shifted_softplus
-from schnetpack.representation import SchNet
+from schnetpack.representation import PaiNN, SchNet
 from schnetpack.representation.schnet import SchNetInteraction
 from schnetpack.transform import AddOffsets, CastTo64
 from torch.nn import functional
@@ -26,16 +27,14 @@ from analysis.batches import (
     PAIR_FIRST,
     PAIR_OFFSETS,
     PAIR_SECOND,
+    can_fuse,
     directed_list,
-    has_half_list,
 )
-from analysis.cfconv import MIN_INTERVALS, Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
+from analysis.cfconv import Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
+from analysis.config import Model
+from analysis.grids import INTERVALS_PER_GAUSSIAN, checked_fineness, grid
 from analysis.offsets import Z_MAX, Offsets
-
-INTERVALS_PER_GAUSSIAN = 32
-"""Default fineness of the filter's table, see `FusedSchNet`."""
-
-_FEWEST_GAUSSIANS = 8  # with very wide Gaussians it is the cut-off function and the filter network that bend the filter
+from analysis.painn import FusedPaiNN
 
 
 class Readout(Atomwise):
@@ -49,7 +48,7 @@ class Readout(Atomwise):
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add the sum over each molecule's atoms, [M], under `output_key`."""
-        if not (self._is_plain() and _can_fuse(inputs)):
+        if not (self._is_plain() and can_fuse(inputs)):
             return super().forward(inputs)
         hidden, output = (Dense(layer.weight, layer.bias) for layer in self.outnet)
         inputs[self.output_key] = energies(
@@ -78,7 +77,7 @@ class PairVectors(PairwiseDistances):
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `Rij` [2P, 3] in Å, unless the fused convolution will do without."""
-        if _can_fuse(inputs):
+        if can_fuse(inputs):
             return inputs
         if properties.idx_i not in inputs:
             inputs.update(directed_list(inputs))
@@ -94,22 +93,19 @@ class FusedSchNet(SchNet):
         As for SchNetPack's SchNet.
     intervals_per_gaussian
         Fineness of the table: the grid step is the training cut-off divided by this number and by the number of
-        Gaussians. With the default of 32 the interpolation error is at most 1.2e-7 of a Gaussian's height, 6.7e-8 away
-        from the ends: float32's own rounding.
+        Gaussians.
     """
 
     def __init__(self, *args: object, intervals_per_gaussian: int = INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        if intervals_per_gaussian < 1:
-            raise ValueError(f"the table needs at least one interval per Gaussian, not {intervals_per_gaussian}")
-        self.intervals_per_gaussian = intervals_per_gaussian
+        self.intervals_per_gaussian = checked_fineness(intervals_per_gaussian)
         self.threads: int | None = None
         """Threads of the fast path; None for as many as torch has."""
         self._spare = Spare()
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `scalar_representation` [A, n_atom_basis]."""
-        if not _can_fuse(inputs):
+        if not can_fuse(inputs):
             return super().forward(inputs)
         n_atoms = inputs[properties.n_atoms]
         pairs = HalfList.share_out(
@@ -120,41 +116,37 @@ class FusedSchNet(SchNet):
             pairs=inputs[PAIR_OFFSETS],
             threads=self.threads or torch.get_num_threads(),
         )
-        grid = self._grid(inputs[PAIR_CUTOFF].item())
+        table = grid(
+            self.radial_basis,
+            self.cutoff_fn,
+            data_cutoff=inputs[PAIR_CUTOFF].item(),
+            intervals_per_gaussian=self.intervals_per_gaussian,
+            like=self.embedding.weight,
+        )
         numbers = inputs[properties.Z]
-        if self._is_plain(grid):
+        if self._is_plain(table):
             blocks = [_interaction(interaction) for interaction in self.interactions]
-            x = interact(self.embedding.weight, numbers, blocks, pairs, grid, spare=self._spare)
+            x = interact(self.embedding.weight, numbers, blocks, pairs, table, spare=self._spare)
         else:
             x = self.embedding(numbers)
             for embedding in self.electronic_embeddings:
                 x = x + embedding(x, inputs)
             for interaction in self.interactions:
-                table = interaction.filter_network(grid.basis) * grid.cutoff[:, None]
-                x = x + interaction.f2out(convolve(interaction.in2f(x), table, pairs, end=grid.end))
+                filters = interaction.filter_network(table.basis) * table.cutoff[:, None]
+                x = x + interaction.f2out(convolve(interaction.in2f(x), filters, pairs, end=table.end))
         inputs["scalar_representation"] = x
         return inputs
 
-    def _is_plain(self, grid: Grid) -> bool:
+    def _is_plain(self, table: Grid) -> bool:
         """Whether the grid is fixed, an atom begins with its element's features, and the blocks are as in the paper."""
-        fixed = not (grid.basis.requires_grad or grid.cutoff.requires_grad)
+        fixed = not (table.basis.requires_grad or table.cutoff.requires_grad)
         plain = isinstance(self.embedding, torch.nn.Embedding) and not self.electronic_embeddings
         return fixed and plain and all(_is_plain(interaction) for interaction in self.interactions)
-
-    def _grid(self, data_cutoff: float) -> Grid:
-        """The distances to tabulate filters at: a pair farther apart than the last would add nothing."""
-        training_cutoff = self.cutoff_fn.cutoff.item()
-        end = min(data_cutoff, training_cutoff)
-        per_cutoff = self.intervals_per_gaussian * max(self.radial_basis.n_rbf, _FEWEST_GAUSSIANS)
-        intervals = max(MIN_INTERVALS, -int(-per_cutoff * end // training_cutoff))
-        parameter = self.embedding.weight
-        distances = torch.linspace(0, end, intervals + 1, dtype=torch.float64, device=parameter.device)
-        distances = distances.to(parameter.dtype)
-        return Grid(self.radial_basis(distances), self.cutoff_fn(distances), end)
 
 
 def build(
     *,
+    representation: Literal["schnet", "painn"] = "schnet",
     n_atom_basis: int = 30,
     n_interactions: int = 3,
     n_rbf: int = 20,
@@ -163,23 +155,26 @@ def build(
     fused: bool = True,
     postprocessors: Sequence[torch.nn.Module] = (),
 ) -> NeuralNetworkPotential:
-    """The report's model (Figure 2): distances, SchNet with Gaussians and a cosine cut-off, a sum over atoms.
+    """The report's model (Figure 2): distances, SchNet with Gaussians and a cosine cut-off, a sum over atoms; or PaiNN.
 
     The weights are drawn from torch's global generator, the same for `fused` or not.
 
     Parameters
     ----------
+    representation
+        What makes features of atoms: SchNet, or PaiNN with the same settings in its place.
     n_atom_basis, n_interactions, n_rbf, shared_interactions
         As SchNetPack names them; `n_rbf` is the number of Gaussians.
     cutoff
         Radius of the cosine cut-off function, Å (the report's "training cut-off"). The data cut-off is that of the
         batches' neighbour list.
     fused
-        `FusedSchNet`, or SchNetPack's own modules for batches with the directed list.
+        `FusedSchNet` or `FusedPaiNN`, or SchNetPack's own modules for batches with the directed list.
     postprocessors
         SchNetPack transforms applied to predictions.
     """
-    representation = (FusedSchNet if fused else SchNet)(
+    kinds = {"schnet": (SchNet, FusedSchNet), "painn": (PaiNN, FusedPaiNN)}
+    layers = kinds[representation][fused](
         n_atom_basis=n_atom_basis,
         n_interactions=n_interactions,
         radial_basis=GaussianRBF(n_rbf=n_rbf, cutoff=cutoff),
@@ -187,10 +182,26 @@ def build(
         shared_interactions=shared_interactions,
     )
     return NeuralNetworkPotential(
-        representation=representation,
+        representation=layers,
         input_modules=[PairVectors() if fused else PairwiseDistances()],
         output_modules=[(Readout if fused else Atomwise)(n_in=n_atom_basis, output_key=ENERGY)],
         postprocessors=list(postprocessors),
+    )
+
+
+def build_from(
+    settings: Model, *, fused: bool | None = None, postprocessors: Sequence[torch.nn.Module] = ()
+) -> NeuralNetworkPotential:
+    """The model that a configuration describes; `fused` overrules its choice of modules, see `build`."""
+    return build(
+        representation=settings.representation,
+        n_atom_basis=settings.n_atom_basis,
+        n_interactions=settings.n_interactions,
+        n_rbf=settings.n_rbf,
+        cutoff=settings.training_cutoff,
+        shared_interactions=settings.shared_interactions,
+        fused=settings.convolution == "fused" if fused is None else fused,
+        postprocessors=postprocessors,
     )
 
 
@@ -211,7 +222,7 @@ def postprocessors(offsets: Offsets, energy_key: str) -> list[torch.nn.Module]:
 
 def is_fused(model: NeuralNetworkPotential) -> bool:
     """Whether the model takes batches with the half list."""
-    return isinstance(model.representation, FusedSchNet)
+    return isinstance(model.representation, FusedSchNet | FusedPaiNN)
 
 
 @contextmanager
@@ -225,7 +236,7 @@ def own_threads(model: NeuralNetworkPotential) -> Iterator[None]:
     if not is_fused(model) or model.representation.embedding.weight.device.type != "cpu":
         yield
         return
-    fast = [module for module in model.modules() if isinstance(module, FusedSchNet | Readout)]
+    fast = [module for module in model.modules() if isinstance(module, FusedSchNet | FusedPaiNN | Readout)]
     torchs, before = torch.get_num_threads(), [module.threads for module in fast]
     for module in fast:
         module.threads = module.threads or torchs
@@ -236,10 +247,6 @@ def own_threads(model: NeuralNetworkPotential) -> Iterator[None]:
         torch.set_num_threads(torchs)
         for module, threads in zip(fast, before, strict=True):
             module.threads = threads
-
-
-def _can_fuse(inputs: dict[str, torch.Tensor]) -> bool:
-    return has_half_list(inputs) and not inputs[properties.R].requires_grad
 
 
 def _is_plain(interaction: SchNetInteraction) -> bool:

@@ -23,6 +23,7 @@ from schnetpack import properties
 from schnetpack.data.sampler import StratifiedSampler
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from analysis import offsets, schnet, subsets
 from analysis.batches import ENERGY, PackedLoader, PackedMolecules
@@ -101,10 +102,9 @@ class _WeightedLoader(PackedLoader):
 
 @dataclass(frozen=True)
 class Phase:
-    """So many epochs over the same training molecules, with one course of the learning rate."""
+    """Epochs over the same training molecules, with one course of the learning rate; `of_epochs` has their batches."""
 
-    train_part: PackedLoader
-    epochs: int
+    of_epochs: tuple[PackedLoader, ...]
     learning_rate: float
 
 
@@ -118,7 +118,7 @@ class PackedDataModule(pl.LightningDataModule):
         super().__init__()
         self.phases = tuple(phases)
         self._validation = validation
-        self._of_epochs = [phase.train_part for phase in phases for _ in range(phase.epochs)]
+        self._of_epochs = [part for phase in phases for part in phase.of_epochs]
 
     @property
     def steps_of_epochs(self) -> list[int]:
@@ -174,7 +174,9 @@ class WeightedOutput(ModelOutput):
 class EnergyTask(AtomisticTask):
     """SchNetPack's task for one `WeightedOutput`; the validation loss is SchNetPack's own, unweighted.
 
-    `course` is the learning rate of each step, counted from 0; without it `learning_rate` stays as it is.
+    `settings` say which optimizer and what average of the weights (see `config.Training`). `course` is the learning
+    rate of each step, counted from 0; without it that of the settings stays as it is. The model has the average of its
+    weights while it is validated, and from the end of the training on.
 
     A training step hands on the batch's squared errors beside the loss, and leaves logging to the callbacks:
     SchNetPack's logs at every step, which takes 0.3 ms. Of a callback's hooks within a step, those at its beginning and
@@ -186,16 +188,15 @@ class EnergyTask(AtomisticTask):
         model: NeuralNetworkPotential,
         output: WeightedOutput,
         *,
-        learning_rate: float,
+        settings: Training,
         course: Callable[[int], float] | None = None,
     ) -> None:
-        super().__init__(
-            model,
-            outputs=[output],
-            optimizer_cls=torch.optim.AdamW,
-            optimizer_args={"lr": learning_rate, "fused": True},  # one kernel for all parameters
-        )
+        kind, arguments = _optimizer(settings)
+        super().__init__(model, outputs=[output], optimizer_cls=kind, optimizer_args=arguments)
         self._course = course
+        self.average = None
+        if settings.averaging:
+            self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
         # The step below is Lightning's own without the closures and hooks around each of its lines, which take 0.4 ms.
         self.automatic_optimization = False
 
@@ -222,7 +223,35 @@ class EnergyTask(AtomisticTask):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
         return {"loss": loss.detach(), SQUARED_ERRORS: output.squared_errors}
+
+    def on_validation_start(self) -> None:
+        """The model gets the average of its weights."""
+        self._exchange()
+
+    def on_validation_end(self) -> None:
+        """The model has the weights of the last step again."""
+        self._exchange()
+
+    def on_train_end(self) -> None:
+        """The model gets the average of its weights."""
+        self._exchange()
+
+    def _exchange(self) -> None:
+        if self.average is not None:
+            for last, mean in zip(self.model.parameters(), self.average.module.parameters(), strict=True):
+                last.data, mean.data = mean.data, last.data
+
+
+def _optimizer(settings: Training) -> tuple[type[torch.optim.Optimizer], dict[str, object]]:
+    """The optimizer's class and its arguments."""
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW, {"lr": settings.learning_rate, "fused": True}  # one kernel for all parameters
+    from pytorch_optimizer import SOAP  # its import takes a second
+
+    return SOAP, {"lr": settings.learning_rate, "weight_decay": 0.0}
 
 
 def course_of_learning_rate(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:
@@ -235,7 +264,7 @@ def course_of_learning_rate(phases: Sequence[Phase], settings: Training) -> Call
         return None
     of_steps = []
     for phase in phases:
-        steps = phase.epochs * len(phase.train_part)
+        steps = sum(len(part) for part in phase.of_epochs)
         rising = math.ceil(settings.warm_up * steps)
         share = np.ones(steps)
         share[:rising] = (np.arange(rising) + 1) / max(1, rising)
@@ -246,17 +275,23 @@ def course_of_learning_rate(phases: Sequence[Phase], settings: Training) -> Call
 
 
 def _phases(config: RunConfig, packed: PackedMolecules, train: np.ndarray) -> list[Phase]:
-    found = [_phase(config, packed, train, config.training.epochs, config.training.learning_rate)]
+    training = config.training
+    small = (training.epochs + 1) // 2 if training.batch_growth > 1 else training.epochs
+    of_epochs = [_train_part(config, packed, train, training.batch_size)] * small
+    if small < training.epochs:
+        large = _train_part(config, packed, train, training.batch_size * training.batch_growth)
+        of_epochs += [large] * (training.epochs - small)
+    found = [Phase(tuple(of_epochs), training.learning_rate)]
     if (fine := config.fine_tuning) is not None:
-        among = fine_tuned(packed.molecules, train, fine)
-        found.append(_phase(config, packed, among, fine.epochs, fine.learning_rate))
+        among = _train_part(config, packed, fine_tuned(packed.molecules, train, fine), training.batch_size)
+        found.append(Phase((among,) * fine.epochs, fine.learning_rate))
     return found
 
 
-def _phase(config: RunConfig, packed: PackedMolecules, among: np.ndarray, epochs: int, learning_rate: float) -> Phase:
+def _train_part(config: RunConfig, packed: PackedMolecules, among: np.ndarray, batch_size: int) -> PackedLoader:
     sizes = packed.molecules.n_atoms[among]
     settings = {
-        "batch_size": config.training.batch_size,
+        "batch_size": batch_size,
         "seed": config.seed,
         "shuffle": True,
         "stock": config.model.convolution == "stock",
@@ -264,10 +299,8 @@ def _phase(config: RunConfig, packed: PackedMolecules, among: np.ndarray, epochs
     }
     of_loss = loss_weights(config.loss, sizes)
     if of_loss is None:
-        loader = PackedLoader(packed, among, **settings)
-    else:
-        loader = _WeightedLoader(packed, among, of_loss, **settings)
-    return Phase(loader, epochs, learning_rate)
+        return PackedLoader(packed, among, **settings)
+    return _WeightedLoader(packed, among, of_loss, **settings)
 
 
 def stratified(sizes: np.ndarray) -> np.ndarray:
@@ -341,18 +374,10 @@ def train(
         module = PackedDataModule(phases, validation)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        model = schnet.build(
-            n_atom_basis=config.model.n_atom_basis,
-            n_interactions=config.model.n_interactions,
-            n_rbf=config.model.n_rbf,
-            cutoff=config.model.training_cutoff,
-            shared_interactions=config.model.shared_interactions,
-            fused=config.model.convolution == "fused",
-            postprocessors=schnet.postprocessors(fitted, ENERGY),
-        )
+        model = schnet.build_from(config.model, postprocessors=schnet.postprocessors(fitted, ENERGY))
     output = WeightedOutput(ENERGY, huber_delta=config.loss.huber_delta if config.loss.form == "huber" else None)
     course = course_of_learning_rate(phases, config.training)
-    task = EnergyTask(model, output, learning_rate=config.training.learning_rate, course=course)
+    task = EnergyTask(model, output, settings=config.training, course=course)
     checkpoint = folder / CHECKPOINT
     curves, stopwatch = LearningCurves(module.steps_of_epochs), Stopwatch()
     keep = KeepLast(checkpoint, config.run_id(whole))

@@ -11,13 +11,14 @@ from schnetpack.atomistic import Atomwise, Forces, PairwiseDistances
 from schnetpack.interfaces import AtomsConverter
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
-from schnetpack.representation import SchNet
+from schnetpack.representation import PaiNN, SchNet
 from schnetpack.transform import ASENeighborList
 from scipy.spatial.transform import Rotation
 
 from analysis import schnet
 from analysis.batches import ENERGY, PAIR_FIRST, PackedMolecules
 from analysis.molecules import Molecules, to_ase
+from analysis.painn import FusedPaiNN
 from analysis.pairs import neighbour_pairs
 
 
@@ -82,7 +83,11 @@ SHAPES = [
     {},
     {"n_atom_basis": 38, "n_interactions": 1, "n_rbf": 7},
     {"n_atom_basis": 16, "n_interactions": 4, "shared_interactions": True, "cutoff": 4.0},
+    {"representation": "painn"},
+    {"representation": "painn", "n_atom_basis": 38, "n_interactions": 1, "n_rbf": 7},
+    {"representation": "painn", "n_atom_basis": 16, "n_interactions": 2, "shared_interactions": True, "cutoff": 4.0},
 ]
+REPRESENTATIONS = ["schnet", "painn"]
 
 
 @pytest.mark.parametrize("settings", SHAPES)
@@ -95,7 +100,7 @@ def test_one_seed_gives_schnetpacks_own_weights_and_they_go_both_ways(settings):
         "shared_interactions": False,
     } | settings
     torch.manual_seed(3)
-    stock = SchNet(
+    stock = (PaiNN if settings.get("representation") == "painn" else SchNet)(
         n_atom_basis=given["n_atom_basis"],
         n_interactions=given["n_interactions"],
         radial_basis=GaussianRBF(given["n_rbf"], given["cutoff"]),
@@ -103,7 +108,7 @@ def test_one_seed_gives_schnetpacks_own_weights_and_they_go_both_ways(settings):
         shared_interactions=given["shared_interactions"],
     )
     ours = build(3, **settings).representation
-    assert isinstance(ours, SchNet)
+    assert isinstance(ours, type(stock))
     assert ours.state_dict().keys() == stock.state_dict().keys()
     for name, weight in stock.state_dict().items():
         assert torch.equal(ours.state_dict()[name], weight), name
@@ -115,8 +120,9 @@ def test_one_seed_gives_schnetpacks_own_weights_and_they_go_both_ways(settings):
         assert torch.equal(ours.state_dict()[name], weight), name
 
 
-def test_the_whole_potential_has_the_stock_potentials_state(packed):
-    fused, stock = build(fused=True), build(seed=1, fused=False)
+@pytest.mark.parametrize("kind", REPRESENTATIONS)
+def test_the_whole_potential_has_the_stock_potentials_state(packed, kind):
+    fused, stock = build(fused=True, representation=kind), build(seed=1, fused=False, representation=kind)
     assert schnet.is_fused(fused)
     assert not schnet.is_fused(stock)
     stock.load_state_dict(fused.state_dict(), strict=True)
@@ -125,9 +131,12 @@ def test_the_whole_potential_has_the_stock_potentials_state(packed):
     torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
 
 
-def test_the_fast_path_is_taken_and_makes_no_pair_vectors(packed, monkeypatch):
-    model, batch = build(), packed.batch(np.arange(5))
-    monkeypatch.setattr(SchNet, "forward", lambda *_: pytest.fail("the stock path was taken"))
+@pytest.mark.parametrize("kind", REPRESENTATIONS)
+def test_the_fast_path_is_taken_and_makes_no_pair_vectors(packed, monkeypatch, kind):
+    model, batch = build(representation=kind), packed.batch(np.arange(5))
+    monkeypatch.setattr(
+        PaiNN if kind == "painn" else SchNet, "forward", lambda *_: pytest.fail("the stock path was taken")
+    )
     model(batch)
     assert properties.Rij not in batch
     assert properties.idx_i not in batch
@@ -310,16 +319,18 @@ def test_steps_of_training_follow_the_stock_path(packed):
     np.testing.assert_allclose(curves["fused"], curves["stock"], rtol=1e-4)
 
 
-def test_a_repetition_gives_the_same_bits(packed):
+@pytest.mark.parametrize("kind", REPRESENTATIONS)
+def test_a_repetition_gives_the_same_bits(packed, kind):
     batch = packed.batch(np.arange(0, len(packed), 2))
-    once, again = energies_and_gradients(build(), batch), energies_and_gradients(build(), batch)
+    once, again = (energies_and_gradients(build(representation=kind), batch) for _ in range(2))
     for a, b in zip(once, again, strict=True):
         assert torch.equal(a, b)
 
 
-def test_a_table_without_intervals_is_refused():
+@pytest.mark.parametrize("representation", [schnet.FusedSchNet, FusedPaiNN])
+def test_a_table_without_intervals_is_refused(representation):
     with pytest.raises(ValueError, match="at least one interval per Gaussian"):
-        schnet.FusedSchNet(8, 1, GaussianRBF(20, 5.0), CosineCutoff(5.0), intervals_per_gaussian=0)
+        representation(8, 1, GaussianRBF(20, 5.0), CosineCutoff(5.0), intervals_per_gaussian=0)
 
 
 # ---- edges of the data -----------------------------------------------------------------------------------------
@@ -385,25 +396,27 @@ def test_threads_come_back_after_an_error():
 
 # ---- invariances -----------------------------------------------------------------------------------------------
 
-MODEL = {"seed": 0, "n_atom_basis": 24}
+MODELS = pytest.mark.parametrize("kind", [{"n_atom_basis": 24, "representation": kind} for kind in REPRESENTATIONS])
 coordinates = st.floats(-50, 50, allow_nan=False)
 quaternions = hnp.arrays(float, 4, elements=st.floats(-1, 1)).filter(lambda q: np.linalg.norm(q) > 0.1)
 
 
+@MODELS
 @given(shift=hnp.arrays(float, 3, elements=coordinates), quaternion=quaternions, mirror=st.booleans())
 @settings(max_examples=25, deadline=None)
-def test_translation_rotation_and_reflection_change_nothing(few_molecules, shift, quaternion, mirror):
+def test_translation_rotation_and_reflection_change_nothing(few_molecules, kind, shift, quaternion, mirror):
     molecules = few_molecules.select(np.arange(0, len(few_molecules), 9))
     moved = Rotation.from_quat(quaternion).apply(molecules.positions) * ([1, 1, -1] if mirror else [1, 1, 1]) + shift
     everyone = np.arange(len(molecules))
-    before = predict(build(**MODEL), pack(molecules).batch(everyone))
-    after = predict(build(**MODEL), pack(changed(molecules, positions=moved)).batch(everyone))
+    before = predict(build(**kind), pack(molecules).batch(everyone))
+    after = predict(build(**kind), pack(changed(molecules, positions=moved)).batch(everyone))
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
 
 
+@MODELS
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None)
-def test_the_order_of_atoms_changes_nothing(few_molecules, seed):
+def test_the_order_of_atoms_changes_nothing(few_molecules, kind, seed):
     molecules = few_molecules.select(np.arange(0, len(few_molecules), 9))
     rng = np.random.default_rng(seed)
     order = np.concatenate(
@@ -411,16 +424,17 @@ def test_the_order_of_atoms_changes_nothing(few_molecules, seed):
     )
     shuffled = changed(molecules, numbers=molecules.numbers[order], positions=molecules.positions[order])
     everyone = np.arange(len(molecules))
-    before, after = (predict(build(**MODEL), pack(m).batch(everyone)) for m in (molecules, shuffled))
+    before, after = (predict(build(**kind), pack(m).batch(everyone)) for m in (molecules, shuffled))
     torch.testing.assert_close(after, before, rtol=1e-5, atol=1e-5)
 
 
+@MODELS
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
-def test_a_molecule_has_one_energy_in_whatever_company(packed, data):
+def test_a_molecule_has_one_energy_in_whatever_company(packed, kind, data):
     positions = np.array(data.draw(st.lists(st.integers(0, len(packed) - 1), min_size=1, max_size=40)))
-    together = predict(build(**MODEL), packed.batch(positions))
-    alone = torch.cat([predict(build(**MODEL), packed.batch(positions[[k]])) for k in range(0, len(positions), 7)])
+    together = predict(build(**kind), packed.batch(positions))
+    alone = torch.cat([predict(build(**kind), packed.batch(positions[[k]])) for k in range(0, len(positions), 7)])
     torch.testing.assert_close(together[::7], alone, rtol=1e-5, atol=1e-5)
 
 
@@ -435,10 +449,11 @@ def with_forces(potential: NeuralNetworkPotential) -> NeuralNetworkPotential:
     )
 
 
-def test_forces_are_those_of_the_stock_model(packed):
+@MODELS
+def test_forces_are_those_of_the_stock_model(packed, kind):
     positions = np.arange(0, len(packed), 11)
-    ours = with_forces(build(n_atom_basis=24))(packed.batch(positions))
-    theirs = with_forces(build(n_atom_basis=24, fused=False))(packed.batch(positions, stock=True))
+    ours = with_forces(build(**kind))(packed.batch(positions))
+    theirs = with_forces(build(fused=False, **kind))(packed.batch(positions, stock=True))
     assert theirs[properties.forces].abs().max() > 1e-3
     for key in (ENERGY, properties.forces):
         torch.testing.assert_close(ours[key], theirs[key], rtol=1e-6, atol=1e-6)

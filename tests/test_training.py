@@ -12,6 +12,7 @@ import pytest
 import torch
 import yaml
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
+from pytorch_optimizer import SOAP
 from schnetpack import properties
 from schnetpack.data.sampler import StratifiedSampler
 from schnetpack.interfaces import AtomsConverter
@@ -107,8 +108,9 @@ class Epochs(Callback):
         adjust(SMALL, training={"schedule": "cosine", "warm_up": 0.1, "sampling": "stratified"}),
         # 3 epochs of 6 steps each; the sizes up to 29 are all of them
         adjust(SMALL, training={"epochs": 1}, fine_tuning=FineTuning(largest=29, epochs=2, learning_rate=1e-3)),
+        adjust(SMALL, model={"representation": "painn"}, training={"optimizer": "soap", "averaging": 0.9}),
     ],
-    ids=["unweighted", "weighted", "scheduled and stratified", "fine-tuned"],
+    ids=["unweighted", "weighted", "scheduled and stratified", "fine-tuned", "PaiNN, SOAP, averaged"],
 )
 def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(config, qm9_molecules, tmp_path, monkeypatch):
     """Stopped in its third epoch; the second start does the third epoch alone."""
@@ -241,7 +243,7 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
     task = training.EnergyTask(
         schnet.build(n_atom_basis=16, n_interactions=2, postprocessors=schnet.postprocessors(trained.offsets, ENERGY)),
         training.WeightedOutput(ENERGY),
-        learning_rate=1e-3,
+        settings=Training(learning_rate=1e-3),
     )
     task.model.load_state_dict(trained.model.state_dict())
     found = task.batch_loss(batch)
@@ -305,7 +307,7 @@ def test_hubers_loss_is_that_of_the_formula(trained):
     delta = 1.0
     batch = trained.packed.batch(trained.parts.train[:40])
     output = training.WeightedOutput(ENERGY, huber_delta=delta)
-    task = training.EnergyTask(trained.model, output, learning_rate=1e-3)
+    task = training.EnergyTask(trained.model, output, settings=Training(learning_rate=1e-3))
     found = task.batch_loss(batch).item()
     error = np.abs(training.predict_errors(trained.model, trained.packed, trained.parts.train[:40]))
     expected = np.where(error < delta, error**2 / 2, delta * (error - delta / 2))
@@ -346,9 +348,89 @@ def test_fine_tuning_goes_on_with_the_molecules_and_the_learning_rate_asked_for(
     part = choice.fine_tuned(trained.molecules, train, fine)
     assert part.tolist() == large.tolist()
     course = training.course_of_learning_rate(
-        [training.Phase(range(6), 1, 2e-3), training.Phase(range(4), 2, 1e-5)], Training()
+        [training.Phase((range(6),), 2e-3), training.Phase((range(4),) * 2, 1e-5)], Training()
     )
     assert [course(step) for step in range(14)] == [2e-3] * 6 + [1e-5] * 8
+
+
+def test_a_batch_grows_in_the_second_half_of_the_epochs(qm9_molecules, tmp_path):
+    config = adjust(SMALL, training={"epochs": 3, "batch_growth": 4, "schedule": "cosine"})
+    size, molecules = config.training.batch_size, config.data.train_molecules
+    steps = [-(-molecules // batch) for batch in (size, size, 4 * size)]
+    seen = _Steps()
+    grown = training.train(config, qm9_molecules, tmp_path, callbacks=[seen])
+    assert seen.of_epochs == steps
+    np.testing.assert_allclose(grown.history["epoch"], [1, 2, 3])
+    course = training.course_of_learning_rate(
+        training._phases(config, grown.packed, grown.parts.train), config.training
+    )
+    share = (1 + np.cos(np.pi * np.arange(sum(steps)) / sum(steps))) / 2
+    np.testing.assert_allclose([course(step) for step in range(sum(steps))], share * config.training.learning_rate)
+
+
+class _Steps(Callback):
+    """How many steps each epoch had."""
+
+    def __init__(self):
+        self.of_epochs = []
+
+    def on_train_epoch_start(self, *_):
+        self.of_epochs.append(0)
+
+    def on_train_batch_end(self, *_):
+        self.of_epochs[-1] += 1
+
+
+class _Weights(Callback):
+    """One of the model's tensors after each step, and while it is validated."""
+
+    def __init__(self):
+        self.after_steps, self.validated = [], []
+
+    def on_train_batch_end(self, _, task, *__):
+        self.after_steps.append(task.model.representation.embedding.weight.detach().clone())
+
+    def on_validation_batch_end(self, _, task, *__):
+        self.validated.append(task.model.representation.embedding.weight.detach().clone())
+
+
+def test_averaged_weights_are_those_of_the_formula(qm9_molecules, tmp_path):
+    """An exponential moving average that begins with the first step's weights; the training itself is as without."""
+    decay, seen, plain = 0.8, _Weights(), _Weights()
+    config = adjust(SMALL, training={"epochs": 2, "averaging": decay})
+    averaged = training.train(config, qm9_molecules, tmp_path / "mean", callbacks=[seen])
+    training.train(adjust(config, training={"averaging": 0.0}), qm9_molecules, tmp_path / "last", callbacks=[plain])
+    for ours, theirs in zip(seen.after_steps, plain.after_steps, strict=True):
+        assert torch.equal(ours, theirs)
+    mean = seen.after_steps[0].double()
+    means = [mean]
+    for weights_ in seen.after_steps[1:]:
+        mean = decay * mean + (1 - decay) * weights_.double()
+        means.append(mean)
+    per_epoch = len(means) // 2
+    torch.testing.assert_close(seen.validated[0].double(), means[per_epoch - 1], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(seen.validated[-1].double(), means[-1], rtol=1e-5, atol=1e-6)
+    final = averaged.model.representation.embedding.weight.detach()
+    assert torch.equal(final, seen.validated[-1])
+    assert not torch.equal(final, seen.after_steps[-1])
+
+
+def test_soap_takes_its_steps_as_documented(qm9_molecules, tmp_path):
+    """The weights of a whole epoch against a loop of our own, with the published settings."""
+    config = adjust(SMALL, training={"optimizer": "soap", "epochs": 1})
+    trained = training.train(config, qm9_molecules, tmp_path)
+    torch.manual_seed(config.seed)
+    model = schnet.build_from(config.model)
+    optimizer = SOAP(model.parameters(), lr=2e-3, betas=(0.95, 0.95), weight_decay=0.0, precondition_frequency=10)
+    loader = training._phases(config, trained.packed, trained.parts.train)[0].of_epochs[0]
+    for batch in loader:
+        target = batch[ENERGY]
+        optimizer.zero_grad()
+        (model(batch)[ENERGY] - target).square().mean().backward()
+        optimizer.step()
+    found = trained.model.state_dict()
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)
 
 
 def test_fine_tuning_on_nobody_is_refused(qm9_molecules, tmp_path):

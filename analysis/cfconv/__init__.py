@@ -109,16 +109,17 @@ class HalfList:
         atoms: torch.Tensor,
         pairs: torch.Tensor,
         threads: int,
+        block: int = _BLOCK,
     ) -> Self:
         """A list for up to `threads` threads, in blocks with about equally much work each.
 
         `atoms` and `pairs`, int64 [M + 1], say where each molecule's atoms and pairs begin: blocks are cut between
-        molecules only.
+        molecules only. `block` is about how many of both a block has.
         """
         work = atoms + pairs
         threads = max(1, min(threads, len(atoms) - 1))
         total = int(work[-1])
-        n_blocks = threads * -(-total // (threads * _BLOCK)) if total else threads
+        n_blocks = threads * -(-total // (threads * block)) if total else threads
         goals = torch.arange(n_blocks + 1, device=work.device) * total // n_blocks
         cuts = torch.searchsorted(work, goals)
         return cls(first, second, distance, torch.stack([atoms[cuts], pairs[cuts]], dim=1), threads)

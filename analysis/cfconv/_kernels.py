@@ -88,23 +88,23 @@ class _Tiles:
         }
         self._element = {name: context.get_data_type(self._arguments[name][0].dtype) for name in self._arrays}
         self._context = context
-        self.vectors, self._column = 0, None
+        self.vectors, self._column, self._width = 0, None, None
         self._itemsize = self._arguments[names.split()[0]][0].dtype.bitwidth // 8
         self.lanes = VECTOR_BYTES // self._itemsize
         self.type = ir.VectorType(self._element[names.split()[0]], self.lanes)
 
-    def columns(self, matrix: str) -> Iterator[None]:
-        """A loop over all columns of a matrix: the widest tiles, then one as wide as what is left."""
+    def columns(self, matrix: str, widest: int = WIDEST_TILE) -> Iterator[None]:
+        """A loop over all columns of a matrix: tiles of the `widest`, then one as wide as what is left."""
         builder = self.builder
-        width = cgutils.unpack_tuple(builder, self._arrays[matrix].shape)[1]
-        widest = self.number(WIDEST_TILE * self.lanes)
-        left = builder.srem(width, widest)
+        self._width = width = cgutils.unpack_tuple(builder, self._arrays[matrix].shape)[1]
+        step = self.number(widest * self.lanes)
+        left = builder.srem(width, step)
         whole = builder.sub(width, left)
-        self.vectors = WIDEST_TILE
-        with cgutils.for_range_slice(builder, self.number(0), whole, widest) as (self._column, _):
+        self.vectors = widest
+        with cgutils.for_range_slice(builder, self.number(0), whole, step) as (self._column, _):
             yield
         self._column = whole
-        for self.vectors in range(1, WIDEST_TILE):
+        for self.vectors in range(1, widest):
             with builder.if_then(builder.icmp_signed("==", left, self.number(self.vectors * self.lanes))):
                 yield
 
@@ -129,13 +129,13 @@ class _Tiles:
         kind = self._arguments[array][0].dtype
         return self._context.cast(self.builder, value, kind, types.intp) if isinstance(kind, types.Integer) else value
 
-    def load(self, matrix: str, row: ir.Value) -> list[ir.Value]:
-        """The tile's part of one row."""
-        return [self.builder.load(place, align=self._itemsize) for place in self._places(matrix, row)]
+    def load(self, matrix: str, row: ir.Value, part: int = 0) -> list[ir.Value]:
+        """The tile's columns of one row, in the matrix's `part` of as many columns as the loop goes over."""
+        return [self.builder.load(place, align=self._itemsize) for place in self._places(matrix, row, part)]
 
-    def store(self, vectors: list[ir.Value], matrix: str, row: ir.Value) -> None:
-        """Write the tile's part of one row."""
-        for vector, place in zip(vectors, self._places(matrix, row), strict=True):
+    def store(self, vectors: list[ir.Value], matrix: str, row: ir.Value, part: int = 0) -> None:
+        """Write the tile's columns of one row."""
+        for vector, place in zip(vectors, self._places(matrix, row, part), strict=True):
             self.builder.store(vector, place, align=self._itemsize)
 
     def spread(self, scalar: ir.Value) -> ir.Value:
@@ -165,23 +165,37 @@ class _Tiles:
         for vector, variable in zip(vectors, variables, strict=True):
             self.builder.store(vector, variable)
 
-    def filter(self, pair: ir.Value) -> tuple[ir.Value, list[ir.Value], list[ir.Value]]:
-        """A pair's first node, the nodes' weights (spread), and the filter between the nodes."""
-        node = self.item("node", pair)
-        weights = [self.spread(self.item("weights", pair, self.number(q))) for q in range(NODES)]
-        rows = [self.load("table", self.builder.add(node, self.number(q))) for q in range(NODES)]
+    def stencil(self, pair: ir.Value) -> tuple[ir.Value, list[ir.Value]]:
+        """A pair's first node, and the nodes' weights (spread)."""
+        return self.item("node", pair), [self.spread(self.item("weights", pair, self.number(q))) for q in range(NODES)]
+
+    def filter(self, node: ir.Value, weights: list[ir.Value], part: int = 0) -> list[ir.Value]:
+        """The filter between the nodes, in a part of the table."""
+        rows = [self.load("table", self.builder.add(node, self.number(q)), part) for q in range(NODES)]
         value = [self.multiply(weights[0], column) for column in rows[0]]
         for weight, row in zip(weights[1:], rows[1:], strict=True):
             value = [self.multiply_add(weight, column, sum_) for column, sum_ in zip(row, value, strict=True)]
-        return node, weights, value
+        return value
+
+    def add_to_nodes(self, gradient: list[ir.Value], node: ir.Value, weights: list[ir.Value], part: int = 0) -> None:
+        """Add a filter's gradient to that of the table."""
+        for q, weight in enumerate(weights):
+            row = self.builder.add(node, self.number(q))
+            sums = zip(gradient, self.load("d_table", row, part), strict=True)
+            self.store([self.multiply_add(weight, value, sum_) for value, sum_ in sums], "d_table", row, part)
 
     def number(self, value: int) -> ir.Constant:
         return ir.Constant(ir.IntType(types.intp.bitwidth), value)
 
-    def for_pairs(self, held: list[tuple[str, list[ir.Value]]], body: Callable[[ir.Value, ir.Value], None]) -> None:
+    def for_pairs(
+        self,
+        held: list[tuple[str, int, list[ir.Value]]],
+        written: list[tuple[str, int, list[ir.Value]]],
+        body: Callable[[ir.Value, ir.Value], None],
+    ) -> None:
         """A loop over pairs which holds rows of the first atom in registers as long as it stays the same.
 
-        `held` are matrices and their variables; the last one is written back.
+        `held` and `written` are matrices, parts of them, and their variables; the `written` ones are written back.
         """
         builder = self.builder
         start, stop = self.integer("start"), self.integer("stop")
@@ -189,12 +203,13 @@ class _Tiles:
 
         def take(atom: ir.Value) -> None:
             builder.store(atom, current)
-            for matrix, variables in held:
-                self.write(self.load(matrix, atom), variables)
+            for matrix, part, variables in held + written:
+                self.write(self.load(matrix, atom, part), variables)
 
         def put_back() -> None:
-            matrix, variables = held[-1]
-            self.store(self.read(variables), matrix, builder.load(current))
+            atom = builder.load(current)
+            for matrix, part, variables in written:
+                self.store(self.read(variables), matrix, atom, part)
 
         with builder.if_then(builder.icmp_signed("<", start, stop)):
             take(self.item("first", start))
@@ -213,8 +228,9 @@ class _Tiles:
             offset = self.builder.add(self.builder.mul(offset, width), indices[1])
         return self.builder.gep(self._arrays[array].data, [offset])
 
-    def _places(self, matrix: str, row: ir.Value) -> list[ir.Value]:
-        first = self._place(matrix, row, self._column)
+    def _places(self, matrix: str, row: ir.Value, part: int) -> list[ir.Value]:
+        column = self.builder.add(self._column, self.builder.mul(self.number(part), self._width))
+        first = self._place(matrix, row, column)
         return [
             self.builder.bitcast(self.builder.gep(first, [self.number(v * self.lanes)]), self.type.as_pointer())
             for v in range(self.vectors)
@@ -283,12 +299,12 @@ def _convolution_tiles(typingctx, h, table, out, first, second, node, weights, s
             h_i, out_i = tiles.variables(), tiles.variables()
 
             def body(pair: ir.Value, j: ir.Value, h_i=h_i, out_i=out_i) -> None:
-                _, _, w = tiles.filter(pair)
+                w = tiles.filter(*tiles.stencil(pair))
                 h_j, out_j = tiles.load("h", j), tiles.load("out", j)
                 tiles.write([tiles.multiply_add(*x) for x in zip(w, h_j, tiles.read(out_i), strict=True)], out_i)
                 tiles.store([tiles.multiply_add(*x) for x in zip(w, tiles.read(h_i), out_j, strict=True)], "out", j)
 
-            tiles.for_pairs([("h", h_i), ("out", out_i)], body)
+            tiles.for_pairs([("h", 0, h_i)], [("out", 0, out_i)], body)
         return context.get_dummy_value()
 
     return types.void(h, table, out, first, second, node, weights, start, stop), codegen
@@ -305,19 +321,17 @@ def _convolution_gradient_tiles(typingctx, h, table, g, d_h, d_table, first, sec
             h_i, g_i, d_i = tiles.variables(), tiles.variables(), tiles.variables()
 
             def body(pair: ir.Value, j: ir.Value, h_i=h_i, g_i=g_i, d_i=d_i) -> None:
-                node, weights, w = tiles.filter(pair)
+                node, weights = tiles.stencil(pair)
+                w = tiles.filter(node, weights)
                 h_j, g_j = tiles.load("h", j), tiles.load("g", j)
                 tiles.write([tiles.multiply_add(*x) for x in zip(w, g_j, tiles.read(d_i), strict=True)], d_i)
                 d_j = [tiles.multiply_add(*x) for x in zip(w, tiles.read(g_i), tiles.load("d_h", j), strict=True)]
                 tiles.store(d_j, "d_h", j)
                 at_j = [tiles.multiply(*x) for x in zip(g_j, tiles.read(h_i), strict=True)]
                 d_w = [tiles.multiply_add(*x) for x in zip(tiles.read(g_i), h_j, at_j, strict=True)]
-                for q, weight in enumerate(weights):
-                    row = builder.add(node, tiles.number(q))
-                    sums = zip(d_w, tiles.load("d_table", row), strict=True)
-                    tiles.store([tiles.multiply_add(weight, value, sum_) for value, sum_ in sums], "d_table", row)
+                tiles.add_to_nodes(d_w, node, weights)
 
-            tiles.for_pairs([("h", h_i), ("g", g_i), ("d_h", d_i)], body)
+            tiles.for_pairs([("h", 0, h_i), ("g", 0, g_i)], [("d_h", 0, d_i)], body)
         return context.get_dummy_value()
 
     return types.void(h, table, g, d_h, d_table, first, second, node, weights, start, stop), codegen

@@ -67,14 +67,7 @@ def parts(model: Model, molecules: Molecules) -> dict[str, Part]:
     if len(molecules) < 3:
         raise ValueError(f"{len(molecules)} molecules: shapes are found by comparing batches of two and of three")
     # SchNetPack's own modules, so that each step can be watched; the fused ones have the same parameters.
-    built = schnet.build(
-        n_atom_basis=model.n_atom_basis,
-        n_interactions=model.n_interactions,
-        n_rbf=model.n_rbf,
-        cutoff=model.training_cutoff,
-        shared_interactions=model.shared_interactions,
-        fused=False,
-    )
+    built = schnet.build_from(model, fused=False)
     few = molecules.select(np.arange(3))
     packed = PackedMolecules(few, neighbour_pairs(few, model.data_cutoff))
     batches = [packed.batch(np.arange(count), stock=True) for count in (2, 3)]
