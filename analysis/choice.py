@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis import subsets, weights
+from analysis import descriptors, subsets, weights
 from analysis.config import Data, FineTuning, Loss, Selection
 from analysis.molecules import Molecules
 
@@ -93,7 +93,14 @@ def fine_tuned(molecules: Molecules, train: np.ndarray, fine: FineTuning) -> np.
             f"no training molecule to fine-tune on has between {fine.smallest or 1} and "
             f"{fine.largest or 'any number of'} atoms; they have {sizes.min()} to {sizes.max()}"
         )
-    return among
+    if fine.rings is None:
+        return among
+    rings = descriptors.ring_counts(molecules.select(among))
+    if rings.max() < fine.rings:
+        raise ValueError(
+            f"no training molecule to fine-tune on has {fine.rings} rings; they have at most {rings.max()}"
+        )
+    return among[rings >= fine.rings]
 
 
 def loss_weights(loss: Loss, sizes: np.ndarray) -> np.ndarray | None:

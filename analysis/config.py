@@ -94,7 +94,7 @@ class Training(_Frozen):
     ranges of the number of atoms.
 
     `optimizer` is "adamw" with torch's settings, or "soap": Adam in the eigenbases of Shampoo's preconditioner (Vyas et
-    al. 2024, arXiv:2409.11321), which are found anew every ten steps, with β = 0.95 and no weight decay. `averaging` is
+    al. 2024, arXiv:2409.11321), which are found anew every ten steps for matrices' sides up to 256, with β = 0.95 and no weight decay. `averaging` is
     the decay per step of an exponential moving average of the weights, which takes the weights' place when the run is
     validated and in the end; 0 is none. In the second half of the epochs a batch is `batch_growth` times as large.
     """
@@ -112,13 +112,15 @@ class Training(_Frozen):
 
 
 class FineTuning(_Frozen):
-    """Further epochs after `Training`, with a learning rate of their own, on training molecules of some sizes alone.
+    """Further epochs after `Training`, with a learning rate of their own, on some of the training molecules alone.
 
-    `smallest` and `largest` are numbers of atoms, both included; None sets no limit.
+    `smallest` and `largest` are numbers of atoms, both included, and `rings` is the least number of independent rings;
+    None sets no limit.
     """
 
     smallest: PositiveInt | None = None
     largest: PositiveInt | None = None
+    rings: PositiveInt | None = None
     epochs: PositiveInt
     learning_rate: PositiveFloat = 1e-4
 

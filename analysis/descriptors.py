@@ -4,6 +4,7 @@ Composition comes from the atoms, structure from the SMILES through RDKit, novel
 deterministic.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -24,6 +25,8 @@ ELEMENTS = MappingProxyType({"hydrogens": 1, "carbons": 6, "nitrogens": 7, "oxyg
 CUTOFF = 5.0
 """Å: pairs of atoms farther apart are left out of `novelty`, as in the model "Default"."""
 
+_IN_BRACKETS = re.compile(r"\[[^]]*\]")  # an atom, with numbers of its own
+_RING_LABEL = re.compile(r"%\d\d|\d")
 _NODES = 20  # on which a distance is noted: as many as the model has Gaussians
 _BLOCK = 8_192  # molecules whose pairs are counted in one go: some 100 MB
 _QUERIES = 512  # molecules compared with all of the training set in one go: some 200 MB
@@ -36,6 +39,14 @@ class DescriptorError(ValueError):
 def table(molecules: Molecules, train: np.ndarray, of: np.ndarray) -> pd.DataFrame:
     """`structure` and `novelty` side by side, for the molecules at the positions `of`; parameters as there."""
     return pd.concat([structure(molecules.select(of)), novelty(molecules, train, of)], axis=1)
+
+
+def ring_counts(molecules: Molecules) -> np.ndarray:
+    """`rings` of `structure`, int64 [M], from the SMILES' text: each ring closes with one pair of equal labels.
+
+    It takes a hundredth of the time, and does not notice a SMILES that is wrong.
+    """
+    return np.array([len(_RING_LABEL.findall(_IN_BRACKETS.sub("", text))) // 2 for text in molecules.smiles.tolist()])
 
 
 def structure(molecules: Molecules) -> pd.DataFrame:

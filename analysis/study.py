@@ -53,6 +53,8 @@ BEYOND = {
 EPOCHS_OF_BUDGET = MappingProxyType({2: 5, 5: 13, 10: 26, 25: 65, 50: 130, 106: 275})
 """How many epochs of "Beyond" on all of QM9 two cores of 2026 do in so many minutes; 106 is the thesis's 1 h 46 min."""
 
+_MAIN = 25  # minutes: the budget that all seeds get
+
 
 class ExperimentParameters(NotebookParameters):
     """What every experiment's notebook can be asked for."""
@@ -344,8 +346,8 @@ class LargeMoleculesParameters(ExperimentParameters):
 class RecipeParameters(ExperimentParameters):
     """From "Default" to the model "Beyond", a change more in each run, all with as many epochs.
 
-    The changes are `RECIPE`, in that order; then come `VARIATIONS` of the last step. The runs whose first change alone is
-    made lie with the sensitivity.
+    The changes are `RECIPE`, in that order; then come `VARIATIONS` of the last step. The runs with the first change
+    alone lie with the sensitivity.
     """
 
     experiment = "recipe"
@@ -391,31 +393,115 @@ VARIATIONS = MappingProxyType(
 class BeyondParameters(ExperimentParameters):
     """Parameters of `08_beyond`: the model "Beyond" trained for so many minutes on two cores (`EPOCHS_OF_BUDGET`).
 
-    All seeds are trained for `main` minutes; the first of them for the other `budgets` too.
+    All seeds are trained for `main` minutes; those that are among `budget_seeds` for the other `budgets` too.
     """
 
     experiment = "beyond"
     seeds: list[NonNegativeInt] = Field([0, 1, 2, 3, 4], min_length=1, description="at least one, each once")
-    main: int = Field(25, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))} minutes")
+    main: int = Field(_MAIN, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))} minutes")
     budgets: list[int] = Field(
         [2, 5, 10, 50, 106], description=f"out of {', '.join(map(str, EPOCHS_OF_BUDGET))}, each once; or an empty list"
     )
 
+    budget_seeds: list[NonNegativeInt] = Field([0], description="seeds, each once; or an empty list")
+
     @field_validator("main", "budgets")
     @classmethod
     def _known(cls, minutes: int | list[int]) -> int | list[int]:
-        asked = minutes if isinstance(minutes, list) else [minutes]
-        if unknown := [one for one in asked if one not in EPOCHS_OF_BUDGET]:
-            raise ValueError(f"no such budget: {', '.join(map(str, unknown))} minutes")
-        return minutes
+        if isinstance(minutes, list):
+            return [_known_budget(one) for one in minutes]
+        return _known_budget(minutes)
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
-        budgets = [self.main, *(self.budgets if seed == self.seeds[0] else [])]
+        budgets = [self.main, *(self.budgets if seed in self.budget_seeds else [])]
         for minutes in dict.fromkeys(budgets):
-            # Like the learning rate of quick runs, the smoke profile's epochs are its own.
-            epochs = {"epochs": EPOCHS_OF_BUDGET[minutes]} if self.profile == "full" else {}
-            beyond = BEYOND | {"training": BEYOND["training"] | epochs}
-            yield self._run(seed, **beyond)
+            yield self._run(seed, **_beyond(self.profile, minutes))
+
+
+class LearningCurveParameters(ExperimentParameters):
+    """The model "Beyond" on so many training molecules, drawn at random; on all of them the runs lie with `beyond`.
+
+    The fewer there are, the more epochs: as the power −0.35 of their number, so that updates grow with it too.
+    """
+
+    experiment = "learning-curve"
+    molecules: list[PositiveInt] = Field(
+        [1_000, 2_000, 5_000, 10_000, 20_000, 50_000], min_length=1, description="positive whole numbers, each once"
+    )
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        whole = self._run(seed, experiment=BeyondParameters.experiment, **_beyond(self.profile, _MAIN))
+        everyone = len(choice.training_part(molecules, whole.data))
+        for number in self.molecules:
+            if number > everyone and self.profile == "full":
+                raise ValueError(f"{number:,} training molecules, but there are {everyone:,}")
+            if number >= everyone:  # a profile has fewer
+                continue
+            epochs = round(whole.training.epochs * (everyone / number) ** 0.35)
+            yield adjust(
+                whole.model_copy(update={"experiment": self.experiment}),
+                data={"train_molecules": number},
+                training={"epochs": epochs if self.epochs is None else None},
+            )
+        yield whole
+
+
+class BeyondRemediesParameters(ExperimentParameters):
+    """Does what the report tried help the model "Beyond"? All runs make the updates of `minutes` (`EPOCHS_OF_BUDGET`).
+
+    The report's weight by size at `rates`, the loss per atom^p at `powers`, at most so many molecules of each size
+    (`caps`), and the last `share` of the updates on molecules of at least `rings` rings, the group with the largest
+    errors.
+    """
+
+    experiment = "beyond-remedies"
+    minutes: int = Field(10, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))}")
+    rates: list[PositiveFloat] = Field([10.0], description="positive numbers, each once; or an empty list")
+    powers: list[PositiveFloat] = Field([2.0], description="positive numbers, each once; or an empty list")
+    caps: list[PositiveInt] = Field([4000], description="positive whole numbers, each once; or an empty list")
+    share: PositiveFloat = Field(0.2, lt=1, description="a fraction of the updates below 1")
+    rings: PositiveInt = Field(3, description="a positive whole number")
+
+    @field_validator("minutes")
+    @classmethod
+    def _known(cls, minutes: int) -> int:
+        return _known_budget(minutes)
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
+        parts = _beyond(self.profile, self.minutes)
+        plain = self._run(seed, experiment=BeyondParameters.experiment, **parts)
+        yield plain
+        for weighting, rates in (("size", self.rates), ("per-atom", self.powers)):
+            for rate in rates:
+                loss = parts["loss"] | {"weighting": weighting, "rate": float(rate)}
+                yield self._run(seed, **parts | {"loss": loss})
+        for cap in self.caps:
+            capped = self._run(seed, data={"selection": Selection(cap_per_size=cap)}, **parts)
+            yield matched_updates(capped, plain, molecules)
+        yield self._fine_tuned(plain, molecules)
+
+    def _fine_tuned(self, plain: RunConfig, molecules: Molecules) -> RunConfig:
+        """The same epochs but for a share, whose updates (to the nearest epoch) go to molecules with rings."""
+        whole = max(1, round(plain.training.epochs * (1 - self.share)))
+        fine = FineTuning(rings=self.rings, epochs=1, learning_rate=plain.training.learning_rate / 10)
+        train = choice.training_part(molecules, plain.data)
+        steps = -(-len(choice.fine_tuned(molecules, train, fine)) // plain.training.batch_size)
+        left = (plain.training.epochs - whole) * _steps_per_epoch(plain, molecules)
+        fine = fine.model_copy(update={"epochs": max(1, round(left / steps))})
+        tuned = plain.model_copy(update={"experiment": self.experiment})
+        return adjust(tuned, training={"epochs": whole}, fine_tuning=fine)
+
+
+def _beyond(profile: Profile, minutes: int) -> dict[str, dict[str, object]]:
+    """The settings of "Beyond" for a budget; like their learning rate, the epochs of small profiles are their own."""
+    epochs = {"epochs": EPOCHS_OF_BUDGET[minutes]} if profile == "full" else {}
+    return BEYOND | {"training": BEYOND["training"] | epochs}
+
+
+def _known_budget(minutes: int) -> int:
+    if minutes not in EPOCHS_OF_BUDGET:
+        raise ValueError(f"no such budget: {minutes} minutes")
+    return minutes
 
 
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
@@ -431,9 +517,11 @@ EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
         LargeMoleculesParameters,
         RecipeParameters,
         BeyondParameters,
+        LearningCurveParameters,
+        BeyondRemediesParameters,
     )
 }
-"""The parameters of every experiment, by its name, in the order of the report; the last five are ours."""
+"""The parameters of every experiment, by its name, in the order of the report; the last seven are ours."""
 
 
 def matched_updates(config: RunConfig, reference: RunConfig, molecules: Molecules) -> RunConfig:
@@ -680,7 +768,8 @@ def describe(config: RunConfig, profile: Profile = "full") -> str:
                 words.append(text.replace("{:,}", "all").format() if value is None else text.format(value))
     if (fine := config.fine_tuning) is not None:
         sizes = _sizes_words(fine.smallest, fine.largest) or "all sizes"
-        words.append(f"then {fine.epochs} epochs on {sizes}, learning rate {fine.learning_rate:g}")
+        rings = "" if fine.rings is None else f" and {fine.rings} rings or more"
+        words.append(f"then {fine.epochs} epochs on {sizes}{rings}, learning rate {fine.learning_rate:g}")
     return "; ".join(words) or "the model Default on all training molecules"
 
 

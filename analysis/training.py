@@ -56,6 +56,7 @@ OFFSETS = MappingProxyType(
 """What `config.Training.offsets` may say, and the function that fits it."""
 
 _EVALUATION_BATCH = 1024
+_LONGEST_SIDE = 256  # of a matrix that SOAP turns: the eigenvectors of a longer one cost more than they gave
 _LOGGER_PACKAGE = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
@@ -251,7 +252,7 @@ def _optimizer(settings: Training) -> tuple[type[torch.optim.Optimizer], dict[st
         return torch.optim.AdamW, {"lr": settings.learning_rate, "fused": True}  # one kernel for all parameters
     from pytorch_optimizer import SOAP  # its import takes a second
 
-    return SOAP, {"lr": settings.learning_rate, "weight_decay": 0.0}
+    return SOAP, {"lr": settings.learning_rate, "weight_decay": 0.0, "max_precondition_dim": _LONGEST_SIDE}
 
 
 def course_of_learning_rate(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:

@@ -421,7 +421,8 @@ def test_soap_takes_its_steps_as_documented(qm9_molecules, tmp_path):
     trained = training.train(config, qm9_molecules, tmp_path)
     torch.manual_seed(config.seed)
     model = schnet.build_from(config.model)
-    optimizer = SOAP(model.parameters(), lr=2e-3, betas=(0.95, 0.95), weight_decay=0.0, precondition_frequency=10)
+    settings = {"betas": (0.95, 0.95), "weight_decay": 0.0, "precondition_frequency": 10, "max_precondition_dim": 256}
+    optimizer = SOAP(model.parameters(), lr=2e-3, **settings)
     loader = training._phases(config, trained.packed, trained.parts.train)[0].of_epochs[0]
     for batch in loader:
         target = batch[ENERGY]
