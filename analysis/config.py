@@ -94,9 +94,10 @@ class Training(_Frozen):
     ranges of the number of atoms.
 
     `optimizer` is "adamw" with torch's settings, or "soap": Adam in the eigenbases of Shampoo's preconditioner (Vyas et
-    al. 2024, arXiv:2409.11321), which are found anew every ten steps for matrices' sides up to 256, with β = 0.95 and no weight decay. `averaging` is
-    the decay per step of an exponential moving average of the weights, which takes the weights' place when the run is
-    validated and in the end; 0 is none. In the second half of the epochs a batch is `batch_growth` times as large.
+    al. 2024, arXiv:2409.11321), which are found anew every ten steps for the sides of matrices up to 256, with β = 0.95
+    and no weight decay. `averaging` is the decay per step of an exponential moving average of the weights, which takes
+    the weights' place when the run is validated and in the end; 0 is none. In the second half of the epochs a batch is
+    `batch_growth` times as large.
     """
 
     optimizer: Literal["adamw", "soap"] = "adamw"
