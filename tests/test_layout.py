@@ -41,6 +41,7 @@ FLOORS = {
     "training": 6,
     "trials": 5,
     "verdicts": 5,
+    "accuracy": 6,
     "runs": 7,
     "pruning": 7,
     "reproduction": 8,
