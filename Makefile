@@ -10,6 +10,9 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 # Threads that wait for each other give the core away. Measured on two cores: a quick baseline run beside one other busy
 # process took 27 s in place of 96 s; alone on the machine, 39 s in place of 23 s.
 export OMP_WAIT_POLICY ?= PASSIVE
+# NumPy's products here are narrow, and its threads wait for each other awake. Measured: resampling a curve took 2.8 s of
+# processor time with two of them and 0.2 s with one; the other core belongs to the next page or test file.
+export OPENBLAS_NUM_THREADS ?= 1
 export IPYTHONDIR := $(CURDIR)/tools/ipython
 
 .PHONY: help

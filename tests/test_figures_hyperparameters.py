@@ -160,7 +160,7 @@ def test_the_table_of_the_front(stage):
     table = hyperparameters.front_table(stage.trials, NAMES, lang="en")
     assert table.index.tolist() == ["3-0", "1-0", "0-0"]
     assert table["Batch size"].tolist() == ["1,024", "512", "64"]
-    assert table["Learning rate"].tolist() == ["0.0001", "0.001", "0.001"]
+    assert table["Learning rate"].tolist() == ["0.0001", "0.0010", "0.0010"]
     assert table["Validation MSE (eV²)"].tolist() == ["0.2000", "0.0300", "0.0200"]
 
 

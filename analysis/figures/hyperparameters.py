@@ -147,8 +147,9 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
 def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.DataFrame:
     """A row per trial on the Pareto front, quickest first: its hyperparameters, time and validation MSE."""
     front = pareto_front(trials)
+    digits = {name: max((_decimals(value) for value in front[name]), default=0) for name in names}
     rows = [
-        {label(name, lang): _value(trial[name], lang) for name in names}
+        {label(name, lang): style.number(_rounded(trial[name]), lang, digits[name]) for name in names}
         | {
             label("minutes", lang): style.number(trial["seconds"] / 60, lang, 1),
             label("validation_mse", lang): style.number(trial["validation_mse"], lang, 4),
@@ -342,7 +343,16 @@ def _mark(point: str, size: float) -> dict[str, object]:
 
 def _value(value: float, lang: str) -> str:
     """A hyperparameter's value: whole numbers in full, others with three significant digits."""
-    return style.plain_number(value if float(value).is_integer() else float(f"{value:.3g}"), lang)
+    return style.plain_number(_rounded(value), lang)
+
+
+def _rounded(value: float) -> float:
+    return value if float(value).is_integer() else float(f"{value:.3g}")
+
+
+def _decimals(value: float) -> int:
+    """How many decimals `_value` shows."""
+    return len(_value(value, "en").partition(".")[2])
 
 
 def _losses(records: Sequence[Record]) -> list[float]:

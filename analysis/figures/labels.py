@@ -19,7 +19,7 @@ LABELS = MappingProxyType(
         # words
         "and": Words("i", "and"),
         "book_title": Words(
-            "Potencials neuronals sobre QM9: una tesi reproduïda i posada a prova",
+            "Potencials neuronals sobre QM9: un treball de fi de grau reproduït i posat a prova",
             "Neural network potentials on QM9: a thesis reproduced and put to the test",
         ),
         "element": Words("Element", "Element"),
@@ -557,7 +557,7 @@ LABELS = MappingProxyType(
         "killed": Words("Què es mata", "What is killed"),
         "kills": Words("Morts", "Kills"),
         "kills_writing": Words("amb feina a mitges", "with work unfinished"),
-        "half_read": Words("Mitges escriptures llegides", "Half-written things read"),
+        "half_read": Words("Coses a mitges llegides", "Half-written things read"),
         "lost": Words("Pèrdues", "Losses"),
         "starts_refused": Words("Represes fallides", "Starts that failed"),
         "ends": Words("Cops acabat", "Times finished"),
