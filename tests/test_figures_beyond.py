@@ -66,6 +66,20 @@ def test_the_table_has_the_scores_of_each_seed(records, lang):
     assert written == pytest.approx([1000 * found.mae, 1000 * found.rmse, 1000 * found.worst, 22.5], abs=0.06)
 
 
+@EACH_LANGUAGE
+def test_the_facts_of_the_prose(records, others, lang):
+    found = beyond.facts(records, others, lang=lang)
+    assert found.keys() == beyond.facts(records[:1], others, lang="en").keys()
+    assert found["seeds"] == "5"
+    assert found["times_default"] == "20"
+    assert found["epochs"] == "55"
+    alone = beyond.facts(records[:1], others, lang=lang)
+    assert alone["seeds"] == "1"
+    assert alone["correlation"] == "–"
+    # the seeds' errors are Default's, a twentieth as large: so is what their ensemble knows
+    assert 0.2 < float(found["correlation"].replace(",", ".")) < 0.9
+
+
 def test_a_demand_holds_only_if_every_seed_is_within_it(records, others, qm9_molecules):
     def held(given: list[Record]) -> list[str]:
         return beyond.demands(given, others, qm9_molecules, lang="en")["Met"].tolist()

@@ -70,6 +70,53 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     return pd.DataFrame(rows, index=index).rename_axis(columns=label("seed", lang))
 
 
+def facts(records: Sequence[Record], others: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the main budget quotes; the same keys in both languages.
+
+    Errors are in meV, over the test part. `times_…` is how many times as large the error of another model is;
+    `scale` what the seeds' spread has to be multiplied with to be as large as the error of their mean, `flagged` the
+    part of the worst hundredth among the tenth with the largest spread. With one seed, those of the ensemble are "–".
+    """
+    shown = main(records)
+    scores = [accuracy.scores(record) for record in shown]
+    config, models = shown[0].config, comparison.by_model(others)
+    rmse = _MEV * float(np.mean([one.rmse for one in scores]))
+    found = {
+        "seeds": style.number(len(shown), lang),
+        "epochs": style.number(config.training.epochs, lang),
+        "parameters": style.number(shown[0].about["parameters"], lang),
+        "train": style.number(shown[0].about["molecules"]["train"], lang),
+        "test": style.number(shown[0].about["molecules"]["test"], lang),
+        "minutes": style.number(float(np.mean([minutes(record) for record in shown])), lang, 1),
+        "minutes_most": style.number(max(minutes(record) for record in shown), lang, 1),
+        "times_report": style.number(_MEV * float(np.sqrt(REPORT["mse_default"])) / rmse, lang),
+        "minutes_report": style.number(REPORT["minutes_default"], lang),
+    }
+    for measure in ("mae", "rmse", "worst"):
+        found[measure] = style.mean_and_deviation([_MEV * getattr(one, measure) for one in scores], lang, 1)
+    for name, of_model in models.items():
+        found[f"mae_{name}"] = style.mean_and_deviation(_mev(of_model), lang, 0)
+        found[f"times_{name}"] = style.number(_mean_mae(of_model) / _mean_mae(shown), lang)
+    for name in _COMPARED_TO:
+        found[f"published_{name}"] = style.plain_number(published.MODELS[name].mae, lang)
+    return found | _ensemble_facts(shown, lang)
+
+
+def _ensemble_facts(shown: Sequence[Record], lang: str) -> dict[str, str]:
+    keys = ("mae_ensemble", "rmse_ensemble", "correlation", "scale", "flagged")
+    if len(shown) < 2:
+        return dict.fromkeys(keys, "–")
+    one = accuracy.ensemble(shown)
+    values = (
+        style.number(_MEV * float(np.abs(one.error).mean()), lang, 1),
+        style.number(_MEV * float(np.sqrt(np.mean(one.error**2))), lang, 1),
+        style.number(one.rank_correlation(), lang, 2),
+        style.number(one.scale(), lang, 1),
+        style.percent(one.flagged(0.1), lang),
+    )
+    return dict(zip(keys, values, strict=True))
+
+
 def demands(records: Sequence[Record], others: Sequence[Record], molecules: Molecules, *, lang: str) -> style.WordTable:
     """What was to be reached, what was measured, and whether it holds.
 
