@@ -76,8 +76,11 @@ def test_the_facts_of_the_prose(records, others, lang):
     alone = beyond.facts(records[:1], others, lang=lang)
     assert alone["seeds"] == "1"
     assert alone["correlation"] == "–"
-    # the seeds' errors are Default's, a twentieth as large: so is what their ensemble knows
-    assert 0.2 < float(found["correlation"].replace(",", ".")) < 0.9
+    known = accuracy.ensemble(beyond.main(records))
+    assert float(found["correlation"].replace(",", ".")) == pytest.approx(known.rank_correlation(), abs=0.005)
+    assert float(found["rmse_ensemble"].replace(",", ".")) == pytest.approx(
+        1000 * np.sqrt(np.mean(known.error**2)), abs=0.06
+    )
 
 
 def test_a_demand_holds_only_if_every_seed_is_within_it(records, others, qm9_molecules):

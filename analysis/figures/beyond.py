@@ -70,12 +70,13 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     return pd.DataFrame(rows, index=index).rename_axis(columns=label("seed", lang))
 
 
-def facts(records: Sequence[Record], others: Sequence[Record], *, lang: str) -> dict[str, str]:
+def facts(records: Sequence[Record], others: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
     """Every number that the book's prose on the main budget quotes; the same keys in both languages.
 
-    Errors are in meV, over the test part. `times_…` is how many times as large the error of another model is;
-    `scale` what the seeds' spread has to be multiplied with to be as large as the error of their mean, `flagged` the
-    part of the worst hundredth among the tenth with the largest spread. With one seed, those of the ensemble are "–".
+    Errors are in meV, over the test part; `mae_up_to` and `mae_above` are of molecules with at most `boundary` atoms
+    and with more. `times_…` is how many times as large the error of another model is; `scale` what the seeds' spread
+    has to be multiplied with to be as large as the error of their mean, `flagged` the part of the worst hundredth among
+    the tenth with the largest spread. With one seed, those of the ensemble are "–".
     """
     shown = main(records)
     scores = [accuracy.scores(record) for record in shown]
@@ -92,6 +93,22 @@ def facts(records: Sequence[Record], others: Sequence[Record], *, lang: str) -> 
         "times_report": style.number(_MEV * float(np.sqrt(REPORT["mse_default"])) / rmse, lang),
         "minutes_report": style.number(REPORT["minutes_default"], lang),
     }
+    model, training = config.model, config.training
+    found |= {
+        "features": style.number(model.n_atom_basis, lang),
+        "interactions": style.number(model.n_interactions, lang),
+        "gaussians": style.number(model.n_rbf, lang),
+        "cutoff": style.plain_number(model.training_cutoff, lang),
+        "batch": style.number(training.batch_size, lang),
+        "rate": style.plain_number(training.learning_rate, lang),
+        "warm_up": style.percent(training.warm_up, lang),
+        "delta": style.plain_number(config.loss.huber_delta, lang),
+        "boundary": style.number(boundary, lang),
+    }
+    sizes = shown[0].errors["n_atoms"][shown[0].errors["test"]].to_numpy()
+    for side, members in {"up_to": sizes <= boundary, "above": sizes > boundary}.items():
+        of_seeds = _MEV * np.abs(accuracy.test_errors(shown))[:, members].mean(axis=1)
+        found[f"mae_{side}"] = style.mean_and_deviation(of_seeds, lang, 1)
     for measure in ("mae", "rmse", "worst"):
         found[measure] = style.mean_and_deviation([_MEV * getattr(one, measure) for one in scores], lang, 1)
     for name, of_model in models.items():
