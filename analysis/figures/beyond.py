@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
 
 from analysis import accuracy, census, study
-from analysis.figures import comparison, groups, published, style
+from analysis.figures import comparison, groups, published, published_curves, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
 from analysis.figures.replication import REPORT
@@ -27,6 +27,13 @@ DEMANDS = MappingProxyType({"first": (14.0, 25), "second": (10.0, 106)})
 
 _LOOKS = MappingProxyType(
     {**comparison.MODELS, "beyond": (style.GREEN, "D")}  # Default and Custom as in the final comparison
+)
+_PUBLISHED_LOOKS = (
+    (style.PURPLE, "s"),
+    (style.BLUE, "o"),
+    (style.ORANGE, "^"),
+    (style.SKY, "v"),
+    (style.VERMILION, "P"),
 )
 _COMPARED_TO = ("schnet", "painn")  # published errors that are drawn as lines
 
@@ -227,9 +234,10 @@ def error_by_element(
 
 
 def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
-    """Errors over the test part against minutes on two cores, a point per run, beside the report and published models.
+    """Errors over the test part against minutes of training, a point per run, beside the report and published models.
 
-    Above, the mean absolute error, with published ones as lines; below, the mean squared error, with the report's.
+    Above, the mean absolute error, with published ones: as lines, and as points where it is known what their training
+    took. Below, the mean squared error, with the report's. The minutes of others are those of a GPU.
     """
     by_time = sorted(records, key=minutes)
     scores = [accuracy.scores(record) for record in by_time]
@@ -244,8 +252,20 @@ def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         }
     )
     means = data.groupby("epochs")[["minutes", "mae_meV", "mse_eV2"]].mean()
+    spent = _spent()
+    theirs = [
+        {"series": name, "minutes": 60 * hours[0], "most_minutes": 60 * hours[1], "mae_meV": error}
+        for name, (hours, error) in spent.items()
+    ]
+    theirs += [
+        {"series": f"{one.model} ({one.year})", "mae_meV": one.mae}
+        for one in (published.MODELS[key] for key in _COMPARED_TO)
+    ]
+    report = {"minutes": REPORT["minutes_default"], "mse_eV2": REPORT["mse_default"]}
+    theirs.append({"series": label("report_on_gpu", lang)} | report)
+    everything = pd.concat([data.assign(series=label("beyond", lang)), pd.DataFrame(theirs)], ignore_index=True)
     colour, marker = _LOOKS["beyond"]
-    with style.figure(alt("budget", lang), data, height=6.2) as figure:
+    with style.figure(alt("budget", lang), everything, height=6.2) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, column in zip(plots, ("mae_meV", "mse_eV2"), strict=True):
             axes.plot(means["minutes"], means[column], color=colour, linewidth=1)
@@ -255,9 +275,13 @@ def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
             one = published.MODELS[name]
             said = label("published_line", lang, model=one.model, year=str(one.year))
             plots[0].axhline(one.mae, color=style.BLUE, linestyle=line, label=said)
+        for (name, (hours, error)), marker in zip(spent.items(), ("v", "s"), strict=True):
+            middle = 60 * float(np.sqrt(hours[0] * hours[1]))
+            ends = [[middle - 60 * hours[0]], [60 * hours[1] - middle]]
+            look = {"color": style.PURPLE, "markersize": 6, "linestyle": "", "capsize": 3}
+            plots[0].errorbar(middle, error, xerr=ends, marker=marker, label=label("on_gpu", lang, model=name), **look)
         plots[1].plot(
-            REPORT["minutes_default"],
-            REPORT["mse_default"],
+            *report.values(),
             "*",
             color=style.VERMILION,
             markersize=12,
@@ -266,7 +290,7 @@ def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         _error_axis(plots[0], lang)
         plots[1].set_ylabel(label("mse", lang))
         style.log_axis(plots[1], lang)
-        ticks = [*study.EPOCHS_OF_BUDGET]
+        ticks = [*study.EPOCHS_OF_BUDGET, 1000, 10_000]
         plots[1].set_xticks(ticks, [style.number(tick, lang) for tick in ticks])
         plots[1].xaxis.set_minor_formatter(NullFormatter())
         plots[1].set_xlabel(label("budget_minutes", lang))
@@ -275,6 +299,19 @@ def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         }
         figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return figure
+
+
+def _spent() -> dict[str, tuple[tuple[float, float], float]]:
+    """Published models of which the text says what the training took: hours of a GPU, from and to, and the MAE, meV."""
+    found = {
+        f"{point.model} ({point.year})": (point.gpu_hours, point.mae)
+        for point in published_curves.POINTS.values()
+        if point.gpu_hours is not None
+    }
+    for one in published.MODELS.values():
+        if one.gpu_hours is not None:
+            found[f"{one.model} ({one.year})"] = ((one.gpu_hours, one.gpu_hours), one.mae)
+    return found
 
 
 def recipe(records: Sequence[Record], *, lang: str) -> style.BookFigure:
@@ -338,7 +375,8 @@ def by_change(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
 def learning_curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """Mean absolute error over the test part against training molecules: a point per run, and published models.
 
-    `records` are those of `study.LearningCurveParameters`.
+    `records` are those of `study.LearningCurveParameters`; published models are those with several numbers of training
+    molecules in `published_curves.POINTS`.
     """
     rows = [
         {
@@ -349,12 +387,18 @@ def learning_curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         }
         for record in records
     ]
-    data = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
+    ours = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
+    theirs = {name: points for name, points in published_curves.by_model().items() if len(points) > 1}
+    data = pd.concat([ours, *theirs.values()], keys=[label("beyond", lang), *theirs], names=["series"])
+    data = data.reset_index("series")
     colour, marker = _LOOKS["beyond"]
-    with style.figure(alt("beyond_learning_curve", lang), data, height=4.0) as figure:
+    with style.figure(alt("beyond_learning_curve", lang), data, height=4.6) as figure:
         axes = figure.subplots()
-        axes.plot(data.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
-        axes.plot(data["molecules"], data["mae_meV"], marker, color=colour, label=label("beyond", lang))
+        axes.plot(ours.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
+        axes.plot(ours["molecules"], ours["mae_meV"], marker, color=colour, label=label("beyond", lang))
+        for (name, points), (colour, marker) in zip(theirs.items(), _PUBLISHED_LOOKS, strict=True):
+            look = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1, "linestyle": ":"}
+            axes.plot(points["molecules"], points["mae_meV"], label=name, **look)
         axes.axhline(
             published.CHEMICAL_ACCURACY,
             color=style.BLACK,
@@ -368,7 +412,7 @@ def learning_curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         axes.xaxis.set_major_formatter(style.number_axis(lang))
         axes.xaxis.set_minor_formatter(NullFormatter())
         _error_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=2)
+        figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 

@@ -103,8 +103,9 @@ LABELS = MappingProxyType(
         ),
         "published_line": Words("{model} ({year}), publicat", "{model} ({year}), published"),
         "report_on_gpu": Words("TFG, amb GPU", "thesis, on a GPU"),
+        "on_gpu": Words("{model}, amb GPU", "{model}, on a GPU"),
         "budget_minutes": Words(
-            "Minuts d’entrenament i validació amb dos nuclis", "Minutes of training and validation on two cores"
+            "Minuts d’entrenament (Beyond, amb dos nuclis)", "Minutes of training (Beyond, on two cores)"
         ),
         "validation_mae": Words("MAE de validació (meV)", "Validation MAE (meV)"),
         "change_default": Words("Default", "Default"),
@@ -122,6 +123,16 @@ LABELS = MappingProxyType(
         "change_cutoff": Words("radi de tall de 4 Å", "cutoff of 4 Å"),
         "change_layers": Words("2 blocs en lloc de 3", "2 blocks in place of 3"),
         "change_width": Words("32 característiques en lloc de 64", "32 features in place of 64"),
+        "remedy_mae": Words("MAE (meV), amb els mateixos passos", "MAE (meV), at the same updates"),
+        "molecules_all": Words("totes les molècules", "all molecules"),
+        "molecules_up_to": Words("fins a {atoms} àtoms", "up to {atoms} atoms"),
+        "molecules_above": Words("més de {atoms} àtoms", "more than {atoms} atoms"),
+        "molecules_rings": Words("tres anells o més", "three rings or more"),
+        "ratio_of_mae": Words("MAE respecte de Beyond sense recurs", "MAE over that of plain Beyond"),
+        "better": Words("← millor", "← better"),
+        "worse": Words("pitjor →", "worse →"),
+        "beyond_remedy_cap": Words("com a molt {cap} de cada mida", "at most {cap} of each size"),
+        "beyond_remedy_fine_tuned": Words("ajust final, {rings} anells o més", "fine-tuned, {rings} rings or more"),
         "spread_is_error": Words("dispersió = error", "spread = error"),
         "ensemble_spread": Words("Dispersió de les llavors (meV)", "Spread of the seeds (meV)"),
         "ensemble_rmse": Words("RMSE de la mitjana (meV)", "RMSE of their mean (meV)"),
@@ -767,9 +778,16 @@ ALT = MappingProxyType(
         ),
         "beyond_learning_curve": Words(
             "Gràfic de l’error absolut mitjà segons el nombre de molècules d’entrenament, amb totes dues escales "
-            "logarítmiques: baixa gairebé en línia recta i travessa la línia de la precisió química.",
-            "Plot of the mean absolute error against the number of training molecules, both on log scales: it falls "
-            "almost in a straight line and crosses the line of chemical accuracy.",
+            "logarítmiques, al costat de models publicats: baixa i travessa la línia de la precisió química.",
+            "Plot of the mean absolute error against the number of training molecules, both on log scales, beside "
+            "published models: it falls and crosses the line of chemical accuracy.",
+        ),
+        "beyond_remedies": Words(
+            "Gràfic de punts amb barres, una fila per recurs i un punt per grup de molècules: l’error absolut mitjà "
+            "respecte del model sense cap recurs, en escala logarítmica, a banda i banda d’una línia vertical que "
+            "marca la igualtat.",
+            "Points with bars, a row per remedy and a point per group of molecules: the mean absolute error over that "
+            "of the plain model, on a log scale, on both sides of a vertical line that marks equality.",
         ),
         "calibration": Words(
             "Dos gràfics. A l’esquerra, l’error de la mitjana de les llavors puja amb la seva dispersió, per sobre de "

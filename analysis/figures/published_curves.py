@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+import pandas as pd
 from ase import units
 
 from analysis.figures import style
@@ -96,6 +97,16 @@ POINTS: Mapping[str, Point] = MappingProxyType(
     }
 )
 """Oldest model first, and of each the fewest molecules first."""
+
+
+def by_model() -> dict[str, pd.DataFrame]:
+    """`molecules` and `mae_meV` of each model of `POINTS`, by its name and year, in their order."""
+    found: dict[str, list[dict[str, float]]] = {}
+    for point in POINTS.values():
+        found.setdefault(f"{point.model} ({point.year})", []).append(
+            {"molecules": point.molecules, "mae_meV": point.mae}
+        )
+    return {name: pd.DataFrame(points) for name, points in found.items()}
 
 
 def facts(*, lang: str) -> dict[str, str]:

@@ -1,0 +1,187 @@
+"""Does what the report tried help the model "Beyond"? Remedies at equal updates, group by group of molecules.
+
+Every function takes the records of `study.BeyondRemediesParameters`, those of the plain model among them. Errors are
+mean absolute errors over the test part; the groups are all its molecules, those with at most `boundary` atoms, those
+with more, and those with three or more rings.
+"""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.transforms import blended_transform_factory
+
+from analysis import accuracy, descriptors
+from analysis.config import RunConfig
+from analysis.figures import groups, style
+from analysis.figures.groups import Group
+from analysis.figures.labels import alt, label
+from analysis.molecules import Molecules
+from analysis.records import Record
+from analysis.verdicts.intervals import over_seeds
+
+_MEV = 1000  # meV per eV
+_RINGS = 3
+_PLAIN = "none"
+_LOOKS = MappingProxyType(
+    {
+        "all": (style.BLACK, "o"),
+        "up_to": (style.SKY, "v"),
+        "above": (style.BLUE, "^"),
+        "rings": (style.VERMILION, "D"),
+    }
+)
+
+
+def by_remedy(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
+    """The records of each remedy, in the order of the study; "none" is the plain model.
+
+    Raises ValueError if the plain model is not among them.
+    """
+    found: dict[str, list[Record]] = {}
+    for record in records:
+        found.setdefault(_key(record.config), []).append(record)
+    if _PLAIN not in found:
+        raise ValueError("there is no record of the plain model: nothing to compare the remedies with")
+    return {key: Group(_name(of[0].config, lang), of, style.BLACK, "o") for key, of in found.items()}
+
+
+def ratio(group: Group, plain: Group, members: np.ndarray) -> tuple[float, float, float]:
+    """MAE over the test molecules `members` next to the plain model's of the same seed: mean ratio, lower, upper end.
+
+    A geometric mean over the seeds that both have, with a 95 % interval for what differs from seed to seed and for the
+    molecules being a sample; of one seed, it is infinitely wide.
+    """
+    of_seed = {record.config.seed: record for record in plain.records}
+    pairs = [(record, of_seed[record.config.seed]) for record in group.records if record.config.seed in of_seed]
+    ours, theirs = (np.abs(accuracy.test_errors(list(side)))[:, members] for side in zip(*pairs, strict=True))
+    logs = np.log(ours.mean(axis=1) / theirs.mean(axis=1))
+    of_molecules = (ours / ours.mean(axis=1, keepdims=True) - theirs / theirs.mean(axis=1, keepdims=True)).mean(axis=0)
+    n = len(of_molecules)
+    found = over_seeds(logs, float(of_molecules.var(ddof=1)) / n, n - 1)
+    middle, low, high = np.exp([found.value, *found.interval()])
+    return float(middle), float(low), float(high)
+
+
+def members(record: Record, molecules: Molecules, boundary: int = 17) -> dict[str, np.ndarray]:
+    """Which of a record's test molecules, in the order of `accuracy.test_errors`, are in each group: bool [n] each."""
+    of_test = molecules.select(accuracy.test_positions(record, molecules))
+    return {
+        "all": np.ones(len(of_test), dtype=bool),
+        "up_to": of_test.n_atoms <= boundary,
+        "above": of_test.n_atoms > boundary,
+        "rings": descriptors.ring_counts(of_test) >= _RINGS,
+    }
+
+
+def summary(records: Sequence[Record], molecules: Molecules, *, lang: str, boundary: int = 17) -> pd.DataFrame:
+    """A row per remedy: mean absolute error of each group (meV), over seeds."""
+    shown = by_remedy(records, lang=lang)
+    inside = members(records[0], molecules, boundary)
+    rows = {
+        group.name: {
+            _group_name(key, lang, boundary): style.mean_and_deviation(_mae(group, chosen), lang, 1)
+            for key, chosen in inside.items()
+        }
+        for group in shown.values()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("remedy_mae", lang))
+
+
+def ratios(records: Sequence[Record], molecules: Molecules, *, lang: str, boundary: int = 17) -> style.BookFigure:
+    """Each remedy's error next to the plain model's, a row per remedy and a column of points per group of molecules."""
+    shown = by_remedy(records, lang=lang)
+    plain = shown.pop(_PLAIN)
+    inside = members(records[0], molecules, boundary)
+    data = groups.of_groups(list(shown.values()), lambda group: _data(group, plain, inside))
+    with style.figure(alt("beyond_remedies", lang), data, height=0.75 * len(shown) + 1.5) as figure:
+        axes = figure.subplots()
+        for shift, (key, (colour, marker)) in zip((-0.27, -0.09, 0.09, 0.27), _LOOKS.items(), strict=True):
+            found = np.array([ratio(group, plain, inside[key]) for group in shown.values()])
+            bars = np.array([found[:, 0] - found[:, 1], found[:, 2] - found[:, 0]])
+            look = {"color": colour, "marker": marker, "markersize": 5, "linestyle": "", "capsize": 3}
+            places = np.arange(len(shown)) + shift
+            name = _group_name(key, lang, boundary)
+            axes.errorbar(found[:, 0], places, xerr=np.where(np.isfinite(bars), bars, 0), label=name, **look)
+        axes.axvline(1, color=style.BLACK, linewidth=1)
+        where = blended_transform_factory(axes.transData, axes.transAxes)
+        for text, side in (("better", "right"), ("worse", "left")):
+            shift = (-6 if side == "right" else 6, 0)
+            axes.annotate(
+                label(text, lang), (1, 0.02), shift, where, "offset points", ha=side, va="bottom", fontsize=10
+            )
+        axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
+        axes.set_ylim(len(shown) - 0.35, -0.6)
+        axes.set_xscale("log")
+        axes.set_xlabel(label("ratio_of_mae", lang))
+        axes.xaxis.set_major_locator(LogLocator(subs=(0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.grid(axis="x")
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def facts(records: Sequence[Record], molecules: Molecules, *, lang: str, boundary: int = 17) -> dict[str, str]:
+    """Every number that the book's prose on these remedies quotes; the same keys in both languages.
+
+    `remedy_<group>_<remedy>` is the ratio of a group's error to the plain model's; `remedies_helped_<group>` the
+    remedies whose whole interval lies below 1 there, `remedies_hurt_<group>` those whose whole interval lies above.
+    """
+    shown = by_remedy(records, lang=lang)
+    plain = shown.pop(_PLAIN)
+    config = plain.records[0].config
+    found = {
+        "remedies_seeds": style.number(min(len(group.records) for group in shown.values()), lang),
+        "remedies_epochs": style.number(config.training.epochs, lang),
+    }
+    for key, inside in members(records[0], molecules, boundary).items():
+        helped, hurt = [], []
+        for remedy, group in shown.items():
+            value, low, high = ratio(group, plain, inside)
+            found[f"remedy_{key}_{remedy}"] = style.number(value, lang, 2)
+            helped += [group.name] if high < 1 else []
+            hurt += [group.name] if low > 1 else []
+        found[f"remedies_helped_{key}"], found[f"remedies_hurt_{key}"] = (
+            "; ".join(names) or label("none", lang) for names in (helped, hurt)
+        )
+    return found
+
+
+def _mae(group: Group, members: np.ndarray) -> list[float]:
+    return (_MEV * np.abs(accuracy.test_errors(group.records))[:, members].mean(axis=1)).tolist()
+
+
+def _data(group: Group, plain: Group, inside: dict[str, np.ndarray]) -> pd.DataFrame:
+    rows = []
+    for key, chosen in inside.items():
+        value, low, high = ratio(group, plain, chosen)
+        rows.append({"group": key, "molecules": int(chosen.sum()), "ratio": value, "low": low, "high": high})
+    return pd.DataFrame(rows).assign(run=" ".join(record.id for record in group.records))
+
+
+def _group_name(key: str, lang: str, boundary: int) -> str:
+    return label(f"molecules_{key}", lang, atoms=style.number(boundary, lang))
+
+
+def _key(config: RunConfig) -> str:
+    if config.fine_tuning is not None:
+        return "fine_tuned"
+    if config.data.selection.cap_per_size is not None:
+        return f"cap_{config.data.selection.cap_per_size}"
+    if config.loss.weighting == "none":
+        return _PLAIN
+    return f"{config.loss.weighting.replace('-', '_')}_{config.loss.rate:g}"
+
+
+def _name(config: RunConfig, lang: str) -> str:
+    if (fine := config.fine_tuning) is not None:
+        return label("beyond_remedy_fine_tuned", lang, rings=style.number(fine.rings or 0, lang))
+    if (cap := config.data.selection.cap_per_size) is not None:
+        return label("beyond_remedy_cap", lang, cap=style.number(cap, lang))
+    if config.loss.weighting == "none":
+        return label("beyond", lang)
+    rate = style.plain_number(config.loss.rate, lang)
+    return label(f"remedy_{config.loss.weighting.replace('-', '_')}", lang, rate=rate)
