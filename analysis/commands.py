@@ -200,7 +200,7 @@ def predict(
     files: Annotated[list[Path] | None, typer.Argument(help="XYZ or extended XYZ files, Å.")] = None,
     smiles: Annotated[list[str] | None, typer.Option(help="A SMILES; its geometry is then not DFT's.")] = None,
     run_id: Annotated[
-        list[str] | None, typer.Option("--run", help="A recorded model in place of Default's five; one per seed.")
+        list[str] | None, typer.Option("--run", help="A recorded model in place of Beyond's five; one per seed.")
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the predictions to this file too.")] = None,
     results: _Results = None,

@@ -111,7 +111,7 @@ def predict_all(
 ) -> None:
     """Say what an ensemble predicts of each molecule, and write it to `csv`; ends the command if one is refused.
 
-    `found` are the models' records, none for the five of "Default" in `results`; `molecules` is all of QM9.
+    `found` are the models' records, none for the five of "Beyond" in `results`; `molecules` is all of QM9.
     """
     ensemble = predict.Ensemble(found or predict.default_records(molecules, results=results), molecules)
     refused = [(one.name, why) for one in given if (why := one.trouble or refusal(one.atoms))]
