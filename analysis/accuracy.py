@@ -31,9 +31,12 @@ class Scores:
     worst: float
 
 
-def scores(record: Record) -> Scores:
-    """The scores of a record's model."""
-    e = np.abs(test_errors([record])[0])
+def scores(*records: Record) -> Scores:
+    """The scores of a record's model, or of the mean prediction of several.
+
+    Raises ValueError if the records have different test parts.
+    """
+    e = np.abs(test_errors(records).mean(axis=0))
     return Scores(
         float(e.mean()), float(np.sqrt(np.mean(e**2))), float(np.sort(e)[-max(1, round(WORST * len(e))) :].mean())
     )

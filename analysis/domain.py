@@ -188,7 +188,7 @@ class Domain:
                 self._rare_distance(molecules, looked, atoms, pairs, of_pairs[pairs]),
             ]
             if spread[m] > self.spread:
-                words.append(f"the models differ more than usual: by {spread[m]:.2f} eV, above {self.spread:.2f} eV")
+                words.append(f"the models differ more than usual: by {spread[m]:.3f} eV, above {self.spread:.3f} eV")
             said.append(tuple(word for word in words if word))
         return said
 

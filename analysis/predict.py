@@ -12,7 +12,7 @@ import torch
 from ase import Atoms
 from schnetpack.model import NeuralNetworkPotential
 
-from analysis import schnet, study
+from analysis import accuracy, schnet, study
 from analysis.batches import ENERGY, PackedMolecules
 from analysis.domain import Domain, refusal
 from analysis.molecules import Molecules, to_ase
@@ -119,10 +119,9 @@ class Ensemble:
         return Domain.of(self.records, self._molecules)
 
     @cached_property
-    def held_out_error(self) -> float:
-        """Root-mean-square error of the mean prediction over the models' held-out molecules, eV."""
-        errors = np.mean([record.errors["error"] for record in self.records], axis=0, dtype=float)
-        return float(np.sqrt(np.mean(errors**2)))
+    def scores(self) -> accuracy.Scores:
+        """How good the mean prediction is on the test molecules."""
+        return accuracy.scores(*self.records)
 
     def predict(self, given: Molecules | Iterable[Atoms], names: Sequence[str] | None = None) -> list[Prediction]:
         """U0 of each molecule (Å), in their order, and what is out of the ordinary about it.

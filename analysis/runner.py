@@ -25,6 +25,7 @@ from analysis.training import LoggerError, LoggerName, check_logger
 EXPECTED = (LoggerError, reproduction.OtherMoleculesError, predict.PredictError)
 """What all may raise beside the errors of those who read records."""
 
+_MEV = 1000  # meV per eV
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 
 
@@ -124,10 +125,11 @@ def predict_all(
     if predicted:
         for line in _prediction_lines(predicted):
             typer.echo(line)
+        first, scores = ensemble.records[0], ensemble.scores
         typer.echo(
             f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(ensemble.records)} models, "
-            f"{study.describe(ensemble.records[0].config)}; root-mean-square error on "
-            f"{len(ensemble.records[0].errors):,} held-out molecules of QM9: {ensemble.held_out_error:.2f} eV"
+            f"{study.describe(first.config)}\n{first.errors['test'].sum():,} test molecules of QM9: "
+            f"mean absolute error {_MEV * scores.mae:.1f} meV, root mean square {_MEV * scores.rmse:.1f} meV"
         )
         for one in predicted:
             for warning in one.warnings:

@@ -349,11 +349,12 @@ class LargeMoleculesParameters(ExperimentParameters):
 class RecipeParameters(ExperimentParameters):
     """From "Default" to the model "Beyond", a change more in each run, all with as many epochs.
 
-    The changes are `RECIPE`, in that order; then come `VARIATIONS` of the last step. The runs with the first change
-    alone lie with the sensitivity.
+    The changes are `RECIPE`, in that order; then come, unless they are switched off, `VARIATIONS` of the last step. The
+    runs with the first change alone lie with the sensitivity.
     """
 
     experiment = "recipe"
+    variations: bool = Field(default=True, description="True or False")
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
         yield self._baseline(seed)
@@ -362,7 +363,7 @@ class RecipeParameters(ExperimentParameters):
             parts = {part: settings | change.get(part, {}) for part, settings in parts.items()}
             known = SensitivityParameters.experiment if name == "offsets" else None
             yield self._run(seed, experiment=known, **parts)
-        for change in VARIATIONS.values():
+        for change in VARIATIONS.values() if self.variations else ():
             yield self._run(seed, **{part: settings | change.get(part, {}) for part, settings in parts.items()})
 
 

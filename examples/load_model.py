@@ -22,9 +22,7 @@ from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import PaiNN, SchNet
 from schnetpack.transform import AddOffsets, CastTo64, MatScipyNeighborList
 
-RECORD = (
-    Path(__file__).resolve().parent.parent / "results" / "baseline" / "141dc8907d24"
-)
+RECORD = Path(__file__).resolve().parent.parent / "results" / "beyond" / "3fcb6de57a53"
 
 
 def load(record: Path) -> tuple[NeuralNetworkPotential, AtomsConverter]:

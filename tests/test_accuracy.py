@@ -31,6 +31,12 @@ def test_scores_are_of_the_test_part_alone():
     assert found.worst == pytest.approx(1)  # the two ends
 
 
+def test_scores_of_several_are_those_of_their_mean_prediction():
+    one, other = np.linspace(-1, 1, 201), np.linspace(1, -1, 201)
+    assert accuracy.scores(made_up(one), made_up(other)).mae == pytest.approx(0, abs=1e-6)
+    assert accuracy.scores(made_up(one), made_up(one)) == accuracy.scores(made_up(one))
+
+
 def test_errors_of_other_test_parts_are_refused():
     one, other = made_up(np.zeros(5)), made_up(np.zeros(5), index=np.arange(2, 7))
     with pytest.raises(ValueError, match="different test parts"):

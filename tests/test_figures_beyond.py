@@ -11,6 +11,7 @@ from analysis.figures import beyond, labels
 from analysis.records import Record, load, results_folder
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+FACTS = ("mae_after", "minutes_of", "epochs_of")
 FACTOR = 0.05  # Beyond's errors are taken to be so many times Default's
 
 
@@ -81,6 +82,17 @@ def test_the_facts_of_the_prose(records, others, lang):
     assert float(found["rmse_ensemble"].replace(",", ".")) == pytest.approx(
         1000 * np.sqrt(np.mean(known.error**2)), abs=0.06
     )
+
+
+@EACH_LANGUAGE
+def test_the_facts_of_the_budgets(records, lang):
+    found = beyond.budget_facts(records, lang=lang)
+    assert found.keys() == {f"{key}_{b}" for b in study.EPOCHS_OF_BUDGET for key in FACTS}
+    assert found["epochs_of_50"] == "110"
+    assert found["minutes_of_10"].replace(",", ".") == "9.0"
+    fifty = next(r for r in records if r.config.training.epochs == 110)
+    assert float(found["mae_after_50"].replace(",", ".")) == pytest.approx(1000 * accuracy.scores(fifty).mae, abs=0.06)
+    assert beyond.budget_facts(records[:1], lang=lang).keys() == {f"{key}_25" for key in FACTS}
 
 
 def test_a_demand_holds_only_if_every_seed_is_within_it(records, others, qm9_molecules):

@@ -171,6 +171,7 @@ def test_the_recipe_goes_from_default_to_beyond_a_change_at_a_time(qm9_molecules
     for change, config in zip(study.VARIATIONS.values(), variations, strict=True):
         assert adjust(steps[-1], **change) == config != steps[-1]
     assert {config.training.epochs for config in configs} == {30}
+    assert study.RecipeParameters(seeds=[2], variations=False).configs(qm9_molecules) == steps
 
 
 def test_beyond_trains_all_seeds_for_one_budget_and_some_for_the_others(qm9_molecules):
