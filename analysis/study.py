@@ -416,6 +416,10 @@ class BeyondParameters(ExperimentParameters):
             return [_known_budget(one) for one in minutes]
         return _known_budget(minutes)
 
+    def compared_with(self) -> FinalComparisonParameters:
+        """The models "Default" and "Custom" for the same profile, seeds and, where they are given, epochs."""
+        return FinalComparisonParameters(profile=self.profile, seeds=self.seeds, epochs=self.epochs)
+
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
         budgets = [self.main, *(self.budgets if seed in self.budget_seeds else [])]
         for minutes in dict.fromkeys(budgets):

@@ -47,6 +47,7 @@ def test_there_are_notebooks():
         "05_loss_modification",
         "06_directed_training",
         "07_final_comparison",
+        "08_beyond",
     ]
 
 
@@ -116,6 +117,7 @@ RECORDS = {
     "05_loss_modification": {"loss-modification": 8},
     "06_directed_training": {"baseline": 2, "directed-training": 4},
     "07_final_comparison": {"baseline": 2, "final-comparison": 2},
+    "08_beyond": {"baseline": 2, "beyond": 2, "final-comparison": 2},
 }
 """How many runs of which experiments a notebook means with two seeds."""
 SEARCH = "02_hyperparameter_search"

@@ -183,6 +183,8 @@ def test_beyond_trains_all_seeds_for_one_budget_and_some_for_the_others(qm9_mole
     short = study.BeyondParameters(main=5, budgets=[5, 2], budget_seeds=[1], seeds=[0, 1]).configs(qm9_molecules)
     assert [(c.seed, c.training.epochs) for c in short] == [(0, of[5]), (1, of[5]), (1, of[2])]
     assert {c.training.epochs for c in study.BeyondParameters(profile="smoke").configs(qm9_molecules)} == {2}
+    others = study.BeyondParameters(profile="smoke", seeds=[7], learning_rate=1e-4, epochs=3).compared_with()
+    assert others == study.FinalComparisonParameters(profile="smoke", seeds=[7], epochs=3)
 
 
 def test_the_learning_curve_ends_with_beyond_on_everything(qm9_molecules):
