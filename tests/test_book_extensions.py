@@ -18,6 +18,8 @@ from docutils import nodes
 from docutils.utils import new_document
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pybtex.database import parse_string
+from pybtex.plugin import find_plugin
 
 from analysis.figures.style import DATA_CHUNK
 
@@ -262,6 +264,49 @@ def test_brackets_stay_with_their_formula_and_short_numbers_from_cells_in_one_pi
         short.astext(),
     ]
     assert doctree.astext() == f"Of (a), or{short.astext()}{long.astext()}c and more"
+
+
+def test_units_stay_with_their_numbers_and_a_figure_with_its_own(extension):
+    doctree = new_document("page")
+    doctree += nodes.paragraph()
+    doctree[0] += [
+        nodes.Text("Up to 4 Å and 0.1 eV, of 5 models; "),
+        nodes.literal("", "4 s"),
+        nodes.inline("", "0.03", classes=["pasted-text"]),
+        nodes.Text(" eV² and "),
+        nodes.inline("", "300 epochs, 137 GPU hours", classes=["pasted-text"]),
+        nodes.inline("", "Figure 2.1", classes=["std", "std-numref"]),
+        nodes.math("", "10^{-15}"),
+        nodes.Text(" s), so"),
+    ]
+    extension("line_breaks").keep_together(None, doctree, "page")
+    text = doctree.astext()
+    assert [text[i - 2 : i + 3] for i, each in enumerate(text) if each == "\N{NO-BREAK SPACE}"] == [
+        " 4\N{NO-BREAK SPACE}Å ",
+        ".1\N{NO-BREAK SPACE}eV",
+        "03\N{NO-BREAK SPACE}eV",
+    ]
+    together = [each.astext() for each in doctree.findall(nodes.inline) if "unbroken" in each["classes"]]
+    assert together == ["0.03", "Figure 2.1", "10^{-15} s),"]
+
+
+# ---- catalan_references
+
+
+def test_references_in_catalan_have_catalan_words_and_leave_the_english_ones_alone(extension):
+    extension("catalan_references").setup(None)
+    entries = """@inproceedings{a, author = {One, A. and Two, B. and others}, title = {T}, booktitle = {P}, year = 2000,
+        volume = 7, series = {S}, note = {A note}, note_ca = {Una nota}}"""
+    said = {}
+    database = parse_string(entries, "bibtex")  # one for both bibliographies
+    for style in ("alpha-ca", "alpha"):
+        formatting = find_plugin("pybtex.style.formatting", style)()
+        (entry,) = formatting.format_entries(database.entries.values())
+        said[style] = entry.text.render(find_plugin("pybtex.backends", "plaintext")())
+    assert said == {
+        "alpha-ca": "A. One, B. Two i altres. T. Dins P, volum 7 de S. 2000. Una nota.",
+        "alpha": "A. One, B. Two, and others. T. In P, volume 7 of S. 2000. A note.",
+    }
 
 
 # ---- printed
