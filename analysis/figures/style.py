@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -103,7 +104,10 @@ class Drawings:
 
 
 class WordTable(pd.DataFrame):
-    """A table whose cells hold words: Jupyter shows them whole, and the book wraps them (`book.css`)."""
+    """A table whose cells hold words: Jupyter shows them whole, and the book wraps them (`book.css`).
+
+    Numbers stay in one piece: no line ends at the sign of "0.03 ± 0.01" or after the dash of "20–25".
+    """
 
     @property
     def _constructor(self) -> type["WordTable"]:
@@ -111,7 +115,9 @@ class WordTable(pd.DataFrame):
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_colwidth", None):
-            return self.to_html(classes="words", border=0)
+            html = self.to_html(classes="words", border=0)
+        html = html.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+        return re.sub(r"(?<=\d)–(?=\d)", "–\N{WORD JOINER}", html)
 
 
 @contextmanager
