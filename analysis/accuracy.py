@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import subsets
 from analysis.molecules import Molecules
 from analysis.records import Record
-from analysis.verdicts.intervals import Estimate, over_seeds
+from analysis.verdicts.intervals import over_seeds
 
 WORST = 0.01
 """The share of the test molecules, those with the largest errors, that `Scores.worst` is the mean of."""
@@ -71,8 +71,8 @@ def by_group(records: Sequence[Record], molecules: Molecules, kind: str) -> pd.D
 
     Returns
     -------
-    A frame indexed by group (sizes as integers) with `molecules`, and for both measures, in eV and eV², the mean over
-    seeds and the ends of its 95 % interval: `mae`, `mae_low`, `mae_high`, `mse`, `mse_low`, `mse_high`.
+    A frame indexed by group (sizes as integers) with `molecules`, and for both measures, in eV and eV², the mean and
+    the ends of its 95 % interval (see `estimate`): `mae`, `mae_low`, `mae_high`, `mse`, `mse_low`, `mse_high`.
     """
     positions = test_positions(records[0], molecules)
     of_test = molecules.select(positions)
@@ -82,19 +82,24 @@ def by_group(records: Sequence[Record], molecules: Molecules, kind: str) -> pd.D
     for group, members in groups.items():
         row: dict[str, float] = {"molecules": len(members)}
         for measure, values in (("mae", e[:, members]), ("mse", e[:, members] ** 2)):
-            found = estimate(values)
-            row |= dict(
-                zip((measure, f"{measure}_low", f"{measure}_high"), (found.value, *found.interval()), strict=True)
-            )
+            row |= dict(zip((measure, f"{measure}_low", f"{measure}_high"), estimate(values), strict=True))
         rows[group] = row
     return pd.DataFrame.from_dict(rows, orient="index").astype({"molecules": np.int64})
 
 
-def estimate(values: np.ndarray) -> Estimate:
-    """The mean of [S, n], a row per seed and a column per molecule, with the variances over both."""
-    n = values.shape[1]
-    over_molecules = float(values.mean(axis=0).var(ddof=1)) / n if n > 1 else np.inf
-    return over_seeds(values.mean(axis=1), over_molecules, max(1, n - 1))
+def estimate(values: np.ndarray) -> tuple[float, float, float]:
+    """The mean of positive values [S, n], a row per seed and a column per molecule, and its 95 % interval.
+
+    Both on a logarithmic scale, since errors are never negative and rare large ones make them lopsided: the geometric
+    mean over seeds of their means over molecules, with the variances over seeds and, by the delta method, over
+    molecules.
+    """
+    n, means = values.shape[1], values.mean(axis=1)
+    of_molecules = values.mean(axis=0) / means.mean()
+    over_molecules = float(of_molecules.var(ddof=1)) / n if n > 1 else np.inf
+    found = over_seeds(np.log(means), over_molecules, max(1, n - 1))
+    middle, low, high = np.exp([found.value, *found.interval()])
+    return float(middle), float(low), float(high)
 
 
 @dataclass(frozen=True)

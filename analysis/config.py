@@ -138,7 +138,7 @@ class Loss(_Frozen):
     loss. `floor` guards the report's two formulas where they are small, negative or undefined; None switches the guard
     off, and a weight that is undefined or negative is then an error. `form` is what a molecule's error Δ gives:
     "squared", Δ², or "huber", Δ²/2 where |Δ| is below `huber_delta` (eV) and δ·(|Δ| − δ/2) beyond. The validation loss
-    is the mean squared error, never weighted.
+    is of that form too, never weighted.
     """
 
     weighting: Literal["none"] | Weighting = "none"

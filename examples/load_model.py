@@ -19,7 +19,7 @@ from schnetpack.atomistic import Atomwise, PairwiseDistances
 from schnetpack.interfaces import AtomsConverter
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
-from schnetpack.representation import SchNet
+from schnetpack.representation import PaiNN, SchNet
 from schnetpack.transform import AddOffsets, CastTo64, MatScipyNeighborList
 
 RECORD = (
@@ -31,7 +31,9 @@ def load(record: Path) -> tuple[NeuralNetworkPotential, AtomsConverter]:
     """The network of a record, and what makes its input of ASE's atoms (Å)."""
     about = json.loads((record / "run.json").read_text(encoding="utf-8"))
     model = about["config"]["model"]
-    schnet = SchNet(
+    # Records from before there was a choice don't say which.
+    networks = {"schnet": SchNet, "painn": PaiNN}
+    network = networks[model.get("representation", "schnet")](
         model["n_atom_basis"],
         model["n_interactions"],
         GaussianRBF(model["n_rbf"], model["training_cutoff"]),
@@ -43,7 +45,7 @@ def load(record: Path) -> tuple[NeuralNetworkPotential, AtomsConverter]:
     offsets = {"atomrefs": table, "property_mean": table[:1]}
     add = AddOffsets("energy_U0", add_mean=True, add_atomrefs=True, **offsets)
     potential = NeuralNetworkPotential(
-        schnet,
+        network,
         [PairwiseDistances()],
         [Atomwise(model["n_atom_basis"], output_key="energy_U0")],
         postprocessors=[CastTo64(), add],

@@ -185,6 +185,7 @@ DRAWINGS = {
 WITHOUT_NOTEBOOK = {
     "artefact": "takes the records of all experiments apart, and trains nothing itself",
     "benchmark": "is measured by a tool, `make bench`",
+    "beyond": "compares runs that `python -m analysis run beyond` trains",
     "error-drivers": "is computed by `python -m analysis drivers`, which records it in results/drivers",
     "large-molecules": "compares runs that `python -m analysis run large-molecules` trains",
     "sensitivity": "compares runs that `python -m analysis run sensitivity` trains",

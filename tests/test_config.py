@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from analysis import records
-from analysis.config import Loss, RunConfig, adjust, apply_profile
+from analysis.config import Loss, RunConfig, Training, adjust, apply_profile
 
 DATA = "0" * 64
 
@@ -83,6 +83,11 @@ def test_profiles_scale_down_and_hand_settings_go_on_top():
     assert smoke.training.epochs < quick.training.epochs
 
 
+def test_a_batch_cannot_grow_within_one_epoch():
+    with pytest.raises(ValidationError, match="batch_growth 4 needs two epochs"):
+        RunConfig(experiment="tests", training=Training(epochs=1, batch_growth=4))
+
+
 @pytest.mark.parametrize(
     ("part", "setting", "value"),
     [
@@ -98,6 +103,10 @@ def test_profiles_scale_down_and_hand_settings_go_on_top():
         ("model", "data_cutoff", 0.5),
         ("model", "data_cutoff", float("inf")),
         ("model", "convolution", "quick"),
+        ("model", "representation", "nequip"),
+        ("training", "optimizer", "sgd"),
+        ("training", "averaging", 1.0),
+        ("training", "batch_growth", 0),
         ("loss", "weighting", "frequency"),
         ("loss", "rate", -1.0),
         ("loss", "rate", float("inf")),

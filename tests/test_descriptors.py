@@ -88,6 +88,15 @@ def test_qm9s_own_molecules_are_as_rdkit_counts_them(qm9_molecules):
     np.testing.assert_array_equal(composition, some.element_counts())
 
 
+def test_rings_counted_in_the_text_are_those_of_the_structure(qm9_molecules):
+    some = qm9_molecules.select(np.arange(0, len(qm9_molecules), 97))
+    found = descriptors.ring_counts(some)
+    np.testing.assert_array_equal(found, descriptors.structure(some)["rings"])
+    assert set(found) == {0, 1, 2, 3, 4, 5}
+    many = made("C1CC1", "C%12CC%12", "C[NH3+]", "C12C3C4C1C5C2C3C45")
+    assert descriptors.ring_counts(many).tolist() == [1, 1, 0, 5]
+
+
 def test_size_is_what_composition_and_unsaturation_make_it(few_molecules):
     d = descriptors.structure(few_molecules)
     hydrogens = 2 * d["carbons"] + 2 + d["nitrogens"] - d["fluorines"] - 2 * d["unsaturation"]

@@ -83,6 +83,8 @@ def test_labels_that_are_the_same_word_in_both_languages_are_few():
         "default",
         "custom",
         "step_default",
+        "beyond",
+        "change_default",
         "smiles",
         "agrees_no",
         "no",

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
-from analysis import commands, domain, geometries, predict, qm9, study
+from analysis import commands, domain, geometries, predict, qm9, records, study
 from analysis.calculator import EnsembleCalculator
 from analysis.molecules import Molecules, to_ase, write_extxyz
 from analysis.qm9 import ATOMIC_REFERENCES_U0
@@ -573,9 +573,36 @@ def test_nothing_to_predict_is_said_in_a_line():
 # ---- the example -----------------------------------------------------------------------------------------------------
 
 
-def test_the_example_loads_a_model_with_schnetpack_alone(default, tmp_path):
+@pytest.fixture(scope="module")
+def beyond(qm9_molecules) -> predict.Ensemble:
+    """One seed of the model Beyond: a PaiNN."""
+    (config,) = study.BeyondParameters(seeds=[4], budgets=[]).configs(qm9_molecules)
+    found = records.find(config, qm9_molecules.fingerprint(), records.results_folder())
+    return predict.Ensemble([found], qm9_molecules)
+
+
+def test_a_painn_is_predicted_with_and_is_a_calculator_too(beyond):
+    """As for SchNet: the fused network and SchNetPack's own modules say the same."""
+    ethanol = molecule("CH3CH2OH")
+    (expected,) = predictions_of_each(beyond, ethanol)
+    ethanol.calc = EnsembleCalculator(beyond)
+    assert ethanol.get_potential_energy() == pytest.approx(expected, abs=1e-3)
+    forces = ethanol.get_forces()
+    np.testing.assert_allclose(forces.sum(axis=0), 0, atol=1e-4)
+    step = 1e-4
+    moved = []
+    for sign in (1, -1):
+        ethanol.positions[0, 2] += sign * step
+        moved.append(ethanol.get_potential_energy())
+        ethanol.positions[0, 2] -= sign * step
+    assert -(moved[0] - moved[1]) / (2 * step) == pytest.approx(forces[0, 2], rel=1e-4, abs=1e-4)
+
+
+@pytest.mark.parametrize("which", ["SchNet", "PaiNN"])
+def test_the_example_loads_a_model_with_schnetpack_alone(default, beyond, tmp_path, which):
     """In a process that cannot import this package; the number is that of `predict` but for float32's rounding."""
-    record = default.records[1]
+    ensemble, place = (default, 1) if which == "SchNet" else (beyond, 0)
+    record = ensemble.records[place]
     example = ROOT / "examples" / "load_model.py"
     blocked = (
         "import runpy, sys\n"
@@ -592,7 +619,7 @@ def test_the_example_loads_a_model_with_schnetpack_alone(default, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    expected = predictions_of_each(default, molecule("CH3CH2OH"))[1]
+    expected = predictions_of_each(ensemble, molecule("CH3CH2OH"))[place]
     words = done.stdout.split()
     assert float(words[3]) == pytest.approx(expected, abs=6e-5)  # four decimals are printed
     assert float(words[5]) == pytest.approx(expected / ase.units.Hartree, abs=2e-6)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import huber
 
 from analysis import choice, errors, records, reproduction, study
 
@@ -32,7 +33,10 @@ def test_a_records_errors_and_sums_tell_the_same(folder):
     by_size = errors.mse(record.groups, "size")["held_out"].dropna()
     squared = record.errors["error"].astype(float) ** 2
     np.testing.assert_allclose(squared.groupby(record.errors["n_atoms"]).mean(), by_size, rtol=1e-5)
-    validation = squared[~record.errors["test"]].mean()
+    losses, loss = squared, record.config.loss
+    if loss.form == "huber":
+        losses = huber(loss.huber_delta, record.errors["error"].astype(float))
+    validation = losses[~record.errors["test"]].mean()
     assert record.history["validation_loss"].iloc[-1] == pytest.approx(validation, rel=1e-4)
 
 

@@ -20,7 +20,8 @@ def test_every_experiments_runs_differ_and_stand_under_its_name_or_anothers(para
     data = qm9_molecules.fingerprint()
     assert len({config.run_id(data) for config in configs}) == len(configs)
     assert parameters.experiment in {config.experiment for config in configs} <= set(study.EXPERIMENTS)
-    assert all(config.data.train_molecules is None for config in configs)
+    thinned = {config.experiment for config in configs if config.data.train_molecules is not None}
+    assert thinned <= {"learning-curve"}
     seeds = [config.seed for config in configs]
     assert sorted(seeds) == seeds
     assert len(set(seeds)) >= 3
@@ -159,6 +160,61 @@ def test_what_might_help_large_molecules_takes_the_baselines_updates(qm9_molecul
     ]
 
 
+def test_the_recipe_goes_from_default_to_beyond_a_change_at_a_time(qm9_molecules):
+    configs = study.RecipeParameters(seeds=[2]).configs(qm9_molecules)
+    steps, variations = configs[: len(study.RECIPE) + 1], configs[len(study.RECIPE) + 1 :]
+    assert steps[0] == RunConfig(experiment="baseline", seed=2)
+    assert steps[1] in study.SensitivityParameters(seeds=[2]).configs(qm9_molecules)
+    beyond = study.BeyondParameters(seeds=[2], epochs=30).configs(qm9_molecules)[0]
+    assert steps[-1] == beyond.model_copy(update={"experiment": "recipe"})
+    assert len(variations) == len(study.VARIATIONS)
+    for change, config in zip(study.VARIATIONS.values(), variations, strict=True):
+        assert adjust(steps[-1], **change) == config != steps[-1]
+    assert {config.training.epochs for config in configs} == {30}
+
+
+def test_beyond_trains_all_seeds_for_one_budget_and_some_for_the_others(qm9_molecules):
+    configs = study.BeyondParameters().configs(qm9_molecules)
+    epochs = [(config.seed, config.training.epochs) for config in configs]
+    of = study.EPOCHS_OF_BUDGET
+    others = [(0, of[minutes]) for minutes in (2, 5, 10, 50, 106)]
+    assert epochs == [(0, of[25]), *others, *((seed, of[25]) for seed in (1, 2, 3, 4))]
+    short = study.BeyondParameters(main=5, budgets=[5, 2], budget_seeds=[1], seeds=[0, 1]).configs(qm9_molecules)
+    assert [(c.seed, c.training.epochs) for c in short] == [(0, of[5]), (1, of[5]), (1, of[2])]
+    assert {c.training.epochs for c in study.BeyondParameters(profile="smoke").configs(qm9_molecules)} == {2}
+
+
+def test_the_learning_curve_ends_with_beyond_on_everything(qm9_molecules):
+    *few, whole = study.LearningCurveParameters(seeds=[3]).configs(qm9_molecules)
+    assert whole in study.BeyondParameters().configs(qm9_molecules)
+    assert [len(sizes_of(config, qm9_molecules)) for config in few] == [1000, 2000, 5000, 10_000, 20_000, 50_000]
+    updates = [study._steps_per_epoch(config, qm9_molecules) * config.training.epochs for config in (*few, whole)]
+    assert updates == sorted(updates)
+    for config in few:
+        same = adjust(config, data=whole.data, training={"epochs": whole.training.epochs})
+        assert same.model_copy(update={"experiment": "beyond"}) == whole
+    thinned = study.LearningCurveParameters(seeds=[3], profile="smoke", molecules=[150, 5000]).configs(qm9_molecules)
+    assert [config.data.train_molecules for config in thinned] == [150, 200]
+
+
+def test_the_remedies_on_beyond_make_as_many_updates(qm9_molecules):
+    plain, *remedies = study.BeyondRemediesParameters(seeds=[1]).configs(qm9_molecules)
+    assert plain in study.BeyondParameters(budget_seeds=[1]).configs(qm9_molecules)
+    steps = study._steps_per_epoch(plain, qm9_molecules) * plain.training.epochs
+    for config in remedies:
+        made = study._steps_per_epoch(config, qm9_molecules) * config.training.epochs
+        allowed = study._steps_per_epoch(config, qm9_molecules) / 2
+        if (fine := config.fine_tuning) is not None:
+            train = choice.training_part(qm9_molecules, config.data)
+            each = -(-len(choice.fine_tuned(qm9_molecules, train, fine)) // config.training.batch_size)
+            made, allowed = made + fine.epochs * each, each / 2
+        assert abs(made - steps) <= allowed
+        assert config.model == plain.model
+    kinds = [(c.loss.weighting, c.data.selection.cap_per_size, c.fine_tuning is not None) for c in remedies]
+    assert kinds == [("size", None, False), ("per-atom", None, False), ("none", 4000, False), ("none", None, True)]
+    assert remedies[-1].fine_tuning.rings == 3
+
+
 def test_the_final_comparison_is_default_against_custom(qm9_molecules):
     default, custom = study.FinalComparisonParameters(seeds=[4]).configs(qm9_molecules)
     assert default == RunConfig(experiment="baseline", seed=4)
@@ -180,6 +236,9 @@ def test_the_final_comparison_is_default_against_custom(qm9_molecules):
         (study.FinalComparisonParameters, {"seeds": []}, "at least 1 item"),
         (study.SensitivityParameters, {"offsets": ["mean"]}, "no such offsets: mean"),
         (study.LargeMoleculesParameters, {"shares": [0.5, 1.0]}, "not a fraction below 1: 1.0"),
+        (study.BeyondParameters, {"main": 7}, "no such budget: 7 minutes"),
+        (study.BeyondParameters, {"budgets": [2, 3]}, "no such budget: 3 minutes"),
+        (study.BeyondRemediesParameters, {"minutes": 1}, "no such budget: 1 minutes"),
     ],
 )
 def test_impossible_parameters_are_refused(parameters, given, said):
@@ -197,6 +256,12 @@ def test_impossible_parameters_are_refused(parameters, given, said):
             "^smallest = 30, largest = 40: no training",
         ),
         (study.LargeMoleculesParameters, {"more_than": 29}, r"^more_than = 29: no training molecule has"),
+        (
+            study.LearningCurveParameters,
+            {"molecules": [200_000]},
+            r"^molecules = \[200000\]: 200,000 training molecules",
+        ),
+        (study.BeyondRemediesParameters, {"rings": 9}, "^rings = 9: no training molecule to fine-tune on has 9 rings"),
         (study.DirectedTrainingParameters, {"more_than": [29]}, r"^more_than = \[29\]: no training molecule has"),
         (
             study.BalancingParameters,

@@ -20,7 +20,7 @@ from schnetpack.transform import MatScipyNeighborList
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
-from analysis import callbacks, choice, failures, offsets, qm9, schnet, training, weights
+from analysis import callbacks, choice, descriptors, failures, offsets, qm9, schnet, training, weights
 from analysis.batches import ENERGY
 from analysis.config import Data, FineTuning, Loss, RunConfig, Selection, Training, adjust
 from analysis.molecules import MoleculesError, to_ase
@@ -432,6 +432,15 @@ def test_soap_takes_its_steps_as_documented(qm9_molecules, tmp_path):
     found = trained.model.state_dict()
     for name, value in model.state_dict().items():
         torch.testing.assert_close(found[name], value, rtol=1e-3, atol=1e-5)
+
+
+def test_fine_tuning_takes_molecules_with_rings(qm9_molecules):
+    train = np.arange(20_000, 30_000)
+    found = choice.fine_tuned(qm9_molecules, train, FineTuning(rings=3, largest=18, epochs=1))
+    inside = descriptors.structure(qm9_molecules.select(train)).reset_index()
+    expected = train[(inside["rings"] >= 3) & (inside["n_atoms"] <= 18)]
+    np.testing.assert_array_equal(found, expected)
+    assert 0 < len(found) < len(train)
 
 
 def test_fine_tuning_on_nobody_is_refused(qm9_molecules, tmp_path):

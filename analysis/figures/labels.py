@@ -79,6 +79,56 @@ LABELS = MappingProxyType(
         # final comparison
         "model": Words("Model", "Model"),
         "default": Words("Default", "Default"),
+        # beyond the report
+        "beyond": Words("Beyond", "Beyond"),
+        "worst": Words("Pitjor 1\N{NO-BREAK SPACE}% (meV)", "Worst 1% (meV)"),
+        "training_minutes": Words("Entrenament i validació (min)", "Training and validation (min)"),
+        "demand_error": Words(
+            "MAE de {error} meV o menys en {minutes} minuts o menys",
+            "MAE of {error} meV or less in {minutes} minutes or less",
+        ),
+        "demand_size": Words(
+            "millor que Default i Custom a cada mida, de 10 a 25 àtoms",
+            "better than Default and Custom at every size from 10 to 25 atoms",
+        ),
+        "demand_element": Words(
+            "millor que Default i Custom per a cada element", "better than Default and Custom for every element"
+        ),
+        "measured_error": Words(
+            "{error} meV (la pitjor de {seeds} llavors: {worst}) en {minutes} minuts com a màxim",
+            "{error} meV (worst of {seeds} seeds: {worst}) in {minutes} minutes at most",
+        ),
+        "everywhere_better": Words(
+            "intervals del tot per sota arreu (MAE i MSE)", "intervals wholly below everywhere (MAE and MSE)"
+        ),
+        "published_line": Words("{model} ({year}), publicat", "{model} ({year}), published"),
+        "report_on_gpu": Words("TFG, amb GPU", "thesis, on a GPU"),
+        "budget_minutes": Words(
+            "Minuts d’entrenament i validació amb dos nuclis", "Minutes of training and validation on two cores"
+        ),
+        "validation_mae": Words("MAE de validació (meV)", "Validation MAE (meV)"),
+        "change_default": Words("Default", "Default"),
+        "change_offsets": Words("+ energies de cada element", "+ energies per element"),
+        "change_loss": Words("+ pèrdua de Huber", "+ Huber’s loss"),
+        "change_schedule": Words("+ taxa 0,002, escalfament, cosinus", "+ rate 0.002, warm-up, cosine"),
+        "change_batch": Words("+ lots de 128", "+ batches of 128"),
+        "change_size": Words("+ 64 característiques, 4 blocs, 32 gaussianes", "+ 64 features, 4 blocks, 32 Gaussians"),
+        "change_optimizer": Words("+ SOAP en lloc d’AdamW", "+ SOAP in place of AdamW"),
+        "change_representation": Words("+ PaiNN en lloc de SchNet", "+ PaiNN in place of SchNet"),
+        "change_adamw": Words("AdamW en lloc de SOAP", "AdamW in place of SOAP"),
+        "change_squared": Words("pèrdua quadràtica", "squared loss"),
+        "change_averaging": Words("mitjana dels pesos", "averaged weights"),
+        "change_batch_growth": Words("lots 4 vegades més grans a mig camí", "batches 4 times as large halfway"),
+        "change_cutoff": Words("radi de tall de 4 Å", "cutoff of 4 Å"),
+        "change_layers": Words("2 blocs en lloc de 3", "2 blocks in place of 3"),
+        "change_width": Words("32 característiques en lloc de 64", "32 features in place of 64"),
+        "spread_is_error": Words("dispersió = error", "spread = error"),
+        "ensemble_spread": Words("Dispersió de les llavors (meV)", "Spread of the seeds (meV)"),
+        "ensemble_rmse": Words("RMSE de la mitjana (meV)", "RMSE of their mean (meV)"),
+        "by_chance": Words("a l’atzar", "by chance"),
+        "looked_at": Words("Molècules mirades", "Molecules looked at"),
+        "training_molecules": Words("Molècules d’entrenament", "Training molecules"),
+        "worst_found": Words("Part trobada del pitjor 1\N{NO-BREAK SPACE}%", "Part found of the worst 1%"),
         "custom": Words("Custom", "Custom"),
         "mse_whole": Words("MSE, tot el 20\N{NO-BREAK SPACE}% (eV²)", "MSE, the whole 20% (eV²)"),
         "mse_test": Words("MSE, part de prova (eV²)", "MSE, test part (eV²)"),
@@ -689,6 +739,44 @@ ALT = MappingProxyType(
             "for the records with each set’s own mean and dots for the held-out molecules. The circles follow the line "
             "everywhere but at the bottom of each valley, where they stop at the height of the dots, which make no "
             "valley.",
+        ),
+        "beyond_by_size": Words(
+            "Gràfic de línies de l’error absolut mitjà segons el nombre d’àtoms, en escala logarítmica, una línia amb "
+            "banda per a cada model: Beyond queda molt per sota de Default i de Custom a totes les mides.",
+            "Line chart of the mean absolute error by number of atoms on a log scale, a line with its band for each "
+            "model: Beyond lies far below Default and Custom at every size.",
+        ),
+        "beyond_by_element": Words(
+            "Gràfic de punts amb barres de l’error absolut mitjà per element, en escala logarítmica, un per model: "
+            "Beyond queda molt per sota de Default i de Custom en tots els elements.",
+            "Points with bars of the mean absolute error by element on a log scale, a point per model: Beyond lies far "
+            "below Default and Custom for every element.",
+        ),
+        "budget": Words(
+            "Dos gràfics segons els minuts d’entrenament, tots dos amb escales logarítmiques: a dalt, l’error absolut "
+            "mitjà, que baixa fins a la vora de les línies dels models publicats; a baix, l’error quadràtic mitjà, "
+            "molt per sota de l’estrella del TFG.",
+            "Two plots against minutes of training, both on log scales: above, the mean absolute error, which falls to "
+            "near the lines of published models; below, the mean squared error, far below the thesis’s star.",
+        ),
+        "recipe": Words(
+            "Gràfic de barres horitzontals de l’error de validació després de cada canvi, de Default a dalt fins a "
+            "Beyond, en escala logarítmica; sota una línia, el que s’ha provat en lloc d’algun dels canvis.",
+            "Horizontal bars of the validation error after each change, from Default at the top to Beyond, on a log "
+            "scale; below a line, what was tried in place of one of the changes.",
+        ),
+        "beyond_learning_curve": Words(
+            "Gràfic de l’error absolut mitjà segons el nombre de molècules d’entrenament, amb totes dues escales "
+            "logarítmiques: baixa gairebé en línia recta i travessa la línia de la precisió química.",
+            "Plot of the mean absolute error against the number of training molecules, both on log scales: it falls "
+            "almost in a straight line and crosses the line of chemical accuracy.",
+        ),
+        "calibration": Words(
+            "Dos gràfics. A l’esquerra, l’error de la mitjana de les llavors puja amb la seva dispersió, per sobre de "
+            "la diagonal. A la dreta, una corba molt per sobre de la diagonal: la major part de les pitjors molècules "
+            "són entre les de més dispersió.",
+            "Two plots. On the left the error of the seeds’ mean rises with their spread, above the diagonal. On the "
+            "right a curve far above the diagonal: most of the worst molecules are among those of the largest spread.",
         ),
         "trade_off": Words(
             "Gràfic de punts: l’error quadràtic mitjà de les molècules grans segons el de les altres, totes dues "

@@ -30,7 +30,7 @@ class Published:
     Parameters
     ----------
     model, year
-        As the source calls it, and the source's year; None for a training anew by others than the model's authors.
+        As the source calls it, and the source's year; None for a later training with other software.
     mae, spread
         Mean absolute error over the source's test molecules and, where it gives one, its spread over trainings, meV.
     source
@@ -41,8 +41,8 @@ class Published:
         Training molecules, where the text says how many.
     epochs, at_most
         Passes over them, and whether that is only the most that there may be.
-    gpu_hours, days
-        What the training took, or may take at most.
+    gpu_hours, gpu, days
+        What the training took, on which graphics card, or how long it may take at most.
     """
 
     model: str
@@ -55,6 +55,7 @@ class Published:
     epochs: int | None = None
     at_most: bool = False
     gpu_hours: int | None = None
+    gpu: str | None = None
     days: int | None = None
 
 
@@ -75,7 +76,15 @@ MODELS: Mapping[str, Published] = MappingProxyType(
         "dimenet": Published("DimeNet++", 2020, 6.3, "Gasteiger2020", "Musaelian2023", molecules=110_000),
         "spherenet": Published("SphereNet", 2022, 6.3, "Liu2022", "Musaelian2023", molecules=110_000),
         "equiformer_2": Published(
-            "EquiformerV2", 2024, 6.17, "Liao2024", "Liao2024", molecules=110_000, epochs=300, gpu_hours=137
+            "EquiformerV2",
+            2024,
+            6.17,
+            "Liao2024",
+            "Liao2024",
+            molecules=110_000,
+            epochs=300,
+            gpu_hours=137,
+            gpu="A6000",
         ),
         # Epochs: the file examples/ET-QM9.yaml of TorchMD-NET; it stops after 150 without progress.
         "torchmd_net": Published(
@@ -88,7 +97,7 @@ MODELS: Mapping[str, Published] = MappingProxyType(
         "mace": Published("MACE", 2023, 4.1, "Kovacs2023", None),
         # Molecules and epochs: the file examples/TensorNet-QM9.yaml of TorchMD-NET.
         "tensornet": Published(
-            "TensorNet", 2023, 3.9, "Simeon2023", None, molecules=110_000, epochs=3000, at_most=True
+            "TensorNet", 2023, 3.9, "Simeon2023", "DeepChem2024", molecules=110_000, epochs=3000, at_most=True
         ),
     }
 )
@@ -201,7 +210,8 @@ def _training(published: Published, lang: str) -> str:
         key = "published_epochs_at_most" if published.at_most else "published_epochs"
         said.append(label(key, lang, count=style.number(published.epochs, lang)))
     if published.gpu_hours is not None:
-        said.append(label("published_gpu_hours", lang, count=style.number(published.gpu_hours, lang)))
+        card = "" if published.gpu is None else f" ({published.gpu})"
+        said.append(label("published_gpu_hours", lang, count=style.number(published.gpu_hours, lang)) + card)
     if published.days is not None:
         said.append(label("published_days", lang, count=style.number(published.days, lang)))
     return ", ".join(said) or "–"

@@ -1,0 +1,500 @@
+"""Beyond the report: what the model "Beyond" reaches, how it was found, and what it costs.
+
+Errors are those of the test part, which no choice looked at; only the steps of the recipe show the validation part, on
+which they were chosen. Functions take records of `study.BeyondParameters` unless they say otherwise; "main" are those
+of the budget that all seeds have.
+"""
+
+from collections.abc import Sequence
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+
+from analysis import accuracy, census, study
+from analysis.figures import comparison, groups, published, style
+from analysis.figures.groups import Group
+from analysis.figures.labels import alt, label
+from analysis.figures.replication import REPORT
+from analysis.molecules import Molecules
+from analysis.records import Record
+
+_MEV = 1000  # meV per eV
+DEMANDS = MappingProxyType({"first": (14.0, 25), "second": (10.0, 106)})
+"""What was to be reached: a mean absolute error, meV, within so many minutes on two cores."""
+
+_LOOKS = MappingProxyType(
+    {**comparison.MODELS, "beyond": (style.GREEN, "D")}  # Default and Custom as in the final comparison
+)
+_COMPARED_TO = ("schnet", "painn")  # published errors that are drawn as lines
+
+
+def minutes(record: Record) -> float:
+    """Wall time of training and validation."""
+    seconds = record.about["seconds"]
+    return (seconds["training"] + seconds["validation"]) / 60
+
+
+def main(records: Sequence[Record]) -> list[Record]:
+    """The records of the budget that has the most seeds. Raises ValueError for no record."""
+    if not records:
+        raise ValueError("there is no record of the model Beyond: `python -m analysis run beyond` trains it")
+    by_epochs: dict[int, list[Record]] = {}
+    for record in records:
+        by_epochs.setdefault(record.config.training.epochs, []).append(record)
+    return max(by_epochs.values(), key=len)
+
+
+def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+    """A row per seed of the main budget and one for all: errors over the test part, and minutes."""
+    shown = main(records)
+    scores = [accuracy.scores(record) for record in shown]
+    columns = {
+        "mae": [_MEV * one.mae for one in scores],
+        "rmse": [_MEV * one.rmse for one in scores],
+        "worst": [_MEV * one.worst for one in scores],
+        "training_minutes": [minutes(record) for record in shown],
+    }
+    rows = [
+        {label("run", lang): record.id}
+        | {label(key, lang): style.number(column[row], lang, 1) for key, column in columns.items()}
+        for row, record in enumerate(shown)
+    ]
+    rows.append(
+        {label("run", lang): label("mean_and_deviation", lang)}
+        | {label(key, lang): style.mean_and_deviation(column, lang, 1) for key, column in columns.items()}
+    )
+    index = [str(record.config.seed) for record in shown] + [""]
+    return pd.DataFrame(rows, index=index).rename_axis(columns=label("seed", lang))
+
+
+def facts(records: Sequence[Record], others: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
+    """Every number that the book's prose on the main budget quotes; the same keys in both languages.
+
+    Errors are in meV, over the test part; `mae_up_to` and `mae_above` are of molecules with at most `boundary` atoms
+    and with more. `times_…` is how many times as large the error of another model is; `scale` what the seeds' spread
+    has to be multiplied with to be as large as the error of their mean, `flagged` the part of the worst hundredth among
+    the tenth with the largest spread. With one seed, those of the ensemble are "–".
+    """
+    shown = main(records)
+    scores = [accuracy.scores(record) for record in shown]
+    config, models = shown[0].config, comparison.by_model(others)
+    rmse = _MEV * float(np.mean([one.rmse for one in scores]))
+    found = {
+        "seeds": style.number(len(shown), lang),
+        "epochs": style.number(config.training.epochs, lang),
+        "parameters": style.number(shown[0].about["parameters"], lang),
+        "train": style.number(shown[0].about["molecules"]["train"], lang),
+        "test": style.number(shown[0].about["molecules"]["test"], lang),
+        "minutes": style.number(float(np.mean([minutes(record) for record in shown])), lang, 1),
+        "minutes_most": style.number(max(minutes(record) for record in shown), lang, 1),
+        "times_report": style.number(_MEV * float(np.sqrt(REPORT["mse_default"])) / rmse, lang),
+        "minutes_report": style.number(REPORT["minutes_default"], lang),
+    }
+    model, training = config.model, config.training
+    found |= {
+        "features": style.number(model.n_atom_basis, lang),
+        "interactions": style.number(model.n_interactions, lang),
+        "gaussians": style.number(model.n_rbf, lang),
+        "cutoff": style.plain_number(model.training_cutoff, lang),
+        "batch": style.number(training.batch_size, lang),
+        "rate": style.plain_number(training.learning_rate, lang),
+        "warm_up": style.percent(training.warm_up, lang),
+        "delta": style.plain_number(config.loss.huber_delta, lang),
+        "boundary": style.number(boundary, lang),
+    }
+    sizes = shown[0].errors["n_atoms"][shown[0].errors["test"]].to_numpy()
+    for side, members in {"up_to": sizes <= boundary, "above": sizes > boundary}.items():
+        of_seeds = _MEV * np.abs(accuracy.test_errors(shown))[:, members].mean(axis=1)
+        found[f"mae_{side}"] = style.mean_and_deviation(of_seeds, lang, 1)
+    for measure in ("mae", "rmse", "worst"):
+        found[measure] = style.mean_and_deviation([_MEV * getattr(one, measure) for one in scores], lang, 1)
+    for name, of_model in models.items():
+        found[f"mae_{name}"] = style.mean_and_deviation(_mev(of_model), lang, 0)
+        found[f"times_{name}"] = style.number(_mean_mae(of_model) / _mean_mae(shown), lang)
+    for name in _COMPARED_TO:
+        found[f"published_{name}"] = style.plain_number(published.MODELS[name].mae, lang)
+    return found | _ensemble_facts(shown, lang)
+
+
+def _ensemble_facts(shown: Sequence[Record], lang: str) -> dict[str, str]:
+    keys = ("mae_ensemble", "rmse_ensemble", "correlation", "scale", "flagged")
+    if len(shown) < 2:
+        return dict.fromkeys(keys, "–")
+    one = accuracy.ensemble(shown)
+    values = (
+        style.number(_MEV * float(np.abs(one.error).mean()), lang, 1),
+        style.number(_MEV * float(np.sqrt(np.mean(one.error**2))), lang, 1),
+        style.number(one.rank_correlation(), lang, 2),
+        style.number(one.scale(), lang, 1),
+        style.percent(one.flagged(0.1), lang),
+    )
+    return dict(zip(keys, values, strict=True))
+
+
+def demands(records: Sequence[Record], others: Sequence[Record], molecules: Molecules, *, lang: str) -> style.WordTable:
+    """What was to be reached, what was measured, and whether it holds.
+
+    `others` are records of "Default" and "Custom" (`study.FinalComparisonParameters`). An error within a time holds if
+    every seed of a budget is within both; better than both models, if at every size from 10 to 25 and for every element
+    the whole interval lies below both of theirs, of the mean absolute and of the mean squared error alike.
+    """
+    rows = []
+    for largest, most in DEMANDS.values():
+        within = [one for one in _budgets(records) if max(map(minutes, one)) <= most]
+        best = min(within, key=_mean_mae, default=None)
+        rows.append(
+            {
+                label("demand", lang): label(
+                    "demand_error", lang, error=style.plain_number(largest, lang), minutes=style.number(most, lang)
+                ),
+                label("measured", lang): "–" if best is None else _measured(best, lang),
+                label("met", lang): label("yes" if best is not None and max(_mev(best)) <= largest else "no", lang),
+            }
+        )
+    for kind in ("size", "element"):
+        touching = not_better(records, others, molecules, kind)
+        names = [label(group, lang) if kind == "element" else str(group) for group in touching]
+        rows.append(
+            {
+                label("demand", lang): label(f"demand_{kind}", lang),
+                label("measured", lang): ", ".join(names) or label("everywhere_better", lang),
+                label("met", lang): label("no" if touching else "yes", lang),
+            }
+        )
+    return style.WordTable(rows).set_index(label("demand", lang))
+
+
+def not_better(records: Sequence[Record], others: Sequence[Record], molecules: Molecules, kind: str) -> list[int | str]:
+    """The sizes or elements at which an interval of "Beyond" touches one of "Default" or "Custom", or lies above."""
+    tables = _tables(records, others, molecules, kind)
+    ours = tables.pop("beyond")
+    return [
+        group
+        for group in ours.index
+        if any(
+            not ours.loc[group, f"{measure}_high"] < table.loc[group, f"{measure}_low"]
+            for table in tables.values()
+            for measure in ("mae", "mse")
+        )
+    ]
+
+
+def error_by_size(
+    records: Sequence[Record], others: Sequence[Record], molecules: Molecules, *, lang: str
+) -> style.BookFigure:
+    """Mean absolute error by number of atoms of the three models; bands are 95 % intervals."""
+    tables = _tables(records, others, molecules, "size")
+    with style.figure(alt("beyond_by_size", lang), _data(tables, others, records, lang), height=4.2) as figure:
+        axes = figure.subplots()
+        for name, table in tables.items():
+            colour, marker = _LOOKS[name]
+            axes.fill_between(
+                table.index, _MEV * table["mae_low"], _MEV * table["mae_high"], color=colour, alpha=0.25, linewidth=0
+            )
+            axes.plot(
+                table.index, _MEV * table["mae"], color=colour, marker=marker, markersize=4, label=label(name, lang)
+            )
+        axes.set_xlabel(label("n_atoms", lang))
+        axes.xaxis.set_major_locator(MultipleLocator(2))
+        axes.xaxis.set_minor_locator(MultipleLocator(1))
+        _error_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def error_by_element(
+    records: Sequence[Record], others: Sequence[Record], molecules: Molecules, *, lang: str
+) -> style.BookFigure:
+    """Mean absolute error by element of the three models, rarest element last; bars are 95 % intervals."""
+    tables = _tables(records, others, molecules, "element")
+    order = tables["beyond"]["molecules"].sort_values(ascending=False, kind="stable").index
+    with style.figure(alt("beyond_by_element", lang), _data(tables, others, records, lang), height=3.8) as figure:
+        axes = figure.subplots()
+        for (name, table), shift in zip(tables.items(), (-0.15, 0, 0.15), strict=True):
+            colour, marker = _LOOKS[name]
+            rows = table.loc[order]
+            bars = _MEV * np.array([rows["mae"] - rows["mae_low"], rows["mae_high"] - rows["mae"]])
+            look = {"color": colour, "marker": marker, "linestyle": "", "capsize": 4, "label": label(name, lang)}
+            axes.errorbar(np.arange(len(order)) + shift, _MEV * rows["mae"], yerr=bars, **look)
+        axes.set_xticks(np.arange(len(order)), [label(element, lang) for element in order])
+        axes.tick_params(axis="x", labelsize=10)
+        _error_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """Errors over the test part against minutes on two cores, a point per run, beside the report and published models.
+
+    Above, the mean absolute error, with published ones as lines; below, the mean squared error, with the report's.
+    """
+    by_time = sorted(records, key=minutes)
+    scores = [accuracy.scores(record) for record in by_time]
+    data = pd.DataFrame(
+        {
+            "run": [record.id for record in by_time],
+            "seed": [record.config.seed for record in by_time],
+            "epochs": [record.config.training.epochs for record in by_time],
+            "minutes": [minutes(record) for record in by_time],
+            "mae_meV": [_MEV * one.mae for one in scores],
+            "mse_eV2": [one.rmse**2 for one in scores],
+        }
+    )
+    means = data.groupby("epochs")[["minutes", "mae_meV", "mse_eV2"]].mean()
+    colour, marker = _LOOKS["beyond"]
+    with style.figure(alt("budget", lang), data, height=6.2) as figure:
+        plots = figure.subplots(2, sharex=True)
+        for axes, column in zip(plots, ("mae_meV", "mse_eV2"), strict=True):
+            axes.plot(means["minutes"], means[column], color=colour, linewidth=1)
+            axes.plot(data["minutes"], data[column], marker, color=colour, label=label("beyond", lang))
+            axes.set_xscale("log")
+        for name, line in zip(_COMPARED_TO, ("--", ":"), strict=True):
+            one = published.MODELS[name]
+            said = label("published_line", lang, model=one.model, year=str(one.year))
+            plots[0].axhline(one.mae, color=style.BLUE, linestyle=line, label=said)
+        plots[1].plot(
+            REPORT["minutes_default"],
+            REPORT["mse_default"],
+            "*",
+            color=style.VERMILION,
+            markersize=12,
+            label=label("report_on_gpu", lang),
+        )
+        _error_axis(plots[0], lang)
+        plots[1].set_ylabel(label("mse", lang))
+        style.log_axis(plots[1], lang)
+        ticks = [*study.EPOCHS_OF_BUDGET]
+        plots[1].set_xticks(ticks, [style.number(tick, lang) for tick in ticks])
+        plots[1].xaxis.set_minor_formatter(NullFormatter())
+        plots[1].set_xlabel(label("budget_minutes", lang))
+        handles = {
+            name: handle for axes in plots for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def recipe(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """Mean absolute error over the validation part after each change from "Default" to "Beyond": a point per run.
+
+    `records` are those of `study.RecipeParameters`. Below a line, what was tried in place of a setting of the last
+    step.
+    """
+    shown = by_change(records, lang=lang)
+    values = {key: [_MEV * _validation_mae(record) for record in group.records] for key, group in shown.items()}
+    data = groups.of_groups(
+        list(shown.values()),
+        lambda group: pd.DataFrame(
+            {
+                "run": [record.id for record in group.records],
+                "seed": [record.config.seed for record in group.records],
+                "validation_mae_meV": [_MEV * _validation_mae(record) for record in group.records],
+                "minutes": [minutes(record) for record in group.records],
+            }
+        ),
+    )
+    steps = sum(key not in study.VARIATIONS for key in shown)
+    with style.figure(alt("recipe", lang), data, height=0.34 * len(shown) + 1.4) as figure:
+        axes = figure.subplots()
+        means = [np.mean(each) for each in values.values()]
+        axes.barh(range(steps), means[:steps], color=style.GREEN, alpha=0.45)
+        axes.barh(range(steps, len(shown)), means[steps:], color=style.GREY, alpha=0.35)
+        for place, each in enumerate(values.values()):
+            axes.plot(each, [place] * len(each), "o", color=style.BLACK, markersize=4)
+            text = style.number(means[place], lang, 0 if means[place] >= 30 else 1)
+            axes.annotate(text, (max(each), place), (6, 0), textcoords="offset points", va="center", fontsize=10)
+        if steps < len(shown):
+            axes.axhline(steps - 0.5, color=style.BLACK, linewidth=1)
+        axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
+        axes.invert_yaxis()
+        axes.set_xscale("log")
+        axes.set_xlabel(label("validation_mae", lang))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        axes.grid(axis="x")
+        axes.margins(x=0.12)
+    return figure
+
+
+def by_change(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
+    """The records of `study.RecipeParameters` by the last change that they have, then by what is varied in the last.
+
+    Raises ValueError for a record that is none of them.
+    """
+    found: dict[str, list[Record]] = {key: [] for key in ("default", *study.RECIPE, *study.VARIATIONS)}
+    for record in records:
+        found[_change(record)].append(record)
+    return {
+        key: Group(label(f"change_{key.replace('-', '_')}", lang), of, style.GREEN, "o")
+        for key, of in found.items()
+        if of
+    }
+
+
+def learning_curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """Mean absolute error over the test part against training molecules: a point per run, and published models.
+
+    `records` are those of `study.LearningCurveParameters`.
+    """
+    rows = [
+        {
+            "run": record.id,
+            "seed": record.config.seed,
+            "molecules": record.about["molecules"]["train"],
+            "mae_meV": _MEV * accuracy.scores(record).mae,
+        }
+        for record in records
+    ]
+    data = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
+    colour, marker = _LOOKS["beyond"]
+    with style.figure(alt("beyond_learning_curve", lang), data, height=4.0) as figure:
+        axes = figure.subplots()
+        axes.plot(data.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
+        axes.plot(data["molecules"], data["mae_meV"], marker, color=colour, label=label("beyond", lang))
+        axes.axhline(
+            published.CHEMICAL_ACCURACY,
+            color=style.BLACK,
+            linestyle="--",
+            linewidth=1,
+            label=label("published_accuracy", lang),
+        )
+        axes.set_xscale("log")
+        axes.set_xlabel(label("training_molecules", lang))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(style.number_axis(lang))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        _error_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
+def calibration(records: Sequence[Record], *, lang: str, bins: int = 20) -> style.BookFigure:
+    """What the spread of the main budget's seeds knows of the error of their mean, over the test part.
+
+    On the left, molecules by rising spread in bins of equal numbers; on the right, how many of the worst hundredth are
+    among those with the largest spread.
+    """
+    shown = main(records)
+    found = accuracy.ensemble(shown)
+    binned = _MEV * found.binned(bins)
+    looked_at = np.linspace(0, 1, 101)
+    seen = np.array([found.flagged(share) for share in looked_at])
+    data = pd.concat(
+        [
+            binned.rename(columns={"spread": "spread_meV", "rmse": "rmse_meV"}).assign(series="bins"),
+            pd.DataFrame({"looked_at": looked_at, "found": seen, "series": "worst"}),
+        ]
+    ).assign(run=" ".join(record.id for record in shown))
+    with style.figure(alt("calibration", lang), data, height=3.7) as figure:
+        left, right = figure.subplots(1, 2)
+        left.plot(binned["spread"], binned["rmse"], "o-", color=style.GREEN, markersize=4)
+        ends = [binned.to_numpy().min() / 1.2, binned.to_numpy().max() * 1.2]
+        left.plot(ends, ends, "--", color=style.BLACK, linewidth=1, label=label("spread_is_error", lang))
+        for scale, axis in ((left.set_xscale, left.xaxis), (left.set_yscale, left.yaxis)):
+            scale("log")
+            axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            axis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
+            axis.set_minor_formatter(NullFormatter())
+        left.grid(visible=True, axis="both")
+        left.set_xlabel(label("ensemble_spread", lang))
+        left.set_ylabel(label("ensemble_rmse", lang))
+        left.legend(loc="upper left", fontsize=10)
+        right.plot(looked_at, seen, color=style.GREEN)
+        right.plot([0, 1], [0, 1], "--", color=style.BLACK, linewidth=1, label=label("by_chance", lang))
+        for axis in (right.xaxis, right.yaxis):
+            axis.set_major_formatter(style.percent_axis(lang))
+        right.grid(visible=True, axis="both")
+        right.set_xlabel(label("looked_at", lang))
+        right.set_ylabel(label("worst_found", lang))
+        right.legend(loc="lower right", fontsize=10)
+    return figure
+
+
+def _budgets(records: Sequence[Record]) -> list[list[Record]]:
+    by_epochs: dict[int, list[Record]] = {}
+    for record in records:
+        by_epochs.setdefault(record.config.training.epochs, []).append(record)
+    most = len(main(records))
+    return [of for of in by_epochs.values() if len(of) == most]
+
+
+def _mev(records: Sequence[Record]) -> list[float]:
+    return [_MEV * accuracy.scores(record).mae for record in records]
+
+
+def _mean_mae(records: Sequence[Record]) -> float:
+    return float(np.mean(_mev(records)))
+
+
+def _measured(records: Sequence[Record], lang: str) -> str:
+    return label(
+        "measured_error",
+        lang,
+        error=style.mean_and_deviation(_mev(records), lang, 1),
+        worst=style.number(max(_mev(records)), lang, 1),
+        minutes=style.number(max(minutes(record) for record in records), lang, 1),
+        seeds=style.number(len(records), lang),
+    )
+
+
+def _tables(
+    records: Sequence[Record], others: Sequence[Record], molecules: Molecules, kind: str
+) -> dict[str, pd.DataFrame]:
+    """`accuracy.by_group` of each model, for the sizes that the report shows or the elements."""
+    models = {**comparison.by_model(others), "beyond": main(records)}
+    tables = {name: accuracy.by_group(of_model, molecules, kind) for name, of_model in models.items()}
+    if kind == "size":
+        return {name: table.reindex(census.REPORT_COMMON_SIZES).dropna() for name, table in tables.items()}
+    return tables
+
+
+def _data(
+    tables: dict[str, pd.DataFrame], others: Sequence[Record], records: Sequence[Record], lang: str
+) -> pd.DataFrame:
+    models = {**comparison.by_model(others), "beyond": main(records)}
+    units = {"mae": "eV", "mse": "eV2"}
+    parts = []
+    for name, table in tables.items():
+        named = table.rename(columns=lambda column: f"{column}_{units[column[:3]]}" if column[:3] in units else column)
+        runs = " ".join(record.id for record in models[name])
+        parts.append(named.rename_axis("group").reset_index().assign(series=label(name, lang), run=runs))
+    return pd.concat(parts)
+
+
+def _validation_mae(record: Record) -> float:
+    return float(record.errors["error"][~record.errors["test"]].astype(float).abs().mean())
+
+
+def _change(record: Record) -> str:
+    config = record.config
+    if config.experiment == study.BaselineParameters.experiment:
+        return "default"
+    found = {
+        "model": config.model.model_dump(),
+        "training": config.training.model_dump(),
+        "loss": config.loss.model_dump(),
+    }
+    default = type(config)(experiment="baseline")
+    parts: dict[str, dict[str, object]] = {
+        part: getattr(default, part).model_dump() for part in ("model", "training", "loss")
+    }
+    wanted = {}
+    for key, change in study.RECIPE.items():
+        parts = {part: settings | change.get(part, {}) for part, settings in parts.items()}
+        wanted[key] = parts
+    for key, change in study.VARIATIONS.items():
+        wanted[key] = {part: settings | change.get(part, {}) for part, settings in parts.items()}
+    epochs = {"epochs": config.training.epochs}
+    for key, settings in wanted.items():
+        if found == settings | {"training": settings["training"] | epochs}:
+            return key
+    raise ValueError(f"run {record.id} is no step of the recipe")
+
+
+def _error_axis(axes: Axes, lang: str) -> None:
+    axes.set_ylabel(label("mae", lang))
+    style.log_axis(axes, lang, ticks=(1.0, 2.0, 3.0, 5.0))

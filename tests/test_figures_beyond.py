@@ -1,0 +1,168 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_figures import assert_readable
+
+from analysis import accuracy, study
+from analysis.config import adjust
+from analysis.figures import beyond, labels
+from analysis.records import Record, load, results_folder
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+FACTOR = 0.05  # Beyond's errors are taken to be so many times Default's
+
+
+@pytest.fixture(scope="module")
+def whole(qm9_molecules) -> dict[int, Record]:
+    """The records of Default by seed."""
+    return {r.config.seed: r for r in study.recorded(study.BaselineParameters(seeds=[0, 1, 2, 3, 4]), qm9_molecules)}
+
+
+@pytest.fixture(scope="module")
+def others(qm9_molecules) -> list[Record]:
+    """Default and Custom."""
+    data = qm9_molecules.fingerprint()
+    configs = study.FinalComparisonParameters().configs(qm9_molecules)
+    return [load(results_folder() / one.experiment / one.run_id(data), expected=one) for one in configs]
+
+
+def scaled(record: Record, config, factor: float, minutes: float) -> Record:
+    """The record as if its run had been another one, with errors so many times as large."""
+    errors = record.errors.assign(error=(record.errors["error"] * factor).astype(np.float32))
+    seconds = record.about["seconds"] | {"training": 55 * minutes, "validation": 5 * minutes}
+    return replace(record, config=config, errors=errors, about=record.about | {"seconds": seconds})
+
+
+@pytest.fixture(scope="module")
+def records(whole, qm9_molecules) -> list[Record]:
+    """All runs of the experiment, the longer the better."""
+    minutes = {epochs: budget for budget, epochs in study.EPOCHS_OF_BUDGET.items()}
+    return [
+        scaled(
+            whole[config.seed],
+            config,
+            FACTOR * (25 / minutes[config.training.epochs]) ** 0.5,
+            0.9 * minutes[config.training.epochs],
+        )
+        for config in study.BeyondParameters().configs(qm9_molecules)
+    ]
+
+
+def test_the_main_budget_is_that_of_all_seeds(records):
+    assert [record.config.seed for record in beyond.main(records)] == [0, 1, 2, 3, 4]
+    assert {record.config.training.epochs for record in beyond.main(records)} == {study.EPOCHS_OF_BUDGET[25]}
+    with pytest.raises(ValueError, match="no record of the model Beyond"):
+        beyond.main([])
+
+
+@EACH_LANGUAGE
+def test_the_table_has_the_scores_of_each_seed(records, lang):
+    table = beyond.summary(records, lang=lang)
+    assert list(table.index) == ["0", "1", "2", "3", "4", ""]
+    found = accuracy.scores(beyond.main(records)[1])
+    written = [float(cell.replace(",", ".")) for cell in table.iloc[1, 1:]]
+    assert written == pytest.approx([1000 * found.mae, 1000 * found.rmse, 1000 * found.worst, 22.5], abs=0.06)
+
+
+@EACH_LANGUAGE
+def test_the_facts_of_the_prose(records, others, lang):
+    found = beyond.facts(records, others, lang=lang)
+    assert found.keys() == beyond.facts(records[:1], others, lang="en").keys()
+    assert found["seeds"] == "5"
+    assert found["times_default"] == "20"
+    assert found["epochs"] == "55"
+    alone = beyond.facts(records[:1], others, lang=lang)
+    assert alone["seeds"] == "1"
+    assert alone["correlation"] == "–"
+    known = accuracy.ensemble(beyond.main(records))
+    assert float(found["correlation"].replace(",", ".")) == pytest.approx(known.rank_correlation(), abs=0.005)
+    assert float(found["rmse_ensemble"].replace(",", ".")) == pytest.approx(
+        1000 * np.sqrt(np.mean(known.error**2)), abs=0.06
+    )
+
+
+def test_a_demand_holds_only_if_every_seed_is_within_it(records, others, qm9_molecules):
+    def held(given: list[Record]) -> list[str]:
+        return beyond.demands(given, others, qm9_molecules, lang="en")["Met"].tolist()
+
+    assert held(records) == ["yes", "yes", "yes", "yes"]
+    slow = [scaled(r, r.config, 1, 26) if r.config.seed == 3 else r for r in records]
+    assert held(slow)[:2] == ["no", "yes"]
+    worse = [scaled(r, r.config, 1.4, 22) if r.config.seed == 3 else r for r in records]
+    assert held(worse)[:2] == ["yes", "no"]
+    bad = [scaled(r, r.config, 40, 22) for r in records]
+    assert held(bad) == ["no", "no", "no", "no"]
+
+
+def test_a_size_at_which_intervals_touch_is_named(records, others, qm9_molecules):
+    worse = []
+    for record in records:
+        errors = record.errors.copy()
+        errors.loc[errors["n_atoms"] == 12, "error"] *= np.float32(1 / FACTOR)
+        worse.append(replace(record, errors=errors))
+    assert beyond.not_better(worse, others, qm9_molecules, "size") == [12]
+    assert "12" in beyond.demands(worse, others, qm9_molecules, lang="ca").iloc[2, 0]
+
+
+@EACH_LANGUAGE
+@pytest.mark.parametrize("name", ["error_by_size", "error_by_element", "budget", "calibration"])
+def test_figures_are_readable_and_carry_their_data(records, others, qm9_molecules, name, lang):
+    compared = name.startswith("error")
+    figure = getattr(beyond, name)(records, *((others, qm9_molecules) if compared else ()), lang=lang)
+    assert_readable(figure)
+    data = figure.data
+    assert {"run"} <= set(data)
+    if compared:
+        ours = data[data["series"] == "Beyond"].set_index("group")
+        expected = accuracy.by_group(beyond.main(records), qm9_molecules, name.removeprefix("error_by_"))
+        np.testing.assert_allclose(ours["mae_eV"], expected.loc[ours.index, "mae"])
+    if name == "budget":
+        assert len(data) == len(records)
+        assert data["minutes"].is_monotonic_increasing
+    if name == "calibration":
+        worst = data[data["series"] == "worst"]
+        assert worst["found"].iloc[[0, -1]].tolist() == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def steps(whole, qm9_molecules) -> list[Record]:
+    """The recipe, as if each change had taken away a fifth of the error."""
+    configs = study.RecipeParameters(seeds=[0, 1]).configs(qm9_molecules)
+    per_seed = len(configs) // 2
+    return [scaled(whole[c.seed], c, 0.8 ** (k % per_seed), 2) for k, c in enumerate(configs)]
+
+
+@EACH_LANGUAGE
+def test_every_change_of_the_recipe_has_its_bar(steps, lang):
+    found = beyond.by_change(steps, lang=lang)
+    assert list(found) == ["default", *study.RECIPE, *study.VARIATIONS]
+    assert all([record.config.seed for record in group.records] == [0, 1] for group in found.values())
+    assert len({group.name for group in found.values()}) == len(found)
+    figure = beyond.recipe(steps, lang=lang)
+    assert_readable(figure)
+    rows = figure.data[figure.data["seed"] == 0]["validation_mae_meV"].to_numpy()
+    np.testing.assert_allclose(rows[1:] / rows[:-1], 0.8, rtol=1e-5)
+
+
+def test_a_run_of_another_recipe_is_refused(steps):
+    other = replace(steps[2], config=adjust(steps[2].config, training={"warm_up": 0.3}))
+    with pytest.raises(ValueError, match="is no step of the recipe"):
+        beyond.by_change([other], lang="en")
+
+
+@EACH_LANGUAGE
+def test_the_learning_curve_has_a_point_per_run(whole, qm9_molecules, lang):
+    records = []
+    for config in study.LearningCurveParameters(seeds=[0, 1]).configs(qm9_molecules):
+        molecules = config.data.train_molecules or 104_664
+        record = scaled(whole[config.seed], config, 2 / molecules**0.4, 5)
+        counts = record.about["molecules"] | {"train": molecules}
+        records.append(replace(record, about=record.about | {"molecules": counts}))
+    figure = beyond.learning_curve(records, lang=lang)
+    assert_readable(figure)
+    curve = figure.data.groupby("molecules")["mae_meV"].mean()
+    assert isinstance(curve, pd.Series)
+    assert curve.index.tolist() == [1000, 2000, 5000, 10_000, 20_000, 50_000, 104_664]
+    assert (curve.diff().dropna() < 0).all()
