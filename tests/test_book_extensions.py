@@ -290,6 +290,22 @@ def test_units_stay_with_their_numbers_and_a_figure_with_its_own(extension):
     assert together == ["0.03", "Figure 2.1", "10^{-15} s),"]
 
 
+def test_equal_texts_are_told_apart_and_a_text_needs_no_parent(extension):
+    doctree = new_document("page")
+    doctree += nodes.paragraph()
+    doctree[0] += [
+        nodes.Text("2 Å ("),
+        nodes.literal("", "a"),
+        nodes.Text("2 Å ("),
+        nodes.math("", "b"),
+        nodes.Text(")"),
+    ]
+    doctree[0][0].parent = None
+    extension("line_breaks").keep_together(None, doctree, "page")
+    assert doctree.astext() == "2\N{NO-BREAK SPACE}Å (a2\N{NO-BREAK SPACE}Å (b)"
+    assert [each.astext() for each in doctree.findall(nodes.inline)] == ["(b)"]
+
+
 # ---- catalan_references
 
 

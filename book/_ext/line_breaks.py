@@ -29,8 +29,8 @@ def keep_together(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
         number = "pasted-text" in inline["classes"] and _is_number(inline.astext())
         if number or "std-numref" in inline["classes"]:
             inline["classes"].append(CLASS)
-    for text in list(doctree.findall(nodes.Text)):
-        _keep_units(text)
+    for parent in list(doctree.findall(nodes.Element)):
+        _keep_units(parent)
     for formula in list(doctree.findall(nodes.math)):
         together = nodes.inline("", "", classes=[CLASS])
         parent, place = formula.parent, formula.parent.index(formula)
@@ -41,11 +41,11 @@ def keep_together(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
             continue
         parent[place] = together
         if opening:
-            parent.replace(before, nodes.Text(before[: opening.start()]))
+            parent[place - 1] = nodes.Text(before[: opening.start()])
             together += nodes.Text(opening[0])
         together += formula
         if closing:
-            parent.replace(after, nodes.Text(after[closing.end() :]))
+            parent[place + 1] = nodes.Text(after[closing.end() :])
             together += nodes.Text(closing[0])
 
 
@@ -53,16 +53,19 @@ def _is_number(text: str) -> bool:
     return len(text) <= SHORT and not _WORD.search(text)
 
 
-def _keep_units(text: nodes.Text) -> None:
-    parent, place = text.parent, text.parent.index(text)
+def _keep_units(parent: nodes.Element) -> None:
+    """By place: equal texts are one to `index` and `replace`, and some extensions leave a text without its parent."""
     if isinstance(parent, (nodes.literal, nodes.FixedTextElement, nodes.math, nodes.math_block, nodes.raw)):
         return
-    kept = _BEFORE_UNIT.sub(SPACE, text)
-    before = parent[place - 1] if place else None
-    if isinstance(before, nodes.inline) and "pasted-text" in before["classes"]:
-        kept = _UNIT_FIRST.sub(SPACE, kept)
-    if kept != text:
-        parent.replace(text, nodes.Text(kept))
+    for place, text in enumerate(parent.children):
+        if not isinstance(text, nodes.Text):
+            continue
+        kept = _BEFORE_UNIT.sub(SPACE, text)
+        before = parent[place - 1] if place else None
+        if isinstance(before, nodes.inline) and "pasted-text" in before["classes"]:
+            kept = _UNIT_FIRST.sub(SPACE, kept)
+        if kept != text:
+            parent[place] = nodes.Text(kept)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
