@@ -306,6 +306,36 @@ def test_equal_texts_are_told_apart_and_a_text_needs_no_parent(extension):
     assert [each.astext() for each in doctree.findall(nodes.inline)] == ["(b)"]
 
 
+def test_a_list_of_numbers_may_break_between_them_and_a_cell_of_a_table_not_inside_its_number(extension):
+    doctree = new_document("page")
+    numbers = ["−13, −56", "10–17 and 19–25", "10–17 i 19", "0.83 (0.74 – 0.93)"]
+    doctree += [nodes.inline("", number, classes=["pasted-text"]) for number in numbers]
+    table = '<table class="dataframe"><tr title="r = 10"><th>r = 10, up to 4 Å</th><td>a = b</td></tr></table>'
+    doctree += [nodes.raw("", table, format="html"), nodes.raw("", "<p>r = 10</p>", format="html")]
+    extension("line_breaks").keep_together(None, doctree, "page")
+    assert [each.astext() for each in doctree.findall(nodes.inline) if "unbroken" in each["classes"]] == numbers[3:]
+    kept = table.replace(">r = 10, up to 4 Å", ">r\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}10, up to 4\N{NO-BREAK SPACE}Å")
+    assert [raw.astext() for raw in doctree.findall(nodes.raw)] == [kept, "<p>r = 10</p>"]
+    assert doctree[1].astext() == "10–\N{WORD JOINER}17 and 19–\N{WORD JOINER}25"
+
+
+# ---- table_columns
+
+
+def test_columns_of_words_and_tables_with_long_names_of_rows_are_marked(extension):
+    doctree = new_document("page")
+    cells = [["Part", "Share"], ["what the network does not know", "12 %"]]
+    rows = [nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in row)) for row in cells]
+    group = nodes.tgroup("", nodes.thead("", rows[0]), nodes.tbody("", rows[1]), cols=2)
+    doctree += nodes.table("", group)
+    names = ["at most", "at most 2,000 molecules of each size"]
+    tables = [f'<table class="dataframe"><tr>\n<th>{name}</th>\n<td>{"1" * 30}</td></tr></table>' for name in names]
+    doctree += [nodes.raw("", table, format="html") for table in tables]
+    extension("table_columns").mark_words(None, doctree, "page")
+    assert [["wordy" in cell["classes"] for cell in row] for row in rows] == [[True, False], [True, False]]
+    assert ["long-names" in raw.astext() for raw in doctree.findall(nodes.raw)] == [False, True]
+
+
 # ---- catalan_references
 
 

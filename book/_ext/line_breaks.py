@@ -1,7 +1,8 @@
 """Where a line may not end: inside a number from a cell, before a unit, after a formula that punctuation follows.
 
-Nor inside "Figure 2.1". Browsers break a line before and after a formula whatever stands there, so that a full stop may
-begin a line. What is to stay together gets the class ``unbroken``, which the style sheet knows, or a no-break space.
+Nor inside "Figure 2.1", nor at the sign of "r = 10" in a table from a cell. Browsers break a line before and after a
+formula whatever stands there, so that a full stop may begin a line. What is to stay together gets the class
+``unbroken``, which the style sheet knows, or a no-break space.
 """
 
 import re
@@ -12,9 +13,13 @@ from sphinx.application import Sphinx
 CLASS = "unbroken"
 SHORT = 30  # characters: what fits on the line of a phone
 SPACE = "\N{NO-BREAK SPACE}"
-_WORD = re.compile(r"[^\W\d_]{4,}")  # "0.03 ± 0.01 meV" has none and is a number; "300 epochs, 137 GPU hours" is prose
+# "0.03 ± 0.01 meV" has none and is a number; "300 epochs, 137 GPU hours" is prose, and "10–17 and 19" a list
+_WORDS = re.compile(r"[^\W\d_]{4,}|[,;] | (?:and|i) ")
 _UNIT = r"(?:m?eV²?|Å|K|[GM]i?B|min|ms|s|m|h|%|kcal/mol|kJ/mol)(?![\w/’'])"
 _BEFORE_UNIT = re.compile(rf"(?<=\d) (?={_UNIT})")
+_DASH = re.compile(r"(?<=\d)–(?=\d)")
+_EQUALS = re.compile(r"(?<=\w) = (?=[−\d])")
+_CELL_TEXT = re.compile(r">[^<>]+<")
 _UNIT_FIRST = re.compile(rf"^ (?={_UNIT})")
 _AFTER = re.compile(rf"(?:[ {SPACE}]{_UNIT})?[.,;:!?)\]’”»]*")
 _BEFORE = re.compile(r"[(\[‘“«]+$")
@@ -29,8 +34,15 @@ def keep_together(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
         number = "pasted-text" in inline["classes"] and _is_number(inline.astext())
         if number or "std-numref" in inline["classes"]:
             inline["classes"].append(CLASS)
+        elif "pasted-text" in inline["classes"]:
+            for place, text in enumerate(inline.children):
+                if isinstance(text, nodes.Text):
+                    inline[place] = nodes.Text(_DASH.sub("–\N{WORD JOINER}", text))
     for parent in list(doctree.findall(nodes.Element)):
         _keep_units(parent)
+    for raw in doctree.findall(nodes.raw):
+        if 'class="dataframe' in raw.astext():
+            raw[0] = nodes.Text(_CELL_TEXT.sub(_keep_cell, raw.astext()))
     for formula in list(doctree.findall(nodes.math)):
         together = nodes.inline("", "", classes=[CLASS])
         parent, place = formula.parent, formula.parent.index(formula)
@@ -50,7 +62,7 @@ def keep_together(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
 
 
 def _is_number(text: str) -> bool:
-    return len(text) <= SHORT and not _WORD.search(text)
+    return len(text) <= SHORT and not _WORDS.search(text)
 
 
 def _keep_units(parent: nodes.Element) -> None:
@@ -66,6 +78,10 @@ def _keep_units(parent: nodes.Element) -> None:
             kept = _UNIT_FIRST.sub(SPACE, kept)
         if kept != text:
             parent[place] = nodes.Text(kept)
+
+
+def _keep_cell(text: re.Match[str]) -> str:
+    return _EQUALS.sub(f"{SPACE}={SPACE}", _BEFORE_UNIT.sub(SPACE, text[0]))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
