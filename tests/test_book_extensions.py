@@ -237,7 +237,7 @@ def test_the_page_for_lost_readers_has_full_addresses_alone(page):
 
 @pytest.mark.parametrize("language", ["ca", "en"])
 def test_a_formula_stays_with_the_full_stop_after_it(page, language):
-    together = page(f"html/{language}/chapter").select_one("span.unbroken")
+    together = page(f"html/{language}/chapter").select_one("span.unbroken:has(span.math)")
     assert together.select_one("span.math").get_text() == r"\(E = mc^2\)"
     assert together.get_text() == r"\(E = mc^2\)."
     assert together.next_sibling is None or not str(together.next_sibling).startswith(".")
