@@ -160,6 +160,22 @@ def test_every_change_of_the_recipe_has_its_bar(steps, lang):
     np.testing.assert_allclose(rows[1:] / rows[:-1], 0.8, rtol=1e-5)
 
 
+@EACH_LANGUAGE
+def test_the_facts_of_the_recipe(steps, lang):
+    found = beyond.recipe_facts(steps, lang=lang)
+    changes = {"default", *study.RECIPE, *study.VARIATIONS}
+    assert found.keys() == {
+        "recipe_seeds",
+        "recipe_epochs",
+        *(f"recipe_{key}" for key in changes),
+        *(f"recipe_share_{key}" for key in changes - {"default"}),
+    }
+    assert {found[f"recipe_share_{key}"][:2] for key in study.RECIPE} == {"80"}
+    # The second variation is compared with the last step too, not with the first one.
+    assert found["recipe_share_squared"][:2] == "64"
+    assert found["recipe_seeds"] == "2"
+
+
 def test_a_run_of_another_recipe_is_refused(steps):
     other = replace(steps[2], config=adjust(steps[2].config, training={"warm_up": 0.3}))
     with pytest.raises(ValueError, match="is no step of the recipe"):

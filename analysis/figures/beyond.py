@@ -35,6 +35,7 @@ _PUBLISHED_LOOKS = (
     (style.SKY, "v"),
     (style.VERMILION, "P"),
 )
+_WHOLE = 30  # meV: errors from here on are written without decimals
 _COMPARED_TO = ("schnet", "painn")  # published errors that are drawn as lines
 
 
@@ -358,7 +359,7 @@ def recipe(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         axes.barh(range(steps, len(shown)), means[steps:], color=style.GREY, alpha=0.35)
         for place, each in enumerate(values.values()):
             axes.plot(each, [place] * len(each), "o", color=style.BLACK, markersize=4)
-            text = style.number(means[place], lang, 0 if means[place] >= 30 else 1)
+            text = style.number(means[place], lang, 1 if means[place] < _WHOLE else 0)
             axes.annotate(text, (max(each), place), (6, 0), textcoords="offset points", va="center", fontsize=10)
         if steps < len(shown):
             axes.axhline(steps - 0.5, color=style.BLACK, linewidth=1)
@@ -372,6 +373,28 @@ def recipe(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         axes.grid(axis="x")
         axes.margins(x=0.12)
     return figure
+
+
+def recipe_facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the recipe quotes; the same keys in both languages.
+
+    `recipe_…` is the mean absolute error over the validation part (meV) with each change, `recipe_share_…` what is left
+    of the error without it: for a step the one before, for a variation the last step.
+    """
+    shown = by_change(records, lang=lang)
+    means = {key: _MEV * float(np.mean([_validation_mae(each) for each in of.records])) for key, of in shown.items()}
+    found = {
+        "recipe_seeds": style.number(min(len(group.records) for group in shown.values()), lang),
+        "recipe_epochs": style.number(next(iter(shown.values())).records[0].config.training.epochs, lang),
+    }
+    before = None
+    for key, mean in means.items():
+        found[f"recipe_{key}"] = style.number(mean, lang, 1 if mean < _WHOLE else 0)
+        if before is not None:
+            found[f"recipe_share_{key}"] = style.percent(mean / before, lang)
+        if key not in study.VARIATIONS:
+            before = mean
+    return found
 
 
 def by_change(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
