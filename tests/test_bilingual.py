@@ -189,7 +189,7 @@ WORDS = {
     ".logo__title": {"ca": "SchNet a QM9", "en": "SchNet on QM9"},
     ".colophon": {
         "ca": "Els autors del compendi. CC BY 4.0 (text), MIT (codi).",
-        "en": "The compendium's authors. CC BY 4.0 (text), MIT (code).",
+        "en": "The compendium’s authors. CC BY 4.0 (text), MIT (code).",
     },
 }
 
@@ -215,7 +215,7 @@ def test_a_page_in_both_languages_has_the_interface_in_both(page):
     notebook = page("notebooks/one")
     assert words_of(notebook.select_one(".search-button__default-text")) == "Cerca · Search"
     assert words_of(notebook.select_one(".colophon")) == (
-        "Els autors del compendi · The compendium's authors. CC BY 4.0 (text), MIT (codi · code)."
+        "Els autors del compendi · The compendium’s authors. CC BY 4.0 (text), MIT (codi · code)."
     )
 
 

@@ -18,6 +18,8 @@ from docutils import nodes
 from docutils.utils import new_document
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from pybtex.database import parse_string
+from pybtex.plugin import find_plugin
 
 from analysis.figures.style import DATA_CHUNK
 
@@ -235,7 +237,7 @@ def test_the_page_for_lost_readers_has_full_addresses_alone(page):
 
 @pytest.mark.parametrize("language", ["ca", "en"])
 def test_a_formula_stays_with_the_full_stop_after_it(page, language):
-    together = page(f"html/{language}/chapter").select_one("span.unbroken")
+    together = page(f"html/{language}/chapter").select_one("span.unbroken:has(span.math)")
     assert together.select_one("span.math").get_text() == r"\(E = mc^2\)"
     assert together.get_text() == r"\(E = mc^2\)."
     assert together.next_sibling is None or not str(together.next_sibling).startswith(".")
@@ -262,6 +264,95 @@ def test_brackets_stay_with_their_formula_and_short_numbers_from_cells_in_one_pi
         short.astext(),
     ]
     assert doctree.astext() == f"Of (a), or{short.astext()}{long.astext()}c and more"
+
+
+def test_units_stay_with_their_numbers_and_a_figure_with_its_own(extension):
+    doctree = new_document("page")
+    doctree += nodes.paragraph()
+    doctree[0] += [
+        nodes.Text("Up to 4 Å and 0.1 eV, of 5 models; "),
+        nodes.literal("", "4 s"),
+        nodes.inline("", "0.03", classes=["pasted-text"]),
+        nodes.Text(" eV² and "),
+        nodes.inline("", "300 epochs, 137 GPU hours", classes=["pasted-text"]),
+        nodes.inline("", "Figure 2.1", classes=["std", "std-numref"]),
+        nodes.math("", "10^{-15}"),
+        nodes.Text(" s), so"),
+    ]
+    extension("line_breaks").keep_together(None, doctree, "page")
+    text = doctree.astext()
+    assert [text[i - 2 : i + 3] for i, each in enumerate(text) if each == "\N{NO-BREAK SPACE}"] == [
+        " 4\N{NO-BREAK SPACE}Å ",
+        ".1\N{NO-BREAK SPACE}eV",
+        "03\N{NO-BREAK SPACE}eV",
+    ]
+    together = [each.astext() for each in doctree.findall(nodes.inline) if "unbroken" in each["classes"]]
+    assert together == ["0.03", "Figure 2.1", "10^{-15} s),"]
+
+
+def test_equal_texts_are_told_apart_and_a_text_needs_no_parent(extension):
+    doctree = new_document("page")
+    doctree += nodes.paragraph()
+    doctree[0] += [
+        nodes.Text("2 Å ("),
+        nodes.literal("", "a"),
+        nodes.Text("2 Å ("),
+        nodes.math("", "b"),
+        nodes.Text(")"),
+    ]
+    doctree[0][0].parent = None
+    extension("line_breaks").keep_together(None, doctree, "page")
+    assert doctree.astext() == "2\N{NO-BREAK SPACE}Å (a2\N{NO-BREAK SPACE}Å (b)"
+    assert [each.astext() for each in doctree.findall(nodes.inline)] == ["(b)"]
+
+
+def test_a_list_of_numbers_may_break_between_them_and_a_cell_of_a_table_not_inside_its_number(extension):
+    doctree = new_document("page")
+    numbers = ["−13, −56", "10–17 and 19–25", "10–17 i 19", "0.83 (0.74 – 0.93)"]
+    doctree += [nodes.inline("", number, classes=["pasted-text"]) for number in numbers]
+    table = '<table class="dataframe"><tr title="r = 10"><th>r = 10, up to 4 Å</th><td>a = b</td></tr></table>'
+    doctree += [nodes.raw("", table, format="html"), nodes.raw("", "<p>r = 10</p>", format="html")]
+    extension("line_breaks").keep_together(None, doctree, "page")
+    assert [each.astext() for each in doctree.findall(nodes.inline) if "unbroken" in each["classes"]] == numbers[3:]
+    kept = table.replace(">r = 10, up to 4 Å", ">r\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}10, up to 4\N{NO-BREAK SPACE}Å")
+    assert [raw.astext() for raw in doctree.findall(nodes.raw)] == [kept, "<p>r = 10</p>"]
+    assert doctree[1].astext() == "10–\N{WORD JOINER}17 and 19–\N{WORD JOINER}25"
+
+
+# ---- table_columns
+
+
+def test_columns_of_words_and_tables_with_long_names_of_rows_are_marked(extension):
+    doctree = new_document("page")
+    cells = [["Part", "Share"], ["what the network does not know", "12 %"]]
+    rows = [nodes.row("", *(nodes.entry("", nodes.paragraph("", text)) for text in row)) for row in cells]
+    group = nodes.tgroup("", nodes.thead("", rows[0]), nodes.tbody("", rows[1]), cols=2)
+    doctree += nodes.table("", group)
+    names = ["at most", "at most 2,000 molecules of each size"]
+    tables = [f'<table class="dataframe"><tr>\n<th>{name}</th>\n<td>{"1" * 30}</td></tr></table>' for name in names]
+    doctree += [nodes.raw("", table, format="html") for table in tables]
+    extension("table_columns").mark_words(None, doctree, "page")
+    assert [["wordy" in cell["classes"] for cell in row] for row in rows] == [[True, False], [True, False]]
+    assert ["long-names" in raw.astext() for raw in doctree.findall(nodes.raw)] == [False, True]
+
+
+# ---- catalan_references
+
+
+def test_references_in_catalan_have_catalan_words_and_leave_the_english_ones_alone(extension):
+    extension("catalan_references").setup(None)
+    entries = """@inproceedings{a, author = {One, A. and Two, B. and others}, title = {T}, booktitle = {P}, year = 2000,
+        volume = 7, series = {S}, note = {A note}, note_ca = {Una nota}}"""
+    said = {}
+    database = parse_string(entries, "bibtex")  # one for both bibliographies
+    for style in ("alpha-ca", "alpha"):
+        formatting = find_plugin("pybtex.style.formatting", style)()
+        (entry,) = formatting.format_entries(database.entries.values())
+        said[style] = entry.text.render(find_plugin("pybtex.backends", "plaintext")())
+    assert said == {
+        "alpha-ca": "A. One, B. Two i altres. T. Dins P, volum 7 de S. 2000. Una nota.",
+        "alpha": "A. One, B. Two, and others. T. In P, volume 7 of S. 2000. A note.",
+    }
 
 
 # ---- printed

@@ -498,6 +498,9 @@ def test_wide_tables_are_regions_that_scroll_by_keyboard(browser, language, word
         region.focus()
         reader.page.keyboard.press("ArrowRight")
         reader.page.wait_for_function("document.activeElement.scrollLeft > 0")
+        assert "goes-on" in region.get_attribute("class")
+        reader.page.evaluate("document.activeElement.scrollLeft = 9999")
+        reader.page.wait_for_function("!document.activeElement.classList.contains('goes-on')")
         reader.page.set_viewport_size({"width": 3000, "height": 900})
         expect(reader.page.locator(".text_html[role=region]")).to_have_count(0)
 

@@ -1,9 +1,10 @@
+import re
 from dataclasses import replace
 
 import pytest
 
 from analysis import verdicts
-from analysis.figures import labels
+from analysis.figures import labels, style
 from analysis.figures import verdicts as figures
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
@@ -73,6 +74,11 @@ def test_a_table_of_words_is_shown_whole(found):
     assert 'class="dataframe words"' in html
     assert labels.label("rule_h4", "en") in html
     assert "words" in rules.iloc[:1]._repr_html_()
+
+
+def test_headings_of_a_table_of_words_stand_in_one_row_and_begin_with_a_capital():
+    table = style.WordTable({"demand": ["a"], "met": ["yes"]}).set_index("demand")
+    assert re.findall("<th>(.*)</th>", table._repr_html_()) == ["demand", "Met", "a"]
 
 
 def test_the_rules_count_held_out_molecules(found):

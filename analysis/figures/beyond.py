@@ -287,7 +287,8 @@ def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
             markersize=12,
             label=label("report_on_gpu", lang),
         )
-        _error_axis(plots[0], lang)
+        plots[0].set_ylabel(label("mae", lang))
+        style.log_axis(plots[0], lang, ticks=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
         plots[1].set_ylabel(label("mse", lang))
         style.log_axis(plots[1], lang)
         ticks = [*study.EPOCHS_OF_BUDGET, 1000, 10_000]

@@ -392,5 +392,5 @@ def _interval(value: float, low: float, high: float, lang: str, decimals: int) -
 
 
 def _percents(value: float, low: float, high: float, lang: str) -> str:
-    low, high = (style.number(100 * each, lang) for each in (low, high))
+    low, high = (style.number(round(100 * each) + 0.0, lang) for each in (low, high))  # as in `_interval`
     return f"{style.percent(value, lang)}\N{NO-BREAK SPACE}({low}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{high})"

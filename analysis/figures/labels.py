@@ -189,7 +189,7 @@ LABELS = MappingProxyType(
         "remedy_fine_tuned": Words(
             "{whole} èpoques amb totes, {fine} amb les grans", "{whole} epochs on all, {fine} on the large ones"
         ),
-        "remedy_per_atom": Words("pèrdua per àtom, N^−{rate}", "loss per atom, N^−{rate}"),
+        "remedy_per_atom": Words("pèrdua per àtom, N{power}", "loss per atom, N{power}"),
         "remedy_inverse_frequency": Words("freqüència inversa, α = {rate}", "inverse frequency, α = {rate}"),
         "remedy_size": Words("pes per mida, r = {rate}", "size weight, r = {rate}"),
         "remedy_size_frequency": Words(

@@ -19,6 +19,7 @@ from analysis.records import Record
 
 _LARGEST = 29  # atoms of QM9's largest molecule
 _CONFIDENCE = 0.95
+_SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FAR = 100  # beyond this times more or less, a ratio's digits say nothing
 
 
@@ -196,7 +197,8 @@ def _name(config: RunConfig, lang: str) -> str:
         atoms = style.number((config.data.selection.smallest or 1) - 1, lang)
         return label(f"remedy_{key}", lang, atoms=atoms)
     rate = style.plain_number(config.loss.rate, lang)
-    return label(f"remedy_{config.loss.weighting.replace('-', '_')}", lang, rate=rate)
+    power = f"−{rate}".translate(_SUPERSCRIPTS)
+    return label(f"remedy_{config.loss.weighting.replace('-', '_')}", lang, rate=rate, power=power)
 
 
 def _looks() -> list[tuple[str, str]]:

@@ -38,7 +38,7 @@ def straits_table(record: Robustness, *, lang: str) -> style.WordTable:
         label(f"strait_{strait.name}", lang): {
             label("tries", lang): style.number(strait.tries, lang),
             label("exit_code", lang): ", ".join(str(code) for code in sorted(set(strait.exit_codes))),
-            label("said", lang): strait.said,
+            label("said", lang): strait.said.replace("/", "/\N{ZERO WIDTH SPACE}"),  # a path may break there
             label("went_on", lang): "–" if strait.went_on is None else label("yes" if strait.went_on else "no", lang),
         }
         for strait in record.straits

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -103,15 +104,24 @@ class Drawings:
 
 
 class WordTable(pd.DataFrame):
-    """A table whose cells hold words: Jupyter shows them whole, and the book wraps them (`book.css`)."""
+    """A table whose cells hold words: Jupyter shows them whole, and the book wraps them (`book.css`).
+
+    Numbers stay in one piece: no line ends at the sign of "0.03 ± 0.01" or after the dash of "20–25". Headings begin
+    with a capital, whatever they are in figures, and stand in one row: the index's name is the first of them.
+    """
 
     @property
     def _constructor(self) -> type["WordTable"]:
         return WordTable
 
     def _repr_html_(self) -> str:
+        shown = self.rename(columns=lambda name: name[:1].upper() + name[1:])
+        if shown.index.name:
+            shown = shown.rename_axis(index=None, columns=shown.index.name)
         with pd.option_context("display.max_colwidth", None):
-            return self.to_html(classes="words", border=0)
+            html = shown.to_html(classes="words", border=0)
+        html = html.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+        return re.sub(r"(?<=\d)–(?=\d)", "–\N{WORD JOINER}", html)
 
 
 @contextmanager

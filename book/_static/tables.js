@@ -7,10 +7,13 @@ document.addEventListener("DOMContentLoaded", () => {
     en: { table: "Table", formula: "Formula", sort: "Sort by this column", point: ".", thousands: /,/g },
   }[language];
 
-  // ---- scrolling: a region with a name while there is something to scroll
+  // ---- scrolling: a region with a name while there is something to scroll, and a shadow on the side where it goes on
   const places = document.querySelectorAll(
     ".bd-article :is(.text_html:has(table), .pst-scrollable-table-container, div.math)",
   );
+  const goesOn = (place) =>
+    place.classList.toggle("goes-on", place.scrollLeft + place.clientWidth < place.scrollWidth - 1);
+  for (const place of places) place.addEventListener("scroll", () => goesOn(place), { passive: true });
   const nameWideOnes = () => {
     for (const place of places) {
       const title = place.querySelector("caption .caption-text") ?? place.closest("section")?.querySelector("h1, h2, h3, h4");
@@ -18,6 +21,7 @@ document.addEventListener("DOMContentLoaded", () => {
       const said = { role: "region", tabindex: "0", "aria-label": `${kind}: ${title?.firstChild.textContent.trim()}` };
       const wide = place.scrollWidth > place.clientWidth;
       for (const name of Object.keys(said)) wide ? place.setAttribute(name, said[name]) : place.removeAttribute(name);
+      goesOn(place);
     }
   };
   window.addEventListener("resize", nameWideOnes);
