@@ -152,7 +152,8 @@ class StudyMemory(_Frozen):
     """The study in little memory: `runs` trainings, each configuration once, on all of QM9, in one process.
 
     Each took `epochs` epochs (and as many of fine-tuning), at least two where batches grow. `memory` (bytes) is the
-    highest resident memory; the process could not have more data than `memory_limit`. A `quick` one is no result.
+    highest resident memory, and `memory_limit` what the system let it have, None for no limit. A `quick` one is no
+    result.
     """
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -163,7 +164,7 @@ class StudyMemory(_Frozen):
     runs: PositiveInt
     epochs: PositiveInt
     memory: PositiveInt
-    memory_limit: PositiveInt
+    memory_limit: PositiveInt | None
 
 
 def default_path() -> Path:

@@ -138,7 +138,8 @@ def test_the_study_in_little_memory_is_measured_and_recorded(tmp_path):
     assert result.exit_code == 0, result.output
     found = robustness.load_memory(out)
     assert (found.quick, found.runs, found.epochs) == (True, 2, 1)
-    assert 3e8 < found.memory < found.memory_limit == 4e9
+    assert 3e8 < found.memory < 4e9
+    assert found.memory_limit == load.memory_limit()
     out.write_text(out.read_text().replace('"runs": 2', '"runs": 0'))
     with pytest.raises(
         robustness.RobustnessError, match=r"runs: .*; restore it, or `python -m tools.robustness memory`"
@@ -150,7 +151,7 @@ def test_the_committed_record_of_the_studys_memory_is_of_all_of_it():
     found = robustness.load_memory()
     assert not found.quick
     assert found.git.clean
-    assert found.memory < found.memory_limit == 4e9
+    assert found.memory < found.memory_limit <= 4e9
     assert found.runs > 60
 
 

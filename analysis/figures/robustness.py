@@ -67,7 +67,7 @@ def memory_facts(record: StudyMemory, *, lang: str) -> dict[str, str]:
         "study_runs": style.number(record.runs, lang),
         "study_epochs": style.number(record.epochs, lang),
         "study_memory": style.number(record.memory / _GB, lang, 1),
-        "study_limit": style.number(record.memory_limit / _GB, lang),
+        "study_limit": "–" if record.memory_limit is None else style.number(record.memory_limit / _GB, lang),
         "study_commit": "–" if record.git is None else record.git.commit[:7],
     }
 

@@ -42,7 +42,7 @@ def memory(
     out: Annotated[Path | None, typer.Option(help="The record; by default the book's, or reruns/memory.json.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 1,
 ) -> None:
-    """Train each configuration of the study on all of QM9 in 4 GB, half an hour, and record what it took."""
+    """Train each configuration of the study on all of QM9, half an hour, and record what memory it took."""
     out = out or (
         ROOT / "reruns" / "memory.json" if quick or robustness.memory_path().exists() else robustness.memory_path()
     )

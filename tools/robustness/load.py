@@ -38,12 +38,11 @@ config = adjust(RunConfig(experiment="load"), training={"epochs": int(sys.argv[2
 runs.load_or_train(config, qm9.load(), results=Path(sys.argv[1]))
 """
 _STUDY = """\
-import resource, sys
+import sys
 from pathlib import Path
 from analysis import qm9, runs, study
 from analysis.config import adjust
-folder, epochs, limit, few = Path(sys.argv[1]), *map(int, sys.argv[2:])
-resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+folder, epochs, few = Path(sys.argv[1]), *map(int, sys.argv[2:])
 molecules = qm9.load()
 configs = study.plan(molecules, profile="smoke" if few else "full", seeds=[0])
 for config in configs[:few] if few else configs:
@@ -53,6 +52,7 @@ for config in configs[:few] if few else configs:
         short = adjust(short, fine_tuning={"epochs": epochs})
     runs.load_or_train(short, molecules, results=folder, logger=None)
 """
+_NO_LIMIT = 2**60  # bytes; how the first version of control groups says that there is none is a little less than 2**63
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
@@ -122,14 +122,15 @@ def _watched(words: list[str]) -> tuple[int, int]:
 
 
 def memory_of_study(epochs: int, *, few: int | None = None) -> StudyMemory:
-    """Train each configuration of the study once, seed 0, for so many epochs, in one process that may have 4 GB.
+    """Train each configuration of the study once, seed 0, for so many epochs, in one process, and watch its memory.
 
+    A limit is the system's to enforce: start this in a container or a control group that has one, and it is recorded.
     `few` takes only the first ones of the report's experiments, in the smoke profile: a check that is no result. Raises
     StudyMemoryError if a training fails, for want of memory too.
     """
     qm9.load()  # there is a cache from now on
     with tempfile.TemporaryDirectory(prefix="memory-") as folder:
-        asked = [folder, str(epochs), str(MEMORY_LIMIT), str(few or 0)]
+        asked = [folder, str(epochs), str(few or 0)]
         code, memory = _watched([sys.executable, "-c", _STUDY, *asked])
         done = len(records.recorded_folders(Path(folder)))
     if code:
@@ -143,9 +144,23 @@ def memory_of_study(epochs: int, *, few: int | None = None) -> StudyMemory:
         "runs": done,
         "epochs": epochs,
         "memory": memory,
-        "memory_limit": MEMORY_LIMIT,
+        "memory_limit": memory_limit(),
     }
     return StudyMemory.model_validate_json(json.dumps(content))
+
+
+def memory_limit() -> int | None:
+    """Bytes that this process's control group may have, both of Linux's versions; None if there is no limit."""
+    try:
+        lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
+    except OSError:  # not Linux
+        return None
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        name = {"memory": "memory/{}/memory.limit_in_bytes", "": "{}/memory.max"}.get(controllers)
+        file = None if name is None else Path("/sys/fs/cgroup") / name.format(path.strip("/"))
+        if file is not None and file.is_file() and (said := file.read_text(encoding="utf-8").strip()) != "max":
+            return int(said) if int(said) < _NO_LIMIT else None
+    return None
 
 
 def measure(count: int, epochs: int) -> dict[str, Any]:
