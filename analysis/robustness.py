@@ -2,7 +2,7 @@
 
 `python -m tools.robustness` writes the record; nothing is killed or fed here. It tells of commands that were killed at
 random (`Victim`), of machines that lack something (`Strait`), of damaged or impossible input (`Feed`), and of many
-records and little memory (`Load`).
+records and little memory (`Load`, `StudyMemory`).
 """
 
 from pathlib import Path
@@ -148,9 +148,33 @@ class Robustness(_Frozen):
         return sum(len(victim.kills) for victim in self.victims)
 
 
+class StudyMemory(_Frozen):
+    """The study in little memory: `runs` trainings, each configuration once, on all of QM9, in one process.
+
+    Each took `epochs` epochs (and as many of fine-tuning), at least two where batches grow. `memory` (bytes) is the
+    highest resident memory, and `memory_limit` what the system let it have, None for no limit. A `quick` one is no
+    result.
+    """
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    machine: Machine
+    versions: dict[str, str]
+    git: Git | None
+    quick: bool
+    runs: PositiveInt
+    epochs: PositiveInt
+    memory: PositiveInt
+    memory_limit: PositiveInt | None
+
+
 def default_path() -> Path:
     """Where the record that the book shows lies."""
     return Path(__file__).resolve().parent.parent / "results" / "robustness" / "robustness.json"
+
+
+def memory_path() -> Path:
+    """Where the record of the study's memory that the book shows lies."""
+    return default_path().with_name("memory.json")
 
 
 def load(path: Path | None = None) -> Robustness:
@@ -158,18 +182,26 @@ def load(path: Path | None = None) -> Robustness:
 
     Raises RobustnessError, which names the file and what is wrong with it.
     """
-    path = path or default_path()
+    return _read(path or default_path(), Robustness, "`make kills`")
+
+
+def load_memory(path: Path | None = None) -> StudyMemory:
+    """As `load`, of the study's memory."""
+    return _read(path or memory_path(), StudyMemory, "`python -m tools.robustness memory`")
+
+
+def _read[R: BaseModel](path: Path, kind: type[R], command: str) -> R:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise RobustnessError(f"{path} can't be read ({error}): restore it, or make it with `make kills`") from error
+        raise RobustnessError(f"{path} can't be read ({error}): restore it, or make it with {command}") from error
     try:
-        return Robustness.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
         raise RobustnessError(
-            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or `make kills` again"
+            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or {command} again"
         ) from error
 
 

@@ -3,6 +3,7 @@
 What a record is says `records`. It is written beside its place and renamed, so that it is there whole or not at all.
 """
 
+import gc
 import importlib.metadata
 import logging
 import os
@@ -102,18 +103,22 @@ def load_or_train(
             _log.info("training run %s of %s", run_id, config.experiment)
             with naming(folder):
                 partial.mkdir(parents=True, exist_ok=True)
-                trained = training.train(
-                    config,
-                    molecules,
-                    partial,
-                    progress=progress,
-                    callbacks=callbacks,
-                    logger=logger,
-                    logs=results / LOGS / config.experiment / run_id,
-                )
-                _record(config, molecules, trained, partial, folder)
+                options = {"progress": progress, "callbacks": callbacks, "logger": logger}
+                try:
+                    logs = results / LOGS / config.experiment / run_id
+                    _train_and_record(config, molecules, partial, folder, logs=logs, **options)
+                finally:
+                    # A trainer and what it trained refer to each other, hundreds of megabytes in few objects, which the
+                    # collector by itself looks at too seldom: a study of many runs grew beyond 4 GB.
+                    gc.collect()
             shutil.rmtree(partial, ignore_errors=True)
     return load(folder, expected=config)
+
+
+def _train_and_record(config: RunConfig, molecules: Molecules, partial: Path, folder: Path, **options: object) -> None:
+    """In a function of its own: when it has ended, nothing refers to the training any more."""
+    trained = training.train(config, molecules, partial, **options)
+    _record(config, molecules, trained, partial, folder)
 
 
 def finished_epochs(folder: Path) -> int | None:

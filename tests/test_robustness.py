@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
@@ -23,7 +24,8 @@ sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 from analysis import records, robustness, runs, training
 from analysis.callbacks import read_checkpoint
 from analysis.config import RunConfig, adjust
-from tools.robustness import feeds, kills, plan, straits, victims
+from tools.robustness import feeds, kills, load, plan, straits, victims
+from tools.robustness.__main__ import app as harness
 from tools.robustness.victims import HalfReadError, Look
 
 SMALL = adjust(
@@ -122,6 +124,35 @@ def test_a_command_that_fails_by_itself_is_seen(tmp_path):
         kills.undisturbed(victim, tmp_path / "peace")
     tally = kills.disturb(victim, 0, {"seconds": 1.0, "result": {}}, tmp_path / "killed", random.Random(0), say=print)
     assert tally.refused == 1
+
+
+def test_a_study_that_cannot_go_on_is_said(monkeypatch):
+    monkeypatch.setattr(load, "_STUDY", "raise MemoryError")
+    with pytest.raises(load.StudyMemoryError, match=r"ended with status \d+ after 0 that were recorded"):
+        load.memory_of_study(1, few=1)
+
+
+def test_the_study_in_little_memory_is_measured_and_recorded(tmp_path):
+    out = tmp_path / "memory.json"
+    result = CliRunner().invoke(harness, ["memory", "--quick", "--out", str(out)])
+    assert result.exit_code == 0, result.output
+    found = robustness.load_memory(out)
+    assert (found.quick, found.runs, found.epochs) == (True, 2, 1)
+    assert 3e8 < found.memory < 4e9
+    assert found.memory_limit == load.memory_limit()
+    out.write_text(out.read_text().replace('"runs": 2', '"runs": 0'))
+    with pytest.raises(
+        robustness.RobustnessError, match=r"runs: .*; restore it, or `python -m tools.robustness memory`"
+    ):
+        robustness.load_memory(out)
+
+
+def test_the_committed_record_of_the_studys_memory_is_of_all_of_it():
+    found = robustness.load_memory()
+    assert not found.quick
+    assert found.git.clean
+    assert found.memory < found.memory_limit <= 4e9
+    assert found.runs > 60
 
 
 def test_a_harness_that_was_stopped_goes_on_with_the_next_job(tmp_path, monkeypatch):

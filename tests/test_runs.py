@@ -1,3 +1,4 @@
+import gc
 import hashlib
 import json
 import multiprocessing
@@ -11,10 +12,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import pytorch_lightning as pl
 import torch
 
 from analysis import callbacks, choice, errors, failures, records, runs, schnet, subsets, training
-from analysis.batches import ENERGY
+from analysis.batches import ENERGY, PackedMolecules
 from analysis.config import RunConfig, adjust
 
 PACKAGE = Path(runs.__file__).parent
@@ -65,6 +67,22 @@ def test_the_log_lies_beside_the_experiments(recorded):
     results = recorded.folder.parent.parent
     log = pd.read_csv(results / "logs" / "tests" / recorded.id / "version_0" / "metrics.csv")
     np.testing.assert_array_equal(log["validation_loss"], recorded.history["validation_loss"])
+
+
+def test_what_a_run_trained_with_is_freed_when_it_has_ended(qm9_molecules, tmp_path):
+    """Else a study of many runs fills the memory; by itself the collector comes too seldom."""
+
+    def alive() -> int:
+        return sum(type(each) in (pl.Trainer, PackedMolecules) for each in gc.get_objects())
+
+    gc.collect()
+    before = alive()
+    gc.disable()
+    try:
+        runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path, logger=None)
+        assert alive() == before
+    finally:
+        gc.enable()
 
 
 def test_callbacks_and_logger_reach_the_training(qm9_molecules, tmp_path):

@@ -18,6 +18,7 @@ tested against. Nobody has run the CUDA path on a GPU yet.
 """
 
 import importlib.util
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
@@ -544,14 +545,12 @@ class _Loan:
 
     def __init__(self, spare: Spare, shapes: list[tuple[int, ...]]) -> None:
         sizes = [int(np.prod(shape)) for shape in shapes]
-        self._spare, self._memory = spare, spare.take(sum(sizes))
+        memory = spare.take(sum(sizes))
+        weakref.finalize(self, spare.give, memory).atexit = False
         ends = np.cumsum(sizes)
         self.arrays = [
-            self._memory[end - size : end].reshape(shape) for shape, size, end in zip(shapes, sizes, ends, strict=True)
+            memory[end - size : end].reshape(shape) for shape, size, end in zip(shapes, sizes, ends, strict=True)
         ]
-
-    def __del__(self) -> None:
-        self._spare.give(self._memory)
 
 
 def _array(tensor: torch.Tensor) -> np.ndarray:

@@ -5,7 +5,7 @@ Tables are data frames of strings. What the programs said is shown as they said 
 
 from analysis.figures import style
 from analysis.figures.labels import label
-from analysis.robustness import Robustness, Victim
+from analysis.robustness import Robustness, StudyMemory, Victim
 
 _GB = 10**9
 
@@ -59,6 +59,17 @@ def feeds_table(record: Robustness, *, lang: str) -> style.WordTable:
 
 
 TABLES = (kills_table, straits_table, feeds_table)
+
+
+def memory_facts(record: StudyMemory, *, lang: str) -> dict[str, str]:
+    """Every number of the book's prose on the study in little memory; the same keys in both languages."""
+    return {
+        "study_runs": style.number(record.runs, lang),
+        "study_epochs": style.number(record.epochs, lang),
+        "study_memory": style.number(record.memory / _GB, lang, 1),
+        "study_limit": "–" if record.memory_limit is None else style.number(record.memory_limit / _GB, lang),
+        "study_commit": "–" if record.git is None else record.git.commit[:7],
+    }
 
 
 def facts(record: Robustness, *, lang: str) -> dict[str, str]:

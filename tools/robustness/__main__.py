@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from analysis import robustness
+from analysis.molecules import whole_file
 from tools.kept import ForeignError
-from tools.robustness import kills, plan
+from tools.robustness import kills, load, plan
 from tools.robustness.victims import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -33,6 +34,27 @@ def run(
         typer.echo("\n".join(f"failed: {trouble}" for trouble in troubles), err=True)
         raise typer.Exit(1)
     typer.echo(f"{done.kills} kills: nothing half-written was read, nothing recorded was lost, all numbers are equal")
+
+
+@app.command()
+def memory(
+    quick: Annotated[bool, typer.Option(help="A check of a minute; no result.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The record; by default the book's, or reruns/memory.json.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 1,
+) -> None:
+    """Train each configuration of the study on all of QM9, half an hour, and record what memory it took."""
+    out = out or (
+        ROOT / "reruns" / "memory.json" if quick or robustness.memory_path().exists() else robustness.memory_path()
+    )
+    try:
+        found = load.memory_of_study(epochs, few=2 if quick else None)
+    except load.StudyMemoryError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(out) as temporary:
+        temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    typer.echo(f"{found.runs} trainings in {found.memory / 1e9:.2f} GB of memory: {out}")
 
 
 @app.command()
