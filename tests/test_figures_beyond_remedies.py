@@ -37,7 +37,7 @@ def test_every_remedy_is_told_apart_and_has_all_seeds(records):
     assert names == [
         "Beyond",
         "size weight, r = 10",
-        "loss per atom, N^−2",
+        "loss per atom, N⁻²",
         "at most 4,000 of each size",
         "fine-tuned, 3 rings or more",
     ]

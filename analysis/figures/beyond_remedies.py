@@ -18,6 +18,7 @@ from analysis.config import RunConfig
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
+from analysis.figures.remedies import weighting_name
 from analysis.molecules import Molecules
 from analysis.records import Record
 from analysis.verdicts.intervals import over_seeds
@@ -183,5 +184,4 @@ def _name(config: RunConfig, lang: str) -> str:
         return label("beyond_remedy_cap", lang, cap=style.number(cap, lang))
     if config.loss.weighting == "none":
         return label("beyond", lang)
-    rate = style.plain_number(config.loss.rate, lang)
-    return label(f"remedy_{config.loss.weighting.replace('-', '_')}", lang, rate=rate)
+    return weighting_name(config.loss, lang)

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy import stats
 
-from analysis.config import RunConfig
+from analysis.config import Loss, RunConfig
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -196,9 +196,14 @@ def _name(config: RunConfig, lang: str) -> str:
     if key in ("none", "stratified", "directed"):
         atoms = style.number((config.data.selection.smallest or 1) - 1, lang)
         return label(f"remedy_{key}", lang, atoms=atoms)
-    rate = style.plain_number(config.loss.rate, lang)
+    return weighting_name(config.loss, lang)
+
+
+def weighting_name(loss: Loss, lang: str) -> str:
+    """What a weighting of the loss is called, with its rate."""
+    rate = style.plain_number(loss.rate, lang)
     power = f"−{rate}".translate(_SUPERSCRIPTS)
-    return label(f"remedy_{config.loss.weighting.replace('-', '_')}", lang, rate=rate, power=power)
+    return label(f"remedy_{loss.weighting.replace('-', '_')}", lang, rate=rate, power=power)
 
 
 def _looks() -> list[tuple[str, str]]:
