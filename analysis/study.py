@@ -463,7 +463,7 @@ class BeyondRemediesParameters(ExperimentParameters):
     """
 
     experiment = "beyond-remedies"
-    minutes: int = Field(10, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))}")
+    minutes: int = Field(5, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))}")
     rates: list[PositiveFloat] = Field([10.0], description="positive numbers, each once; or an empty list")
     powers: list[PositiveFloat] = Field([2.0], description="positive numbers, each once; or an empty list")
     caps: list[PositiveInt] = Field([4000], description="positive whole numbers, each once; or an empty list")

@@ -96,7 +96,7 @@ def test_the_facts_of_the_prose(records, qm9_molecules, lang):
     found = beyond_remedies.facts(records, qm9_molecules, lang=lang)
     assert found.keys() == beyond_remedies.facts(records, qm9_molecules, lang="en").keys()
     assert found["remedies_seeds"] == "3"
-    assert found["remedies_epochs"] == str(study.EPOCHS_OF_BUDGET[10])
+    assert found["remedies_epochs"] == str(study.EPOCHS_OF_BUDGET[5])
     assert found["remedy_above_size_10"].replace(",", ".") == "0.80"
     names = {key: group.name for key, group in beyond_remedies.by_remedy(records, lang=lang).items()}
     assert found["remedies_helped_above"] == names["size_10"]

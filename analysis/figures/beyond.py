@@ -12,8 +12,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+from scipy import stats
 
 from analysis import accuracy, census, study
+from analysis.config import RunConfig
 from analysis.figures import comparison, groups, published, published_curves, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -456,6 +458,38 @@ def learning_curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
+def learning_curve_facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the learning curve quotes; the same keys in both languages.
+
+    `curve_mae_…` is the mean absolute error over the test part (meV) with so many training molecules, `curve_epochs_…`
+    the epochs that it took; `curve_whole` is the largest number, with `curve_mae_whole`. By least squares on logarithms
+    the error falls with the power `curve_power` of the number (Cortes, Jackel, Solla, Vapnik and Denker, Learning
+    Curves: Asymptotic Values and Rate of Convergence, NeurIPS 6, 1993), by `curve_doubled` with twice as many; "–" for
+    a single number. `curve_accurate` is the smallest number below chemical accuracy, "–" if none is.
+    """
+    by_number: dict[int, list[Record]] = {}
+    for record in sorted(records, key=lambda record: record.about["molecules"]["train"]):
+        by_number.setdefault(record.about["molecules"]["train"], []).append(record)
+    means = {number: _mean_mae(of) for number, of in by_number.items()}
+    accurate = [number for number, mean in means.items() if mean < published.CHEMICAL_ACCURACY]
+    whole = max(means)
+    found = {
+        "curve_seeds": style.number(min(len(of) for of in by_number.values()), lang),
+        "curve_whole": style.number(whole, lang),
+        "curve_mae_whole": style.number(means[whole], lang, 1),
+        "curve_power": "–",
+        "curve_doubled": "–",
+        "curve_accurate": style.number(accurate[0], lang) if accurate else "–",
+    }
+    if len(means) > 1:
+        power = stats.linregress(np.log(list(means)), np.log(list(means.values()))).slope
+        found["curve_power"], found["curve_doubled"] = style.number(power, lang, 2), style.percent(1 - 2**power, lang)
+    for number, of in by_number.items():
+        found[f"curve_mae_{number}"] = style.number(means[number], lang, 1 if means[number] < _WHOLE else 0)
+        found[f"curve_epochs_{number}"] = style.number(of[0].config.training.epochs, lang)
+    return found
+
+
 def calibration(records: Sequence[Record], *, lang: str, bins: int = 20) -> style.BookFigure:
     """What the spread of the main budget's seeds knows of the error of their mean, over the test part.
 
@@ -554,29 +588,28 @@ def _validation_mae(record: Record) -> float:
 
 
 def _change(record: Record) -> str:
-    config = record.config
-    if config.experiment == study.BaselineParameters.experiment:
+    if record.config.experiment == study.BaselineParameters.experiment:
         return "default"
-    found = {
-        "model": config.model.model_dump(),
-        "training": config.training.model_dump(),
-        "loss": config.loss.model_dump(),
-    }
-    default = type(config)(experiment="baseline")
-    parts: dict[str, dict[str, object]] = {
-        part: getattr(default, part).model_dump() for part in ("model", "training", "loss")
-    }
+    parts = _settings(type(record.config)(experiment="recipe"))
     wanted = {}
     for key, change in study.RECIPE.items():
         parts = {part: settings | change.get(part, {}) for part, settings in parts.items()}
         wanted[key] = parts
     for key, change in study.VARIATIONS.items():
         wanted[key] = {part: settings | change.get(part, {}) for part, settings in parts.items()}
-    epochs = {"epochs": config.training.epochs}
-    for key, settings in wanted.items():
-        if found == settings | {"training": settings["training"] | epochs}:
-            return key
+    found = _settings(record.config)
+    # A profile has epochs and a learning rate of its own, and whoever reruns it perhaps a size of the batches.
+    for own in (("epochs", "learning_rate"), ("epochs", "learning_rate", "batch_size")):
+        for key, settings in wanted.items():
+            asked = {name: found["training"][name] for name in own}
+            if found == settings | {"training": settings["training"] | asked}:
+                return key
     raise ValueError(f"run {record.id} is no step of the recipe")
+
+
+def _settings(config: RunConfig) -> dict[str, dict[str, object]]:
+    parts = {"model": config.model, "training": config.training, "loss": config.loss}
+    return {name: part.model_dump() for name, part in parts.items()}
 
 
 def _error_axis(axes: Axes, lang: str) -> None:
