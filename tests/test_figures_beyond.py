@@ -1,12 +1,10 @@
 from dataclasses import replace
 
 import numpy as np
-import pandas as pd
 import pytest
 from test_figures import assert_readable
 
 from analysis import accuracy, study
-from analysis.config import adjust
 from analysis.figures import beyond, labels
 from analysis.records import Record, load, results_folder
 
@@ -138,98 +136,3 @@ def test_figures_are_readable_and_carry_their_data(records, others, qm9_molecule
     if name == "calibration":
         worst = data[data["series"] == "worst"]
         assert worst["found"].iloc[[0, -1]].tolist() == [0, 1]
-
-
-@pytest.fixture(scope="module")
-def steps(whole, qm9_molecules) -> list[Record]:
-    """The recipe, as if each change had taken away a fifth of the error."""
-    configs = study.RecipeParameters(seeds=[0, 1]).configs(qm9_molecules)
-    per_seed = len(configs) // 2
-    return [scaled(whole[c.seed], c, 0.8 ** (k % per_seed), 2) for k, c in enumerate(configs)]
-
-
-@EACH_LANGUAGE
-def test_every_change_of_the_recipe_has_its_bar(steps, lang):
-    found = beyond.by_change(steps, lang=lang)
-    assert list(found) == ["default", *study.RECIPE, *study.VARIATIONS]
-    assert all([record.config.seed for record in group.records] == [0, 1] for group in found.values())
-    assert len({group.name for group in found.values()}) == len(found)
-    figure = beyond.recipe(steps, lang=lang)
-    assert_readable(figure)
-    rows = figure.data[figure.data["seed"] == 0]["validation_mae_meV"].to_numpy()
-    np.testing.assert_allclose(rows[1:] / rows[:-1], 0.8, rtol=1e-5)
-
-
-@EACH_LANGUAGE
-def test_the_facts_of_the_recipe(steps, lang):
-    found = beyond.recipe_facts(steps, lang=lang)
-    changes = {"default", *study.RECIPE, *study.VARIATIONS}
-    assert found.keys() == {
-        "recipe_seeds",
-        "recipe_epochs",
-        *(f"recipe_{key}" for key in changes),
-        *(f"recipe_share_{key}" for key in changes - {"default"}),
-    }
-    assert {found[f"recipe_share_{key}"][:2] for key in study.RECIPE} == {"80"}
-    # The second variation is compared with the last step too, not with the first one.
-    assert found["recipe_share_squared"][:2] == "64"
-    assert found["recipe_seeds"] == "2"
-
-
-def test_a_run_of_a_profile_is_found_too(steps, qm9_molecules):
-    """Profiles have epochs and a learning rate of their own; whoever asks for batches of one size loses that step."""
-    for asked in ({"profile": "quick"}, {"profile": "smoke", "learning_rate": 0.01}):
-        configs = study.RecipeParameters(seeds=[0], **asked).configs(qm9_molecules)
-        found = beyond.by_change([replace(steps[0], config=config) for config in configs], lang="en")
-        assert list(found) == ["default", *study.RECIPE, *study.VARIATIONS]
-        assert all(len(group.records) == 1 for group in found.values())
-    configs = study.RecipeParameters(seeds=[0], batch_size=50).configs(qm9_molecules)
-    found = beyond.by_change([replace(steps[0], config=config) for config in configs], lang="en")
-    assert list(found) == [key for key in ("default", *study.RECIPE, *study.VARIATIONS) if key != "batch"]
-
-
-def test_a_run_of_another_recipe_is_refused(steps):
-    other = replace(steps[2], config=adjust(steps[2].config, training={"warm_up": 0.3}))
-    with pytest.raises(ValueError, match="is no step of the recipe"):
-        beyond.by_change([other], lang="en")
-
-
-@pytest.fixture(scope="module")
-def curve(whole, qm9_molecules) -> list[Record]:
-    """The learning curve, as if the error fell with the power −0.4 of the number of training molecules."""
-    records = []
-    for config in study.LearningCurveParameters(seeds=[0, 1]).configs(qm9_molecules):
-        molecules = config.data.train_molecules or 104_664
-        record = scaled(whole[config.seed], config, 8 / molecules**0.4, 5)
-        counts = record.about["molecules"] | {"train": molecules}
-        records.append(replace(record, about=record.about | {"molecules": counts}))
-    return records
-
-
-@EACH_LANGUAGE
-def test_the_learning_curve_has_a_point_per_run(curve, lang):
-    figure = beyond.learning_curve(curve, lang=lang)
-    assert_readable(figure)
-    ours = figure.data[figure.data["series"] == "Beyond"]
-    assert {"SchNet (2017)", "HIP-NN (2018)"} < set(figure.data["series"])
-    means = ours.groupby("molecules")["mae_meV"].mean()
-    assert isinstance(means, pd.Series)
-    assert means.index.tolist() == [1000, 2000, 5000, 10_000, 20_000, 50_000, 104_664]
-    assert (means.diff().dropna() < 0).all()
-
-
-@EACH_LANGUAGE
-def test_the_facts_of_the_learning_curve(curve, lang):
-    found = {key: said.replace(",", ".") for key, said in beyond.learning_curve_facts(curve, lang=lang).items()}
-    assert found["curve_seeds"] == "2"
-    assert found["curve_power"] == "−0.40"
-    assert found["curve_doubled"][:2] == "24"  # 1 − 2^−0.4
-    assert found["curve_mae_whole"] == found["curve_mae_104664"]
-    mae = 1000 * np.mean(
-        [accuracy.scores(record).mae for record in curve if record.config.data.train_molecules == 10_000]
-    )
-    assert float(found["curve_mae_10000"]) == pytest.approx(mae, abs=0.5)
-    numbers = {record.about["molecules"]["train"]: accuracy.scores(record).mae for record in curve}
-    assert found["curve_accurate"].replace(".", "") == str(min(n for n, mae in numbers.items() if mae < 0.0434))
-    alone = beyond.learning_curve_facts(curve[:1], lang=lang)
-    assert alone["curve_power"] == alone["curve_doubled"] == alone["curve_accurate"] == "–"

@@ -1,8 +1,7 @@
-"""Beyond the report: what the model "Beyond" reaches, how it was found, and what it costs.
+"""Beyond the report: what the model "Beyond" reaches, and what it costs.
 
-Errors are those of the test part, which no choice looked at; only the steps of the recipe show the validation part, on
-which they were chosen. Functions take records of `study.BeyondParameters` unless they say otherwise; "main" are those
-of the budget that all seeds have.
+Errors are those of the test part, which no choice looked at. Functions take records of `study.BeyondParameters` unless
+they say otherwise; "main" are those of the budget that all seeds have.
 """
 
 from collections.abc import Sequence
@@ -12,12 +11,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
-from scipy import stats
 
 from analysis import accuracy, census, study
-from analysis.config import RunConfig
-from analysis.figures import comparison, groups, published, published_curves, style
-from analysis.figures.groups import Group
+from analysis.figures import comparison, published, published_curves, style
 from analysis.figures.labels import alt, label
 from analysis.figures.replication import REPORT
 from analysis.molecules import Molecules
@@ -27,17 +23,9 @@ _MEV = 1000  # meV per eV
 DEMANDS = MappingProxyType({"first": (14.0, 25), "second": (10.0, 106)})
 """What was to be reached: a mean absolute error, meV, within so many minutes on two cores."""
 
-_LOOKS = MappingProxyType(
-    {**comparison.MODELS, "beyond": (style.GREEN, "D")}  # Default and Custom as in the final comparison
-)
-_PUBLISHED_LOOKS = (
-    (style.PURPLE, "s"),
-    (style.BLUE, "o"),
-    (style.ORANGE, "^"),
-    (style.SKY, "v"),
-    (style.VERMILION, "P"),
-)
-_WHOLE = 30  # meV: errors from here on are written without decimals
+LOOK = (style.GREEN, "D")
+"""Colour and marker of "Beyond"."""
+_LOOKS = MappingProxyType({**comparison.MODELS, "beyond": LOOK})  # Default and Custom as in the final comparison
 _COMPARED_TO = ("schnet", "painn")  # published errors that are drawn as lines
 
 
@@ -210,7 +198,7 @@ def error_by_size(
         axes.set_xlabel(label("n_atoms", lang))
         axes.xaxis.set_major_locator(MultipleLocator(2))
         axes.xaxis.set_minor_locator(MultipleLocator(1))
-        _error_axis(axes, lang)
+        error_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=3)
     return figure
 
@@ -231,7 +219,7 @@ def error_by_element(
             axes.errorbar(np.arange(len(order)) + shift, _MEV * rows["mae"], yerr=bars, **look)
         axes.set_xticks(np.arange(len(order)), [label(element, lang) for element in order])
         axes.tick_params(axis="x", labelsize=10)
-        _error_axis(axes, lang)
+        error_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=3)
     return figure
 
@@ -267,7 +255,7 @@ def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     report = {"minutes": REPORT["minutes_default"], "mse_eV2": REPORT["mse_default"]}
     theirs.append({"series": label("report_on_gpu", lang)} | report)
     everything = pd.concat([data.assign(series=label("beyond", lang)), pd.DataFrame(theirs)], ignore_index=True)
-    colour, marker = _LOOKS["beyond"]
+    colour, marker = LOOK
     with style.figure(alt("budget", lang), everything, height=6.2) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, column in zip(plots, ("mae_meV", "mse_eV2"), strict=True):
@@ -331,162 +319,6 @@ def _spent() -> dict[str, tuple[tuple[float, float], float]]:
     for one in published.MODELS.values():
         if one.gpu_hours is not None:
             found[f"{one.model} ({one.year})"] = ((one.gpu_hours, one.gpu_hours), one.mae)
-    return found
-
-
-def recipe(records: Sequence[Record], *, lang: str) -> style.BookFigure:
-    """Mean absolute error over the validation part after each change from "Default" to "Beyond": a point per run.
-
-    `records` are those of `study.RecipeParameters`. Below a line, what was tried in place of a setting of the last
-    step.
-    """
-    shown = by_change(records, lang=lang)
-    values = {key: [_MEV * _validation_mae(record) for record in group.records] for key, group in shown.items()}
-    data = groups.of_groups(
-        list(shown.values()),
-        lambda group: pd.DataFrame(
-            {
-                "run": [record.id for record in group.records],
-                "seed": [record.config.seed for record in group.records],
-                "validation_mae_meV": [_MEV * _validation_mae(record) for record in group.records],
-                "minutes": [minutes(record) for record in group.records],
-            }
-        ),
-    )
-    steps = sum(key not in study.VARIATIONS for key in shown)
-    with style.figure(alt("recipe", lang), data, height=0.34 * len(shown) + 1.4) as figure:
-        axes = figure.subplots()
-        means = [np.mean(each) for each in values.values()]
-        axes.barh(range(steps), means[:steps], color=style.GREEN, alpha=0.45)
-        axes.barh(range(steps, len(shown)), means[steps:], color=style.GREY, alpha=0.35)
-        for place, each in enumerate(values.values()):
-            axes.plot(each, [place] * len(each), "o", color=style.BLACK, markersize=4)
-            text = style.number(means[place], lang, 1 if means[place] < _WHOLE else 0)
-            axes.annotate(text, (max(each), place), (6, 0), textcoords="offset points", va="center", fontsize=10)
-        if steps < len(shown):
-            axes.axhline(steps - 0.5, color=style.BLACK, linewidth=1)
-        axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
-        axes.invert_yaxis()
-        axes.set_xscale("log")
-        axes.set_xlabel(label("validation_mae", lang))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.grid(axis="x")
-        axes.margins(x=0.12)
-    return figure
-
-
-def recipe_facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
-    """Every number that the book's prose on the recipe quotes; the same keys in both languages.
-
-    `recipe_…` is the mean absolute error over the validation part (meV) with each change, `recipe_share_…` what is left
-    of the error without it: for a step the one before, for a variation the last step.
-    """
-    shown = by_change(records, lang=lang)
-    means = {key: _MEV * float(np.mean([_validation_mae(each) for each in of.records])) for key, of in shown.items()}
-    found = {
-        "recipe_seeds": style.number(min(len(group.records) for group in shown.values()), lang),
-        "recipe_epochs": style.number(next(iter(shown.values())).records[0].config.training.epochs, lang),
-    }
-    before = None
-    for key, mean in means.items():
-        found[f"recipe_{key}"] = style.number(mean, lang, 1 if mean < _WHOLE else 0)
-        if before is not None:
-            found[f"recipe_share_{key}"] = style.percent(mean / before, lang)
-        if key not in study.VARIATIONS:
-            before = mean
-    return found
-
-
-def by_change(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
-    """The records of `study.RecipeParameters` by the last change that they have, then by what is varied in the last.
-
-    Raises ValueError for a record that is none of them.
-    """
-    found: dict[str, list[Record]] = {key: [] for key in ("default", *study.RECIPE, *study.VARIATIONS)}
-    for record in records:
-        found[_change(record)].append(record)
-    return {
-        key: Group(label(f"change_{key.replace('-', '_')}", lang), of, style.GREEN, "o")
-        for key, of in found.items()
-        if of
-    }
-
-
-def learning_curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
-    """Mean absolute error over the test part against training molecules: a point per run, and published models.
-
-    `records` are those of `study.LearningCurveParameters`; published models are those with several numbers of training
-    molecules in `published_curves.POINTS`.
-    """
-    rows = [
-        {
-            "run": record.id,
-            "seed": record.config.seed,
-            "molecules": record.about["molecules"]["train"],
-            "mae_meV": _MEV * accuracy.scores(record).mae,
-        }
-        for record in records
-    ]
-    ours = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
-    theirs = {name: points for name, points in published_curves.by_model().items() if len(points) > 1}
-    data = pd.concat([ours, *theirs.values()], keys=[label("beyond", lang), *theirs], names=["series"])
-    data = data.reset_index("series")
-    colour, marker = _LOOKS["beyond"]
-    with style.figure(alt("beyond_learning_curve", lang), data, height=4.6) as figure:
-        axes = figure.subplots()
-        axes.plot(ours.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
-        axes.plot(ours["molecules"], ours["mae_meV"], marker, color=colour, label=label("beyond", lang))
-        for (name, points), (colour, marker) in zip(theirs.items(), _PUBLISHED_LOOKS, strict=True):
-            look = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1, "linestyle": ":"}
-            axes.plot(points["molecules"], points["mae_meV"], label=name, **look)
-        axes.axhline(
-            published.CHEMICAL_ACCURACY,
-            color=style.BLACK,
-            linestyle="--",
-            linewidth=1,
-            label=label("published_accuracy", lang),
-        )
-        axes.set_xscale("log")
-        axes.set_xlabel(label("training_molecules", lang))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(style.number_axis(lang))
-        axes.xaxis.set_minor_formatter(NullFormatter())
-        _error_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=3)
-    return figure
-
-
-def learning_curve_facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
-    """Every number that the book's prose on the learning curve quotes; the same keys in both languages.
-
-    `curve_mae_…` is the mean absolute error over the test part (meV) with so many training molecules, `curve_epochs_…`
-    the epochs that it took; `curve_whole` is the largest number, with `curve_mae_whole`. By least squares on logarithms
-    the error falls with the power `curve_power` of the number (Cortes, Jackel, Solla, Vapnik and Denker, Learning
-    Curves: Asymptotic Values and Rate of Convergence, NeurIPS 6, 1993), by `curve_doubled` with twice as many; "–" for
-    a single number. `curve_accurate` is the smallest number below chemical accuracy, "–" if none is.
-    """
-    by_number: dict[int, list[Record]] = {}
-    for record in sorted(records, key=lambda record: record.about["molecules"]["train"]):
-        by_number.setdefault(record.about["molecules"]["train"], []).append(record)
-    means = {number: _mean_mae(of) for number, of in by_number.items()}
-    accurate = [number for number, mean in means.items() if mean < published.CHEMICAL_ACCURACY]
-    whole = max(means)
-    found = {
-        "curve_seeds": style.number(min(len(of) for of in by_number.values()), lang),
-        "curve_whole": style.number(whole, lang),
-        "curve_mae_whole": style.number(means[whole], lang, 1),
-        "curve_power": "–",
-        "curve_doubled": "–",
-        "curve_accurate": style.number(accurate[0], lang) if accurate else "–",
-    }
-    if len(means) > 1:
-        power = stats.linregress(np.log(list(means)), np.log(list(means.values()))).slope
-        found["curve_power"], found["curve_doubled"] = style.number(power, lang, 2), style.percent(1 - 2**power, lang)
-    for number, of in by_number.items():
-        found[f"curve_mae_{number}"] = style.number(means[number], lang, 1 if means[number] < _WHOLE else 0)
-        found[f"curve_epochs_{number}"] = style.number(of[0].config.training.epochs, lang)
     return found
 
 
@@ -583,35 +415,7 @@ def _data(
     return pd.concat(parts)
 
 
-def _validation_mae(record: Record) -> float:
-    return float(record.errors["error"][~record.errors["test"]].astype(float).abs().mean())
-
-
-def _change(record: Record) -> str:
-    if record.config.experiment == study.BaselineParameters.experiment:
-        return "default"
-    parts = _settings(type(record.config)(experiment="recipe"))
-    wanted = {}
-    for key, change in study.RECIPE.items():
-        parts = {part: settings | change.get(part, {}) for part, settings in parts.items()}
-        wanted[key] = parts
-    for key, change in study.VARIATIONS.items():
-        wanted[key] = {part: settings | change.get(part, {}) for part, settings in parts.items()}
-    found = _settings(record.config)
-    # A profile has epochs and a learning rate of its own, and whoever reruns it perhaps a size of the batches.
-    for own in (("epochs", "learning_rate"), ("epochs", "learning_rate", "batch_size")):
-        for key, settings in wanted.items():
-            asked = {name: found["training"][name] for name in own}
-            if found == settings | {"training": settings["training"] | asked}:
-                return key
-    raise ValueError(f"run {record.id} is no step of the recipe")
-
-
-def _settings(config: RunConfig) -> dict[str, dict[str, object]]:
-    parts = {"model": config.model, "training": config.training, "loss": config.loss}
-    return {name: part.model_dump() for name, part in parts.items()}
-
-
-def _error_axis(axes: Axes, lang: str) -> None:
+def error_axis(axes: Axes, lang: str) -> None:
+    """Name and ticks of a logarithmic axis of mean absolute errors."""
     axes.set_ylabel(label("mae", lang))
     style.log_axis(axes, lang, ticks=(1.0, 2.0, 3.0, 5.0))

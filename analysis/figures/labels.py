@@ -108,6 +108,8 @@ LABELS = MappingProxyType(
             "Minuts d’entrenament (Beyond, amb dos nuclis)", "Minutes of training (Beyond, on two cores)"
         ),
         "validation_mae": Words("MAE de validació (meV)", "Validation MAE (meV)"),
+        "change": Words("Canvi", "Change"),
+        "what_is_left": Words("De l’error d’abans, en queda", "Left of the error before"),
         "change_default": Words("Default", "Default"),
         "change_offsets": Words("+ energies de cada element", "+ energies per element"),
         "change_loss": Words("+ pèrdua de Huber", "+ Huber’s loss"),
@@ -771,10 +773,10 @@ ALT = MappingProxyType(
             "near the lines of published models; below, the mean squared error, far below the thesis’s star.",
         ),
         "recipe": Words(
-            "Gràfic de barres horitzontals de l’error de validació després de cada canvi, de Default a dalt fins a "
-            "Beyond, en escala logarítmica; sota una línia, el que s’ha provat en lloc d’algun dels canvis.",
-            "Horizontal bars of the validation error after each change, from Default at the top to Beyond, on a log "
-            "scale; below a line, what was tried in place of one of the changes.",
+            "Gràfic en cascada de l’error de validació, en escala logarítmica: cada barra va de l’error d’abans "
+            "d’un canvi al de després, de Default, a dalt a la dreta, a Beyond, a baix a l’esquerra.",
+            "Waterfall of the validation error on a log scale: each bar goes from the error before a change to "
+            "the one after it, from Default at the top right to Beyond at the bottom left.",
         ),
         "beyond_learning_curve": Words(
             "Gràfic de l’error absolut mitjà segons el nombre de molècules d’entrenament, amb totes dues escales "

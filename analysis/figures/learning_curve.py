@@ -1,0 +1,125 @@
+"""The error of the model "Beyond" against the number of molecules that it was trained on.
+
+Every function takes the records of `study.LearningCurveParameters`. Errors are those of the test part.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import LogLocator, NullFormatter
+from scipy import stats
+
+from analysis import accuracy
+from analysis.figures import published, published_curves, style
+from analysis.figures.beyond import LOOK, error_axis
+from analysis.figures.labels import alt, label
+from analysis.records import Record
+
+_MEV = 1000  # meV per eV
+_PUBLISHED_LOOKS = (
+    (style.PURPLE, "s"),
+    (style.BLUE, "o"),
+    (style.ORANGE, "^"),
+    (style.SKY, "v"),
+    (style.VERMILION, "P"),
+)
+_WHOLE = 30  # meV: errors from here on are written without decimals
+
+
+def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+    """A row per number of training molecules: epochs, and errors over the test part, over seeds."""
+    rows = {}
+    for number, of in _by_number(records).items():
+        scores = [accuracy.scores(record) for record in of]
+        rows[style.number(number, lang)] = {
+            label("epochs", lang): style.number(of[0].config.training.epochs, lang),
+            label("mae", lang): style.mean_and_deviation([_MEV * one.mae for one in scores], lang, 1),
+            label("rmse", lang): style.mean_and_deviation([_MEV * one.rmse for one in scores], lang, 1),
+            label("worst", lang): style.mean_and_deviation([_MEV * one.worst for one in scores], lang, 1),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("training_molecules", lang))
+
+
+def curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """Mean absolute error over the test part against training molecules: a point per run, and published models.
+
+    Published models are those with several numbers of training
+    molecules in `published_curves.POINTS`.
+    """
+    rows = [
+        {
+            "run": record.id,
+            "seed": record.config.seed,
+            "molecules": record.about["molecules"]["train"],
+            "mae_meV": _MEV * accuracy.scores(record).mae,
+        }
+        for record in records
+    ]
+    ours = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
+    theirs = {name: points for name, points in published_curves.by_model().items() if len(points) > 1}
+    data = pd.concat([ours, *theirs.values()], keys=[label("beyond", lang), *theirs], names=["series"])
+    data = data.reset_index("series")
+    colour, marker = LOOK
+    with style.figure(alt("beyond_learning_curve", lang), data, height=4.6) as figure:
+        axes = figure.subplots()
+        axes.plot(ours.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
+        axes.plot(ours["molecules"], ours["mae_meV"], marker, color=colour, label=label("beyond", lang))
+        for (name, points), (colour, marker) in zip(theirs.items(), _PUBLISHED_LOOKS, strict=True):
+            look = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1, "linestyle": ":"}
+            axes.plot(points["molecules"], points["mae_meV"], label=name, **look)
+        axes.axhline(
+            published.CHEMICAL_ACCURACY,
+            color=style.BLACK,
+            linestyle="--",
+            linewidth=1,
+            label=label("published_accuracy", lang),
+        )
+        axes.set_xscale("log")
+        axes.set_xlabel(label("training_molecules", lang))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+        axes.xaxis.set_major_formatter(style.number_axis(lang))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        error_axis(axes, lang)
+        figure.legend(loc="outside upper center", ncols=3)
+    return figure
+
+
+def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the learning curve quotes; the same keys in both languages.
+
+    `curve_mae_…` is the mean absolute error over the test part (meV) with so many training molecules, `curve_epochs_…`
+    the epochs that it took; `curve_whole` is the largest number, with `curve_mae_whole`. By least squares on logarithms
+    the error falls with the power `curve_power` of the number (Cortes, Jackel, Solla, Vapnik and Denker, Learning
+    Curves: Asymptotic Values and Rate of Convergence, NeurIPS 6, 1993), by `curve_doubled` with twice as many; "–" for
+    a single number. `curve_accurate` is the smallest number below chemical accuracy, "–" if none is.
+    """
+    by_number = _by_number(records)
+    means = {
+        number: _MEV * float(np.mean([accuracy.scores(record).mae for record in of]))
+        for number, of in by_number.items()
+    }
+    accurate = [number for number, mean in means.items() if mean < published.CHEMICAL_ACCURACY]
+    whole = max(means)
+    found = {
+        "curve_seeds": style.number(min(len(of) for of in by_number.values()), lang),
+        "curve_whole": style.number(whole, lang),
+        "curve_mae_whole": style.number(means[whole], lang, 1),
+        "curve_power": "–",
+        "curve_doubled": "–",
+        "curve_accurate": style.number(accurate[0], lang) if accurate else "–",
+    }
+    if len(means) > 1:
+        power = stats.linregress(np.log(list(means)), np.log(list(means.values()))).slope
+        found["curve_power"], found["curve_doubled"] = style.number(power, lang, 2), style.percent(1 - 2**power, lang)
+    for number, of in by_number.items():
+        found[f"curve_mae_{number}"] = style.number(means[number], lang, 1 if means[number] < _WHOLE else 0)
+        found[f"curve_epochs_{number}"] = style.number(of[0].config.training.epochs, lang)
+    return found
+
+
+def _by_number(records: Sequence[Record]) -> dict[int, list[Record]]:
+    found: dict[int, list[Record]] = {}
+    for record in sorted(records, key=lambda record: (record.about["molecules"]["train"], record.config.seed)):
+        found.setdefault(record.about["molecules"]["train"], []).append(record)
+    return found
