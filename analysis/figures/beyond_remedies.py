@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
 from analysis import accuracy, descriptors
@@ -26,6 +26,8 @@ from analysis.verdicts.intervals import over_seeds
 _MEV = 1000  # meV per eV
 _RINGS = 3
 _PLAIN = "none"
+_NEAR = 2  # ratios below it are told apart by more ticks
+_NEAR_TICKS, _TICKS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5), (0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0)
 _LOOKS = MappingProxyType(
     {
         "all": (style.BLACK, "o"),
@@ -117,9 +119,10 @@ def ratios(records: Sequence[Record], molecules: Molecules, *, lang: str, bounda
         axes.set_ylim(len(shown) - 0.35, -0.6)
         axes.set_xscale("log")
         axes.set_xlabel(label("ratio_of_mae", lang))
-        axes.xaxis.set_major_locator(LogLocator(subs=(0.8, 1.0, 1.2, 1.5, 2.0, 3.0, 5.0)))
+        near = data["ratio"].max() < _NEAR
+        axes.xaxis.set_major_locator(LogLocator(subs=_NEAR_TICKS if near else _TICKS))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.grid(axis="x")
         figure.legend(loc="outside upper center", ncols=2)
     return figure
