@@ -134,7 +134,7 @@ LABELS = MappingProxyType(
         "better": Words("← millor", "← better"),
         "worse": Words("pitjor →", "worse →"),
         "beyond_remedy_cap": Words("com a molt {cap} de cada mida", "at most {cap} of each size"),
-        "beyond_remedy_fine_tuned": Words("ajust final, {rings} anells o més", "fine-tuned, {rings} rings or more"),
+        "beyond_remedy_fine_tuned": Words("ajust fi, {rings} anells o més", "fine-tuned, {rings} rings or more"),
         "spread_is_error": Words("dispersió = error", "spread = error"),
         "ensemble_spread": Words("Dispersió de les llavors (meV)", "Spread of the seeds (meV)"),
         "ensemble_rmse": Words("RMSE de la mitjana (meV)", "RMSE of their mean (meV)"),
