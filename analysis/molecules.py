@@ -32,6 +32,8 @@ MAX_ATOMIC_NUMBER = 99
 # Two thirds of the shortest bond there is (H2, 0.74 Å). Coordinates in nm by mistake fall below it too.
 MIN_SEPARATION = 0.5
 
+_MOST_COLUMNS = 1000  # of an extended XYZ file
+
 _ABANDONED = 3600.0  # s: whoever writes a file is done by then
 
 # Vacuum on each side of a molecule in a JARVIS box, Å: periodic images stay out of reach of a cutoff of 10 Å.
@@ -344,6 +346,25 @@ def to_ase(molecules: Molecules) -> list[Atoms]:
     return result
 
 
+EXTXYZ_ERRORS = (XYZError, ValueError, KeyError, IndexError, TypeError, RuntimeError, AttributeError)
+"""What ASE's reader of extended XYZ raises for a damaged file.
+
+RuntimeError is what becomes of one that ends before a comment line, AttributeError of elements that are no words.
+"""
+
+
+def check_columns(line: str) -> None:
+    """Raise one of `EXTXYZ_ERRORS` for the comment line of an extended XYZ file that declares too many columns.
+
+    ASE makes room for all of them before it reads an atom: a digit too many and the memory is full.
+    """
+    if "Properties" not in line:
+        return
+    declared = str(key_val_str_to_dict(line).get("Properties", "")).split(":")[2::3]
+    if sum(map(int, declared)) > _MOST_COLUMNS:
+        raise ValueError(f"its Properties declare more than {_MOST_COLUMNS:,} columns")
+
+
 def read_extxyz(path: Path, energy_key: str = "energy_U0") -> Molecules:
     """Molecules of an extended XYZ file (Å; U0 in eV under `energy_key` or `energy`).
 
@@ -352,11 +373,17 @@ def read_extxyz(path: Path, energy_key: str = "energy_U0") -> Molecules:
     MoleculesError
         A damaged or truncated file (names the molecule by its place in the file), or what `from_ase` refuses.
     """
+    number = 0
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):  # noqa: B007 - the message names it
+                check_columns(line)
+    except EXTXYZ_ERRORS as error:
+        raise MoleculesError(f"{path}, line {number}: it can't be read ({error})") from error
     atoms = []
     try:
         atoms.extend(iread(path, ":", format="extxyz"))
-    # RuntimeError is what becomes of ASE's reader where a file ends before a comment line.
-    except (XYZError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
+    except EXTXYZ_ERRORS as error:
         raise MoleculesError(f"{path}, molecule {len(atoms) + 1} of the file: it can't be read ({error})") from error
     if not atoms:
         raise MoleculesError(f"{path} holds no molecules")

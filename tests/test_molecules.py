@@ -421,6 +421,21 @@ def test_a_damaged_extxyz_is_refused(tmp_path: Path, old: str, new: str):
         read_extxyz(path)
 
 
+@pytest.mark.parametrize(
+    ("properties", "reason"),
+    [
+        ("species:S:1:pos:R:3000000000", r"line 2: it can't be read \(its Properties declare more than 1,000 columns"),
+        ("species:S:1:pos:R:three", r"line 2: it can't be read"),
+        ("species:R:1:pos:R:3", r"molecule 1 of the file: it can't be read"),
+    ],
+)
+def test_columns_that_cannot_be_are_refused_before_there_is_room_made_for_them(tmp_path: Path, properties, reason):
+    path = tmp_path / "a.extxyz"
+    path.write_text(f"1\nProperties={properties} energy=-13.6\n1 0 0 0\n")
+    with pytest.raises(MoleculesError, match=reason):
+        read_extxyz(path)
+
+
 @pytest.mark.parametrize("lines", [2, 4, 6, 7, 9, 10, 11])
 def test_a_truncated_extxyz_is_refused(tmp_path: Path, lines: int):
     path = tmp_path / "a.extxyz"
