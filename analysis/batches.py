@@ -27,6 +27,8 @@ PAIR_OFFSETS = "_pair_offsets"
 PAIR_CUTOFF = "_pair_cutoff"
 """Half list, float64 [1]: the data cut-off, Å; no distance is larger."""
 
+_FAR = 20.0  # Å: QM9's coordinates are below 11, and stay as they are to the bit
+
 
 class PackedMolecules:
     """Molecules, their neighbour pairs and their targets, ready to be put together in batches.
@@ -59,7 +61,7 @@ class PackedMolecules:
         self.targets = None if targets is None else np.asarray(targets, np.float64)
         self._offsets = molecules.offsets
         self._pair_counts = np.diff(pairs.offsets)
-        self._positions = molecules.positions.astype(np.float32)
+        self._positions = _near_the_origin(molecules).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.molecules)
@@ -72,7 +74,8 @@ class PackedMolecules:
         """One batch: the molecules at `positions` (integers, places in `molecules`), in that order.
 
         The dictionary holds SchNetPack's `idx` (the molecule's position), `n_atoms`, `idx_m`, `Z` (int64), `R`
-        (float32 [A, 3], Å) and, if there are targets, `ENERGY` (float32 [B], eV). Beside them it has
+        (float32 [A, 3], Å; a molecule that lies far from the origin is moved there, where float32 is fine enough) and,
+        if there are targets, `ENERGY` (float32 [B], eV). Beside them it has
 
         - with `stock=False`: the half list for the fused convolution, under the keys PAIR_…;
         - with `stock=True`: what SchNetPack's `AtomsLoader` gives after a neighbour list and a cast to float32:
@@ -119,6 +122,15 @@ class PackedMolecules:
             PAIR_CUTOFF: np.array([self.pairs.cutoff]),
         }
         return {key: torch.from_numpy(array) for key, array in arrays.items()}
+
+
+def _near_the_origin(molecules: Molecules) -> np.ndarray:
+    """Positions with each molecule that has a coordinate beyond `_FAR` moved, its centre to the origin: [A, 3], Å."""
+    starts = molecules.offsets[:-1]
+    far = np.maximum.reduceat(np.abs(molecules.positions).max(axis=1), starts) > _FAR
+    centres = np.add.reduceat(molecules.positions, starts) / molecules.n_atoms[:, None]
+    shift = np.where(far[:, None], centres, 0)
+    return molecules.positions - np.repeat(shift, molecules.n_atoms, axis=0)
 
 
 def has_half_list(batch: dict[str, torch.Tensor]) -> bool:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import PaiNN
 from schnetpack.transform import ASENeighborList, CastTo32
+from scipy.spatial.distance import pdist
 
 from analysis import batches
 from analysis.batches import ENERGY, PackedLoader, PackedMolecules
@@ -168,6 +171,18 @@ def test_a_loader_can_be_gone_through_again(packed):
     loader.epoch = 1
     assert seen(loader) != first
     assert seen(loader) == loader.order().tolist()
+
+
+def test_a_molecule_far_from_the_origin_keeps_its_shape_in_float32(few_molecules):
+    few = few_molecules.select(np.arange(3))
+    shift = np.repeat([[0.0, 0, 0], [1e4, -3e4, 7], [0, 0, -25]], few.n_atoms, axis=0)
+    moved = replace(few, positions=few.positions + shift)
+    found = PackedMolecules(moved, neighbour_pairs(moved, 5.0)).batch(np.arange(3))[properties.R].numpy()
+    inside = [slice(*few.offsets[m : m + 2]) for m in range(3)]
+    np.testing.assert_array_equal(found[inside[0]], few.positions[inside[0]].astype(np.float32))
+    for atoms in inside[1:]:
+        np.testing.assert_allclose(pdist(found[atoms]), pdist(few.positions[atoms]), atol=2e-6)
+        assert np.abs(found[atoms].mean(axis=0)).max() < 1e-5
 
 
 def test_an_empty_set_or_batch_is_refused(packed):
