@@ -163,7 +163,7 @@ def _data(group: Group, plain: Group, inside: dict[str, np.ndarray]) -> pd.DataF
     for key, chosen in inside.items():
         value, low, high = ratio(group, plain, chosen)
         rows.append({"group": key, "molecules": int(chosen.sum()), "ratio": value, "low": low, "high": high})
-    return pd.DataFrame(rows).assign(run=" ".join(record.id for record in group.records))
+    return pd.DataFrame(rows).assign(run=" ".join(record.id for record in (*group.records, *plain.records)))
 
 
 def _group_name(key: str, lang: str, boundary: int) -> str:
