@@ -14,7 +14,7 @@ from ase.io import read
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
-from analysis.molecules import EXTXYZ_ERRORS, check_columns
+from analysis import extxyz
 
 LARGEST = 1000
 """Atoms. Whatever is larger is not looked at: it is 30 times the size of the largest molecule that a model has seen."""
@@ -75,11 +75,11 @@ def _read(text: str) -> tuple[Atoms | None, str]:
     if text.count("\n") + 1 < lines and lines > 2:
         return None, f"it has fewer lines than its {count.strip()} atoms need: the file was cut"
     try:
-        check_columns(text.split("\n")[1])
+        extxyz.check_columns(text.split("\n")[1])
         return read(StringIO(text + "\n"), format="extxyz"), ""
     except KeyError as error:
         return None, f"there is no element {error}"
-    except EXTXYZ_ERRORS as error:
+    except extxyz.ERRORS as error:
         return None, f"it can't be read ({error})"
 
 

@@ -1,11 +1,10 @@
-"""Molecules as packed arrays, and the doors to and from ASE, extended XYZ files and JARVIS.
+"""Molecules as packed arrays, and the doors to and from ASE and JARVIS.
 
 Lengths are in Å, energies in eV. Molecules stand in vacuum: a periodic structure is refused, and the cell of a
 molecule in a box is dropped.
 """
 
 import hashlib
-import json
 import os
 import secrets
 import time
@@ -20,8 +19,6 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
-from ase.io import iread
-from ase.io.extxyz import XYZError, key_val_str_to_dict
 
 if TYPE_CHECKING:
     from jarvis.core.atoms import Atoms as JarvisAtoms
@@ -31,8 +28,6 @@ MAX_ATOMIC_NUMBER = 99
 
 # Two thirds of the shortest bond there is (H2, 0.74 Å). Coordinates in nm by mistake fall below it too.
 MIN_SEPARATION = 0.5
-
-_MOST_COLUMNS = 1000  # of an extended XYZ file
 
 _ABANDONED = 3600.0  # s: whoever writes a file is done by then
 
@@ -346,70 +341,6 @@ def to_ase(molecules: Molecules) -> list[Atoms]:
     return result
 
 
-EXTXYZ_ERRORS = (XYZError, ValueError, KeyError, IndexError, TypeError, RuntimeError, AttributeError)
-"""What ASE's reader of extended XYZ raises for a damaged file.
-
-RuntimeError is what becomes of one that ends before a comment line, AttributeError of elements that are no words.
-"""
-
-
-def check_columns(line: str) -> None:
-    """Raise one of `EXTXYZ_ERRORS` for the comment line of an extended XYZ file that declares too many columns.
-
-    ASE makes room for all of them before it reads an atom: a digit too many and the memory is full.
-    """
-    if "Properties" not in line:
-        return
-    declared = str(key_val_str_to_dict(line).get("Properties", "")).split(":")[2::3]
-    if sum(map(int, declared)) > _MOST_COLUMNS:
-        raise ValueError(f"its Properties declare more than {_MOST_COLUMNS:,} columns")
-
-
-def read_extxyz(path: Path, energy_key: str = "energy_U0") -> Molecules:
-    """Molecules of an extended XYZ file (Å; U0 in eV under `energy_key` or `energy`).
-
-    Raises
-    ------
-    MoleculesError
-        A damaged or truncated file (names the molecule by its place in the file), or what `from_ase` refuses.
-    """
-    number = 0
-    try:
-        with path.open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):  # noqa: B007 - the message names it
-                check_columns(line)
-    except EXTXYZ_ERRORS as error:
-        raise MoleculesError(f"{path}, line {number}: it can't be read ({error})") from error
-    atoms = []
-    try:
-        atoms.extend(iread(path, ":", format="extxyz"))
-    except EXTXYZ_ERRORS as error:
-        raise MoleculesError(f"{path}, molecule {len(atoms) + 1} of the file: it can't be read ({error})") from error
-    if not atoms:
-        raise MoleculesError(f"{path} holds no molecules")
-    return from_ase(atoms, energy_key)
-
-
-def write_extxyz(path: Path, molecules: Molecules) -> None:
-    """Write an extended XYZ file that ASE reads back to the last digit; a failure leaves what was there before.
-
-    ASE's own writer keeps eight decimals of a coordinate, where QM9 has ten, and loses the backslashes of a SMILES.
-    """
-    symbols = np.array(chemical_symbols)[molecules.numbers].tolist()
-    positions = molecules.positions.tolist()
-    with whole_file(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for m in range(len(molecules)):
-            smiles = f" smiles={_quoted(str(molecules.smiles[m]))}" if molecules.smiles[m] else ""
-            file.write(
-                f"{molecules.n_atoms[m]}\nProperties=species:S:1:pos:R:3 index={molecules.index[m]}"
-                f' energy={float(molecules.energy[m])!r}{smiles} pbc="F F F"\n'
-            )
-            file.writelines(
-                f"{symbols[a]} {positions[a][0]!r} {positions[a][1]!r} {positions[a][2]!r}\n"
-                for a in range(molecules.offsets[m], molecules.offsets[m + 1])
-            )
-
-
 def from_jarvis(
     atoms: Iterable["JarvisAtoms"],
     energy: Sequence[float] | np.ndarray,
@@ -515,15 +446,3 @@ def _smiles(atoms: Atoms, index: int) -> str:
 
 def _packed(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
     return np.concatenate(arrays) if arrays else np.zeros(empty, dtype=np.int64)
-
-
-def _quoted(text: str) -> str:
-    """`text` as the value of a key in an extended XYZ comment."""
-    quoted = _escaped(text)
-    # ASE takes "F" (hydrogen fluoride) for a truth value and digits for numbers; behind this prefix they stay text.
-    read = key_val_str_to_dict(f"x={quoted}")["x"]
-    return quoted if isinstance(read, str) and read == text else _escaped(f"_JSON {json.dumps(text)}")
-
-
-def _escaped(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -1,4 +1,4 @@
-"""Where QM9 comes from: the installed package qm9pack, a checked cache of it, or an ASE database of SchNetPack's.
+"""Where QM9 comes from: the installed package qm9pack, or a checked cache of it.
 
 QM9: Ramakrishnan et al., Sci. Data 1, 140022 (2014). Energies leave this room in eV, lengths in Å.
 """
@@ -8,20 +8,16 @@ import importlib.util
 import json
 import logging
 import os
-import sqlite3
 from collections.abc import Callable, Iterable
-from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 
-import ase.db
 import ase.units
 import numpy as np
 import platformdirs
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-from ase import Atoms
 from ase.data import atomic_numbers
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
@@ -31,7 +27,6 @@ from analysis.molecules import (
     MoleculesError,
     check_separation,
     remove_leftovers,
-    to_ase,
     whole_file,
 )
 
@@ -50,27 +45,6 @@ _COLUMNS = ("Index", "SMILES", "N_atoms", "Elements", "XYZ_Ang", "InternalEnergy
 _CACHE_FORMAT = "1"
 _CACHE_FILE = "qm9.safetensors"
 _ARRAYS = ("index", "n_atoms", "numbers", "positions", "energy")
-
-# Units of SchNetPack's metadata (`schnetpack.units`), of an energy and of a length only.
-_ENERGY_UNITS = MappingProxyType(
-    {
-        "eV": 1.0,
-        "meV": 1e-3,
-        "Ha": ase.units.Hartree,
-        "Hartree": ase.units.Hartree,
-        "kcal/mol": ase.units.kcal / ase.units.mol,
-        "kJ/mol": ase.units.kJ / ase.units.mol,
-    }
-)
-_LENGTH_UNITS = MappingProxyType(
-    {
-        "Ang": 1.0,
-        "Angstrom": 1.0,
-        "Bohr": ase.units.Bohr,
-        "a0": ase.units.Bohr,
-        "nm": ase.units.nm,
-    }
-)
 
 
 class QM9NotInstalledError(ImportError):
@@ -137,85 +111,6 @@ def read_csv_parts(paths: Iterable[Path]) -> Molecules:
     if (np.diff(molecules.index) < 0).any():
         molecules = molecules.select(np.argsort(molecules.index))
     return check_separation(molecules)
-
-
-def read_schnetpack_database(path: Path, energy_property: str = "energy_U0") -> Molecules:
-    """Molecules of an ASE database in the layout of SchNetPack's `QM9` data module.
-
-    A molecule's index is the row's `molecule_index` where `write_schnetpack_database` has left one, otherwise the
-    row's id. (In a QM9 database that SchNetPack made without the uncharacterised molecules, ids are not QM9's indices.)
-
-    Parameters
-    ----------
-    path
-        The database.
-    energy_property
-        Name of the total energy among the database's properties.
-
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    MoleculesError
-        No SchNetPack metadata, an unknown property or unit, a row without the property, or what `Molecules` and
-        `check_separation` refuse.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no database {path}")
-    try:
-        _refuse_foreign_database(path)
-        with ase.db.connect(path, type="db", use_lock_file=False) as database:
-            energy_unit, length_unit = _units(database.metadata, energy_property, path)
-            rows = [_row(row, energy_property) for row in database.select()]
-    except MoleculesError:
-        raise
-    except Exception as error:  # ASE's reader raises whatever it stumbles over
-        raise MoleculesError(f"{path} is no ASE database, or a damaged one ({error})") from error
-    if not rows:
-        raise MoleculesError(f"{path} holds no molecules")
-    index, numbers, positions, energy, smiles = zip(*rows, strict=True)
-    return check_separation(
-        Molecules(
-            index=np.array(index),
-            n_atoms=np.array([len(z) for z in numbers]),
-            numbers=np.concatenate(numbers),
-            positions=np.concatenate(positions) * length_unit,
-            energy=np.array(energy) * energy_unit,
-            smiles=np.array(smiles),
-        )
-    )
-
-
-def write_schnetpack_database(path: Path, molecules: Molecules, energy_unit: str = "Ha") -> None:
-    """Write an ASE database that SchNetPack's `ASEAtomsData` reads: U0 as `energy_U0`, Å, with QM9's atomic references.
-
-    Stock SchNetPack numbers molecules by their place; their own index is kept beside, as the row's `molecule_index`,
-    their SMILES in the row's data. Rows stand in the order of `molecules`.
-
-    Raises
-    ------
-    ValueError
-        A path that does not end in .db, as SchNetPack needs it to, or an unknown unit.
-    FileExistsError
-        There is a file of that name already.
-    """
-    if path.suffix != ".db":
-        raise ValueError(f"{path}: SchNetPack takes databases whose name ends in .db")
-    if path.exists():
-        raise FileExistsError(f"{path} exists; remove it first, or write to another file")
-    factor = _unit(_ENERGY_UNITS, energy_unit, "energy")
-    references = np.zeros(100)
-    references[list(ATOMIC_REFERENCES_U0)] = np.array(list(ATOMIC_REFERENCES_U0.values())) / factor
-    with whole_file(path) as temporary:
-        with ase.db.connect(temporary, type="db", use_lock_file=False) as database:
-            for atoms, energy in zip(to_ase(molecules), molecules.energy / factor, strict=True):
-                _write_row(database, atoms, energy)
-        # Outside the transaction of the rows: ASE stores metadata in one of its own.
-        database.metadata = {
-            "_property_unit_dict": {"energy_U0": energy_unit},
-            "_distance_unit": "Ang",
-            "atomrefs": {"energy_U0": references.tolist()},
-        }
 
 
 # ---- qm9pack's CSV files ---------------------------------------------------------------------------------------------
@@ -397,56 +292,3 @@ def read_cache(path: Path, version: str) -> Molecules | None:
 
 def _rebuild(path: Path, reason: str) -> None:
     _log.warning("the cached QM9 in %s is made anew: %s", path, reason)
-
-
-# ---- SchNetPack's databases ------------------------------------------------------------------------------------------
-
-
-def _refuse_foreign_database(path: Path) -> None:
-    """Raise MoleculesError unless this is an ASE database: ASE would write its tables into any other."""
-    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'systems'").fetchone() is None:
-            raise MoleculesError(f"{path} is no ASE database: it has no table of systems")
-
-
-def _units(metadata: dict, energy_property: str, path: Path) -> tuple[float, float]:
-    """The database's units of energy and length, in eV and Å."""
-    missing = {"_property_unit_dict", "_distance_unit"} - metadata.keys()
-    if missing:
-        raise MoleculesError(f"{path} has no SchNetPack metadata: {', '.join(sorted(missing))} missing")
-    properties = metadata["_property_unit_dict"]
-    if energy_property not in properties:
-        raise MoleculesError(f"{path} has no property {energy_property}; it has {', '.join(properties) or 'none'}")
-    try:
-        return (
-            _unit(_ENERGY_UNITS, properties[energy_property], "energy"),
-            _unit(_LENGTH_UNITS, metadata["_distance_unit"], "length"),
-        )
-    except ValueError as error:
-        raise MoleculesError(f"{path}: {error}") from error
-
-
-def _unit(known: MappingProxyType[str, float], name: str | None, what: str) -> float:
-    spelled = str(name).replace(" ", "")
-    if spelled not in known:
-        raise ValueError(f"unknown unit of {what}: {name}; known are {', '.join(known)}")
-    return known[spelled]
-
-
-def _row(row: ase.db.row.AtomsRow, energy_property: str) -> tuple[int, np.ndarray, np.ndarray, float, str]:
-    index = row.get("molecule_index", row.id)
-    if row.pbc.any():
-        raise MoleculesError(f"molecule {index}: it is periodic")
-    energy = np.asarray(row.data.get(energy_property, ()))
-    if energy.size != 1 or energy.dtype.kind not in "iuf":
-        raise MoleculesError(f"molecule {index}: its {energy_property} is {energy.tolist()}; one number is needed")
-    return index, row.numbers, row.positions, float(energy.item()), row.data.get("smiles", "")
-
-
-def _write_row(database: ase.db.core.Database, atoms: Atoms, energy: float) -> None:
-    data = {"energy_U0": np.array([energy])}
-    if "smiles" in atoms.info:
-        data["smiles"] = atoms.info["smiles"]
-    # SchNetPack keeps energies in `data`; ASE would store the calculator's beside it.
-    atoms.calc = None
-    database.write(atoms, data=data, key_value_pairs={"molecule_index": atoms.info["index"]})

@@ -22,7 +22,7 @@ from schnetpack.data import ASEAtomsData, AtomsDataModule
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import SchNet
-from schnetpack.transform import ASENeighborList, CastTo32, RemoveOffsets
+from schnetpack.transform import CastTo32, MatScipyNeighborList, RemoveOffsets
 
 
 def data_module(members, mean=None):
@@ -30,7 +30,7 @@ def data_module(members, mean=None):
     np.savez("set.npz", train_idx=members, val_idx=members, test_idx=members[:0])
     removed = {"remove_atomrefs": True, "remove_mean": True, "property_mean": mean}
     remove = RemoveOffsets("energy", **removed)
-    steps = [remove, ASENeighborList(cutoff=5.0), CastTo32()]
+    steps = [remove, MatScipyNeighborList(cutoff=5.0), CastTo32()]
     settings = {"split_file": "set.npz", "num_workers": 0, "batch_size": 10}
     module = AtomsDataModule("g2.db", transforms=steps, **settings)
     module.setup()  # without a mean, SchNetPack takes that of these molecules

@@ -7,7 +7,7 @@ from schnetpack import properties
 from schnetpack.data import ASEAtomsData, AtomsLoader, calculate_stats, estimate_atomrefs
 from schnetpack.transform import RemoveOffsets
 
-from analysis import offsets, qm9, schnet
+from analysis import databases, offsets, qm9, schnet
 from analysis.molecules import Molecules
 
 KEY = "energy_U0"
@@ -16,7 +16,7 @@ KEY = "energy_U0"
 @pytest.fixture(scope="module")
 def schnetpack_dataset(few_molecules: Molecules, tmp_path_factory: pytest.TempPathFactory) -> ASEAtomsData:
     path = tmp_path_factory.mktemp("db") / "few.db"
-    qm9.write_schnetpack_database(path, few_molecules)
+    databases.write(path, few_molecules)
     return ASEAtomsData(str(path), load_properties=[KEY], property_units={KEY: "eV"})
 
 

@@ -19,9 +19,9 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
-from analysis import commands, domain, geometries, predict, qm9, study
+from analysis import commands, domain, extxyz, geometries, predict, qm9, study
 from analysis.calculator import EnsembleCalculator
-from analysis.molecules import Molecules, to_ase, write_extxyz
+from analysis.molecules import Molecules, to_ase
 from analysis.qm9 import ATOMIC_REFERENCES_U0
 from analysis.records import Record
 from tools.robustness import feeds
@@ -437,7 +437,7 @@ def test_ions_radicals_and_other_elements_are_refused_from_their_smiles(smiles, 
 
 def test_a_damaged_molecule_keeps_no_other_from_being_read(tmp_path, few_molecules):
     path = tmp_path / "many.xyz"
-    write_extxyz(path, few_molecules.select(range(3)))
+    extxyz.write(path, few_molecules.select(range(3)))
     lines = path.read_text().splitlines()
     second = few_molecules.n_atoms[0] + 2
     lines[second + 2] = "H 0 nothing 0"
@@ -483,7 +483,7 @@ def test_whatever_a_file_holds_each_molecule_is_read_or_said_why_not(rng, tmp_pa
     folder.mkdir(exist_ok=True)
     whole, path = folder / "whole.xyz", folder / "fed.xyz"
     if not whole.exists():
-        write_extxyz(whole, few_molecules.select(range(20, 23)))
+        extxyz.write(whole, few_molecules.select(range(20, 23)))
     path.write_bytes(
         feeds.damaged(whole.read_bytes(), rng)
         if rng.random() < 0.5
@@ -521,7 +521,7 @@ def invoke(*arguments: object):
 def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_molecules, shipped):
     path, csv = tmp_path / "many.xyz", tmp_path / "found.csv"
     some = few_molecules.select(range(100, 103))
-    write_extxyz(path, some)
+    extxyz.write(path, some)
     result = invoke(path, "--smiles", "CCO", "--smiles", "FNF", "--csv", csv)
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
@@ -553,7 +553,7 @@ def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_mol
 @pytest.mark.usefixtures("_loaded_once")
 def test_what_is_refused_is_a_line_each_and_the_others_are_predicted(tmp_path, few_molecules):
     path = tmp_path / "one.xyz"
-    write_extxyz(path, few_molecules.select([100]))
+    extxyz.write(path, few_molecules.select([100]))
     sulfur = geometries.from_smiles("FS(F)(F)(F)(F)F").atoms
     sulfur.write(tmp_path / "sf6.xyz")
     result = invoke(tmp_path / "sf6.xyz", path, tmp_path / "none.xyz", "--smiles", "[NH4+]")

@@ -3,12 +3,9 @@ import csv
 import importlib.util
 import logging
 import os
-import pickle
 import shutil
 import sqlite3
 import sys
-from contextlib import closing
-from dataclasses import fields, replace
 from pathlib import Path
 
 import ase.db
@@ -18,11 +15,10 @@ import pytest
 import schnetpack.units
 from ase.build import molecule as g2_molecule
 from safetensors.numpy import load_file, save_file
-from schnetpack.data import ASEAtomsData, AtomsDataFormat, create_dataset, load_dataset
-from schnetpack.datasets import QM9
+from test_molecules import assert_same
 
-from analysis import qm9
-from analysis.molecules import Molecules, MoleculesError, write_extxyz
+from analysis import databases, extxyz, qm9
+from analysis.molecules import Molecules, MoleculesError
 
 INSTALLED = Path(importlib.util.find_spec("qm9pack").submodule_search_locations[0]) / "data"
 
@@ -59,12 +55,6 @@ def write_csv(path: Path, *rows: dict[str, str]) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return path
-
-
-def assert_same(left: Molecules, right: Molecules, *, except_for: tuple[str, ...] = ()) -> None:
-    for field in fields(Molecules):
-        if field.name not in except_for:
-            np.testing.assert_array_equal(getattr(left, field.name), getattr(right, field.name), err_msg=field.name)
 
 
 # ---- QM9 itself ------------------------------------------------------------------------------------------------------
@@ -415,9 +405,9 @@ def test_a_kept_cache_survives_a_failed_write(
 def test_a_full_disk_leaves_no_half_file(few_molecules: Molecules, tmp_path: Path, full_disk):
     with full_disk(50_000):
         with pytest.raises(OSError, match="too large"):
-            write_extxyz(tmp_path / "a.extxyz", few_molecules)
+            extxyz.write(tmp_path / "a.extxyz", few_molecules)
         with pytest.raises(sqlite3.OperationalError):
-            qm9.write_schnetpack_database(tmp_path / "a.db", few_molecules)
+            databases.write(tmp_path / "a.db", few_molecules)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -447,220 +437,3 @@ def test_half_removed_qm9pack(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     with pytest.raises(qm9.QM9NotInstalledError, match="files are missing"):
         qm9.load(tmp_path)
-
-
-# ---- SchNetPack's databases ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("unit", ["Ha", "eV", "kcal/mol"])
-def test_our_database_comes_back(few_molecules: Molecules, tmp_path: Path, unit: str):
-    path = tmp_path / "a.db"
-    qm9.write_schnetpack_database(path, few_molecules, energy_unit=unit)
-    back = qm9.read_schnetpack_database(path)
-    assert_same(back, few_molecules, except_for=("energy",))
-    np.testing.assert_allclose(back.energy, few_molecules.energy, rtol=1e-15)
-    assert [file.name for file in tmp_path.iterdir()] == ["a.db"]
-
-
-@pytest.mark.parametrize("unit", ["Ha", "eV"])
-def test_schnetpack_reads_our_database(few_molecules: Molecules, tmp_path: Path, unit: str):
-    path = tmp_path / "a.db"
-    qm9.write_schnetpack_database(path, few_molecules, energy_unit=unit)
-    dataset = load_dataset(str(path), AtomsDataFormat.ASE, property_units={"energy_U0": "eV"}, distance_unit="Ang")
-    assert len(dataset) == len(few_molecules)
-    assert dataset.available_properties == ["energy_U0"]
-    for m in range(0, len(few_molecules), 7):
-        properties = dataset[m]
-        inside = slice(few_molecules.offsets[m], few_molecules.offsets[m + 1])
-        assert properties["energy_U0"].item() == pytest.approx(few_molecules.energy[m], rel=1e-15)
-        assert properties["_atomic_numbers"].tolist() == few_molecules.numbers[inside].tolist()
-        np.testing.assert_allclose(properties["_positions"].numpy(), few_molecules.positions[inside], rtol=1e-15)
-    references = dataset.atomrefs["energy_U0"].numpy()
-    assert references.shape == (100,)
-    assert {z: references[z] for z in np.flatnonzero(references)} == pytest.approx(dict(qm9.ATOMIC_REFERENCES_U0))
-
-
-def test_schnetpacks_qm9_module_takes_our_database(few_molecules: Molecules, tmp_path: Path, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # SchNetPack leaves a lock file in the working folder
-    path = tmp_path / "qm9.db"
-    qm9.write_schnetpack_database(path, few_molecules)
-    module = QM9(
-        str(path),
-        batch_size=10,
-        num_train=100,
-        num_val=20,
-        num_test=20,
-        split_file=None,
-        remove_uncharacterized=True,
-        load_properties=[QM9.U0],
-        property_units={QM9.U0: "eV"},
-        num_workers=0,
-    )
-    module.prepare_data()
-    module.setup()
-    assert len(module.train_dataset) == 100
-    (batch,) = [batch for number, batch in enumerate(module.val_dataloader()) if number == 0]
-    known = dict(zip(few_molecules.energy.round(6).tolist(), few_molecules.n_atoms.tolist(), strict=True))
-    for energy, n_atoms in zip(batch[QM9.U0].double().numpy().round(6), batch["_n_atoms"].tolist(), strict=True):
-        assert known[float(energy)] == n_atoms
-
-
-def create_with_schnetpack(path: Path, energy_unit: str = "Ha", distance_unit: str = "Ang", **factors) -> ASEAtomsData:
-    """Water and methane as SchNetPack's QM9 module writes them, with another property beside U0."""
-    dataset = create_dataset(
-        datapath=str(path),
-        format=AtomsDataFormat.ASE,
-        distance_unit=distance_unit,
-        property_unit_dict={"zpve": "Ha", "energy_U0": energy_unit},
-        atomrefs={"energy_U0": [0.0] * 100},
-    )
-    systems = []
-    for name, energy in (("H2O", -76.404702), ("CH4", -40.47893)):
-        atoms = g2_molecule(name)
-        systems.append(
-            {
-                "zpve": np.array([0.02]),
-                "energy_U0": np.array([energy]) / factors.get("energy", 1),
-                "_atomic_numbers": atoms.numbers,
-                "_positions": atoms.positions / factors.get("length", 1),
-                "_cell": atoms.cell,
-                "_pbc": atoms.pbc,
-            }
-        )
-    dataset.add_systems(systems)
-    return dataset
-
-
-@pytest.mark.parametrize(
-    ("energy_unit", "distance_unit", "factors"),
-    [
-        ("Ha", "Ang", {}),
-        ("Hartree", "Bohr", {"length": ase.units.Bohr}),
-        ("eV", "nm", {"energy": 1 / ase.units.Hartree, "length": 10}),
-        ("kcal / mol", "Angstrom", {"energy": ase.units.kcal / ase.units.mol / ase.units.Hartree}),
-    ],
-)
-def test_we_read_what_schnetpack_wrote(tmp_path: Path, energy_unit: str, distance_unit: str, factors: dict):
-    create_with_schnetpack(tmp_path / "a.db", energy_unit, distance_unit, **factors)
-    molecules = qm9.read_schnetpack_database(tmp_path / "a.db")
-    assert molecules.index.tolist() == [1, 2]
-    assert molecules.n_atoms.tolist() == [3, 5]
-    assert molecules.smiles.tolist() == ["", ""]
-    np.testing.assert_allclose(molecules.energy, np.array([-76.404702, -40.47893]) * ase.units.Hartree, rtol=1e-14)
-    np.testing.assert_allclose(molecules.positions[:3], g2_molecule("H2O").positions, atol=1e-14)
-    zpve = qm9.read_schnetpack_database(tmp_path / "a.db", energy_property="zpve")
-    np.testing.assert_allclose(zpve.energy, 0.02 * ase.units.Hartree)
-
-
-@pytest.mark.parametrize(
-    ("metadata", "message"),
-    [
-        ({"_property_unit_dict": None}, "no SchNetPack metadata: _property_unit_dict missing"),
-        ({"_distance_unit": None}, "no SchNetPack metadata: _distance_unit missing"),
-        ({"_distance_unit": "furlong"}, "unknown unit of length: furlong; known are Ang"),
-        ({"_distance_unit": "eV"}, "unknown unit of length: eV"),
-        ({"_property_unit_dict": {"energy_U0": "Ang"}}, "unknown unit of energy: Ang; known are eV"),
-        ({"_property_unit_dict": {"energy_U0": None}}, "unknown unit of energy: None"),
-        ({"_property_unit_dict": {"zpve": "Ha"}}, "has no property energy_U0; it has zpve"),
-        ({"_property_unit_dict": {}}, "has no property energy_U0; it has none"),
-    ],
-)
-def test_wrong_metadata_is_refused(tmp_path: Path, metadata: dict, message: str):
-    create_with_schnetpack(tmp_path / "a.db")
-    with ase.db.connect(tmp_path / "a.db") as database:
-        changed = database.metadata | metadata
-    database.metadata = {key: value for key, value in changed.items() if value is not None}
-    with pytest.raises(MoleculesError, match=message):
-        qm9.read_schnetpack_database(tmp_path / "a.db")
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        ({}, r"molecule 3: its energy_U0 is \[\]"),
-        ({"energy_U0": np.array([1.0, 2.0])}, r"molecule 3: its energy_U0 is \[1.0, 2.0\]"),
-        ({"energy_U0": "low"}, "molecule 3: its energy_U0 is low"),
-        ({"energy_U0": np.array([np.nan])}, "molecule 3: its energy is nan"),
-    ],
-)
-def test_a_row_without_its_energy_is_refused(tmp_path: Path, data: dict, message: str):
-    create_with_schnetpack(tmp_path / "a.db")
-    ase.db.connect(tmp_path / "a.db").write(g2_molecule("NH3"), data=data)
-    with pytest.raises(MoleculesError, match=message):
-        qm9.read_schnetpack_database(tmp_path / "a.db")
-
-
-def test_wrong_rows_are_refused(tmp_path: Path):
-    create_with_schnetpack(tmp_path / "a.db")
-    database = ase.db.connect(tmp_path / "a.db")
-    data = {"energy_U0": np.array([-56.0])}
-    number = database.write(g2_molecule("NH3", cell=[5, 5, 5], pbc=True), data=data)
-    with pytest.raises(MoleculesError, match="molecule 3: it is periodic"):
-        qm9.read_schnetpack_database(tmp_path / "a.db")
-    del database[number]
-    database.write(g2_molecule("NH3"), data=data, key_value_pairs={"molecule_index": 2})
-    with pytest.raises(MoleculesError, match="molecule 2: 2 molecules have this index"):
-        qm9.read_schnetpack_database(tmp_path / "a.db")
-
-
-def test_what_is_no_database_is_refused_and_left_alone(tmp_path: Path):
-    path = tmp_path / "a.db"
-    with pytest.raises(FileNotFoundError, match="there is no database"):
-        qm9.read_schnetpack_database(path)
-    assert not path.exists()
-    for content in (b"", b"no database " * 1000):
-        path.write_bytes(content)
-        with pytest.raises(MoleculesError, match="is no ASE database"):
-            qm9.read_schnetpack_database(path)
-        assert path.read_bytes() == content
-
-
-def test_a_database_without_molecules_is_refused(tmp_path: Path, few_molecules: Molecules):
-    qm9.write_schnetpack_database(tmp_path / "a.db", few_molecules.select([0]))
-    database = ase.db.connect(tmp_path / "a.db")
-    del database[1]
-    with pytest.raises(MoleculesError, match="holds no molecules"):
-        qm9.read_schnetpack_database(tmp_path / "a.db")
-
-
-def test_a_database_that_would_execute_something_does_not(tmp_path: Path, few_molecules: Molecules):
-    """A pickle where ASE keeps a row's data: ASE's own format has none."""
-    path, touched = tmp_path / "a.db", tmp_path / "touched"
-    qm9.write_schnetpack_database(path, few_molecules.select([0]))
-
-    class Hostile:
-        def __reduce__(self):
-            return os.system, (f"touch {touched}",)
-
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE systems SET data = ?", (pickle.dumps(Hostile()),))
-        connection.commit()
-    with pytest.raises(MoleculesError, match="or a damaged one"):
-        qm9.read_schnetpack_database(path)
-    assert not touched.exists()
-
-
-def test_a_truncated_database_is_refused(tmp_path: Path, few_molecules: Molecules):
-    path = tmp_path / "a.db"
-    qm9.write_schnetpack_database(path, few_molecules)
-    path.write_bytes(path.read_bytes()[:60_000])
-    with pytest.raises(MoleculesError, match=r"a\.db is no ASE database, or a damaged one"):
-        qm9.read_schnetpack_database(path)
-
-
-def test_databases_are_not_overwritten(tmp_path: Path, few_molecules: Molecules):
-    (tmp_path / "a.db").write_text("mine")
-    with pytest.raises(FileExistsError, match="remove it first"):
-        qm9.write_schnetpack_database(tmp_path / "a.db", few_molecules)
-    assert (tmp_path / "a.db").read_text() == "mine"
-    with pytest.raises(ValueError, match=r"ends in \.db"):
-        qm9.write_schnetpack_database(tmp_path / "a.sqlite", few_molecules)
-    with pytest.raises(ValueError, match="unknown unit of energy: furlong"):
-        qm9.write_schnetpack_database(tmp_path / "b.db", few_molecules, energy_unit="furlong")
-
-
-def test_the_order_of_a_database_is_kept(tmp_path: Path, few_molecules: Molecules):
-    backwards = few_molecules.select(np.arange(len(few_molecules))[::-1])
-    qm9.write_schnetpack_database(tmp_path / "a.db", replace(backwards, smiles=np.full(len(backwards), "")))
-    back = qm9.read_schnetpack_database(tmp_path / "a.db")
-    assert_same(back, backwards, except_for=("energy", "smiles"))

@@ -20,7 +20,7 @@ from schnetpack.transform import MatScipyNeighborList
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
-from analysis import callbacks, choice, descriptors, failures, offsets, qm9, schnet, training, weights
+from analysis import callbacks, choice, databases, descriptors, failures, offsets, schnet, training, weights
 from analysis.batches import ENERGY
 from analysis.config import Data, FineTuning, Loss, RunConfig, Selection, Training, adjust
 from analysis.molecules import MoleculesError, to_ase
@@ -579,8 +579,8 @@ def test_more_molecules_than_there_are_is_refused(qm9_molecules):
 
 
 def test_molecules_from_another_source_train_too(few_molecules, tmp_path):
-    qm9.write_schnetpack_database(tmp_path / "few.db", few_molecules)
-    molecules = qm9.read_schnetpack_database(tmp_path / "few.db")
+    databases.write(tmp_path / "few.db", few_molecules)
+    molecules = databases.read(tmp_path / "few.db")
     config = adjust(SMALL, training={"epochs": 1})
     config = config.model_copy(update={"data": Data()})
     trained = training.train(config, molecules, tmp_path)

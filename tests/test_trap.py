@@ -15,7 +15,7 @@ from schnetpack import transform
 from schnetpack.data import AtomsDataFormat, AtomsDataModule
 from schnetpack.task import AtomisticTask, ModelOutput
 
-from analysis import choice, errors, offsets, qm9, records, runs, schnet
+from analysis import choice, databases, errors, offsets, qm9, records, runs, schnet
 from analysis.batches import ENERGY
 from analysis.config import RunConfig, adjust
 from analysis.molecules import Molecules
@@ -52,7 +52,7 @@ def validated_by_schnetpack(
     record: records.Record, molecules: Molecules, folder, remove: transform.RemoveOffsets
 ) -> float:
     """The val_loss, eV², of SchNetPack's data module, task and Lightning's trainer on a set of molecules."""
-    qm9.write_schnetpack_database(folder / "set.db", molecules)
+    databases.write(folder / "set.db", molecules)
     everything = np.arange(len(molecules))
     # The set is what the statistics are of and what is validated: SchNetPack's mean comes from the training part.
     np.savez(folder / "split.npz", train_idx=everything, val_idx=everything, test_idx=everything[:0])

@@ -20,7 +20,7 @@ from schnetpack.data import AtomsDataFormat, AtomsDataModule
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 
-from analysis import choice, offsets, qm9, schnet, training
+from analysis import choice, databases, offsets, qm9, schnet, training
 from analysis.batches import ENERGY, PackedLoader, PackedMolecules
 from analysis.benchmark import Settings
 from analysis.config import Data, RunConfig, adjust
@@ -115,7 +115,7 @@ def write_database(folder: Path, molecules: Molecules, count: int) -> None:
     if not (database.exists() and split.exists()):
         used, parts, _ = chosen(molecules, count)
         database.unlink(missing_ok=True)
-        qm9.write_schnetpack_database(database, used)
+        databases.write(database, used)
         np.savez(split, train_idx=parts.train, val_idx=parts.validation, test_idx=parts.test)
 
 

@@ -24,11 +24,11 @@ from ase.data import chemical_symbols
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from pydantic import ValidationError
 
-from analysis import qm9, records, study, sweeps
+from analysis import databases, extxyz, qm9, records, study, sweeps
 from analysis.callbacks import read_checkpoint
 from analysis.config import Loss, RunConfig, Selection, adjust
 from analysis.failures import CheckpointError
-from analysis.molecules import Molecules, MoleculesError, read_extxyz, write_extxyz
+from analysis.molecules import Molecules, MoleculesError
 from analysis.parameters import ParameterError, check
 
 Answer = Literal["refused", "same", "other", "wrong"]
@@ -178,8 +178,8 @@ class Doors:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.few = self.molecules.select(np.linspace(0, len(self.molecules) - 1, 12).astype(int))
         _write_csv(self.folder / "whole.csv", self.few)
-        write_extxyz(self.folder / "whole.extxyz", self.few)
-        qm9.write_schnetpack_database(self.folder / "whole.db", self.few)
+        extxyz.write(self.folder / "whole.extxyz", self.few)
+        databases.write(self.folder / "whole.db", self.few)
         qm9.write_cache(self.folder / "whole.safetensors", self.few, _VERSION)
         self._doors: dict[str, Callable[[random.Random], tuple[Answer, str]]] = {
             "csv": self.csv,
@@ -237,12 +237,12 @@ class Doors:
         """Extended XYZ files."""
         text = (self.folder / "whole.extxyz").read_text(encoding="utf-8")
         fed = edited_table(text.replace(" ", ","), rng).replace(",", " ")
-        return self._molecules("a.extxyz", fed.encode(), read_extxyz)
+        return self._molecules("a.extxyz", fed.encode(), extxyz.read)
 
     def database(self, rng: random.Random) -> tuple[Answer, str]:
         """ASE databases in SchNetPack's layout."""
         content = (self.folder / "whole.db").read_bytes()
-        return self._molecules("a.db", damaged(content, rng), qm9.read_schnetpack_database)
+        return self._molecules("a.db", damaged(content, rng), databases.read)
 
     def cache(self, rng: random.Random) -> tuple[Answer, str]:
         """The cache of QM9: a damaged one is refused with a warning, and the CSV files are read instead."""
