@@ -11,6 +11,7 @@ import ase.db
 import ase.units
 import numpy as np
 import pytest
+import schnetpack.units
 from ase.build import molecule as g2_molecule
 from schnetpack.data import ASEAtomsData, AtomsDataFormat, create_dataset, load_dataset
 from schnetpack.datasets import QM9
@@ -18,6 +19,16 @@ from test_molecules import assert_same
 
 from analysis import databases, qm9
 from analysis.molecules import Molecules, MoleculesError
+
+
+def test_units_are_those_of_schnetpack():
+    assert schnetpack.units.convert_units("Ha", "eV") == ase.units.Hartree
+    for name, factor in databases._ENERGY_UNITS.items():
+        if name != "meV":  # ASE, whose units SchNetPack takes, has none
+            assert schnetpack.units.convert_units(name, "eV") == pytest.approx(factor, rel=1e-15)
+    for name, factor in databases._LENGTH_UNITS.items():
+        if name != "a0":
+            assert schnetpack.units.convert_units(name, "Ang") == pytest.approx(factor, rel=1e-15)
 
 
 @pytest.mark.parametrize("unit", ["Ha", "eV", "kcal/mol"])

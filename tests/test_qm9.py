@@ -12,7 +12,6 @@ import ase.db
 import ase.units
 import numpy as np
 import pytest
-import schnetpack.units
 from ase.build import molecule as g2_molecule
 from safetensors.numpy import load_file, save_file
 from test_molecules import assert_same
@@ -123,16 +122,6 @@ def test_molecules_are_those_of_a_plain_reader(qm9_molecules: Molecules, part: s
         assert qm9_molecules.positions[inside].tolist() == ast.literal_eval(row["XYZ_Ang"])
         assert qm9_molecules.energy[m] == float(row["InternalEnergy_0K_au"]) * ase.units.Hartree
         assert qm9_molecules.smiles[m] == row["SMILES"]
-
-
-def test_units_are_those_of_schnetpack():
-    assert schnetpack.units.convert_units("Ha", "eV") == ase.units.Hartree
-    for name, factor in qm9._ENERGY_UNITS.items():
-        if name != "meV":  # ASE, whose units SchNetPack takes, has none
-            assert schnetpack.units.convert_units(name, "eV") == pytest.approx(factor, rel=1e-15)
-    for name, factor in qm9._LENGTH_UNITS.items():
-        if name != "a0":
-            assert schnetpack.units.convert_units(name, "Ang") == pytest.approx(factor, rel=1e-15)
 
 
 # ---- CSV files -------------------------------------------------------------------------------------------------------
