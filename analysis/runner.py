@@ -97,7 +97,10 @@ def verify(recorded: Record, name: str, *, threads: int | None) -> None:
         return
     for part in compared.parts:
         typer.echo(f"{part.part}: {_words(part)}")
-    allowed = f"{reproduction.TOLERANCE:.0%} for another machine, other versions or another number of threads"
+    if compared.score is not None:
+        score = compared.score
+        typer.echo(f"{score.part}: {score.relative:.2g} of its size apart, {score.largest:.2g} {score.unit}")
+    allowed = f"{compared.allowed} for another machine, other versions or another number of threads"
     if compared.within_tolerance:
         typer.echo(f"not the same bits, but within the tolerance of {allowed}")
         return

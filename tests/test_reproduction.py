@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from analysis import reproduction
-from analysis.reproduction import TOLERANCE, compare
+from analysis.config import RunConfig, adjust
+from analysis.reproduction import SCORE_TOLERANCE, TOLERANCE, compare
 
 ABOUT = {
     "machine": {"system": "Linux", "architecture": "x86_64", "processor": "A", "device": "cpu", "threads": 1},
@@ -37,6 +38,7 @@ def record(**changed) -> SimpleNamespace:
             "postprocessors.1.mean": np.array([-4.25]),
         },
         "about": ABOUT,
+        "config": RunConfig(experiment="baseline"),
     } | changed
     state = parts.pop("state")
     return SimpleNamespace(**parts, state_dict=lambda: state)
@@ -78,6 +80,35 @@ def test_a_small_difference_needs_a_reason(factor, allowed):
     compared = compare(record(), on_another_machine(again))
     assert compared.surroundings == ["processor A, here B"]
     assert compared.within_tolerance is allowed
+
+
+SOAP = adjust(RunConfig(experiment="beyond"), training={"optimizer": "soap"})
+
+
+@pytest.mark.parametrize(("factor", "allowed"), [(1 + 0.9 * SCORE_TOLERANCE, True), (1 + 1.1 * SCORE_TOLERANCE, False)])
+def test_with_soap_the_size_of_the_errors_counts_on_another_machine(factor, allowed):
+    one, again = record(config=SOAP), with_column("errors", "error", np.array([0.1, 0.5, -0.5], np.float32) * factor)
+    compared = compare(one, on_another_machine(again))
+    assert the_one_that_differs(compared).relative > 0.5
+    assert compared.score.relative == pytest.approx(factor - 1, rel=1e-4)
+    assert compared.within_tolerance is allowed
+    assert "SOAP" in compared.allowed
+    # Without a reason around it, not even that; and with AdamW, not single errors either.
+    assert not compare(one, with_column("errors", "error", again.errors["error"])).within_tolerance
+    assert not compare(record(), on_another_machine(again)).within_tolerance
+
+
+@pytest.mark.parametrize(
+    "again",
+    [
+        record(state=record().state_dict() | {"postprocessors.1.mean": np.array([-4.0])}),
+        record(errors=record().errors.iloc[:2]),
+        record(errors=record().errors.rename(columns={"error": "e"})),
+        with_column("errors", "error", [0.5, np.nan, 0.1]),
+    ],
+)
+def test_with_soap_offsets_molecules_and_numbers_must_be_the_same_all_the_same(again):
+    assert not compare(record(config=SOAP), on_another_machine(again)).within_tolerance
 
 
 def test_sums_of_signed_errors_are_measured_by_what_they_could_be():
