@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from urllib.parse import urljoin
 
+import pandas as pd
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -21,7 +22,7 @@ from PIL.PngImagePlugin import PngInfo
 from pybtex.database import parse_string
 from pybtex.plugin import find_plugin
 
-from analysis.figures.style import DATA_CHUNK
+from analysis.figures.style import DATA_CHUNK, Drawings
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = "https://example.org/some/book"
@@ -151,6 +152,15 @@ def test_a_figure_without_data_is_left_as_it_is(page):
     figure = page("html/ca/chapter").select_one("#fig-drawing-ca")
     assert figure.img
     assert not figure.select(".figure-data")
+
+
+def test_a_drawing_carries_its_data_too(extension, tmp_path):
+    figure_data, path = extension("figure_data"), tmp_path / "a.svg"
+    data = pd.DataFrame({"run": ["0123456789ab"], "smiles": ["C<&>à"], "error_eV": [0.5]})
+    path.write_text(Drawings("<svg><text>x</text></svg>", "x", data).picture(), encoding="ascii")
+    assert figure_data.data_of(str(path)) == "run,smiles,error_eV\n0123456789ab,C<&>à,0.5\n"
+    path.write_text(Drawings("<svg></svg>", "x").picture(), encoding="ascii")
+    assert figure_data.data_of(str(path)) is None
 
 
 def test_data_that_come_from_no_run_name_none(extension):

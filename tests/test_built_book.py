@@ -178,7 +178,6 @@ DRAWINGS = {
     for name, why in {
         "architecture": "its numbers are in the drawing, as words",
         "pipeline": "says what is done, not what comes out",
-        "worst-molecules": "draws structures; their errors stand in the table below",
     }.items()
 }
 """Figures without data, by name, and why they have none."""

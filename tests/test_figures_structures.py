@@ -114,7 +114,17 @@ def test_the_drawing_is_the_same_bytes_each_time_and_says_itself_in_words(record
     assert one.svg == two.svg
     data, metadata = one._repr_mimebundle_()
     assert data["text/plain"] == metadata["image/svg+xml"]["alt"] == labels.alt("worst_molecules", "en")
-    assert data["image/svg+xml"] == one.svg
+    assert data["image/svg+xml"] == one.picture() == two.picture()
+    ElementTree.fromstring(one.picture())  # noqa: S314 - our own
+
+
+def test_the_drawing_carries_the_error_of_each_molecule_in_each_seed(records, qm9_molecules):
+    data = structures.drawings(records, qm9_molecules, lang="en", count=4).data
+    assert data["run"].tolist() == [record.id for record in records for _ in range(4)]
+    for record in records:
+        errors = record.errors.set_index("index")["error"]
+        of_run = data[data["run"] == record.id].set_index("index")
+        np.testing.assert_allclose(of_run["error_eV"], errors.loc[of_run.index])
 
 
 @EACH_LANGUAGE

@@ -97,6 +97,7 @@ def drawings(
     """
     check_language(lang)
     chosen = _choose(_held_out(records, molecules), size, count)
+    described = list(_described(chosen, molecules))
     n_columns, n_rows = min(_COLUMNS, len(chosen)), -(-len(chosen) // _COLUMNS)
     row_height = _DRAWING_HEIGHT + _CAPTION_HEIGHT
     drawer = rdMolDraw2D.MolDraw2DSVG(n_columns * _CELL_WIDTH, n_rows * row_height, _CELL_WIDTH, _DRAWING_HEIGHT)
@@ -105,7 +106,7 @@ def drawings(
     options.fixedFontSize = _TEXT
     options.padding = 0.08
     captions = []
-    for place, (row, formula, smiles) in enumerate(_described(chosen, molecules)):
+    for place, (row, formula, smiles) in enumerate(described):
         left, top = place % _COLUMNS * _CELL_WIDTH, place // _COLUMNS * row_height
         structure = _structure(smiles)
         if structure is None:
@@ -117,7 +118,21 @@ def drawings(
         captions += [_text(line, left, top + _DRAWING_HEIGHT + n * _LINE) for n, line in enumerate(lines, start=1)]
     drawer.FinishDrawing()
     svg = drawer.GetDrawingText().replace("</svg>", "".join(captions) + "</svg>")
-    return style.Drawings(svg.encode("ascii", "xmlcharrefreplace").decode("ascii"), alt("worst_molecules", lang))
+    of_seeds = errors_by_seed(records)
+    data = pd.DataFrame(
+        {
+            "run": record.id,
+            "seed": record.config.seed,
+            "index": row.Index,
+            "smiles": smiles,
+            "n_atoms": row.n_atoms,
+            "error_eV": of_seeds.loc[row.Index, record.config.seed],
+        }
+        for record in records
+        for row, _, smiles in described
+    )
+    ascii_only = svg.encode("ascii", "xmlcharrefreplace").decode("ascii")
+    return style.Drawings(ascii_only, alt("worst_molecules", lang), data)
 
 
 def viewer(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
 from types import MappingProxyType
+from xml.sax.saxutils import escape
 
 import matplotlib.style
 import numpy as np
@@ -73,7 +74,7 @@ class BookFigure(Figure):
 
     def csv(self) -> str:
         """The numbers behind the figure, one row each; with a decimal point in every language."""
-        return "" if self.data is None else self.data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+        return "" if self.data is None else _csv(self.data)
 
     def png(self) -> bytes:
         """The picture as a PNG file, the same bytes each time; its text chunk `DATA_CHUNK` holds `csv()`."""
@@ -93,14 +94,27 @@ class BookFigure(Figure):
 class Drawings:
     """A picture that shows itself in Jupyter as SVG, with its alternative text.
 
-    `svg` is plain ASCII, so that it reads the same in whatever encoding it is written to a file.
+    `svg` is plain ASCII, so that it reads the same in whatever encoding it is written to a file; `data` the numbers
+    behind it, if there are any, which it carries as CSV in an element `metadata` whose id is `DATA_CHUNK`.
     """
 
     svg: str
     alt: str
+    data: pd.DataFrame | None = None
+
+    def picture(self) -> str:
+        """The SVG with its data."""
+        if self.data is None:
+            return self.svg
+        inside = escape(_csv(self.data)).encode("ascii", "xmlcharrefreplace").decode("ascii")
+        return self.svg.replace("</svg>", f'<metadata id="{DATA_CHUNK}">{inside}</metadata></svg>')
 
     def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-        return {"image/svg+xml": self.svg, "text/plain": self.alt}, {"image/svg+xml": {"alt": self.alt}}
+        return {"image/svg+xml": self.picture(), "text/plain": self.alt}, {"image/svg+xml": {"alt": self.alt}}
+
+
+def _csv(data: pd.DataFrame) -> str:
+    return data.to_csv(index=False, float_format="%.6g", lineterminator="\n")
 
 
 class WordTable(pd.DataFrame):

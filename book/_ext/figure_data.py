@@ -1,15 +1,17 @@
 """Under each figure that a page's cell draws: its data as a CSV file, its notebook and the ids of its runs.
 
-The figure's PNG carries the data in a text chunk (`analysis.figures.style.BookFigure`), so that nothing has to be said
-in the page. The notebook is the one that the page names nearest to the figure. The runs are those of the data's column
-`run`; a row that is a mean over several runs names all of them. A figure without data is left as it is.
+The figure's file carries the data, a PNG in a text chunk and an SVG in an element (`analysis.figures.style`), so that
+nothing has to be said in the page. The notebook is the one that the page names nearest to the figure. The runs are
+those of the data's column `run`; a row that is a mean over several runs names all of them. A figure without data is
+left as it is.
 """
 
 import csv
 import io
 import os
 import posixpath
-from html import escape
+import re
+from html import escape, unescape
 from pathlib import Path
 
 import bilingual
@@ -23,6 +25,7 @@ from analysis.figures.style import DATA_CHUNK
 
 NOTEBOOKS = "notebooks"  # folder of the book's notebooks
 FOLDER = "figure-data"  # beside the built book: Sphinx copies from there what pages link to
+_METADATA = re.compile(f'<metadata id="{DATA_CHUNK}">(.*?)</metadata>', re.DOTALL)
 _ = get_translation(bilingual.CATALOGUE)
 
 
@@ -45,8 +48,13 @@ def add_sources(app: Sphinx, doctree: nodes.document) -> None:
 
 
 def data_of(picture: str) -> str | None:
-    """The data that a picture carries, as CSV; None if it is no PNG or carries none."""
-    if not picture.endswith(".png") or not Path(picture).is_file():
+    """The data that a picture carries, as CSV; None if it is neither PNG nor SVG or carries none."""
+    if not Path(picture).is_file():
+        return None
+    if picture.endswith(".svg"):
+        found = _METADATA.search(Path(picture).read_text(encoding="utf-8"))
+        return unescape(found[1]) if found else None
+    if not picture.endswith(".png"):
         return None
     with Image.open(picture) as image:
         return image.text.get(DATA_CHUNK)
