@@ -352,7 +352,7 @@ def calibration(records: Sequence[Record], *, lang: str, bins: int = 20) -> styl
         left.grid(visible=True, axis="both")
         left.set_xlabel(label("ensemble_spread", lang))
         left.set_ylabel(label("ensemble_rmse", lang))
-        left.legend(loc="upper left", fontsize=10)
+        left.legend(loc="lower right", fontsize=10)
         right.plot(looked_at, seen, color=style.GREEN)
         right.plot([0, 1], [0, 1], "--", color=style.BLACK, linewidth=1, label=label("by_chance", lang))
         for axis in (right.xaxis, right.yaxis):

@@ -107,7 +107,8 @@ def ratios(records: Sequence[Record], molecules: Molecules, *, lang: str, bounda
             look = {"color": colour, "marker": marker, "markersize": 5, "linestyle": "", "capsize": 3}
             places = np.arange(len(shown)) + shift
             name = _group_name(key, lang, boundary)
-            axes.errorbar(found[:, 0], places, xerr=np.where(np.isfinite(bars), bars, 0), label=name, **look)
+            drawn = axes.errorbar(found[:, 0], places, xerr=np.where(np.isfinite(bars), bars, 0), **look)
+            drawn.lines[0].set_label(name)  # the caps would hide the marker in the legend
         axes.axvline(1, color=style.BLACK, linewidth=1)
         where = blended_transform_factory(axes.transData, axes.transAxes)
         for text, side in (("better", "right"), ("worse", "left")):

@@ -102,6 +102,7 @@ def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dic
         facts[f"with_{element}"] = style.number(count, lang)
         facts[f"without_{element}"] = style.number(len(molecules) - count, lang)
         facts[f"share_{element}"] = style.number(fraction, lang, 3)
+        facts[f"percent_{element}"] = style.percent(fraction, lang, 1)
         facts[f"report_{element}"] = style.number(census.REPORT_TABLE_1[element], lang, 2)
     for shift in census.size_shift(molecules).itertuples():
         facts[f"mean_with_{shift.Index}"] = style.number(shift.mean_with, lang, 1)
@@ -154,7 +155,7 @@ def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> s
         axes = figure.subplots()
         limit = style.threshold(share, lang)
         axes.bar(sizes.index[common], sizes["molecules"][common], color=style.BLUE, label=f"> {limit}")
-        axes.bar(sizes.index[~common], sizes["molecules"][~common], color=style.ORANGE, label=f"≤ {limit}")
+        axes.bar(sizes.index[~common], sizes["molecules"][~common], color=style.VERMILION, label=f"≤ {limit}")
         axes.plot(census.normal_counts(molecules), "--", color=style.BLACK, label=label("normal", lang))
         axes.set_ylabel(label("molecules", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
@@ -180,7 +181,10 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
         axes.plot(held["molecules"][~held["common"]], "s", color=style.VERMILION, label=f"≤ {limit}")
         wrong = held[held["common"] != held["in_report"]]
         for size, count in wrong["molecules"].items():
-            axes.annotate(str(size), (size, count), (0, -8), textcoords="offset points", ha="center", va="top")
+            # Where the counts rise, the point before stands below.
+            rising = size < held["molecules"].idxmax()
+            look = {"xytext": (5, -3) if rising else (0, -8), "ha": "left" if rising else "center", "va": "top"}
+            axes.annotate(str(size), (size, count), textcoords="offset points", **look)
         axes.set_yscale("log")
         axes.set_ylim(0.8, 3 * held["molecules"].max())
         axes.set_ylabel(label("molecules_log", lang))

@@ -177,7 +177,7 @@ LABELS = MappingProxyType(
         "random_same": Words("a l’atzar, tantes com amb {cap}", "random, as many as with {cap}"),
         "same_updates": Words("com a màxim {cap}, mateixos passos", "at most {cap}, same updates"),
         "any_capped": Words("conjunt retallat", "capped set"),
-        "any_random_same": Words("tantes molècules, a l’atzar", "as many molecules, at random"),
+        "any_random_same": Words("el mateix nombre, a l’atzar", "as many molecules, at random"),
         "any_same_updates": Words(
             "retallat, mateixos passos que el de partida", "capped, as many updates as the baseline"
         ),
@@ -203,7 +203,7 @@ LABELS = MappingProxyType(
         # sensitivity
         "variant": Words("Variant", "What differs"),
         "variant_split": Words("partició {number}", "split {number}"),
-        "variant_least_squares": Words("mínims quadrats per element", "least squares per element"),
+        "variant_least_squares": Words("mínims quadrats", "least squares"),
         "variant_references": Words("àtoms lliures, sense mitjana", "free atoms, no mean"),
         "variant_none": Words("sense restar res", "nothing subtracted"),
         "short_up_to": Words("fins a {atoms} àtoms (eV²)", "up to {atoms} atoms (eV²)"),
@@ -213,7 +213,7 @@ LABELS = MappingProxyType(
         "weight": Words("Pes v", "Weight v"),
         "floor_of_weights": Words("cota del pes", "floor of the weight"),
         "weight_function": Words("Funció de pes", "Weight function"),
-        "loss_rate": Words("r o α", "r or α"),
+        "loss_rate": Words("r o α", "r or α"),
         "unmodified": Words("sense pes", "unweighted"),
         "weights_size": Words("mida", "size"),
         "weights_size_frequency": Words("mida i freqüència", "size and frequency"),
@@ -223,8 +223,8 @@ LABELS = MappingProxyType(
         # hyperparameters
         "batch_size": Words("Mida del lot", "Batch size"),
         "learning_rate": Words("Taxa d’aprenentatge", "Learning rate"),
-        "data_cutoff": Words("Radi de tall de les dades (Å)", "Data cutoff (Å)"),
-        "training_cutoff": Words("Radi de tall de l’entrenament (Å)", "Training cutoff (Å)"),
+        "data_cutoff": Words("Radi de tall de dades (Å)", "Data cutoff (Å)"),
+        "training_cutoff": Words("Radi de tall d’entrenament (Å)", "Training cutoff (Å)"),
         "n_atom_basis": Words("Característiques", "Features"),
         "validation_mse": Words("MSE de validació (eV²)", "Validation MSE (eV²)"),
         "front": Words("front de Pareto", "Pareto front"),
@@ -302,7 +302,7 @@ LABELS = MappingProxyType(
         "pipe_training_how": Words("i es valida després de cada època", "and validated after each epoch"),
         "pipe_as_reported": Words("tot el conjunt de cada mida o element,", "the whole set of a size or element,"),
         "pipe_as_reported_how": Words("amb la seva pròpia μ", "with its own μ"),
-        "pipe_held_out": Words("molècules que no s’han entrenat,", "molecules not trained on,"),
+        "pipe_held_out": Words("molècules no vistes en entrenar,", "molecules not trained on,"),
         "pipe_held_out_how": Words("amb la μ de l’entrenament", "with the training set’s μ"),
         "pipe_record": Words("Registre de l’execució", "Record of the run"),
         "pipe_record_how": Words(
@@ -342,8 +342,8 @@ LABELS = MappingProxyType(
             "H3: igualar les freqüències iguala els errors", "H3: equal frequencies make the errors equal"
         ),
         "rule_h3": Words(
-            "la dispersió de l’error entre mides amb el límit de 2.000 és menys d’1/1,1 de la de tantes molècules a "
-            "l’atzar",
+            "la dispersió de l’error entre mides amb el límit de 2.000 és menys d’1/1,1 de la del mateix nombre de "
+            "molècules a l’atzar",
             "the spread of the error over sizes with the cap of 2,000 is less than 1/1.1 of that of as many molecules "
             "drawn at random",
         ),
@@ -356,11 +356,12 @@ LABELS = MappingProxyType(
             "with the cap the error is less than 1/1.1 of the baseline’s (geometric mean, 19 to 25 atoms)",
         ),
         "claim_threshold_2000_same_updates": Words(
-            "El mateix, amb tants passos com el model de partida", "The same, with as many updates as the baseline"
+            "El límit de 2.000, amb tants passos com el model de partida",
+            "The cap of 2,000, with as many updates as the baseline",
         ),
         "rule_threshold_2000_same_updates": Words(
-            "com l’anterior, entre entrenaments amb els mateixos passos",
-            "as the one above, between trainings with the same updates",
+            "com la del límit de 2.000, entre entrenaments amb els mateixos passos",
+            "as that of the cap of 2,000, between trainings with the same updates",
         ),
         "claim_best_rate_size": Words(
             "El millor exponent del pes per mida és 10", "The best exponent of the weights by size is 10"
@@ -375,14 +376,14 @@ LABELS = MappingProxyType(
             "El millor exponent del pes per mida i freqüència és 10",
             "The best exponent of the weights by size and frequency is 10",
         ),
-        "rule_best_rate_size_frequency": Words("com l’anterior", "as the one above"),
+        "rule_best_rate_size_frequency": Words("com la del pes per mida", "as that of the weights by size"),
         "claim_h4": Words(
             "H4: entrenar només amb més de 17 àtoms les prediu millor",
             "H4: training only on more than 17 atoms predicts these better",
         ),
         "rule_h4": Words(
-            "l’error és menys d’1/1,1 tant del de tota la part d’entrenament com del de tantes molècules a l’atzar "
-            "(mitjana geomètrica, de 18 a 25 àtoms)",
+            "l’error és menys d’1/1,1 tant del de tota la part d’entrenament com del del mateix nombre de molècules a "
+            "l’atzar (mitjana geomètrica, de 18 a 25 àtoms)",
             "the error is less than 1/1.1 both of that of the whole training part and of that of as many molecules "
             "drawn at random (geometric mean, 18 to 25 atoms)",
         ),
@@ -466,7 +467,7 @@ LABELS = MappingProxyType(
         "term_left_out": Words("descartades, valor absolut", "left out, absolute value"),
         "term_cross": Words("terme creuat, valor absolut", "cross term, absolute value"),
         "term_offset": Words("terme de desplaçament", "offset term"),
-        "shift": Words("Δ (meV/àtom)", "Δ (meV per atom)"),
+        "shift": Words("Δ (meV per àtom)", "Δ (meV per atom)"),
         "share_held_out": Words("Reservades", "Held out"),
         "share_leakage": Words("Fuita", "Leakage"),
         "share_left_out": Words("Descartades", "Left out"),
@@ -480,7 +481,7 @@ LABELS = MappingProxyType(
         "case_cap": Words("com a màxim {cap} per mida", "at most {cap} per size"),
         "case_in_order": Words("les {cap} primeres de cada mida", "the first {cap} of each size"),
         "case_large": Words("més de 17 àtoms", "more than 17 atoms"),
-        "statement": Words("Què en diu la memòria", "What the report speaks of"),
+        "statement": Words("De què parla la memòria", "What the report speaks of"),
         "short_predicted": Words("només les dades", "data alone"),
         "agrees": Words("Ho prediuen les dades?", "Do the data predict it?"),
         "agrees_yes": Words("sí", "yes"),
@@ -573,8 +574,8 @@ LABELS = MappingProxyType(
         "descriptor_unsaturation": Words("insaturació", "unsaturation"),
         "descriptor_rings": Words("anells", "rings"),
         "descriptor_smallest_ring": Words("anell més petit", "smallest ring"),
-        "descriptor_three_rings": Words("anells de 3 àtoms", "3-membered rings"),
-        "descriptor_four_rings": Words("anells de 4 àtoms", "4-membered rings"),
+        "descriptor_three_rings": Words("anells de 3 àtoms", "3‑membered rings"),
+        "descriptor_four_rings": Words("anells de 4 àtoms", "4‑membered rings"),
         "descriptor_shared_ring_atoms": Words("àtoms de més d’un anell", "atoms in several rings"),
         "descriptor_aromatic_atoms": Words("àtoms aromàtics", "aromatic atoms"),
         "descriptor_triple_bonds": Words("triples enllaços", "triple bonds"),
@@ -587,8 +588,8 @@ LABELS = MappingProxyType(
         "class": Words("Classe", "Class"),
         "class_zwitterions": Words("Zwitterions", "Zwitterions"),
         "class_three_or_more_rings": Words("Tres anells o més", "Three rings or more"),
-        "class_three_rings": Words("Amb un anell de 3 àtoms", "With a 3-membered ring"),
-        "class_four_rings": Words("Amb un anell de 4 àtoms", "With a 4-membered ring"),
+        "class_three_rings": Words("Amb un anell de 3 àtoms", "With a 3‑membered ring"),
+        "class_four_rings": Words("Amb un anell de 4 àtoms", "With a 4‑membered ring"),
         "class_aromatic": Words("Aromàtiques", "Aromatic"),
         "class_triple_bonds": Words("Amb un triple enllaç", "With a triple bond"),
         "class_hetero_bonds": Words("Amb heteroàtoms enllaçats", "With bonded heteroatoms"),
@@ -605,12 +606,12 @@ LABELS = MappingProxyType(
         "index_and_smiles": Words("Índex a QM9 i SMILES", "QM9 index and SMILES"),
         "reasons": Words("Què té de particular", "What is out of the ordinary"),
         "no_reason": Words("res", "nothing"),
-        "reason_high": Words("{name}: {value} (el {beyond} més alt)", "{name}: {value} (highest {beyond})"),
-        "reason_low": Words("{name}: {value} (el {beyond} més baix)", "{name}: {value} (lowest {beyond})"),
+        "reason_high": Words("{name}: {value} ({beyond} més alt)", "{name}: {value} (highest {beyond})"),
+        "reason_low": Words("{name}: {value} ({beyond} més baix)", "{name}: {value} (lowest {beyond})"),
         "reason_zwitterions": Words("és un zwitterió", "it is a zwitterion"),
         "reason_three_or_more_rings": Words("tres anells o més", "three rings or more"),
-        "reason_three_rings": Words("un anell de 3 àtoms", "a 3-membered ring"),
-        "reason_four_rings": Words("un anell de 4 àtoms", "a 4-membered ring"),
+        "reason_three_rings": Words("un anell de 3 àtoms", "a 3‑membered ring"),
+        "reason_four_rings": Words("un anell de 4 àtoms", "a 4‑membered ring"),
         "reason_aromatic": Words("és aromàtica", "it is aromatic"),
         "reason_triple_bonds": Words("un triple enllaç", "a triple bond"),
         "reason_hetero_bonds": Words("heteroàtoms enllaçats", "bonded heteroatoms"),
@@ -623,7 +624,7 @@ LABELS = MappingProxyType(
         "half_read": Words("Coses a mitges llegides", "Half-written things read"),
         "lost": Words("Pèrdues", "Losses"),
         "starts_refused": Words("Represes fallides", "Starts that failed"),
-        "ends": Words("Cops acabat", "Times finished"),
+        "ends": Words("Cops que acaba", "Times finished"),
         "differing": Words("Fitxers finals diferents", "Final files that differ"),
         "so_many_of": Words("{some} de {all}", "{some} of {all}"),
         "victim_study": Words("Entrenament i registre", "Training and recording"),
@@ -725,7 +726,7 @@ LABELS = MappingProxyType(
             "El registre és del mesurament sencer, amb {repeats} repeticions.",
             "The record is that of the whole measurement, with {repeats} repeats.",
         ),
-        "code_clean": Words("versió {commit}", "commit {commit}"),
+        "code_clean": Words("commit {commit}", "commit {commit}"),
         "code_changed": Words("versió {commit}, amb canvis per desar", "commit {commit}, with uncommitted changes"),
         "code_unknown": Words("versió desconeguda", "version unknown"),
     }

@@ -5,6 +5,7 @@ their errors are never weighted.
 """
 
 from collections.abc import Sequence
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -20,6 +21,7 @@ from analysis.weights import UNGUARDED
 
 WEIGHTINGS = ("size", "size-frequency", "inverse-frequency")
 _MAP = colormaps["cividis"]
+_LEGEND = MappingProxyType({"ncols": 2, "handlelength": 1.2, "columnspacing": 0.8, "labelspacing": 0.3})
 
 
 def by_rate(records: Sequence[Record], weighting: str, *, lang: str) -> dict[float, Group]:
@@ -72,7 +74,7 @@ def weight_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
             else:
                 axes.yaxis.set_major_formatter(style.number_axis(lang, 1))
             axes.set_ylabel(f"{_name(weighting, lang)}\n{label('weight', lang)}")
-            axes.legend(ncols=2, handlelength=1.2, columnspacing=0.8, labelspacing=0.3, loc="best")
+            axes.legend(title=_rate_name(weighting), loc="best", **_LEGEND)
         plots[-1].set_xlabel(label("n_atoms", lang))
         plots[-1].xaxis.set_major_locator(MultipleLocator(2))
     return figure
@@ -97,7 +99,7 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
                 axes.xaxis.set_major_locator(MultipleLocator(2))
             row[0].set_ylabel(f"{_name(weighting, lang)}\n{label('mse', lang)}")
             # The lower left corner is free: errors of held-out molecules fall with size.
-            row[0].legend(ncols=2, handlelength=1.2, columnspacing=0.8, labelspacing=0.3, loc="lower left")
+            row[0].legend(title=_rate_name(weighting), loc="lower left", **_LEGEND)
         for axes in rows[-1]:
             axes.set_xlabel(label("n_atoms", lang))
     return figure
@@ -214,6 +216,11 @@ def _weights_by_size(weighting: str, rate: float, trained: np.ndarray) -> pd.Ser
 
 def _has(records: Sequence[Record], weighting: str) -> bool:
     return any(record.config.loss.weighting == weighting for record in records)
+
+
+def _rate_name(weighting: str) -> str:
+    """The letter of a function's rate, as the report and the chapter have it."""
+    return "α" if weighting in UNGUARDED else "r"
 
 
 def _name(weighting: str, lang: str) -> str:

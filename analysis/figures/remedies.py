@@ -54,7 +54,8 @@ def trade_off(records: Sequence[Record], *, lang: str, boundary: int = 17) -> st
             rest, large = errors[key]
             bars = [[[values.mean() - values.min()], [values.max() - values.mean()]] for values in (rest, large)]
             look = {"color": group.colour, "marker": group.marker, "markersize": 8, "linestyle": "", "capsize": 3}
-            axes.errorbar(rest.mean(), large.mean(), xerr=bars[0], yerr=bars[1], label=group.name, **look)
+            drawn = axes.errorbar(rest.mean(), large.mean(), xerr=bars[0], yerr=bars[1], **look)
+            drawn.lines[0].set_label(group.name)  # the caps would hide the marker in the legend
         atoms = style.number(boundary, lang)
         axes.set_xlabel(label("mse_up_to", lang, atoms=atoms))
         axes.set_ylabel(label("mse_above", lang, atoms=atoms))

@@ -62,9 +62,10 @@ def beside_the_report(records: Mapping[str, Sequence[Record]], *, lang: str) -> 
         "–",
         [style.mean_and_deviation(groups.of_sizes(models["custom"], _LARGE, p), lang, 4) for p in baseline.PROTOCOLS],
     )
+    minutes = label("minutes", lang)
     for name, of_model in models.items():
         row(
-            f"{label(name, lang)}: {label('minutes', lang)}",
+            f"{label(name, lang)}: {minutes[:1].lower()}{minutes[1:]}",
             style.number(REPORT[f"minutes_{name}"], lang),
             [style.mean_and_deviation([baseline.minutes(record) for record in of_model], lang, 1), "–"],
         )

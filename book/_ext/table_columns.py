@@ -10,6 +10,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 
 LONG = 20  # characters: more than a column of numbers holds
+LONG_NAME = 14  # characters: a longer name of a row takes three lines on a phone
 _ROW_NAME = re.compile(r"<tr>\s*<th>([^<]*)</th>\s*<td")
 
 
@@ -24,7 +25,7 @@ def mark_words(_app: Sphinx, doctree: nodes.document, _docname: str) -> None:
             for column in wordy & set(range(len(row))):
                 row[column]["classes"].append("wordy")
     for raw in doctree.findall(nodes.raw):
-        if any(len(name) > LONG for name in _ROW_NAME.findall(raw.astext())):
+        if any(len(name) > LONG_NAME for name in _ROW_NAME.findall(raw.astext())):
             raw[0] = nodes.Text(raw.astext().replace('class="dataframe', 'class="dataframe long-names', 1))
 
 

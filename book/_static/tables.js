@@ -1,5 +1,5 @@
-// Tables and formulas wider than their place can be scrolled by keyboard, and the longer tables sorted by a click on a
-// heading. Without this script everything is there, in the order in which it was written.
+// Tables and formulas wider than their place can be scrolled by keyboard (code can by itself), and the longer tables sorted
+// by a click on a heading. Without this script everything is there, in the order in which it was written.
 document.addEventListener("DOMContentLoaded", () => {
   const language = document.documentElement.lang;
   const words = {
@@ -11,9 +11,10 @@ document.addEventListener("DOMContentLoaded", () => {
   const places = document.querySelectorAll(
     ".bd-article :is(.text_html:has(table), .pst-scrollable-table-container, div.math)",
   );
+  const code = document.querySelectorAll(".bd-article div.highlight > pre");
   const goesOn = (place) =>
     place.classList.toggle("goes-on", place.scrollLeft + place.clientWidth < place.scrollWidth - 1);
-  for (const place of places) place.addEventListener("scroll", () => goesOn(place), { passive: true });
+  for (const place of [...places, ...code]) place.addEventListener("scroll", () => goesOn(place), { passive: true });
   const nameWideOnes = () => {
     for (const place of places) {
       const title = place.querySelector("caption .caption-text") ?? place.closest("section")?.querySelector("h1, h2, h3, h4");
@@ -21,10 +22,11 @@ document.addEventListener("DOMContentLoaded", () => {
       const said = { role: "region", tabindex: "0", "aria-label": `${kind}: ${title?.firstChild.textContent.trim()}` };
       const wide = place.scrollWidth > place.clientWidth;
       for (const name of Object.keys(said)) wide ? place.setAttribute(name, said[name]) : place.removeAttribute(name);
-      goesOn(place);
     }
+    for (const place of [...places, ...code]) goesOn(place);
   };
   window.addEventListener("resize", nameWideOnes);
+  for (const details of document.querySelectorAll(".bd-article details")) details.addEventListener("toggle", nameWideOnes);
   window.addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(nameWideOnes));
 
   // ---- sorting: ascending, descending, as written; rows without a name sum up the others and stay at the end
