@@ -346,27 +346,6 @@ class LargeMoleculesParameters(ExperimentParameters):
         return -(-int((molecules.n_atoms[train] > self.more_than).sum()) // baseline.training.batch_size)
 
 
-class RecipeParameters(ExperimentParameters):
-    """From "Default" to the model "Beyond", a change more in each run, all with as many epochs.
-
-    The changes are `RECIPE`, in that order; then come, unless they are switched off, `VARIATIONS` of the last step. The
-    runs with the first change alone lie with the sensitivity.
-    """
-
-    experiment = "recipe"
-    variations: bool = Field(default=True, description="True or False")
-
-    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
-        yield self._baseline(seed)
-        parts: dict[str, dict[str, object]] = {"training": {}, "model": {}, "loss": {}}
-        for name, change in RECIPE.items():
-            parts = {part: settings | change.get(part, {}) for part, settings in parts.items()}
-            known = SensitivityParameters.experiment if name == "offsets" else None
-            yield self._run(seed, experiment=known, **parts)
-        for change in VARIATIONS.values() if self.variations else ():
-            yield self._run(seed, **{part: settings | change.get(part, {}) for part, settings in parts.items()})
-
-
 RECIPE = MappingProxyType(
     {
         "offsets": {"training": {"offsets": "least-squares"}},
@@ -392,6 +371,37 @@ VARIATIONS = MappingProxyType(
     }
 )
 """What else `RecipeParameters` tries, each in place of one setting of the last step."""
+
+
+class RecipeParameters(ExperimentParameters):
+    """From "Default" to the model "Beyond", a change more in each run, all with as many epochs.
+
+    The changes are `RECIPE`, in that order; then come `variations` of the last step, out of `VARIATIONS`. The runs with
+    the first change alone lie with the sensitivity.
+    """
+
+    experiment = "recipe"
+    variations: list[str] = Field(
+        list(VARIATIONS), description=f"out of {', '.join(VARIATIONS)}, each once; or an empty list"
+    )
+
+    @field_validator("variations")
+    @classmethod
+    def _known(cls, variations: list[str]) -> list[str]:
+        if unknown := sorted(set(variations) - set(VARIATIONS)):
+            raise ValueError(f"no such variation: {', '.join(unknown)}")
+        return variations
+
+    def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
+        yield self._baseline(seed)
+        parts: dict[str, dict[str, object]] = {"training": {}, "model": {}, "loss": {}}
+        for name, change in RECIPE.items():
+            parts = {part: settings | change.get(part, {}) for part, settings in parts.items()}
+            known = SensitivityParameters.experiment if name == "offsets" else None
+            yield self._run(seed, experiment=known, **parts)
+        for name in self.variations:
+            change = VARIATIONS[name]
+            yield self._run(seed, **{part: settings | change.get(part, {}) for part, settings in parts.items()})
 
 
 class BeyondParameters(ExperimentParameters):

@@ -121,7 +121,7 @@ RECORDS = {
     "06_directed_training": {"baseline": 2, "directed-training": 4},
     "07_final_comparison": {"baseline": 2, "final-comparison": 2},
     "08_beyond": {"baseline": 2, "beyond": 2, "final-comparison": 2},
-    "09_recipe": {"baseline": 2, "sensitivity": 2, "recipe": 10},
+    "09_recipe": {"baseline": 2, "sensitivity": 2, "recipe": 12},
     "10_learning_curve": {"learning-curve": 4, "beyond": 2},
     "11_beyond_remedies": {"beyond": 2, "beyond-remedies": 8},
 }
@@ -130,7 +130,7 @@ SEARCH = "02_hyperparameter_search"
 OWN_PARAMETERS = {
     "04_balancing": {"caps": "[10, 20]"},
     "05_loss_modification": {"rates": "[2.5, 12]", "weightings": '["size"]', "alphas": "[1.5]"},
-    "09_recipe": {"variations": "False"},
+    "09_recipe": {"variations": '["cutoff"]'},
     "10_learning_curve": {"molecules": "[100, 150]"},
     "11_beyond_remedies": {"caps": "[10]"},
 }

@@ -171,7 +171,11 @@ def test_the_recipe_goes_from_default_to_beyond_a_change_at_a_time(qm9_molecules
     for change, config in zip(study.VARIATIONS.values(), variations, strict=True):
         assert adjust(steps[-1], **change) == config != steps[-1]
     assert {config.training.epochs for config in configs} == {30}
-    assert study.RecipeParameters(seeds=[2], variations=False).configs(qm9_molecules) == steps
+    some = study.RecipeParameters(seeds=[2], variations=["cutoff", "adamw"]).configs(qm9_molecules)
+    place = dict(zip(study.VARIATIONS, variations, strict=True))
+    assert some == [*steps, place["cutoff"], place["adamw"]]
+    with pytest.raises(ValidationError, match="no such variation: cut-off"):
+        study.RecipeParameters(variations=["cut-off"])
 
 
 def test_beyond_trains_all_seeds_for_one_budget_and_some_for_the_others(qm9_molecules):
