@@ -90,6 +90,7 @@ def test_labels_that_are_the_same_word_in_both_languages_are_few():
         "no",
         "descriptor",
         "class_zwitterions",
+        "code_clean",
     }
     assert same == few
 
@@ -296,7 +297,7 @@ def test_the_histogram_is_the_census(qm9_molecules):
     assert {size: bar.get_height() for size, bar in bars.items()} == counts["molecules"].to_dict()
     colours = {size: to_hex(bar.get_facecolor()).upper() for size, bar in bars.items()}
     assert {size for size, colour in colours.items() if colour == style.BLUE} == {14, 15, 16, 17, 18, 19, 20, 21}
-    assert {colour for size, colour in colours.items() if not 14 <= size <= 21} == {style.ORANGE}
+    assert {colour for size, colour in colours.items() if not 14 <= size <= 21} == {style.VERMILION}
     assert axes.lines[0].get_ydata() == pytest.approx(census.normal_counts(qm9_molecules).to_numpy())
     assert {"5.000", "Nombre d’àtoms", "> 5\xa0%", "≤ 5\xa0%"} <= {text.get_text() for text in shown(figure)}
 

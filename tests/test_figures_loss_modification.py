@@ -55,7 +55,7 @@ def test_what_is_missing_is_said(records):
 def test_the_table_has_a_row_per_function_and_rate(records, whole):
     table = loss_modification.summary(records, lang="en")
     assert list(table.index) == ["unweighted", "size", "size", "inverse frequency"]
-    assert table["r or α"].tolist() == ["–", "2", "10", "1"]
+    assert table[labels.label("loss_rate", "en")].tolist() == ["–", "2", "10", "1"]
     above = []
     for record in whole:
         sizes = record.errors["n_atoms"].to_numpy()

@@ -46,7 +46,7 @@ def test_every_variant_is_told_apart_and_has_both_models_but_for_one(records):
         "split 0",
         "split 1",
         "split 2",
-        "least squares per element",
+        "least squares",
         "nothing subtracted",
     ]
 
