@@ -104,6 +104,7 @@ def test_with_soap_the_size_of_the_errors_counts_on_another_machine(factor, allo
         record(state=record().state_dict() | {"postprocessors.1.mean": np.array([-4.0])}),
         record(errors=record().errors.iloc[:2]),
         record(errors=record().errors.rename(columns={"error": "e"})),
+        with_column("errors", "index", [5, 7, 8]),
         with_column("errors", "error", [0.5, np.nan, 0.1]),
     ],
 )
