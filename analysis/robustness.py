@@ -31,7 +31,18 @@ StraitName = Literal[
 STRAITS: tuple[StraitName, ...] = get_args(StraitName)
 
 FeedName = Literal[
-    "csv", "extxyz", "database", "cache", "config", "description", "record", "checkpoint", "sweep", "parameters"
+    "csv",
+    "extxyz",
+    "database",
+    "cache",
+    "config",
+    "description",
+    "record",
+    "checkpoint",
+    "sweep",
+    "parameters",
+    "geometry",
+    "smiles",
 ]
 FEEDS: tuple[FeedName, ...] = get_args(FeedName)
 

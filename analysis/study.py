@@ -366,6 +366,7 @@ VARIATIONS = MappingProxyType(
         "averaging": {"training": {"averaging": 0.999}},
         "batch-growth": {"training": {"batch_growth": 4}},
         "cutoff": {"model": {"data_cutoff": 4.0, "training_cutoff": 4.0}},
+        "gaussians": {"model": {"n_rbf": 40}},
         "layers": {"model": {"n_interactions": 2}},
         "width": {"model": {"n_atom_basis": 32}},
     }

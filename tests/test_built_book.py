@@ -504,6 +504,20 @@ def test_wide_tables_are_regions_that_scroll_by_keyboard(browser, language, word
         expect(reader.page.locator(".text_html[role=region]")).to_have_count(0)
 
 
+def test_code_that_goes_on_has_a_shadow_until_its_end(browser):
+    with window(browser, viewport=NARROW) as reader:
+        reader.open("ca/artefact.html")
+        code = reader.page.locator(".bd-article div.highlight > pre").filter(visible=True)
+        of_each = "places => places.map(place => [place.scrollWidth > place.clientWidth, place.className])"
+        wide = [is_wide for is_wide, _ in code.evaluate_all(of_each)]
+        assert any(wide)
+        code.evaluate_all("places => places.forEach(place => (place.scrollLeft = 0))")
+        reader.page.wait_for_timeout(100)
+        assert ["goes-on" in name for _, name in code.evaluate_all(of_each)] == wide
+        code.evaluate_all("places => places.forEach(place => (place.scrollLeft = 9999))")
+        expect(reader.page.locator(".bd-article div.highlight > pre.goes-on").filter(visible=True)).to_have_count(0)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_table_is_sorted_by_its_headings_with_numbers_as_the_language_writes_them(browser, language):
     point, thousands = (",", ".") if language == "ca" else (".", ",")

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -234,6 +235,16 @@ def test_a_door_that_crashes_writes_or_is_deceived_is_seen(doors, monkeypatch):
         monkeypatch.setitem(doors._doors, "csv", wrong)
         assert doors.feed("csv", random.Random(0))[0] == "wrong"
     (doors.folder / "more").unlink()
+
+
+@pytest.mark.parametrize("name", ["geometry", "smiles"])
+def test_what_is_handed_in_is_predicted_up_to_a_number(name, doors, monkeypatch):
+    def nothing_known(_ensemble, atoms, _names):
+        return [SimpleNamespace(energy=float("nan")) for _ in atoms]
+
+    monkeypatch.setattr("analysis.predict.Ensemble.predict", nothing_known)
+    answers = [doors.feed(name, random.Random(seed)) for seed in range(30)]
+    assert any(answer == "wrong" and "nan" in said for answer, said in answers)
 
 
 def test_edits_change_something_and_leave_the_original(recorded):

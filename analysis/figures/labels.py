@@ -123,6 +123,7 @@ LABELS = MappingProxyType(
         "change_averaging": Words("mitjana dels pesos", "averaged weights"),
         "change_batch_growth": Words("lots 4 vegades més grans a mig camí", "batches 4 times as large halfway"),
         "change_cutoff": Words("radi de tall de 4 Å", "cutoff of 4 Å"),
+        "change_gaussians": Words("40 gaussianes en lloc de 20", "40 Gaussians in place of 20"),
         "change_layers": Words("2 blocs en lloc de 3", "2 blocks in place of 3"),
         "change_width": Words("32 característiques en lloc de 64", "32 features in place of 64"),
         "remedy_mae": Words("MAE (meV), amb els mateixos passos", "MAE (meV), at the same updates"),
@@ -664,6 +665,8 @@ LABELS = MappingProxyType(
         "feed_checkpoint": Words("Punts de control", "Checkpoints"),
         "feed_sweep": Words("Fitxers de cerca", "Sweep files"),
         "feed_parameters": Words("Paràmetres de quaderns", "Parameters of notebooks"),
+        "feed_geometry": Words("Molècules per predir, fitxers XYZ", "Molecules to predict, XYZ files"),
+        "feed_smiles": Words("Molècules per predir, SMILES", "Molecules to predict, SMILES"),
         # benchmark
         "reached": Words("sí", "met"),
         "missed": Words("no", "missed"),

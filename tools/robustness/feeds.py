@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,12 +25,14 @@ from ase.data import chemical_symbols
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from pydantic import ValidationError
 
-from analysis import databases, extxyz, qm9, records, study, sweeps
+from analysis import databases, domain, extxyz, geometries, qm9, records, study, sweeps
 from analysis.callbacks import read_checkpoint
 from analysis.config import Loss, RunConfig, Selection, adjust
 from analysis.failures import CheckpointError
+from analysis.geometries import Geometry
 from analysis.molecules import Molecules, MoleculesError
 from analysis.parameters import ParameterError, check
+from analysis.predict import Ensemble
 
 Answer = Literal["refused", "same", "other", "wrong"]
 
@@ -60,6 +63,7 @@ ODD_VALUES = (
     {"a": 1},
 )
 _ODD_CELLS = ("", "nan", "1e999", "-5", "3.5", "x", "[[", "[]", "['Qq']", "[[0,0,0]]", '"', "\ufeff", "1,2")
+_SIGNS = (*"CNOFHSBcno[]()=#-+.@/\\%0123456789 *~:\x00é", "Cl", "[Na+]", "[nH]", "[2H]", "[CH2]", "C" * 40)
 _MOST_CHANGES = 3
 _VERSION = "1.0.3"  # of a qm9pack that is not asked
 
@@ -179,6 +183,7 @@ class Doors:
         self.few = self.molecules.select(np.linspace(0, len(self.molecules) - 1, 12).astype(int))
         _write_csv(self.folder / "whole.csv", self.few)
         extxyz.write(self.folder / "whole.extxyz", self.few)
+        extxyz.write(self.folder / "whole.xyz", self.few.select(range(3)))
         databases.write(self.folder / "whole.db", self.few)
         qm9.write_cache(self.folder / "whole.safetensors", self.few, _VERSION)
         self._doors: dict[str, Callable[[random.Random], tuple[Answer, str]]] = {
@@ -192,6 +197,8 @@ class Doors:
             "checkpoint": self.checkpointed,
             "sweep": self.sweep,
             "parameters": self.parameters,
+            "geometry": self.geometry,
+            "smiles": self.smiles,
         }
         self.names = tuple(self._doors)
 
@@ -331,6 +338,53 @@ class Doors:
         except ParameterError as error:
             return "refused", str(error)
         return ("same" if found == default else "other"), ""
+
+    @cached_property
+    def _ensemble(self) -> Ensemble:
+        return Ensemble([records.load(self.record)], self.molecules)
+
+    def _predicted(self, given: list[Geometry], whole: list[Geometry]) -> tuple[Answer, str]:
+        """As the command does: each molecule is refused by name, or predicted."""
+        if not given:
+            return "wrong", "neither a molecule nor a word"
+        refused = [f"{one.name}: {one.trouble or domain.refusal(one.atoms)}" for one in given if _refused(one)]
+        known = [one for one in given if not _refused(one)]
+        found = self._ensemble.predict([one.atoms for one in known], [one.name for one in known])
+        if not all(np.isfinite(one.energy) for one in found):
+            return "wrong", f"energies {[one.energy for one in found]}"
+        if refused:
+            return "refused", min(refused, key=len)
+        return ("same" if [one.atoms for one in given] == [one.atoms for one in whole] else "other"), ""
+
+    def geometry(self, rng: random.Random) -> tuple[Answer, str]:
+        """XYZ files with molecules to predict; one that is refused does not keep the others from being predicted."""
+        path = self.folder / "whole.xyz"
+        if rng.random() < 0.5:
+            fed = damaged(path.read_bytes(), rng)
+        else:
+            text = path.read_text(encoding="utf-8").replace(" ", ",")
+            fed = edited_table(text, rng).replace(",", " ").encode()
+        with self._file("a.xyz", fed) as damaged_path:
+            return self._predicted(geometries.read_file(damaged_path), geometries.read_file(path))
+
+    def smiles(self, rng: random.Random) -> tuple[Answer, str]:
+        """SMILES of molecules to predict, with letters too many, too few or others."""
+        whole = rng.choice(self.few.smiles.tolist())
+        fed = _misspelt(whole, rng)
+        return self._predicted([geometries.from_smiles(fed)], [geometries.from_smiles(whole)])
+
+
+def _refused(one: Geometry) -> bool:
+    return one.atoms is None or bool(domain.refusal(one.atoms))
+
+
+def _misspelt(smiles: str, rng: random.Random) -> str:
+    """A SMILES with signs left out, put in or exchanged, once to three times."""
+    for _ in range(rng.randint(1, _MOST_CHANGES)):
+        where = rng.randrange(len(smiles) + 1)
+        sign = rng.choice(_SIGNS)
+        smiles = smiles[:where] + rng.choice(("", sign)) + smiles[where + rng.randrange(2) :]
+    return smiles
 
 
 _CONFIGS = (
