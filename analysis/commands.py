@@ -103,12 +103,13 @@ def verify(
     run_id: _RunId,
     results: _Results = None,
     threads: Annotated[int | None, typer.Option(min=1, help="By default as many as the record's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep what was found in this file too, as JSON.")] = None,
 ) -> None:
     """Train a recorded run again, in a temporary folder, and compare; the record is not touched."""
     runner = _runner()
     with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
         recorded = records.load(_find(run_id, results or records.results_folder()))
-        runner.verify(recorded, _name(recorded), threads=threads)
+        runner.verify(recorded, _name(recorded), threads=threads, out=out)
 
 
 @app.command()

@@ -17,8 +17,10 @@ import pandas as pd
 import torch
 
 from analysis import runs
+from analysis.benchmark import Git
 from analysis.molecules import Molecules
 from analysis.records import Record
+from analysis.repetitions import Repetition, Training
 
 TOLERANCE = 0.02
 """Largest relative difference of a part of a record on another machine, or with other threads or versions."""
@@ -138,6 +140,32 @@ def compare(recorded: Record, again: Record) -> Comparison:
         ],
         _surroundings(recorded.about, again.about),
         _of_scores(recorded.errors, again.errors) if recorded.config.training.optimizer == "soap" else None,
+    )
+
+
+def repetition(recorded: Record, again: Record, compared: Comparison) -> Repetition:
+    """What is to be kept of two records of one run and their comparison."""
+    return Repetition(
+        experiment=recorded.config.experiment,
+        id=recorded.id,
+        seed=recorded.config.seed,
+        recorded=_training(recorded),
+        again=_training(again),
+        differences={part.part: part.relative if np.isfinite(part.relative) else None for part in compared.parts},
+        surroundings=tuple(compared.surroundings),
+        identical=compared.identical,
+        within_tolerance=compared.within_tolerance,
+    )
+
+
+def _training(record: Record) -> Training:
+    about, errors = record.about, record.errors
+    return Training(
+        processor=about["machine"].get("processor", "not recorded"),
+        threads=about["machine"]["threads"],
+        seconds=about["seconds"]["training"] + about["seconds"]["validation"],
+        git=Git(**about["git"]) if about.get("git") else None,
+        mae=float(errors["error"][errors["test"]].abs().mean()),
     )
 
 

@@ -12,7 +12,7 @@ import typer
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
-from analysis import predict, qm9, reproduction, runs, study
+from analysis import predict, qm9, repetitions, reproduction, runs, study
 from analysis.config import RunConfig, adjust
 from analysis.console import INTERRUPTED, clock, complain, one_line
 from analysis.domain import refusal
@@ -77,37 +77,62 @@ def run(
         raise typer.Exit(1)
 
 
-def verify(recorded: Record, name: str, *, threads: int | None) -> None:
+def verify(recorded: Record, name: str, *, threads: int | None, out: Path | None = None) -> None:
     """Train a recorded run again and say how far the two are apart; ends the command if it is too far.
 
-    `name` is how the run is called in what is said.
+    `name` is how the run is called in what is said. What was found is kept in `out` (see `repetitions`), a new file.
     """
+    if out is not None:
+        if out.exists():
+            complain(f"error: {out} exists: name another file, or remove it")
+            raise typer.Exit(1)
+        out.parent.mkdir(parents=True, exist_ok=True)
     typer.echo(f"training {name} again; recorded in {clock(_seconds(recorded.about))}")
     try:
         with reproduction.trained_again(recorded, qm9.load(), threads=threads, progress=True) as again:
             compared = reproduction.compare(recorded, again)
+            found = reproduction.repetition(recorded, again, compared)
             typer.echo(f"trained again in {clock(_seconds(again.about))}")
     except (KeyboardInterrupt, SystemExit) as stop:
         complain("stopped: the record is as it was, and nothing is left of the repetition")
         raise typer.Exit(INTERRUPTED) from stop
     for words in compared.surroundings:
         typer.echo(f"different around it: {words}")
+    for words in _told(compared):
+        typer.echo(words)
+    if out is not None:
+        _keep(out, found)
+    if not compared.within_tolerance:
+        names = ", ".join(part.part for part in compared.parts if not part.none)
+        why = (
+            f"by more than the tolerance of {_allowed(compared)}"
+            if compared.surroundings
+            else "and nothing around it does"
+        )
+        complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
+        raise typer.Exit(1)
+
+
+def _told(compared: reproduction.Comparison) -> Iterator[str]:
+    """What is the same and what differs, a line each."""
     if compared.identical:
-        typer.echo("the same bits: history, learning curve, held-out errors, group sums, weights and offsets")
+        yield "the same bits: history, learning curve, held-out errors, group sums, weights and offsets"
         return
     for part in compared.parts:
-        typer.echo(f"{part.part}: {_words(part)}")
-    if compared.score is not None:
-        score = compared.score
-        typer.echo(f"{score.part}: {score.relative:.2g} of its size apart, {score.largest:.2g} {score.unit}")
-    allowed = f"{compared.allowed} for another machine, other versions or another number of threads"
+        yield f"{part.part}: {_words(part)}"
+    if (score := compared.score) is not None:
+        yield f"{score.part}: {score.relative:.2g} of its size apart, {score.largest:.2g} {score.unit}"
     if compared.within_tolerance:
-        typer.echo(f"not the same bits, but within the tolerance of {allowed}")
-        return
-    names = ", ".join(part.part for part in compared.parts if not part.none)
-    why = f"by more than the tolerance of {allowed}" if compared.surroundings else "and nothing around it does"
-    complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
-    raise typer.Exit(1)
+        yield f"not the same bits, but within the tolerance of {_allowed(compared)}"
+
+
+def _allowed(compared: reproduction.Comparison) -> str:
+    return f"{compared.allowed} for another machine, other versions or another number of threads"
+
+
+def _keep(out: Path, found: repetitions.Repetition) -> None:
+    with whole_file(out) as temporary:
+        temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def predict_all(

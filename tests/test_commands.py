@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
-from analysis import commands, qm9, runner, runs, study, trials, verdicts
+from analysis import commands, qm9, repetitions, runner, runs, study, trials, verdicts
 from analysis.config import RunConfig, adjust
 from analysis.records import FILES, Record, description, load, recorded_folders, sha256
 
@@ -405,6 +405,23 @@ def test_verify_allows_another_machine_a_little_and_no_more(results, folder):
     result = invoke("verify", folder.name, "--results", results)
     assert result.exit_code == 1
     assert "weights differ, by more than the tolerance of 2% for" in result.stderr.splitlines()[-1]
+
+
+def test_verify_keeps_what_it_found_in_a_file_that_there_is_not_yet(results, folder, recorded, tmp_path):
+    edit(folder, lambda about: about["machine"].update(processor="an abacus"))
+    change_weights(folder, 1.5)
+    out = tmp_path / "repetitions" / "one.json"
+    assert invoke("verify", folder.name, "--results", results, "--out", out).exit_code == 1
+    (found,) = repetitions.load_all(out.parent)
+    assert (found.id, found.recorded.processor, found.identical) == (recorded.id, "an abacus", False)
+    assert not found.within_tolerance
+    assert found.recorded.mae == found.again.mae > 0
+    assert found.differences["weights"] > found.differences["held-out errors"] == 0
+    kept = out.read_bytes()
+    refusal = refused("verify", folder.name, "--results", results, "--out", out)
+    assert refusal == f"error: {out} exists: name another file, or remove it"
+    assert out.read_bytes() == kept
+    assert [path.name for path in out.parent.iterdir()] == ["one.json"]
 
 
 def test_verify_takes_the_records_number_of_threads_or_another(results, folder, recorded):

@@ -32,6 +32,7 @@ FLOORS = {
     "callbacks": 3,
     "config": 3,
     "robustness": 3,
+    "repetitions": 3,
     "choice": 4,
     "errors": 4,
     "records": 4,

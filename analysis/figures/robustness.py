@@ -1,13 +1,18 @@
-"""Tables of what was done to the compendium on purpose, and of what came of it, from the record.
+"""Tables of what was done to the compendium on purpose, and of what came of it, from the records.
 
 Tables are data frames of strings. What the programs said is shown as they said it, in English.
 """
 
+from collections.abc import Sequence
+
 from analysis.figures import style
 from analysis.figures.labels import label
+from analysis.repetitions import Repetition, Training
 from analysis.robustness import Robustness, StudyMemory, Victim
 
 _GB = 10**9
+_MEV = 1000  # meV per eV
+_MODELS = {"baseline": "default", "beyond": "beyond"}  # of experiments with a model of their own
 
 
 def kills_table(record: Robustness, *, lang: str) -> style.WordTable:
@@ -59,6 +64,51 @@ def feeds_table(record: Robustness, *, lang: str) -> style.WordTable:
 
 
 TABLES = (kills_table, straits_table, feeds_table)
+
+
+def repetitions_table(repetitions: Sequence[Repetition], *, lang: str) -> style.WordTable:
+    """Two rows per run that was trained again: the record, and the repetition with what the comparison says."""
+    rows = {}
+    for one in repetitions:
+        model = label(_MODELS[one.experiment], lang) if one.experiment in _MODELS else one.experiment
+        for which in ("recorded", "again"):
+            name = label(f"{which}_run", lang, model=model, seed=style.number(one.seed, lang), run=one.id)
+            rows[name] = _training(getattr(one, which), lang) | {
+                label("outcome", lang): "–" if which == "recorded" else label(_outcome(one), lang)
+            }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("run", lang))
+
+
+def _training(one: Training, lang: str) -> dict[str, str]:
+    return {
+        label("processor", lang): one.processor.replace("(R)", ""),
+        label("threads", lang): style.number(one.threads, lang),
+        label("minutes", lang): style.number(one.seconds / 60, lang, 1),
+        label("mae", lang): style.number(_MEV * one.mae, lang, 2),
+    }
+
+
+def _outcome(one: Repetition) -> str:
+    if one.identical:
+        return "identical"
+    return "within_tolerance" if one.within_tolerance else "beyond_tolerance"
+
+
+def repetition_facts(repetitions: Sequence[Repetition], *, experiment: str, lang: str) -> dict[str, str]:
+    """What the prose says of the repetition of one run of an experiment, minutes and meV; the same keys everywhere.
+
+    Raises ValueError if there is none, or more than one.
+    """
+    found = [one for one in repetitions if one.experiment == experiment]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} repetitions of {experiment}, where one is told of")
+    (one,) = found
+    return {
+        "recorded_minutes": style.number(one.recorded.seconds / 60, lang, 1),
+        "again_minutes": style.number(one.again.seconds / 60, lang, 1),
+        "recorded_mae": style.number(_MEV * one.recorded.mae, lang, 2),
+        "again_mae": style.number(_MEV * one.again.mae, lang, 2),
+    }
 
 
 def memory_facts(record: StudyMemory, *, lang: str) -> dict[str, str]:
