@@ -89,25 +89,26 @@ def from_smiles(smiles: str) -> Geometry:
     ETKDG version 3: Wang, Witek, Landrum and Riniker, J. Chem. Inf. Model. 60, 2044 (2020). MMFF94: Halgren, J. Comput.
     Chem. 17, 490 (1996). Charge and multiplicity are kept in the atoms' `info`.
     """
+    name = smiles if smiles.strip() and smiles.isprintable() else repr(smiles)
     with rdBase.BlockLogs():
         structure = Chem.MolFromSmiles(smiles)
         if structure is None or structure.GetNumAtoms() == 0:
-            return Geometry(smiles, trouble="RDKit reads no structure from this SMILES")
+            return Geometry(name, trouble="RDKit reads no structure from this SMILES")
         structure = Chem.AddHs(structure)
         if len(Chem.GetMolFrags(structure)) > 1:
-            return Geometry(smiles, trouble="it is several molecules: predict each on its own")
+            return Geometry(name, trouble="it is several molecules: predict each on its own")
         info = {
             "charge": Chem.GetFormalCharge(structure),
             "multiplicity": 1 + sum(atom.GetNumRadicalElectrons() for atom in structure.GetAtoms()),
         }
         numbers = [atom.GetAtomicNum() for atom in structure.GetAtoms()]
         if len(numbers) > LARGEST:
-            return Geometry(smiles, trouble=f"it has {len(numbers):,} atoms, more than {LARGEST:,}")
+            return Geometry(name, trouble=f"it has {len(numbers):,} atoms, more than {LARGEST:,}")
         if rdDistGeom.EmbedMolecule(structure, _embedding()) != 0:
-            return Geometry(smiles, trouble="RDKit finds no geometry for it: hand in one as an XYZ file")
+            return Geometry(name, trouble="RDKit finds no geometry for it: hand in one as an XYZ file")
         notes = (_NOT_DFT, *_relaxed(structure))
     positions = structure.GetConformer().GetPositions()
-    return Geometry(smiles, Atoms(numbers=numbers, positions=positions, info=info), notes)
+    return Geometry(name, Atoms(numbers=numbers, positions=positions, info=info), notes)
 
 
 def _embedding() -> rdDistGeom.EmbedParameters:

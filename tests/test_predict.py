@@ -423,6 +423,11 @@ def test_a_smiles_without_a_geometry_says_why(smiles, reason):
     assert reason in found.trouble
 
 
+@pytest.mark.parametrize(("smiles", "name"), [("", "''"), (" ", "' '"), ("C\x00C", r"'C\x00C'"), ("CCO", "CCO")])
+def test_a_smiles_that_nobody_could_see_is_named_in_quotes(smiles, name):
+    assert geometries.from_smiles(smiles).name == name
+
+
 def test_a_smiles_that_mmff_does_not_know_says_so():
     assert "MMFF94 does not know all its atoms" in geometries.from_smiles("[H][H]").notes[1]
 
