@@ -71,11 +71,10 @@ def repetitions_table(repetitions: Sequence[Repetition], *, lang: str) -> style.
     rows = {}
     for one in repetitions:
         model = label(_MODELS[one.experiment], lang) if one.experiment in _MODELS else one.experiment
-        for which in ("recorded", "again"):
-            name = label(f"{which}_run", lang, model=model, seed=style.number(one.seed, lang), run=one.id)
-            rows[name] = _training(getattr(one, which), lang) | {
-                label("outcome", lang): "–" if which == "recorded" else label(_outcome(one), lang)
-            }
+        trainings = (("recorded_run", one.recorded, "–"), ("again_run", one.again, label(_outcome(one), lang)))
+        for which, training, outcome in trainings:
+            name = label(which, lang, model=model, seed=style.number(one.seed, lang), run=one.id)
+            rows[name] = _training(training, lang) | {label("outcome", lang): outcome}
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("run", lang))
 
 
