@@ -250,9 +250,9 @@ def _optimizer(settings: Training) -> tuple[type[torch.optim.Optimizer], dict[st
     """The optimizer's class and its arguments."""
     if settings.optimizer == "adamw":
         return torch.optim.AdamW, {"lr": settings.learning_rate, "fused": True}  # one kernel for all parameters
-    from pytorch_optimizer import SOAP  # its import takes a second
+    from analysis.soap import GroupedSOAP  # its import takes a second
 
-    return SOAP, {"lr": settings.learning_rate, "weight_decay": 0.0, "max_precondition_dim": _LONGEST_SIDE}
+    return GroupedSOAP, {"lr": settings.learning_rate, "max_precondition_dim": _LONGEST_SIDE}
 
 
 def course_of_learning_rate(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:

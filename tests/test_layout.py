@@ -12,6 +12,7 @@ FLOORS = {
     "compiled": 0,
     "molecules": 1,
     "weights": 1,
+    "soap": 1,
     "console": 1,
     "failures": 1,
     "cfconv": 1,

@@ -416,7 +416,7 @@ def test_averaged_weights_are_those_of_the_formula(qm9_molecules, tmp_path):
 
 
 def test_soap_takes_its_steps_as_documented(qm9_molecules, tmp_path):
-    """The weights of a whole epoch against a loop of our own, with the published settings."""
+    """The weights of a whole epoch against a loop of our own around the library's SOAP, with the published settings."""
     config = adjust(SMALL, training={"optimizer": "soap", "epochs": 1})
     trained = training.train(config, qm9_molecules, tmp_path)
     torch.manual_seed(config.seed)
