@@ -79,7 +79,7 @@ def default_records(molecules: Molecules, *, results: Path | None = None) -> lis
 
     Raises what `study.recorded` raises.
     """
-    return study.recorded(study.BeyondParameters(budgets=[]), molecules, results=results)
+    return study.recorded(study.BeyondParameters(brief=None, budgets=[]), molecules, results=results)
 
 
 class Ensemble:

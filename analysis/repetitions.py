@@ -18,7 +18,7 @@ from pydantic import (
 
 from analysis.benchmark import Git
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class RepetitionError(RuntimeError):
@@ -50,10 +50,11 @@ class Repetition(_Frozen):
     what the tolerance of `reproduction` says.
     """
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[2] = SCHEMA_VERSION
     experiment: str
     id: str
     seed: NonNegativeInt
+    epochs: PositiveInt
     recorded: Training
     again: Training
     differences: dict[str, NonNegativeFloat | None]

@@ -149,6 +149,7 @@ def repetition(recorded: Record, again: Record, compared: Comparison) -> Repetit
         experiment=recorded.config.experiment,
         id=recorded.id,
         seed=recorded.config.seed,
+        epochs=recorded.config.epochs,
         recorded=_training(recorded),
         again=_training(again),
         differences={part.part: part.relative if np.isfinite(part.relative) else None for part in compared.parts},

@@ -408,31 +408,32 @@ class RecipeParameters(ExperimentParameters):
 class BeyondParameters(ExperimentParameters):
     """Parameters of `08_beyond`: the model "Beyond" trained for so many minutes on two cores (`EPOCHS_OF_BUDGET`).
 
-    All seeds are trained for `main` minutes; those that are among `budget_seeds` for the other `budgets` too.
+    All seeds are trained for `main` minutes and, apart, for `brief` ones; `budget_seeds` for the other `budgets` too.
     """
 
     experiment = "beyond"
     seeds: list[NonNegativeInt] = Field([0, 1, 2, 3, 4], min_length=1, description="at least one, each once")
     main: int = Field(_MAIN, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))} minutes")
+    brief: int | None = Field(5, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))} minutes, or None")
     budgets: list[int] = Field(
-        [2, 5, 10, 50, 106], description=f"out of {', '.join(map(str, EPOCHS_OF_BUDGET))}, each once; or an empty list"
+        [2, 10, 50, 106], description=f"out of {', '.join(map(str, EPOCHS_OF_BUDGET))}, each once; or an empty list"
     )
-
     budget_seeds: list[NonNegativeInt] = Field([0], description="seeds, each once; or an empty list")
 
-    @field_validator("main", "budgets")
+    @field_validator("main", "brief", "budgets")
     @classmethod
-    def _known(cls, minutes: int | list[int]) -> int | list[int]:
+    def _known(cls, minutes: int | list[int] | None) -> int | list[int] | None:
         if isinstance(minutes, list):
             return [_known_budget(one) for one in minutes]
-        return _known_budget(minutes)
+        return None if minutes is None else _known_budget(minutes)
 
     def compared_with(self) -> FinalComparisonParameters:
         """The models "Default" and "Custom" for the same profile, seeds and, where they are given, epochs."""
         return FinalComparisonParameters(profile=self.profile, seeds=self.seeds, epochs=self.epochs)
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
-        budgets = [self.main, *(self.budgets if seed in self.budget_seeds else [])]
+        of_all = [self.main] if self.brief is None else [self.main, self.brief]
+        budgets = [*of_all, *(self.budgets if seed in self.budget_seeds else [])]
         for minutes in dict.fromkeys(budgets):
             yield self._run(seed, **_beyond(self.profile, minutes))
 

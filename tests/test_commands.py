@@ -414,6 +414,8 @@ def test_verify_keeps_what_it_found_in_a_file_that_there_is_not_yet(results, fol
     assert invoke("verify", folder.name, "--results", results, "--out", out).exit_code == 1
     (found,) = repetitions.load_all(out.parent)
     assert (found.id, found.recorded.processor, found.identical) == (recorded.id, "an abacus", False)
+    assert found.again.processor != "an abacus"
+    assert (found.seed, found.epochs) == (recorded.config.seed, recorded.config.epochs)
     assert not found.within_tolerance
     assert found.recorded.mae == found.again.mae > 0
     assert found.differences["weights"] > found.differences["held-out errors"] == 0

@@ -49,9 +49,12 @@ def records(whole, qm9_molecules) -> list[Record]:
     ]
 
 
-def test_the_main_budget_is_that_of_all_seeds(records):
+def test_the_main_budget_is_the_longest_of_all_seeds(records):
+    for given in (records, records[::-1]):
+        assert {record.config.training.epochs for record in beyond.main(given)} == {study.EPOCHS_OF_BUDGET[25]}
     assert [record.config.seed for record in beyond.main(records)] == [0, 1, 2, 3, 4]
-    assert {record.config.training.epochs for record in beyond.main(records)} == {study.EPOCHS_OF_BUDGET[25]}
+    assert [record.config.seed for record in beyond.brief(records)] == [0, 1, 2, 3, 4]
+    assert {record.config.training.epochs for record in beyond.brief(records)} == {study.EPOCHS_OF_BUDGET[5]}
     with pytest.raises(ValueError, match="no record of the model Beyond"):
         beyond.main([])
 
@@ -104,6 +107,19 @@ def test_a_demand_holds_only_if_every_seed_is_within_it(records, others, qm9_mol
     assert held(worse)[:2] == ["yes", "no"]
     bad = [scaled(r, r.config, 40, 22) for r in records]
     assert held(bad) == ["no", "no", "no", "no"]
+
+
+def test_a_demand_shows_the_shortest_training_that_meets_it(records, others, qm9_molecules):
+    """And if none does, the best within the time."""
+
+    def shown(given: list[Record]) -> list[str]:
+        cells = beyond.demands(given, others, qm9_molecules, lang="en")["Measured"].tolist()[:2]
+        return [cell.split(" in ")[-1] for cell in cells]
+
+    better = [scaled(r, r.config, 0.7, beyond.minutes(r)) for r in records]
+    assert shown(better) == ["4.5 minutes at most", "22.5 minutes at most"]
+    worse = [scaled(r, r.config, 3, beyond.minutes(r)) for r in records]
+    assert shown(worse) == ["22.5 minutes at most"] * 2
 
 
 def test_a_size_at_which_intervals_touch_is_named(records, others, qm9_molecules):

@@ -9,10 +9,11 @@ from analysis.figures import robustness as figures
 from analysis.figures.labels import LANGUAGES
 
 ONE = {
-    "schema_version": 1,
+    "schema_version": 2,
     "experiment": "beyond",
     "id": "181384c8f449",
     "seed": 0,
+    "epochs": 55,
     "recorded": {
         "processor": "AMD EPYC",
         "threads": 2,
@@ -48,7 +49,7 @@ def test_no_repetition_is_said(tmp_path):
     [
         ("{", r"a\.json is damaged or of another version: the file: Invalid JSON"),
         (json.dumps(ONE | {"identical": None}), r"a\.json is damaged .*: identical: .*; restore it, or make it again"),
-        (json.dumps(ONE | {"schema_version": 2}), r"schema_version: "),
+        (json.dumps(ONE | {"schema_version": 1}), r"schema_version: "),
         (json.dumps(ONE | {"more": 1}), r"more: "),
         (json.dumps(ONE).replace("0.0075}", "NaN}"), r"recorded\.mae: "),
         (b"\xff", r"a\.json can't be read"),
@@ -79,12 +80,13 @@ def test_the_table_has_the_record_and_the_repetition_of_each_run(changes, outcom
         outcome[lang],
     ]
     assert table.iloc[0, -1] == "–"
-    assert all("Beyond" in name and "181384c8f449" in name for name in table.index[:2])
+    assert all("Beyond, 55 " in name and "181384c8f449" in name for name in table.index[:2])
     assert all("Default" in name for name in table.index[2:])
 
 
-def test_the_prose_tells_of_one_repetition_of_an_experiment():
-    found = figures.repetition_facts([made()], experiment="beyond", lang="en")
+def test_the_prose_tells_of_one_repetition():
+    other = made(id="f" * 12)
+    found = figures.repetition_facts([other, made()], ["0" * 12, "181384c8f449"], lang="en")
     assert found == {
         "recorded_minutes": "20.8",
         "again_minutes": "27.3",
@@ -92,8 +94,8 @@ def test_the_prose_tells_of_one_repetition_of_an_experiment():
         "again_mae": "7.55",
     }
     for several in ([], [made(), made()]):
-        with pytest.raises(ValueError, match=f"{len(several)} repetitions of beyond"):
-            figures.repetition_facts(several, experiment="beyond", lang="en")
+        with pytest.raises(ValueError, match=f"{len(several)} repetitions of 181384c8f449"):
+            figures.repetition_facts([other, *several], ["181384c8f449"], lang="en")
 
 
 KEPT = sorted(repetitions.default_folder().glob("*.json"))
@@ -103,7 +105,7 @@ KEPT = sorted(repetitions.default_folder().glob("*.json"))
 def test_a_committed_repetition_is_of_a_committed_record_and_within_its_tolerance(path):
     (one,) = (one for one in repetitions.load_all() if f"{one.experiment}-{one.id}" == path.stem)
     record = records.load(records.results_folder() / one.experiment / one.id)
-    assert one.seed == record.config.seed
+    assert (one.seed, one.epochs) == (record.config.seed, record.config.epochs)
     assert one.recorded.processor == record.about["machine"]["processor"]
     assert one.recorded.threads == record.about["machine"]["threads"]
     assert one.recorded.git.model_dump() == record.about["git"]

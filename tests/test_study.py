@@ -178,14 +178,17 @@ def test_the_recipe_goes_from_default_to_beyond_a_change_at_a_time(qm9_molecules
         study.RecipeParameters(variations=["cut-off"])
 
 
-def test_beyond_trains_all_seeds_for_one_budget_and_some_for_the_others(qm9_molecules):
+def test_beyond_trains_all_seeds_for_two_budgets_and_some_for_the_others(qm9_molecules):
     configs = study.BeyondParameters().configs(qm9_molecules)
     epochs = [(config.seed, config.training.epochs) for config in configs]
     of = study.EPOCHS_OF_BUDGET
-    others = [(0, of[minutes]) for minutes in (2, 5, 10, 50, 106)]
-    assert epochs == [(0, of[25]), *others, *((seed, of[25]) for seed in (1, 2, 3, 4))]
+    others = [(0, of[minutes]) for minutes in (2, 10, 50, 106)]
+    assert epochs[:6] == [(0, of[25]), (0, of[5]), *others]
+    assert epochs[6:] == [(seed, of[minutes]) for seed in (1, 2, 3, 4) for minutes in (25, 5)]
     short = study.BeyondParameters(main=5, budgets=[5, 2], budget_seeds=[1], seeds=[0, 1]).configs(qm9_molecules)
     assert [(c.seed, c.training.epochs) for c in short] == [(0, of[5]), (1, of[5]), (1, of[2])]
+    alone = study.BeyondParameters(brief=None, budgets=[], seeds=[3]).configs(qm9_molecules)
+    assert [(c.seed, c.training.epochs) for c in alone] == [(3, of[25])]
     assert {c.training.epochs for c in study.BeyondParameters(profile="smoke").configs(qm9_molecules)} == {2}
     others = study.BeyondParameters(profile="smoke", seeds=[7], learning_rate=1e-4, epochs=3).compared_with()
     assert others == study.FinalComparisonParameters(profile="smoke", seeds=[7], epochs=3)
@@ -206,7 +209,7 @@ def test_the_learning_curve_ends_with_beyond_on_everything(qm9_molecules):
 
 def test_the_remedies_on_beyond_make_as_many_updates(qm9_molecules):
     plain, *remedies = study.BeyondRemediesParameters(seeds=[1]).configs(qm9_molecules)
-    assert plain in study.BeyondParameters(budget_seeds=[1]).configs(qm9_molecules)
+    assert plain in study.BeyondParameters().configs(qm9_molecules)
     steps = study._steps_per_epoch(plain, qm9_molecules) * plain.training.epochs
     for config in remedies:
         made = study._steps_per_epoch(config, qm9_molecules) * config.training.epochs
@@ -244,6 +247,7 @@ def test_the_final_comparison_is_default_against_custom(qm9_molecules):
         (study.SensitivityParameters, {"offsets": ["mean"]}, "no such offsets: mean"),
         (study.LargeMoleculesParameters, {"shares": [0.5, 1.0]}, "not a fraction below 1: 1.0"),
         (study.BeyondParameters, {"main": 7}, "no such budget: 7 minutes"),
+        (study.BeyondParameters, {"brief": 3}, "no such budget: 3 minutes"),
         (study.BeyondParameters, {"budgets": [2, 3]}, "no such budget: 3 minutes"),
         (study.BeyondRemediesParameters, {"minutes": 1}, "no such budget: 1 minutes"),
     ],

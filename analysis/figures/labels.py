@@ -667,8 +667,14 @@ LABELS = MappingProxyType(
         "feed_parameters": Words("Paràmetres de quaderns", "Parameters of notebooks"),
         "feed_geometry": Words("Molècules per predir, fitxers XYZ", "Molecules to predict, XYZ files"),
         "feed_smiles": Words("Molècules per predir, SMILES", "Molecules to predict, SMILES"),
-        "recorded_run": Words("{model}, llavor {seed} ({run}): registre", "{model}, seed {seed} ({run}): record"),
-        "again_run": Words("{model}, llavor {seed} ({run}): repetició", "{model}, seed {seed} ({run}): repetition"),
+        "recorded_run": Words(
+            "{model}, {epochs} èpoques, llavor {seed} ({run}): registre",
+            "{model}, {epochs} epochs, seed {seed} ({run}): record",
+        ),
+        "again_run": Words(
+            "{model}, {epochs} èpoques, llavor {seed} ({run}): repetició",
+            "{model}, {epochs} epochs, seed {seed} ({run}): repetition",
+        ),
         "outcome": Words("Què en surt", "Outcome"),
         "identical": Words("els mateixos bits", "the same bits"),
         "within_tolerance": Words("dins de la tolerància", "within the tolerance"),

@@ -73,7 +73,8 @@ def repetitions_table(repetitions: Sequence[Repetition], *, lang: str) -> style.
         model = label(_MODELS[one.experiment], lang) if one.experiment in _MODELS else one.experiment
         trainings = (("recorded_run", one.recorded, "–"), ("again_run", one.again, label(_outcome(one), lang)))
         for which, training, outcome in trainings:
-            name = label(which, lang, model=model, seed=style.number(one.seed, lang), run=one.id)
+            numbers = {"seed": style.number(one.seed, lang), "epochs": style.number(one.epochs, lang)}
+            name = label(which, lang, model=model, run=one.id, **numbers)
             rows[name] = _training(training, lang) | {label("outcome", lang): outcome}
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("run", lang))
 
@@ -93,14 +94,14 @@ def _outcome(one: Repetition) -> str:
     return "within_tolerance" if one.within_tolerance else "beyond_tolerance"
 
 
-def repetition_facts(repetitions: Sequence[Repetition], *, experiment: str, lang: str) -> dict[str, str]:
-    """What the prose says of the repetition of one run of an experiment, minutes and meV; the same keys everywhere.
+def repetition_facts(repetitions: Sequence[Repetition], runs: Sequence[str], *, lang: str) -> dict[str, str]:
+    """What the prose says of the repetition of one of `runs` (ids), minutes and meV; the same keys everywhere.
 
     Raises ValueError if there is none, or more than one.
     """
-    found = [one for one in repetitions if one.experiment == experiment]
+    found = [one for one in repetitions if one.id in runs]
     if len(found) != 1:
-        raise ValueError(f"{len(found)} repetitions of {experiment}, where one is told of")
+        raise ValueError(f"{len(found)} repetitions of {', '.join(runs)}, where one is told of")
     (one,) = found
     return {
         "recorded_minutes": style.number(one.recorded.seconds / 60, lang, 1),
