@@ -11,10 +11,18 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
 from tqdm import tqdm
 
 from analysis import choice, records
@@ -57,6 +65,26 @@ The last is the thesis's 1 h 46 min.
 """
 
 _MAIN = 25  # minutes: the budget that all seeds get
+
+
+def _out_of(known: Collection[str], kind: str) -> AfterValidator:
+    """A parameter's names must be among the known ones."""
+
+    def checked(names: list[str]) -> list[str]:
+        if unknown := sorted(set(names) - set(known)):
+            raise ValueError(f"no such {kind}: {', '.join(unknown)}")
+        return names
+
+    return AfterValidator(checked)
+
+
+def _known_budget(minutes: int | None) -> int | None:
+    if minutes not in (None, *EPOCHS_OF_BUDGET):
+        raise ValueError(f"no such budget: {minutes} minutes")
+    return minutes
+
+
+_budget = AfterValidator(_known_budget)
 
 
 class ExperimentParameters(NotebookParameters):
@@ -151,7 +179,7 @@ class LossModificationParameters(ExperimentParameters):
     """
 
     experiment = "loss-modification"
-    weightings: list[str] = Field(
+    weightings: Annotated[list[str], _out_of(("size", "size-frequency"), "weighting")] = Field(
         ["size", "size-frequency"], description='out of "size" and "size-frequency", each once; or an empty list'
     )
     rates: list[NonNegativeFloat] = Field(
@@ -161,13 +189,6 @@ class LossModificationParameters(ExperimentParameters):
     floor: NonNegativeFloat | None = Field(DEFAULT_FLOOR, description="a number of 0 or more, or None for no guard")
     smallest: PositiveInt = Field(13, description="a number of atoms")
     largest: PositiveInt = Field(23, description="a number of atoms, at least `smallest`")
-
-    @field_validator("weightings")
-    @classmethod
-    def _known(cls, weightings: list[str]) -> list[str]:
-        if unknown := sorted(set(weightings) - {"size", "size-frequency"}):
-            raise ValueError(f"no such weighting: {', '.join(unknown)}")
-        return weightings
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
         selection = Selection(smallest=self.smallest, largest=self.largest)
@@ -257,17 +278,10 @@ class SensitivityParameters(ExperimentParameters):
 
     experiment = "sensitivity"
     splits: list[NonNegativeInt] = Field([1, 2], description="seeds of the split, each once; or an empty list")
-    offsets: list[str] = Field(
+    offsets: Annotated[list[str], _out_of(("least-squares", "references", "none"), "offsets")] = Field(
         ["least-squares", "none"],
         description='out of "least-squares", "references" and "none", each once; or an empty list',
     )
-
-    @field_validator("offsets")
-    @classmethod
-    def _known(cls, offsets: list[str]) -> list[str]:
-        if unknown := sorted(set(offsets) - {"least-squares", "references", "none"}):
-            raise ValueError(f"no such offsets: {', '.join(unknown)}")
-        return offsets
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
         custom = self._run(seed, data={"selection": Selection(smallest=18)}, **CUSTOM)
@@ -382,16 +396,9 @@ class RecipeParameters(ExperimentParameters):
     """
 
     experiment = "recipe"
-    variations: list[str] = Field(
+    variations: Annotated[list[str], _out_of(VARIATIONS, "variation")] = Field(
         list(VARIATIONS), description=f"out of {', '.join(VARIATIONS)}, each once; or an empty list"
     )
-
-    @field_validator("variations")
-    @classmethod
-    def _known(cls, variations: list[str]) -> list[str]:
-        if unknown := sorted(set(variations) - set(VARIATIONS)):
-            raise ValueError(f"no such variation: {', '.join(unknown)}")
-        return variations
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:  # noqa: ARG002
         yield self._baseline(seed)
@@ -413,19 +420,14 @@ class BeyondParameters(ExperimentParameters):
 
     experiment = "beyond"
     seeds: list[NonNegativeInt] = Field([0, 1, 2, 3, 4], min_length=1, description="at least one, each once")
-    main: int = Field(_MAIN, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))} minutes")
-    brief: int | None = Field(5, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))} minutes, or None")
-    budgets: list[int] = Field(
+    main: Annotated[int, _budget] = Field(_MAIN, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))} minutes")
+    brief: Annotated[int | None, _budget] = Field(
+        5, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))} minutes, or None"
+    )
+    budgets: list[Annotated[int, _budget]] = Field(
         [2, 10, 50, 106], description=f"out of {', '.join(map(str, EPOCHS_OF_BUDGET))}, each once; or an empty list"
     )
     budget_seeds: list[NonNegativeInt] = Field([0], description="seeds, each once; or an empty list")
-
-    @field_validator("main", "brief", "budgets")
-    @classmethod
-    def _known(cls, minutes: int | list[int] | None) -> int | list[int] | None:
-        if isinstance(minutes, list):
-            return [_known_budget(one) for one in minutes]
-        return None if minutes is None else _known_budget(minutes)
 
     def compared_with(self) -> FinalComparisonParameters:
         """The models "Default" and "Custom" for the same profile, seeds and, where they are given, epochs."""
@@ -475,17 +477,12 @@ class BeyondRemediesParameters(ExperimentParameters):
     """
 
     experiment = "beyond-remedies"
-    minutes: int = Field(5, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))}")
+    minutes: Annotated[int, _budget] = Field(5, description=f"one of {', '.join(map(str, EPOCHS_OF_BUDGET))}")
     rates: list[PositiveFloat] = Field([10.0], description="positive numbers, each once; or an empty list")
     powers: list[PositiveFloat] = Field([2.0], description="positive numbers, each once; or an empty list")
     caps: list[PositiveInt] = Field([4000], description="positive whole numbers, each once; or an empty list")
     share: PositiveFloat = Field(0.2, lt=1, description="a fraction of the updates below 1")
     rings: PositiveInt = Field(3, description="a positive whole number")
-
-    @field_validator("minutes")
-    @classmethod
-    def _known(cls, minutes: int) -> int:
-        return _known_budget(minutes)
 
     def _runs(self, seed: int, molecules: Molecules) -> Iterator[RunConfig]:
         parts = _beyond(self.profile, self.minutes)
@@ -516,12 +513,6 @@ def _beyond(profile: Profile, minutes: int) -> dict[str, dict[str, object]]:
     """The settings of "Beyond" for a budget; like their learning rate, the epochs of small profiles are their own."""
     epochs = {"epochs": EPOCHS_OF_BUDGET[minutes]} if profile == "full" else {}
     return BEYOND | {"training": BEYOND["training"] | epochs}
-
-
-def _known_budget(minutes: int) -> int:
-    if minutes not in EPOCHS_OF_BUDGET:
-        raise ValueError(f"no such budget: {minutes} minutes")
-    return minutes
 
 
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
