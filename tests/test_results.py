@@ -12,8 +12,9 @@ WHICH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.
 
 def test_there_are_records_and_they_stay_small():
     assert {folder.parent.name for folder in FOLDERS} >= {"baseline", "final-comparison"}
-    # 60 MB was the plan for the report's models, of 100 KB; those of "Beyond" have six times as many weights.
-    assert sum(path.stat().st_size for folder in FOLDERS for path in folder.iterdir()) < 90e6
+    # 60 MB was the plan for the report's models, of 100 KB; those of "Beyond" have six times as many weights,
+    # and there are more of them than of the report's.
+    assert sum(path.stat().st_size for folder in FOLDERS for path in folder.iterdir()) < 100e6
 
 
 @WHICH
