@@ -302,16 +302,17 @@ def budget_facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on budgets quotes; the same keys in both languages.
 
     For each of `study.EPOCHS_OF_BUDGET` that has records, its mean absolute and root mean squared error over the test
-    part (meV), `mae_after_…` and `rmse_after_…`, the minutes that it took, `minutes_of_…`, and its epochs,
-    `epochs_of_…`.
+    part and that of the worst hundredth (meV), `mae_after_…`, `rmse_after_…` and `worst_after_…`, the minutes that it
+    took, `minutes_of_…`, and its epochs, `epochs_of_…`.
     """
     found = {}
     for budget, epochs in study.EPOCHS_OF_BUDGET.items():
         of = [record for record in records if record.config.training.epochs == epochs]
         if of:
-            rmse = _MEV * float(np.mean([accuracy.scores(record).rmse for record in of]))
-            found[f"mae_after_{budget}"] = style.number(_mean_mae(of), lang, 1)
-            found[f"rmse_after_{budget}"] = style.number(rmse, lang, 1)
+            scores = [accuracy.scores(record) for record in of]
+            for measure in ("mae", "rmse", "worst"):
+                mean = _MEV * float(np.mean([getattr(one, measure) for one in scores]))
+                found[f"{measure}_after_{budget}"] = style.number(mean, lang, 1)
             found[f"minutes_of_{budget}"] = style.number(float(np.mean([minutes(record) for record in of])), lang, 1)
             found[f"epochs_of_{budget}"] = style.number(epochs, lang)
     return found
