@@ -32,9 +32,9 @@ def cells(path: Path, kind: str) -> list[nbformat.NotebookNode]:
 
 def parameter_names(path: Path) -> list[str]:
     (source,) = [cell.source for cell in cells(path, "code") if "parameters" in cell.metadata.get("tags", [])]
-    assert all("#" in line for line in source.splitlines() if line), "each parameter says what it is"
-    body = ast.parse(source).body
+    body, lines = ast.parse(source).body, source.splitlines()
     assert all(isinstance(statement, ast.AnnAssign) for statement in body), "each parameter has its type"
+    assert all("  # " in lines[statement.end_lineno - 1] for statement in body), "each parameter says what it is"
     return [statement.target.id for statement in body]
 
 
