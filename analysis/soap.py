@@ -10,7 +10,7 @@ class GroupedSOAP(SOAP):
     """pytorch_optimizer's SOAP (Vyas et al. 2024, arXiv:2409.11321), the same to rounding, in fewer and larger steps.
 
     A small network has many small parameters, and most of an update's time goes by between two operations. Here those
-    of one shape are stacked. `state_dict` is the library's.
+    of one shape are stacked. `state_dict` is the library's; its options that are not named here have no effect.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ class GroupedSOAP(SOAP):
 class _Stack:
     """n parameters of one shape, and the library's state of each as one tensor, of which the states keep their parts.
 
-    `bases` and `statistics` have for each axis that SOAP turns the matrices [n, side, side], Q and the running mean of
+    For each axis that SOAP turns, `_bases` and `_statistics` have matrices [n, side, side]: Q, and the running mean of
     G·Gᵀ (paper, algorithm 3).
     """
 
@@ -129,7 +129,7 @@ class _Stack:
         return values
 
     def _turn_bases(self, axis: int) -> None:
-        """One round of power iteration, the directions of largest variance first (paper, algorithm 4)."""
+        """One round of power iteration (paper, algorithm 4), largest variance first, as in the library."""
         basis = self._bases[axis]
         product = self._statistics[axis] @ basis
         order = (basis * product).sum(dim=1).argsort(dim=1, descending=True)

@@ -101,7 +101,6 @@ def test_a_copy_has_a_state_of_its_own():
 def test_a_closure_says_the_loss_and_has_gradients():
     moved = parameters()
     optimizer = GroupedSOAP(moved, **SETTINGS)
-    losses = []
 
     def closure():
         optimizer.zero_grad()
