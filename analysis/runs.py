@@ -9,7 +9,6 @@ import logging
 import os
 import platform
 import shutil
-import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from filelock import FileLock
 from pytorch_lightning.callbacks import Callback
 from safetensors.torch import save
 
-from analysis import errors, training
+from analysis import checkout, errors, training
 from analysis.callbacks import read_checkpoint
 from analysis.config import LOGS, RunConfig
 from analysis.failures import CheckpointError
@@ -182,7 +181,7 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
         "machine": machine(),
-        "git": _git_state(),
+        "git": checkout.git_state(),
         "sha256": {name: sha256(whole / name) for name in FILES},
     }
     (whole / DESCRIPTION).write_text(description(about), encoding="utf-8")
@@ -225,18 +224,3 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-
-
-def _git_state() -> dict[str, str | bool] | None:
-    """The commit that made the record and whether the package was as committed; None outside a git checkout."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-    home = Path(__file__).resolve().parent
-    commit = subprocess.run([git, "rev-parse", "HEAD"], cwd=home, capture_output=True, text=True, check=False)  # noqa: S603
-    if commit.returncode != 0:
-        return None
-    changed = subprocess.run(  # noqa: S603
-        [git, "status", "--porcelain", "--", "."], cwd=home, capture_output=True, text=True, check=True
-    )
-    return {"commit": commit.stdout.strip(), "clean": not changed.stdout.strip()}

@@ -13,7 +13,7 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 
-from analysis import benchmark, schnet, training
+from analysis import benchmark, checkout, schnet, training
 from analysis.batches import ENERGY, PackedMolecules
 from analysis.benchmark import Benchmark, BenchmarkError, Spread
 from analysis.choice import choose_molecules
@@ -428,7 +428,7 @@ def test_lightnings_share_can_be_measured_again_by_itself(record, monkeypatch, t
     found = plan.measure_lightning(path, say=lambda _: None)
     assert benchmark.load(path) == found
     assert benchmark.lightning_share(found, width=64, batch=512) == pytest.approx((0.05, 0.05, 0.05))
-    assert found.lightning.git.commit == plan.git_state()["commit"]
+    assert found.lightning.git.commit == checkout.git_state()["commit"]
     assert found.model_copy(update={"lightning": record.lightning}) == record
     with pytest.raises(BenchmarkError, match="is missing"):
         plan.measure_lightning(tmp_path / "nowhere.json", say=lambda _: None)

@@ -14,7 +14,7 @@ import pytest
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
-from analysis import commands, qm9, repetitions, runner, runs, study, trials, verdicts
+from analysis import checkout, commands, qm9, repetitions, runner, runs, study, trials, verdicts
 from analysis.config import RunConfig, adjust
 from analysis.records import FILES, Record, description, load, recorded_folders, sha256
 
@@ -356,7 +356,7 @@ def test_in_a_terminal_a_bar_shows_the_estimate(config, qm9_molecules, clock, mo
 def _same_code(monkeypatch, folder):
     """The record and its repetition from one commit, whatever is being edited in this checkout."""
     git = {"commit": "0" * 40, "clean": True}
-    monkeypatch.setattr(runs, "_git_state", lambda: git)
+    monkeypatch.setattr(checkout, "git_state", lambda: git)
     edit(folder, lambda about: about.update(git=git))
 
 

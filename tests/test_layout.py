@@ -9,6 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
 FLOORS = {
+    "checkout": 0,
     "compiled": 0,
     "molecules": 1,
     "weights": 1,

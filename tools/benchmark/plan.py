@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from analysis import checkout
 from analysis.benchmark import CONTESTANTS, Benchmark, Settings, load
 from analysis.molecules import whole_file
 from tools.kept import ForeignError, Kept
@@ -100,7 +101,7 @@ def measure_lightning(path: Path, *, say: Callable[[str], None]) -> Benchmark:
     fails.
     """
     record = load(path)
-    git, turns = git_state(), []
+    git, turns = checkout.git_state(), []
     with tempfile.TemporaryDirectory() as folder:
         for job in _lightning_jobs(record.settings):
             turns.append(_run(job, record.settings, Path(folder)))
@@ -120,7 +121,9 @@ def measure(out: Path, asked: Settings, *, say: Callable[[str], None]) -> Benchm
     folder = out.with_name(out.name + ".partial")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        found = Kept(folder, {"settings": asked.model_dump(mode="json"), "git": git_state(), "versions": versions()})
+        found = Kept(
+            folder, {"settings": asked.model_dump(mode="json"), "git": checkout.git_state(), "versions": versions()}
+        )
     except ForeignError as error:
         raise BenchmarkFailedError(str(error)) from error
     prepared = found.get({"kind": "prepare"}) or found.keep(
@@ -154,22 +157,6 @@ def _written(path: Path, content: dict[str, Any]) -> Benchmark:
     with whole_file(path) as temporary:
         temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return record
-
-
-def git_state() -> dict[str, str | bool] | None:
-    """The commit, and whether package and tools are as committed; None outside a git checkout."""
-    git = shutil.which("git")
-    if git is None:
-        return None
-
-    def said(*words: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([git, *words], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
-
-    commit = said("rev-parse", "HEAD")
-    if commit.returncode != 0:
-        return None
-    changed = said("status", "--porcelain", "--", "analysis", "tools")
-    return {"commit": commit.stdout.strip(), "clean": not changed.stdout.strip()}
 
 
 def _run(job: Job, asked: Settings, folder: Path) -> Any:

@@ -12,11 +12,11 @@ from typing import Any
 import nbformat
 from nbclient import NotebookClient
 
-from analysis import qm9, records, runs
+from analysis import checkout, qm9, records, runs
 from analysis.config import RunConfig
 from analysis.records import SCHEMA_VERSION
 from analysis.robustness import StudyMemory
-from tools.benchmark.plan import git_state, versions
+from tools.benchmark.plan import versions
 from tools.robustness.victims import ROOT
 
 MEMORY_LIMIT = 4 * 10**9
@@ -137,7 +137,7 @@ def memory_of_study(epochs: int, *, few: int | None = None) -> StudyMemory:
         raise StudyMemoryError(f"a training ended with status {code} after {done} that were recorded")
     machine = {key: value for key, value in runs.machine().items() if key not in ("processor", "device")}
     content = {
-        "git": git_state(),
+        "git": checkout.git_state(),
         "versions": versions(),
         "machine": machine,
         "quick": few is not None,

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis import qm9, runs, training
+from analysis import checkout, qm9, runs, training
 from analysis.config import RunConfig, adjust
 from analysis.molecules import whole_file
 from analysis.robustness import FEEDS, STRAITS, Robustness
-from tools.benchmark.plan import git_state, versions
+from tools.benchmark.plan import versions
 from tools.kept import Kept
 from tools.robustness import feeds, kills, load, straits, victims
 from tools.robustness.victims import Victim
@@ -84,7 +84,7 @@ def carry_out(out: Path, *, quick: bool, seed: int, minutes: float, say: Callabl
         raise RobustnessFailedError(f"{out} exists: name another file with --out, or remove it")
     folder = out.with_name(out.name + ".partial")
     folder.mkdir(parents=True, exist_ok=True)
-    kept = Kept(folder, {"quick": quick, "seed": seed, "git": git_state(), "versions": versions()})
+    kept = Kept(folder, {"quick": quick, "seed": seed, "git": checkout.git_state(), "versions": versions()})
     everything = list(jobs(quick=quick))
     over = time.monotonic() + 60 * minutes
     for number, job in enumerate(everything, start=1):

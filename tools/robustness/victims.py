@@ -255,17 +255,17 @@ NOTEBOOK = Victim(
 # ---- the book ----------------------------------------------------------------------------------------------------
 
 
+_MADE_HERE = (".*", "__pycache__", "_build", "logs", "reruns", "search.db*")
+
+
 def _copy_checkout(folder: Path) -> None:
-    """What git knows of, as it stands, with this checkout's environment: the build leaves our own alone."""
+    """All that was not made here, as it stands, with this checkout's environment: the build leaves our own alone."""
     copy = folder / "checkout"
     if copy.exists():
         return
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S607
     beside = folder / "half-copied"
-    for name in listed.stdout.split("\0")[:-1]:
-        (beside / name).parent.mkdir(parents=True, exist_ok=True)
-        if (ROOT / name).exists():
-            shutil.copy2(ROOT / name, beside / name, follow_symlinks=False)
+    shutil.rmtree(beside, ignore_errors=True)
+    shutil.copytree(ROOT, beside, symlinks=True, ignore=shutil.ignore_patterns(*_MADE_HERE))
     (beside / ".venv").symlink_to(Path(sys.prefix))
     beside.rename(copy)
 

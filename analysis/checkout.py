@@ -1,0 +1,38 @@
+"""The checkout that the package is run from, and its commit; an installed package has neither."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+_HOME = Path(__file__).resolve().parent.parent
+
+
+def folder() -> Path | None:
+    """The folder of the checkout (a clone, or an unpacked archive); None if the package is installed without it."""
+    return _HOME if (_HOME / "pyproject.toml").is_file() else None
+
+
+def git_state() -> dict[str, str | bool] | None:
+    """The commit of this code, and whether all but `results/` is as committed there; None if no repository tracks it.
+
+    An archive that was unpacked inside another project's repository has no commit: that repository does not know it.
+    What runs write to `results/` is no part of the code.
+    """
+    git = shutil.which("git")
+    if git is None:
+        return None
+    # A hook, or a rebase, names its own repository there.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+    def ask(*words: str) -> str | None:
+        asked = [git, "--no-optional-locks", *words]
+        done = subprocess.run(  # noqa: S603
+            asked, cwd=_HOME, env=environment, capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if ask("ls-files", "--error-unmatch", "--", __file__) is None:
+        return None
+    commit = ask("rev-parse", "HEAD")
+    return commit and {"commit": commit, "clean": ask("status", "--porcelain", "--", ":/", ":(exclude)results") == ""}
