@@ -4,13 +4,12 @@ Nothing is raised for a file or a SMILES that can't be read: what is wrong is sa
 can go on.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from io import StringIO
 from pathlib import Path
 
 from ase import Atoms
-from ase.io import read
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDistGeom, rdForceFieldHelpers
 
@@ -19,7 +18,7 @@ from analysis import extxyz
 LARGEST = 1000
 """Atoms. Whatever is larger is not looked at: it is 30 times the size of the largest molecule that a model has seen."""
 
-_SUFFIXES = (".xyz", ".extxyz")
+_ENDINGS = " or ".join(extxyz.SUFFIXES)
 _SEED = 2023  # of the conformer's embedding
 _STEPS = 2000  # of MMFF's minimiser
 _NOT_DFT = "geometry by ETKDG and MMFF94, not by DFT as QM9's"
@@ -38,49 +37,32 @@ class Geometry:
     trouble: str = ""
 
 
-def read_file(path: Path) -> list[Geometry]:
-    """The molecules of an XYZ or extended XYZ file, in its order, each on its own: a damaged one keeps none from it.
+def read_file(path: str | os.PathLike[str]) -> list[Geometry]:
+    """The molecules of an XYZ file (see `extxyz.frames`), or of all those in a folder, in their order.
 
-    `charge` and `multiplicity` of an extended XYZ comment are kept, in the atoms' `info`.
+    Each is read on its own: a damaged one keeps none from it. `charge` and `multiplicity` of an extended XYZ comment
+    are kept, in the atoms' `info`.
     """
-    if path.suffix.lower() not in _SUFFIXES:
-        return [Geometry(str(path), trouble=f"its name does not end in {' or '.join(_SUFFIXES)}")]
+    path = Path(path)
+    if path.is_dir():
+        inside = [one for file in extxyz.files(path) for one in read_file(file)]
+        return inside or [Geometry(str(path), trouble=f"it holds no file whose name ends in {_ENDINGS}")]
+    if path.suffix.lower() not in extxyz.SUFFIXES:
+        return [Geometry(str(path), trouble=f"its name does not end in {_ENDINGS}")]
     try:
-        lines = path.read_text(encoding="utf-8").rstrip().splitlines()
-    except (OSError, ValueError) as error:
+        found = [
+            Geometry(f"{path}, molecule {number}", frame.atoms, trouble=_placed(frame))
+            for number, frame in enumerate(extxyz.frames(path), start=1)
+        ]
+    except (OSError, UnicodeError) as error:
         return [Geometry(str(path), trouble=f"it can't be read ({error})")]
-    found, start = [], 0
-    while start < len(lines):
-        stop = start + (_lines_of(lines[start]) or len(lines))
-        atoms, trouble = _read("\n".join(lines[start:stop]))
-        found.append(Geometry(f"{path}, molecule {len(found) + 1}", atoms, trouble=trouble))
-        start = stop
     if not found:
         return [Geometry(str(path), trouble="it holds no molecules")]
     return [replace(found[0], name=str(path))] if len(found) == 1 else found
 
 
-def _lines_of(count: str) -> int:
-    """How many lines a molecule has that begins with this one; 0 if it is no number of atoms."""
-    return int(count) + 2 if count.strip().isdecimal() else 0
-
-
-def _read(text: str) -> tuple[Atoms | None, str]:
-    """A molecule, or what is wrong with it."""
-    count = text.partition("\n")[0]
-    if not (lines := _lines_of(count)):
-        return None, f"the number of its atoms should stand where {count!r} stands; what follows is not read"
-    if lines > LARGEST + 2:
-        return None, f"it has {count.strip()} atoms, more than {LARGEST}"
-    if text.count("\n") + 1 < lines and lines > 2:
-        return None, f"it has fewer lines than its {count.strip()} atoms need: the file was cut"
-    try:
-        extxyz.check_columns(text.split("\n")[1])
-        return read(StringIO(text + "\n"), format="extxyz"), ""
-    except KeyError as error:
-        return None, f"there is no element {error}"
-    except extxyz.ERRORS as error:
-        return None, f"it can't be read ({error})"
+def _placed(frame: extxyz.Frame) -> str:
+    return f"line {frame.first}: {frame.trouble}" if frame.trouble else ""
 
 
 def from_smiles(smiles: str) -> Geometry:

@@ -1,14 +1,19 @@
-"""Molecules to extended XYZ files and back; damaged ones."""
+"""Extended XYZ files, written and read back; QM9's own; damaged ones, at the doors of training and of prediction."""
 
+import ast
+import importlib.util
 from pathlib import Path
 
 import ase.io
+import ase.units
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from test_molecules import assert_same, tables, water_and_methane, with_room
 
-from analysis import extxyz
+from analysis import extxyz, geometries
 from analysis.molecules import (
     Molecules,
     MoleculesError,
@@ -74,16 +79,19 @@ def test_a_damaged_extxyz_is_refused(tmp_path: Path, old: str, new: str):
     extxyz.write(path, water_and_methane())
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new, 1))
-    with pytest.raises(MoleculesError, match=r"a\.extxyz, molecule \d of the file: it can't be read"):
+    with pytest.raises(MoleculesError, match=r"a\.extxyz, line \d, molecule \d of the file: [a-z]"):
         extxyz.read(path)
 
 
 @pytest.mark.parametrize(
     ("properties", "reason"),
     [
-        ("species:S:1:pos:R:3000000000", r"line 2: it can't be read \(its Properties declare more than 1,000 columns"),
-        ("species:S:1:pos:R:three", r"line 2: it can't be read"),
-        ("species:R:1:pos:R:3", r"molecule 1 of the file: it can't be read"),
+        (
+            "species:S:1:pos:R:3000000000",
+            "line 1, molecule 1 of the file: its Properties declare more than 1,000 columns",
+        ),
+        ("species:S:1:pos:R:three", "molecule 1 of the file: it can't be read"),
+        ("species:R:1:pos:R:3", "molecule 1 of the file: it can't be read"),
     ],
 )
 def test_columns_that_cannot_be_are_refused_before_there_is_room_made_for_them(tmp_path: Path, properties, reason):
@@ -98,7 +106,7 @@ def test_a_truncated_extxyz_is_refused(tmp_path: Path, lines: int):
     path = tmp_path / "a.extxyz"
     extxyz.write(path, water_and_methane())
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:lines]))
-    with pytest.raises(MoleculesError, match="it can't be read"):
+    with pytest.raises(MoleculesError, match=r"a\.extxyz, line \d, molecule \d of the file: its number of atoms is"):
         extxyz.read(path)
 
 
@@ -111,3 +119,192 @@ def test_an_empty_extxyz_is_refused(tmp_path: Path):
 def test_no_extxyz_there(tmp_path: Path):
     with pytest.raises(FileNotFoundError):
         extxyz.read(tmp_path / "none.extxyz")
+
+
+# ---- every line is used, or said why not -----------------------------------------------------------------------------
+
+HERE = Path(__file__).parent / "xyz"
+METHANE = "C -0.01 1.08 0.0\nH 0.0 0.0 0.0\nH 1.01 1.46 0.0\nH -0.54 1.45 -0.88\nH -0.52 1.44 0.91\n"
+
+
+def methane(comment: str = "energy=-1101.5", count: int = 5) -> str:
+    return f"{count}\n{comment}\n{METHANE}"
+
+
+@pytest.mark.parametrize("name", ["three_frames_blank_line.extxyz", "three_frames_space_line.extxyz"])
+def test_a_blank_line_between_molecules_ends_nothing(name: str):
+    assert extxyz.read(HERE / name).index.tolist() == [1, 2, 3]
+    assert [one.atoms.info["index"] for one in geometries.read_file(HERE / name)] == [1, 2, 3]
+
+
+def test_blank_lines_between_molecules_to_predict():
+    found = geometries.read_file(HERE / "blank_between.xyz")
+    assert [list(one.atoms.info) for one in found] == [["a"], ["b"]]
+
+
+def test_text_after_the_molecules_is_refused_with_its_line():
+    path = HERE / "two_frames_then_text.extxyz"
+    reason = "the number of its atoms should stand where 'remarks: frame 3 was removed' stands"
+    with pytest.raises(MoleculesError) as refused:
+        extxyz.read(path)
+    assert str(refused.value) == f"{path}, line 16, molecule 3 of the file: {reason}"
+    first, second, third = geometries.read_file(path)
+    assert first.atoms == second.atoms
+    assert (third.name, third.trouble) == (f"{path}, molecule 3", f"line 16: {reason}")
+
+
+def test_blank_lines_before_and_after_are_nothing(tmp_path: Path):
+    path = tmp_path / "a.xyz"
+    path.write_text(f"\n \n{methane()}\n\n\t\n{methane()}\n\n")
+    assert [frame.first for frame in extxyz.frames(path)] == [3, 13]
+    assert len(extxyz.read(path)) == 2
+
+
+@pytest.mark.parametrize("count", [4, 6, 0, 50])
+def test_a_wrong_number_of_atoms_takes_no_other_molecule_along(tmp_path: Path, count: int):
+    """With a number too small, a molecule that nobody wrote down would be predicted."""
+    path = tmp_path / "a.xyz"
+    path.write_text(methane("1") + methane("2", count) + methane("3"))
+    first, second, third = geometries.read_file(path)
+    assert first.atoms == third.atoms
+    assert len(first.atoms) == 5
+    assert f"line 8: its number of atoms is {count}, and after" in second.trouble
+    with pytest.raises(MoleculesError, match=f"line 8, molecule 2 of the file: its number of atoms is {count}"):
+        extxyz.read(path)
+
+
+@given(st.lists(st.sampled_from(["", " ", "2", "5", "x", "H 0 0 0", "H 0 0 1", "VEC1 9 0 0", "H 0 0 1.5\x0c"])))
+def test_each_line_that_is_not_blank_is_in_a_frame(tmp_path_factory: pytest.TempPathFactory, lines: list[str]):
+    path = tmp_path_factory.getbasetemp() / "lines.xyz"
+    path.write_text("\n".join(lines))
+    starts = [frame.first - 1 for frame in extxyz.frames(path)]
+    for start, stop in zip([0, *starts], [*starts, len(lines)], strict=True):
+        inside = extxyz._stop(lines, start) if start in starts else start
+        assert not "".join(lines[inside:stop]).strip()
+
+
+def test_a_cell_behind_the_atoms_belongs_to_the_molecule(tmp_path: Path):
+    """VEC1 to VEC3: files of the Amsterdam Modeling Suite."""
+    path = tmp_path / "a.xyz"
+    path.write_text(f"{methane()}VEC1 9 0 0\nVEC2 0 9 0\nVEC3 0 0 9\n{methane()}")
+    first, second = geometries.read_file(path)
+    assert first.atoms.cell.lengths().tolist() == [9, 9, 9]
+    assert not second.atoms.cell.any()
+
+
+# ---- letters ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bom.xyz", "latin1.xyz", "form_feed.xyz"])
+def test_whatever_letters_a_comment_holds_the_molecule_is_read(name: str):
+    (found,) = geometries.read_file(HERE / name)
+    assert found.atoms.get_chemical_formula() == "CH4", found.trouble
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        ("\ufeff" + methane() + "\ufeff" + methane()).encode(),  # two files of a Windows editor, one after the other
+        (methane("energy=-1101.5 d=1.09\xc5") + methane()).encode("latin-1"),
+        (methane("energy=-1101.5 page\x0c \x0b \x1c \x85 \u2028 \u2029") + methane()).encode(),
+        (methane() + methane()).replace("\n", "\r\n").encode(),
+        (methane() + methane()).replace("\n", "\r").encode(),
+        (methane() + methane()).encode("utf-16"),
+    ],
+    ids=["byte-order marks", "Latin-1", "separators", "CR LF", "CR", "UTF-16"],
+)
+def test_letters_and_line_ends_are_those_of_any_editor(tmp_path: Path, content: bytes):
+    path = tmp_path / "a.xyz"
+    path.write_bytes(content)
+    assert extxyz.read(path).energy.tolist() == [-1101.5, -1101.5]
+    assert [len(one.atoms) for one in geometries.read_file(path)] == [5, 5]
+
+
+@pytest.mark.parametrize("letter", ["\xe9", "\u0661", "\x0c", "\u2028", "\x00"])
+def test_an_atoms_line_is_plain(tmp_path: Path, letter: str):
+    """An Arabic one would be read as a number, a form feed as a blank."""
+    path = tmp_path / "a.xyz"
+    path.write_text(methane().replace("1.08", f"1.08{letter}"), encoding="utf-8")
+    with pytest.raises(MoleculesError, match=r"a\.xyz, line 1, molecule 1 of the file: 'C .*' holds signs that only"):
+        extxyz.read(path)
+    (found,) = geometries.read_file(path)
+    assert "holds signs that only a comment may hold" in found.trouble
+
+
+def test_damaged_utf16_is_refused(tmp_path: Path):
+    (tmp_path / "a.xyz").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(MoleculesError, match=r"a\.xyz: it can't be read"):
+        extxyz.read(tmp_path / "a.xyz")
+    (found,) = geometries.read_file(tmp_path / "a.xyz")
+    assert "it can't be read" in found.trouble
+
+
+# ---- QM9's own files -------------------------------------------------------------------------------------------------
+
+
+def in_qm9s_layout(row: pd.Series) -> str:
+    """A molecule of qm9pack as QM9's archive has it; small coordinates as 2.765*^-4."""
+    symbols, coordinates = ast.literal_eval(row["Elements"]), ast.literal_eval(row["XYZ_Ang"])
+    n = len(symbols)
+    properties = ["1.5"] * 10 + [f"{row['InternalEnergy_0K_au']}"] + ["1.5"] * 4
+    numbers = [[f"{x:.10f}" if abs(x) > 1e-3 else f"{x * 1e6:.10f}*^-6" for x in xyz] for xyz in coordinates]
+    atoms = ["\t".join([symbol, *xyz, "-0.5"]) for symbol, xyz in zip(symbols, numbers, strict=True)]
+    frequencies = "\t".join(["1341.307"] * (3 * n - 6))
+    comment = "\t".join([f"gdb {row['Index']}", *properties, ""])
+    return "\n".join([str(n), comment, *atoms, frequencies, f"{row['SMILES']}\tC\t", "InChI=1S/C\tInChI=1S/C", ""])
+
+
+@pytest.mark.parametrize("name", ["qm9_raw_000001.xyz", "qm9_raw_exp.xyz"])
+def test_qm9s_own_file_is_the_molecule_that_qm9pack_has(name: str, qm9_molecules: Molecules):
+    read = extxyz.read(HERE / name)
+    methane = qm9_molecules.select(qm9_molecules.index == 1)
+    assert_same(read, methane, except_for=("positions",))
+    np.testing.assert_allclose(read.positions, methane.positions, rtol=0, atol=1e-7)
+    (found,) = geometries.read_file(HERE / name)
+    np.testing.assert_array_equal(found.atoms.positions, read.positions)
+    assert not found.atoms.get_initial_charges().any()
+
+
+def test_molecules_of_qm9_in_its_own_layout(tmp_path: Path, qm9_molecules: Molecules):
+    """Several in a file, and a file for each in a folder."""
+    data = Path(importlib.util.find_spec("qm9pack").submodule_search_locations[0]) / "data" / "qm9_part1.csv"
+    rows = pd.read_csv(data, nrows=60)
+    texts = {row["Index"]: in_qm9s_layout(row) for _, row in rows.iterrows()}
+    assert "*^" in "".join(texts.values())
+    (tmp_path / "all.xyz").write_text("".join(texts.values()))
+    folder = tmp_path / "dsgdb9nsd"
+    folder.mkdir()
+    for index, text in texts.items():
+        (folder / f"dsgdb9nsd_{index:06}.xyz").write_text(text)
+    (folder / "readme.txt").write_text("not a molecule")
+    expected = qm9_molecules.select(np.isin(qm9_molecules.index, list(texts)))
+    for path in (tmp_path / "all.xyz", folder):
+        read = extxyz.read(path)
+        assert_same(read, expected, except_for=("positions", "energy"))
+        np.testing.assert_allclose(read.positions, expected.positions, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(read.energy, expected.energy, rtol=1e-15)
+        assert [len(one.atoms) for one in geometries.read_file(path)] == expected.n_atoms.tolist()
+
+
+def test_qm9s_files_without_what_follows_the_atoms_are_read_and_cut_ones_are_not(tmp_path: Path):
+    lines = (HERE / "qm9_raw_000001.xyz").read_text().splitlines(keepends=True)
+    path = tmp_path / "a.xyz"
+    path.write_text("".join(lines[:7]))
+    assert extxyz.read(path).energy == pytest.approx(-40.47893 * ase.units.Hartree)
+    for length in (6, 8, 9):
+        path.write_text("".join(lines[:length]))
+        with pytest.raises(MoleculesError, match="its number of atoms is 5, and after"):
+            extxyz.read(path)
+    path.write_text("".join(lines).replace("-40.47893\t", "low\t", 1))
+    with pytest.raises(MoleculesError, match="it can't be read"):
+        extxyz.read(path)
+
+
+def test_a_folder_without_molecules_is_refused(tmp_path: Path):
+    with pytest.raises(MoleculesError, match=r"holds no file whose name ends in \.xyz or \.extxyz"):
+        extxyz.read(tmp_path)
+    (found,) = geometries.read_file(tmp_path)
+    assert "holds no file whose name ends in .xyz or .extxyz" in found.trouble
+    (tmp_path / "a.xyz").write_text("")
+    with pytest.raises(MoleculesError, match=r"a\.xyz holds no molecules"):
+        extxyz.read(tmp_path)
