@@ -1,6 +1,8 @@
 # `make` alone lists the targets. Each target below works as the first command in a fresh clone.
+#
+# macOS has GNU Make 3.81, which knows neither .SHELLFLAGS nor .ONESHELL: a line here is one command, or `&&` stands between
+# them, so that the first failure ends it. What takes more is a script in tools/.
 SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
@@ -20,49 +22,16 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # ---- environment ---------------------------------------------------------------------------------------------
-# The first interpreter that runs and is new enough; `make PYTHON=/path/to/python env` overrides the search.
+# `make PYTHON=/path/to/python env` overrides the search.
 PYTHON_CANDIDATES := $(PYTHON) python3.12 python3.13 python3.14 python3 python
-define FIND_PYTHON
-for candidate in $(PYTHON_CANDIDATES); do \
-  if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; then \
-    found="$$candidate"; break; fi; done; \
-if [ -z "$${found:-}" ]; then \
-  echo "No Python 3.12 or newer found: install one (pyenv, uv, conda or your system's packages), or name it: make PYTHON=/path/to/python3.12 env" >&2; \
-  exit 1; fi
-endef
-
-# What decides whether to install again: the pins and the [project] part of pyproject.toml, and nothing else.
-# `.pins` is written last. pip takes a package for installed of which a kill left a part: then all is installed anew.
-PINS := { cat constraints.txt; sed -n '/^\[project/,/^\[tool/p' pyproject.toml; }
 
 .PHONY: env
 env: ## Make .venv with every pinned package (once, and again when a pin changes)
-	@if ! $(PINS) | cmp -s - $(VENV)/.pins; then \
-	  $(FIND_PYTHON); \
-	  if [ -e $(VENV)/.installing ]; then echo "The last installation was cut off: it begins anew"; rm -rf $(VENV); fi; \
-	  echo "Installing into $(VENV) with $$("$$found" --version): some minutes and 7 GB the first time"; \
-	  rm -f $(VENV)/.pins; \
-	  mkdir -p $(VENV) && touch $(VENV)/.installing; \
-	  "$$found" -m venv $(VENV) || { echo "Python's venv module does not work here (on Debian: apt-get install python3-venv)" >&2; exit 1; }; \
-	  $(BIN)/python -m pip install --quiet --upgrade "$$(grep '^pip==' constraints.txt)"; \
-	  $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'; \
-	  rm $(VENV)/.installing; \
-	  $(PINS) > $(VENV)/.pins; \
-	fi
+	@bash tools/environment.sh $(VENV) $(PYTHON_CANDIDATES)
 
-# Programs that no Python package brings: the spelling test needs hunspell, the browser tests Chromium.
 .PHONY: system
 system: ## Install hunspell and Chromium where missing (Debian as root; elsewhere it says what to install)
-	@missing=""; \
-	command -v hunspell >/dev/null || missing="hunspell hunspell-ca hunspell-en-gb"; \
-	command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$$missing chromium"; \
-	if [ -n "$$missing" ]; then \
-	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null; \
-	  else \
-	    echo "The tests need these programs: $$missing (Debian's package names). Install them and run this again." >&2; exit 1; \
-	  fi; \
-	fi
+	@bash tools/system.sh
 
 # ---- tests ---------------------------------------------------------------------------------------------------
 # Test files at a time: each takes up to 3 GB of memory and a core.
@@ -78,36 +47,16 @@ test: env system lint ## Run every test that needs no built book, the notebooks 
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov=analysis --cov-config=pyproject.toml --cov-report=term tests notebooks
 
 # ---- book ----------------------------------------------------------------------------------------------------
-# The build's cache of executed pages looks at their cells alone: drop it when the package or the records changed.
 BOOK := book/_build
-SOURCES := $(shell find analysis results -type f -not -path '*/.*' -not -name '*.pyc' 2>/dev/null)
-$(BOOK)/.executed-with: $(SOURCES)
-	@rm -rf $(BOOK)/.jupyter_cache $(BOOK)/.doctrees
-	@mkdir -p $(BOOK) && touch $@
-
-# A build that was cut off can leave an entry without its file in the cache of executed pages, over which every later build
-# would stumble: then all pages are executed anew. One that only failed keeps the cache.
-CUT_OFF := $(BOOK)/.building
-define BUILD
-if [ -e $(CUT_OFF) ]; then \
-  echo "The last build was cut off: this one begins anew"; rm -rf $(BOOK)/.doctrees $(BOOK)/.jupyter_cache; fi; \
-touch $(CUT_OFF); \
-$(BIN)/python -m tools.execute_pages || { rm $(CUT_OFF); exit 1; }; \
-$(BIN)/jupyter-book build book $(1) -W --keep-going -n -q || { rm $(CUT_OFF); exit 1; }; \
-rm $(CUT_OFF)
-endef
 
 .PHONY: book
-book: env $(BOOK)/.executed-with ## Build the bilingual book into book/_build/html, warnings as errors
-	@$(call BUILD,--all)
-	@echo "The book: $(BOOK)/html/index.html"
+book: env ## Build the bilingual book into book/_build/html, warnings as errors
+	@bash tools/build_book.sh $(BIN) html
 
 # What `make book` has read and executed is not read again. The book links to the PDFs that are there when it is built.
 .PHONY: pdf
-pdf: env system $(BOOK)/.executed-with ## Print the book into book/_build/pdf, one PDF per language
-	@$(call BUILD,--builder singlehtml)
-	@$(BIN)/python -m tools.print_book
-	@echo "The book on paper: $$(ls $(BOOK)/pdf/*.pdf | tr '\n' ' ')"
+pdf: env system ## Print the book into book/_build/pdf, one PDF per language
+	@bash tools/build_book.sh $(BIN) pdf
 
 .PHONY: check-book
 check-book: env system ## Test the built book in headless Chromium: links, images, languages, nothing asked of the network
@@ -142,12 +91,12 @@ kills: env ## Kill trainings, searches, notebooks and book builds at random and 
 
 .PHONY: audit
 audit: env ## Look for known vulnerabilities in the pinned packages (needs the network)
-	@scratch=$$(mktemp -d); trap 'rm -rf "$$scratch"' EXIT; \
-	$(BIN)/python -m venv "$$scratch/audit"; \
-	"$$scratch/audit/bin/python" -m pip install --quiet pip-audit; \
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$(BIN)/python -m venv "$$scratch/audit" && \
+	"$$scratch/audit/bin/python" -m pip install --quiet pip-audit && \
 	"$$scratch/audit/bin/pip-audit" --strict --requirement constraints.txt --no-deps --disable-pip
 
 .PHONY: clean
 clean: ## Remove everything that these targets made, the environment too (the records stay)
-	@rm -rf $(VENV) $(BOOK) reruns .pytest_cache .ruff_cache .hypothesis .coverage htmlcov *.egg-info
+	@rm -rf $(VENV) $(VENV).lock $(BOOK) reruns .pytest_cache .ruff_cache .hypothesis .coverage htmlcov *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

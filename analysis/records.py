@@ -289,6 +289,10 @@ def _check_file(path: Path, expected: str) -> None:
     if not path.is_file():
         raise RecordError(f"{path} is missing; restore it or delete {path.parent}")
     if sha256(path) != expected:
+        if hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == expected:
+            raise RecordError(
+                f"{path} has other line ends than were recorded, as git's core.autocrlf leaves them: check it out anew"
+            )
         raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
 
 

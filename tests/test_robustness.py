@@ -9,7 +9,6 @@ import json
 import random
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -274,46 +273,6 @@ def test_results_that_may_not_be_written_are_one_line_and_can_still_be_listed():
     assert found["exit_codes"] == [1]
     assert re.match(r"error: \[Errno 13\] Permission denied: '…/results/\S+'; once that is mended", found["said"])
     assert found["left"] == 0
-
-
-BUILDER = """\
-#!{shell}
-# Stands in for jupyter-book: it is killed in its middle as long as there is a file that says so.
-set -eu
-cache=book/_build/.jupyter_cache
-mkdir -p $cache
-echo entry >> $cache/global.db
-if [ -e kill-me ]; then kill -KILL $PPID $$; fi
-if [ -e fail ]; then exit 3; fi
-"""
-
-
-def test_a_book_build_that_was_cut_off_begins_anew_and_one_that_failed_does_not(tmp_path):
-    shutil.copy(ROOT / "Makefile", tmp_path)
-    builder = tmp_path / ".venv" / "bin" / "jupyter-book"
-    builder.parent.mkdir(parents=True)
-    builder.write_text(BUILDER.format(shell=shutil.which("bash")))
-    builder.chmod(0o755)
-    builder.with_name("python").symlink_to(shutil.which("true"))  # executes the pages beforehand
-    cache = tmp_path / "book" / "_build" / ".jupyter_cache" / "global.db"
-
-    def make() -> subprocess.CompletedProcess[str]:
-        words = ["make", "--assume-old", "env", "book"]
-        return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
-
-    (tmp_path / "fail").touch()
-    assert make().returncode != 0
-    (tmp_path / "fail").unlink()
-    assert "cut off" not in make().stdout
-    assert len(cache.read_text().split()) == 2
-    (tmp_path / "kill-me").touch()
-    assert make().returncode != 0
-    (tmp_path / "kill-me").unlink()
-    again = make()
-    assert again.returncode == 0, again.stderr
-    assert "The last build was cut off: this one begins anew" in again.stdout
-    assert cache.read_text().split() == ["entry"]
-    assert "cut off" not in make().stdout
 
 
 # ---- the record ----------------------------------------------------------------------------------------------------

@@ -230,6 +230,7 @@ case "$*" in
   -c*) exit 0 ;;
   --version) echo Python ;;
   "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+  tools/*) exec {python} "$@" ;;
   *--constraint*) site=$(dirname "$0")/../site; mkdir -p "$site"; echo half > "$site/package"
     sleep {seconds}
     grep -qx half "$site/package"; echo whole > "$site/package" ;;
@@ -242,11 +243,12 @@ _INSTALLING = 0.6  # s
 def cut_off_installation(folder: Path) -> Found:
     """`make env`, killed half-way: the next one begins anew instead of taking half a package for a whole one."""
     found = Found("cut-off-installation", went_on=True)
-    for name in ("Makefile", "constraints.txt", "pyproject.toml"):
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, folder)
+    (folder / "tools").mkdir(parents=True)
+    for name in ("Makefile", "constraints.txt", "pyproject.toml", "tools/environment.sh", "tools/locked.py"):
+        shutil.copy(ROOT / name, folder / name)
     python = folder / "python"
-    python.write_text(_STANDS_IN.format(shell=shutil.which("bash"), seconds=_INSTALLING), encoding="utf-8")
+    words = {"shell": shutil.which("bash"), "python": sys.executable, "seconds": _INSTALLING}
+    python.write_text(_STANDS_IN.format(**words), encoding="utf-8")
     python.chmod(0o755)
     package, pins = folder / ".venv" / "site" / "package", folder / ".venv" / ".pins"
     asked = ["make", "env", f"PYTHON={python}"]

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# `make env`: make the environment, or renew it when a pin changed: tools/environment.sh FOLDER PYTHON…
+#
+# The first of the interpreters that runs and is new enough is taken. What decides whether to install again: the pins and
+# the [project] part of pyproject.toml, and nothing else. `.pins` is written last. pip takes a package for installed of which
+# a kill left a part: then all is installed anew.
+set -euo pipefail
+venv=$1
+
+pins() { cat constraints.txt; sed -n '/^\[project/,/^\[tool/p' pyproject.toml; }
+
+if pins | cmp -s - "$venv/.pins"; then exit 0; fi
+
+if [ "${2:-}" != --locked ]; then
+  for python in "${@:2}"; do
+    if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; then
+      exec "$python" tools/locked.py "$venv.lock" 'make env' bash "$0" "$venv" --locked "$python"
+    fi
+  done
+  echo "No Python 3.12 or newer found: install one (pyenv, uv, conda or your system's packages), or name it: make PYTHON=/path/to/python3.12 env" >&2
+  exit 1
+fi
+
+python=$3
+if [ -e "$venv/.installing" ]; then echo "The last installation was cut off: it begins anew"; rm -rf "$venv"; fi
+echo "Installing into $venv with $("$python" --version): some minutes and 7 GB the first time"
+rm -f "$venv/.pins"
+mkdir -p "$venv"
+touch "$venv/.installing"
+"$python" -m venv "$venv" || { echo "Python's venv module does not work here (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+"$venv/bin/python" -m pip install --quiet --upgrade "$(grep '^pip==' constraints.txt)"
+"$venv/bin/python" -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+rm "$venv/.installing"
+pins > "$venv/.pins"
