@@ -44,7 +44,7 @@ lint: env ## Check style and format (ruff)
 
 .PHONY: test
 test: env system lint ## Run every test that needs no built book, the notebooks among them (nbval, papermill)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov=analysis --cov-config=pyproject.toml --cov-report=term tests notebooks
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov=analysis --cov=fused --cov-config=pyproject.toml --cov-report=term tests notebooks
 
 # ---- book ----------------------------------------------------------------------------------------------------
 BOOK := book/_build

@@ -12,20 +12,10 @@ from schnetpack import properties
 from analysis.molecules import Molecules
 from analysis.pairs import Pairs, packed_starts
 from analysis.stretches import join
+from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, directed_list
 
 ENERGY = "energy_U0"
 """Key of the target and of the prediction, as SchNetPack's QM9 data module names U0."""
-
-PAIR_FIRST = "_pair_first"
-"""Half list, int32 [P]: the first atom of each pair, counted through the batch."""
-PAIR_SECOND = "_pair_second"
-"""Half list, int32 [P]: the second atom of each pair, counted through the batch."""
-PAIR_DISTANCE = "_pair_distance"
-"""Half list, float32 [P]: the distance of the pair, Å."""
-PAIR_OFFSETS = "_pair_offsets"
-"""Half list, int64 [M + 1]: the pairs of molecule m are offsets[m]:offsets[m + 1]."""
-PAIR_CUTOFF = "_pair_cutoff"
-"""Half list, float64 [1]: the data cut-off, Å; no distance is larger."""
 
 _FAR = 20.0  # Å: QM9's coordinates are below 11, and stay as they are to the bit
 
@@ -131,32 +121,6 @@ def _near_the_origin(molecules: Molecules) -> np.ndarray:
     centres = np.add.reduceat(molecules.positions, starts) / molecules.n_atoms[:, None]
     shift = np.where(far[:, None], centres, 0)
     return molecules.positions - np.repeat(shift, molecules.n_atoms, axis=0)
-
-
-def has_half_list(batch: dict[str, torch.Tensor]) -> bool:
-    """Whether a batch carries the half list that the fused convolution needs."""
-    return PAIR_FIRST in batch
-
-
-def can_fuse(batch: dict[str, torch.Tensor]) -> bool:
-    """Whether the fused networks take a batch: it has the half list, and nobody asks for forces."""
-    return has_half_list(batch) and not batch[properties.R].requires_grad
-
-
-def directed_list(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """SchNetPack's full directed list from the half list: `idx_i`, `idx_j` (int64 [2P]) and `offsets` (zeros [2P, 3]).
-
-    Ordered by i, then j, as ASE's neighbour list. Molecules are not periodic, so that every cell offset is zero.
-    """
-    first, second = batch[PAIR_FIRST].long(), batch[PAIR_SECOND].long()
-    # One integer for (i, j): sorting these is all it takes to order the list.
-    directed = torch.cat([first << 32 | second, second << 32 | first]).sort().values
-    positions = batch[properties.R]
-    return {
-        properties.idx_i: directed >> 32,
-        properties.idx_j: directed & 0xFFFFFFFF,
-        properties.offsets: positions.new_zeros((len(directed), 3)),
-    }
 
 
 def _as_stock(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -12,10 +12,10 @@ from schnetpack.representation import PaiNN
 from schnetpack.transform import ASENeighborList, CastTo32
 from scipy.spatial.distance import pdist
 
-from analysis import batches
 from analysis.batches import ENERGY, PackedLoader, PackedMolecules
 from analysis.molecules import to_ase
 from analysis.pairs import neighbour_pairs
+from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, has_half_list
 
 # SchNetPack 2.2 hands tensors to ASE, which NumPy 2 warns about.
 tensors_to_ase = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
@@ -77,21 +77,21 @@ def test_painn_sees_no_difference_between_our_batches_and_schnetpacks(packed, sc
 
 def test_the_half_list_counts_atoms_through_the_batch(packed):
     batch = packed.batch(np.array([150, 3, 150, 77]))
-    first, second = batch[batches.PAIR_FIRST].long(), batch[batches.PAIR_SECOND].long()
+    first, second = batch[PAIR_FIRST].long(), batch[PAIR_SECOND].long()
     distance = (batch[properties.R][first] - batch[properties.R][second]).norm(dim=1)
-    torch.testing.assert_close(batch[batches.PAIR_DISTANCE], distance, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(batch[PAIR_DISTANCE], distance, rtol=1e-6, atol=1e-6)
     molecule = batch[properties.idx_m][first]
     assert torch.equal(molecule, batch[properties.idx_m][second])
     counts = torch.bincount(molecule, minlength=4)
-    assert torch.equal(batch[batches.PAIR_OFFSETS].diff(), counts)
-    assert batch[batches.PAIR_CUTOFF].item() == 5.0
+    assert torch.equal(batch[PAIR_OFFSETS].diff(), counts)
+    assert batch[PAIR_CUTOFF].item() == 5.0
 
 
 def test_a_fused_batch_does_without_the_directed_list(packed):
     batch = packed.batch(np.arange(3))
-    assert batches.has_half_list(batch)
+    assert has_half_list(batch)
     assert not batch.keys() & {properties.idx_i, properties.idx_j, properties.offsets, properties.Rij}
-    assert not batches.has_half_list(packed.batch(np.arange(3), stock=True))
+    assert not has_half_list(packed.batch(np.arange(3), stock=True))
 
 
 def test_targets_reach_the_batch_in_order(packed, few_molecules):

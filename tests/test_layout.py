@@ -12,16 +12,13 @@ from tools import links
 PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
 FLOORS = {
     "checkout": 0,
-    "compiled": 0,
     "molecules": 1,
     "weights": 1,
     "soap": 1,
     "console": 1,
     "failures": 1,
-    "cfconv": 1,
     "stretches": 1,
     "parameters": 1,
-    "grids": 2,
     "qm9": 2,
     "pairs": 2,
     "subsets": 2,
@@ -40,7 +37,6 @@ FLOORS = {
     "choice": 4,
     "errors": 4,
     "records": 4,
-    "painn": 4,
     "sweeps": 4,
     "decomposition": 5,
     "domain": 5,
@@ -82,6 +78,7 @@ def imported_rooms(path: Path) -> set[str]:
     return found
 
 
+ENGINE = sorted((PACKAGE.parent / "fused").rglob("*.py"))
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
 
@@ -91,6 +88,11 @@ def test_imports_point_down(path: Path):
     here = FLOORS[room(path)]
     upward = {name for name in imported_rooms(path) - {room(path)} if FLOORS[name] >= here}
     assert not upward, f"{path} imports {sorted(upward)} from its own floor or above"
+
+
+@pytest.mark.parametrize("path", ENGINE, ids=lambda path: path.name)
+def test_the_engine_knows_nothing_of_the_analysis(path: Path):
+    assert "analysis" not in path.read_text(encoding="utf-8")
 
 
 def test_every_floor_has_its_room():

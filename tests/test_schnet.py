@@ -16,10 +16,12 @@ from schnetpack.transform import ASENeighborList
 from scipy.spatial.transform import Rotation
 
 from analysis import schnet
-from analysis.batches import ENERGY, PAIR_FIRST, PackedMolecules
+from analysis.batches import ENERGY, PackedMolecules
 from analysis.molecules import Molecules, to_ase
-from analysis.painn import FusedPaiNN
 from analysis.pairs import neighbour_pairs
+from fused import schnet as engine
+from fused.halflist import PAIR_FIRST
+from fused.painn import FusedPaiNN
 
 
 @pytest.fixture(autouse=True)
@@ -156,10 +158,10 @@ def test_the_fast_path_is_taken_and_makes_no_pair_vectors(packed, monkeypatch, k
 )
 def test_any_readout_gives_what_schnetpacks_does(packed, monkeypatch, settings, compiled):
     ways = []
-    original = schnet.energies
-    monkeypatch.setattr(schnet, "energies", lambda *x, **named: (ways.append("compiled"), original(*x, **named))[1])
+    original = engine.energies
+    monkeypatch.setattr(engine, "energies", lambda *x, **named: (ways.append("compiled"), original(*x, **named))[1])
     found = []
-    for kind in (Atomwise, schnet.Readout):
+    for kind in (Atomwise, engine.Readout):
         model = build(n_atom_basis=16)
         torch.manual_seed(5)
         model.output_modules[0] = kind(n_in=16, output_key=ENERGY, **settings)
@@ -327,7 +329,7 @@ def test_a_repetition_gives_the_same_bits(packed, kind):
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("representation", [schnet.FusedSchNet, FusedPaiNN])
+@pytest.mark.parametrize("representation", [engine.FusedSchNet, FusedPaiNN])
 def test_a_table_without_intervals_is_refused(representation):
     with pytest.raises(ValueError, match="at least one interval per Gaussian"):
         representation(8, 1, GaussianRBF(20, 5.0), CosineCutoff(5.0), intervals_per_gaussian=0)
@@ -359,7 +361,7 @@ def test_one_atom_no_pair_and_a_pair_at_the_cutoff(positions):
 
 def test_the_fast_path_has_torchs_threads_unless_told_otherwise(packed, monkeypatch):
     seen = []
-    original = schnet.interact
+    original = engine.interact
     monkeypatch.setattr(
         schnet,
         "interact",

@@ -1,37 +1,22 @@
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import stretches
 from analysis.stretches import join
 
 
-@pytest.fixture(params=["compiled", "numpy"])
-def both_ways(request, monkeypatch):
-    """Join with and without the compiled loop."""
-    if request.param == "numpy":
-        monkeypatch.setattr(stretches, "HAS_NUMBA", False)
-        monkeypatch.delattr(stretches, "_join")
-
-
-@pytest.mark.parametrize("compiled", [True, False])
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_stretches_come_one_after_the_other(compiled, data):
+def test_stretches_come_one_after_the_other(data):
     values = np.arange(50, dtype=data.draw(st.sampled_from([np.uint8, np.uint16, np.float32])))
     columns = data.draw(st.sampled_from([None, 1, 3]))
     values = values if columns is None else np.stack([values] * columns, axis=1)
     parts = data.draw(st.lists(st.tuples(st.integers(0, 40), st.integers(0, 10)), max_size=6))
     starts, counts = np.array(parts, np.int64).reshape(-1, 2).T
     shift = np.array(data.draw(st.lists(st.integers(0, 9), min_size=len(parts), max_size=len(parts))), np.int64)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stretches, "HAS_NUMBA", compiled)
-        found = join(values, starts, counts, shift=shift, dtype=np.int64)
-        plain = join(values, starts, counts)
+    found = join(values, starts, counts, shift=shift, dtype=np.int64)
+    plain = join(values, starts, counts)
     expected = [values[a : a + n].astype(np.int64) + s for (a, n), s in zip(parts, shift, strict=True)]
     np.testing.assert_array_equal(found, np.concatenate([values[:0].astype(np.int64), *expected]))
     assert found.dtype == np.int64
@@ -39,26 +24,18 @@ def test_stretches_come_one_after_the_other(compiled, data):
     np.testing.assert_array_equal(plain, np.concatenate([values[:0], *[values[a : a + n] for a, n in parts]]))
 
 
-@pytest.mark.usefixtures("both_ways")
 def test_numbers_that_the_values_type_could_not_hold():
     values = np.array([60000, 65535], np.uint16)
     found = join(values, np.array([0, 1]), np.array([2, 1]), shift=np.array([70000, 5]), dtype=np.int32)
     assert found.tolist() == [130000, 135535, 65540]
 
 
-@pytest.mark.usefixtures("both_ways")
 def test_values_that_do_not_lie_in_order():
     values = np.arange(12.0).reshape(3, 4).T
     assert join(values, np.array([2]), np.array([2])).tolist() == values[2:4].tolist()
 
 
-@pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize(("start", "count"), [(-1, 2), (3, 3), (6, 0), (2, -1)])
 def test_a_stretch_outside_the_values_is_refused(start, count):
     with pytest.raises(IndexError, match="out of the 5 values"):
         join(np.arange(5), np.array([0, start]), np.array([1, count]))
-
-
-def test_the_module_can_be_imported_where_numba_is_missing():
-    code = "import sys; sys.modules['numba'] = None; from analysis import stretches; assert not stretches.HAS_NUMBA"
-    subprocess.run([sys.executable, "-c", code], check=True)

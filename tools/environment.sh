@@ -2,12 +2,12 @@
 # `make env`: make the environment, or renew it when a pin changed: tools/environment.sh FOLDER PYTHON…
 #
 # The first of the interpreters that runs and is new enough is taken. What decides whether to install again: the pins and
-# the [project] part of pyproject.toml, and nothing else. `.pins` is written last. pip takes a package for installed of which
-# a kill left a part: then all is installed anew.
+# what pyproject.toml says of the project and its packages, and nothing else. `.pins` is written last. pip takes a package
+# for installed of which a kill left a part: then all is installed anew.
 set -euo pipefail
 venv=$1
 
-pins() { cat constraints.txt; sed -n '/^\[project/,/^\[tool/p' pyproject.toml; }
+pins() { cat constraints.txt; sed -n '/^\[project/,/^\[tool\.ruff/p' pyproject.toml; }
 
 if pins | cmp -s - "$venv/.pins"; then exit 0; fi
 

@@ -27,6 +27,7 @@ from analysis.config import Data, RunConfig, adjust
 from analysis.molecules import Molecules
 from analysis.pairs import neighbour_pairs
 from analysis.subsets import Split
+from fused.schnet import FusedSchNet, Readout
 from tools.benchmark.window import Window, WindowClosedError
 
 NEIGHBOUR_LIST = transform.VesinNeighborList
@@ -258,7 +259,7 @@ def bare(settings: Settings, *, width: int, batch: int) -> Iterator[int]:
         n_atom_basis=width, n_interactions=settings.n_interactions, n_rbf=settings.n_rbf, cutoff=settings.cutoff
     )
     for module in model.modules():
-        if isinstance(module, schnet.FusedSchNet | schnet.Readout):
+        if isinstance(module, FusedSchNet | Readout):
             module.threads = threads
     optimiser = torch.optim.AdamW(model.parameters(), lr=settings.learning_rate, fused=True)
 

@@ -12,12 +12,11 @@ evaluates the filter network for every pair and writes several arrays of pairs �
 - `interact` goes from the embedding through all interaction blocks, filter networks and dense layers included, and
   `energies` reads the network out; both take a few molecules at a time, which then stay in the processor's cache.
 
-On the CPU numba compiles the loops, and each thread takes a share of the molecules. On CUDA tensors, and where numba is
-missing, packed pure torch does the same with arrays of pairs × features; it is the reference that the fast path is
-tested against. Nobody has run the CUDA path on a GPU yet.
+On the CPU numba compiles the loops, and each thread takes a share of the molecules. On CUDA tensors, packed pure torch
+does the same with arrays of pairs × features; it is the reference that the fast path is tested against. Nobody has run
+the CUDA path on a GPU yet.
 """
 
-import importlib.util
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -29,8 +28,7 @@ import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
-if HAS_NUMBA := importlib.util.find_spec("numba") is not None:
-    from analysis.cfconv import _kernels
+from fused import _kernels
 
 MIN_INTERVALS = 3
 """Intervals that a table must have at least: a cubic polynomial needs four nodes."""
@@ -86,9 +84,12 @@ class HalfList:
 
     def _stray_pair(self) -> int | None:
         """The first pair with an atom outside its block."""
-        if HAS_NUMBA and self.first.device.type == "cpu":
-            stray = _kernels.stray_pair(self.first.numpy(), self.second.numpy(), self.blocks.numpy())
-            return None if stray < 0 else stray
+        if self.first.device.type != "cpu":
+            return self._stray_pair_reference()
+        stray = _kernels.stray_pair(self.first.numpy(), self.second.numpy(), self.blocks.numpy())
+        return None if stray < 0 else stray
+
+    def _stray_pair_reference(self) -> int | None:
         ends = self.blocks[:, 0].repeat_interleave(torch.cat([self.blocks[:, 1].diff(), self.blocks.new_zeros(1)]))
         beyond = self.blocks[1:, 0].repeat_interleave(self.blocks[:, 1].diff())
         low, high = torch.minimum(self.first, self.second), torch.maximum(self.first, self.second)
@@ -262,7 +263,7 @@ def interact(
         A number that `embedding` has no row for.
     """
     _check_layers(embedding, numbers, layers, pairs, grid)
-    if HAS_NUMBA and embedding.device.type == "cpu" and embedding.dtype == torch.float32:
+    if embedding.device.type == "cpu" and embedding.dtype == torch.float32:
         tensors = [tensor for layer in layers for tensor in layer.tensors()]
         return _Interactions.apply(embedding, numbers, pairs, grid, spare or Spare(), *tensors)
     x = functional.embedding(numbers, embedding)
@@ -301,7 +302,7 @@ def energies(
     width = len(hidden.weight)
     _check_layer("hidden", hidden, features, (width, features.shape[1]))
     _check_layer("output", output, features, (1, width))
-    if HAS_NUMBA and features.device.type == "cpu" and features.dtype == torch.float32 and len(n_atoms):
+    if features.device.type == "cpu" and features.dtype == torch.float32 and len(n_atoms):
         tensors = hidden.weight, hidden.bias, output.weight, output.bias
         return _Energies.apply(features, offsets, min(threads, len(n_atoms)), *tensors)
     atomic = output(functional.silu(hidden(features)))[:, 0]
@@ -332,7 +333,7 @@ def convolve(features: torch.Tensor, table: torch.Tensor, pairs: HalfList, *, en
         Shapes or types that don't fit together, fewer than MIN_INTERVALS intervals, or distances that need a gradient.
     """
     _check(features, table, pairs, end)
-    if HAS_NUMBA and features.device.type == "cpu":
+    if features.device.type == "cpu":
         return _Convolution.apply(features, table, pairs, _rounded(end, pairs))
     return convolve_reference(features, table, pairs, end=end)
 

@@ -2,7 +2,7 @@
 
 In PaiNN (Schütt, Unke, Gastegger, ICML 2021, section 3 and figure 2; arXiv:2102.03150) an atom has scalar features and
 vectors. Each layer sends messages, which are continuous-filter convolutions of both, and then mixes an atom's scalars
-with its vectors. As in `analysis.cfconv`, filters are tabulated once per step, each pair is visited once for both
+with its vectors. As in `fused.convolution`, filters are tabulated once per step, each pair is visited once for both
 directions, nothing of size pairs × features is kept, and a few molecules at a time go through all layers.
 """
 
@@ -14,10 +14,8 @@ import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
-from analysis.cfconv import HAS_NUMBA, MIN_INTERVALS, Dense, HalfList, Spare, _array, _Loan, _rounded
-
-if HAS_NUMBA:
-    from analysis.cfconv import _equivariant, _kernels
+from fused import _equivariant, _kernels
+from fused.convolution import MIN_INTERVALS, Dense, HalfList, Spare, _array, _Loan, _rounded
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +51,8 @@ _BLOCK = 1024  # pairs and atoms that a thread takes through all layers at a tim
 
 
 def can_interact(embedding: torch.Tensor) -> bool:
-    """Whether `interact` takes features of this kind: compiled loops, on the CPU, in float32."""
-    return HAS_NUMBA and embedding.device.type == "cpu" and embedding.dtype == torch.float32
+    """Whether `interact` takes features of this kind: on the CPU, in float32."""
+    return embedding.device.type == "cpu" and embedding.dtype == torch.float32
 
 
 def interact(

@@ -13,10 +13,11 @@ from schnetpack.nn.embedding import NuclearEmbedding
 from schnetpack.representation import PaiNN
 from torch.nn import functional
 
-from analysis import cfconv, schnet
+from analysis import schnet
 from analysis.batches import ENERGY, PackedMolecules
-from analysis.cfconv import _equivariant, _kernels, equivariant
 from analysis.pairs import neighbour_pairs
+from fused import _equivariant, _kernels, equivariant
+from fused.convolution import Dense, HalfList
 
 
 def build(seed: int = 0, **settings):
@@ -99,7 +100,7 @@ def test_shared_filters_agree_with_stock(packed):
         torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5 * float(theirs.abs().max()))
 
 
-@pytest.mark.parametrize("what", ["activation", "embedding", "float64", "no numba"])
+@pytest.mark.parametrize("what", ["activation", "embedding", "float64"])
 def test_what_the_loops_cannot_do_takes_the_stock_path(packed, what, monkeypatch):
     """From a batch with nothing but the half list."""
     model = build()
@@ -108,8 +109,6 @@ def test_what_the_loops_cannot_do_takes_the_stock_path(packed, what, monkeypatch
             block.interatomic_context_net[0].activation = functional.relu
     if what == "embedding":
         model.representation.embedding = NuclearEmbedding(101, 24)
-    if what == "no numba":
-        monkeypatch.setattr(equivariant, "HAS_NUMBA", False)
     batch, stock = packed.batch(np.arange(20)), packed.batch(np.arange(20), stock=True)
     if what == "float64":
         model, stock = model.double(), in_float64(packed, np.arange(20))
@@ -154,13 +153,13 @@ GIVEN = {
 
 
 def layer(width: int = 8) -> equivariant.Layer:
-    dense = [cfconv.Dense(torch.zeros(r * width, c * width), torch.zeros(r * width)) for r, c in equivariant._PARTS]
+    dense = [Dense(torch.zeros(r * width, c * width), torch.zeros(r * width)) for r, c in equivariant._PARTS]
     return equivariant.Layer(*dense[:2], replace(dense[2], bias=None), *dense[3:])
 
 
-def one_pair() -> cfconv.HalfList:
+def one_pair() -> HalfList:
     first, second, distance = torch.tensor([0]).int(), torch.tensor([1]).int(), torch.ones(1)
-    return cfconv.HalfList(first, second, distance, torch.tensor([[0, 0], [2, 1]]))
+    return HalfList(first, second, distance, torch.tensor([[0, 0], [2, 1]]))
 
 
 def test_what_fits_is_taken():
@@ -180,7 +179,7 @@ def test_what_fits_is_taken():
         ({"end": 0.0}, ValueError, "must end at a positive distance"),
         ({"layers": []}, ValueError, "at least one layer"),
         ({"layers": [layer(16)]}, ValueError, r"a layer has \[16, 16\] .* where 8 features need \[8, 8\]"),
-        ({"layers": [replace(layer(), context=cfconv.Dense(torch.zeros(24, 8)))]}, ValueError, "a layer has none"),
+        ({"layers": [replace(layer(), context=Dense(torch.zeros(24, 8)))]}, ValueError, "a layer has none"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(change, error, match):

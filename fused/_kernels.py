@@ -29,7 +29,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from analysis.compiled import compiled
+from fused.compiled import compiled
 
 NODES = 4
 """Nodes of the grid that a filter is interpolated from."""

@@ -2,7 +2,7 @@
 
 import torch
 
-from analysis.cfconv import MIN_INTERVALS, Grid
+from fused.convolution import MIN_INTERVALS, Grid
 
 INTERVALS_PER_GAUSSIAN = 32
 """Default fineness of a filter's table.

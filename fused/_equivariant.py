@@ -14,7 +14,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from analysis.cfconv._kernels import (
+from fused._kernels import (
     NODES,
     ROWS,
     _add_outer,
@@ -30,9 +30,9 @@ from analysis.cfconv._kernels import (
     _Tiles,
     zeros,
 )
-from analysis.compiled import compiled
+from fused.compiled import compiled
 
-BUILT_IN = "902ebcd2dd4f12e342f1fce730b11eac9d056e45f9e5bf4e0cdc2ea0e2187ae4"
+BUILT_IN = "02b2053648ebf6b08e36a2ce31c6924a8ffb560207b81028b0dcbae6d345ee09"
 """SHA-256 of `_kernels.py`."""
 
 KEPT = (1, 3, 1, 1, 3, 2, 3, 6, 1, 1, 1, 3)

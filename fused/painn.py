@@ -6,7 +6,9 @@ from schnetpack.representation import PaiNN
 from schnetpack.representation.painn import PaiNNInteraction, PaiNNMixing
 from torch.nn import functional
 
-from analysis.batches import (
+from fused.convolution import Dense, Spare
+from fused.equivariant import Layer, can_interact, interact, share_out
+from fused.halflist import (
     PAIR_CUTOFF,
     PAIR_DISTANCE,
     PAIR_FIRST,
@@ -15,16 +17,14 @@ from analysis.batches import (
     can_fuse,
     directed_list,
 )
-from analysis.cfconv import Dense, Spare
-from analysis.cfconv.equivariant import Layer, can_interact, interact, share_out
-from analysis.grids import checked_fineness, grid
+from fused.tables import checked_fineness, grid
 
 INTERVALS_PER_GAUSSIAN = 16
 """Default fineness of the filters' tables, see `FusedPaiNN`."""
 
 
 class FusedPaiNN(PaiNN):
-    """A `schnetpack.representation.PaiNN`, fast for batches with the half list of `analysis.pairs`.
+    """A `schnetpack.representation.PaiNN`, fast for batches with the half list of `fused.halflist`.
 
     It has the stock PaiNN's parameters, initialisation and `state_dict`. As long as nobody asks for derivatives with
     respect to positions, such a batch takes the fast path on the CPU in float32, without `vector_representation`; every
@@ -85,7 +85,7 @@ class FusedPaiNN(PaiNN):
         return inputs
 
     def _is_plain(self) -> bool:
-        """Whether an atom begins with its element's features, activations are the paper's, and loops are compiled."""
+        """Whether an atom begins with its element's features, activations are the paper's, and the loops take them."""
         embedded = isinstance(self.embedding, torch.nn.Embedding) and not self.electronic_embeddings
         hidden = [block.interatomic_context_net[0] for block in self.interactions]
         hidden += [block.intraatomic_context_net[0] for block in self.mixing]

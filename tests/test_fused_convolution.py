@@ -11,14 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis import cfconv
-from analysis.cfconv import (
+from fused import _kernels
+from fused.convolution import (
     Dense,
     Grid,
     HalfList,
     Interaction,
     Spare,
-    _kernels,
     convolve,
     convolve_reference,
     energies,
@@ -233,19 +232,6 @@ def test_columns_that_are_not_contiguous_are_taken_as_they_are():
     torch.testing.assert_close(fast, reference, rtol=1e-5, atol=1e-5)
 
 
-def test_without_numba_pure_torch_takes_over(monkeypatch):
-    pairs, features, table = half_list([7, 4]), random(11, 12), random(9, 12)
-    fast = convolve(features, table, pairs, end=END)
-    monkeypatch.setattr(cfconv, "HAS_NUMBA", False)
-    monkeypatch.delattr(cfconv, "_kernels")
-    torch.testing.assert_close(convolve(features, table, pairs, end=END), fast, rtol=1e-5, atol=1e-5)
-
-
-def test_the_module_can_be_imported_where_numba_is_missing():
-    code = "import sys; sys.modules['numba'] = None; from analysis import cfconv; assert not cfconv.HAS_NUMBA"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_forces_are_refused_where_they_would_be_silently_zero():
     pairs = half_list([3])
     pairs.distance.requires_grad_()
@@ -294,7 +280,8 @@ def test_what_does_not_fit_together_is_refused(features, table, end, match):
 )
 @pytest.mark.parametrize("compiled", [True, False])
 def test_a_list_that_would_reach_outside_the_arrays_is_refused(change, match, compiled, monkeypatch):
-    monkeypatch.setattr(cfconv, "HAS_NUMBA", compiled)
+    if not compiled:
+        monkeypatch.setattr(HalfList, "_stray_pair", HalfList._stray_pair_reference)
     good = half_list([3])
     parts = {"first": good.first, "second": good.second, "distance": good.distance, "blocks": good.blocks}
     with pytest.raises(ValueError, match=match):
@@ -401,8 +388,8 @@ import numba
 numba.njit(lambda: 0)()  # numba looks at the processor once, and is to see the real one
 llvmlite.binding.get_host_cpu_features = lambda: dict.fromkeys(sys.argv[1:], True)
 sys.path.insert(0, "tests")
-import test_cfconv as t
-from analysis.cfconv import _kernels
+import test_fused_convolution as t
+from fused import _kernels
 for width in (30, 38):
     molecules = [4, 12, 1, 18]
     pairs, (x, numbers), given = t.half_list(molecules), t.atoms(molecules, width), t.layers(width)

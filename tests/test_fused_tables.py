@@ -4,7 +4,7 @@ import pytest
 import torch
 from schnetpack.nn import BesselRBF, CosineCutoff, GaussianRBF
 
-from analysis.grids import grid
+from fused.tables import grid
 
 
 def tabulated(basis, dtype=torch.float32, **settings):

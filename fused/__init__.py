@@ -1,0 +1,1 @@
+"""SchNetPack's SchNet and PaiNN, fast on a CPU."""

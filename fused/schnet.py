@@ -1,0 +1,126 @@
+"""SchNetPack's SchNet with a fast convolution, and its readout.
+
+`FusedSchNet` has the parameters, the initialisation and the `state_dict` of `schnetpack.representation.SchNet`. It
+takes the fast path for a batch that carries the half list of `fused.halflist`, as long as nobody asks for derivatives
+with respect to positions; for every other batch it is the stock SchNet.
+"""
+
+import torch
+from schnetpack import properties
+from schnetpack.atomistic import Atomwise
+from schnetpack.nn.activations import shifted_softplus
+from schnetpack.representation import SchNet
+from schnetpack.representation.schnet import SchNetInteraction
+from torch.nn import functional
+
+from fused.convolution import Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
+from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, can_fuse
+from fused.tables import INTERVALS_PER_GAUSSIAN, checked_fineness, grid
+
+
+class Readout(Atomwise):
+    """SchNetPack's `Atomwise`, compiled for a sum over atoms of one dense layer with a SiLU and one without.
+
+    Everything else, and batches without the half list of `fused.halflist`, take the stock path.
+    """
+
+    threads: int | None = None
+    """Threads of the fast path; None for as many as torch has."""
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Add the sum over each molecule's atoms, [M], under `output_key`."""
+        if not (self._is_plain() and can_fuse(inputs)):
+            return super().forward(inputs)
+        hidden, output = (Dense(layer.weight, layer.bias) for layer in self.outnet)
+        inputs[self.output_key] = energies(
+            inputs["scalar_representation"],
+            inputs[properties.n_atoms],
+            hidden,
+            output,
+            threads=self.threads or torch.get_num_threads(),
+        )
+        return inputs
+
+    def _is_plain(self) -> bool:
+        whole = self.aggregation_mode == "sum" and self.per_atom_output_key is None and self.n_out == 1
+        if not whole or len(self.outnet) != 2:
+            return False
+        hidden, output = self.outnet
+        usual = hidden.activation is functional.silu and isinstance(output.activation, torch.nn.Identity)
+        return usual and hidden.bias is not None and output.bias is not None
+
+
+class FusedSchNet(SchNet):
+    """A `schnetpack.representation.SchNet`, fast for batches with the half list of `fused.halflist`.
+
+    Parameters
+    ----------
+    *args, **kwargs
+        As for SchNetPack's SchNet.
+    intervals_per_gaussian
+        Fineness of the table: the grid step is the training cut-off divided by this number and by the number of
+        Gaussians.
+    """
+
+    def __init__(self, *args: object, intervals_per_gaussian: int = INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.intervals_per_gaussian = checked_fineness(intervals_per_gaussian)
+        self.threads: int | None = None
+        """Threads of the fast path; None for as many as torch has."""
+        self._spare = Spare()
+
+    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Add `scalar_representation` [A, n_atom_basis]."""
+        if not can_fuse(inputs):
+            return super().forward(inputs)
+        n_atoms = inputs[properties.n_atoms]
+        pairs = HalfList.share_out(
+            inputs[PAIR_FIRST],
+            inputs[PAIR_SECOND],
+            inputs[PAIR_DISTANCE],
+            atoms=torch.cat([n_atoms.new_zeros(1), n_atoms.cumsum(0)]),
+            pairs=inputs[PAIR_OFFSETS],
+            threads=self.threads or torch.get_num_threads(),
+        )
+        table = grid(
+            self.radial_basis,
+            self.cutoff_fn,
+            data_cutoff=inputs[PAIR_CUTOFF].item(),
+            intervals_per_gaussian=self.intervals_per_gaussian,
+            like=self.embedding.weight,
+        )
+        numbers = inputs[properties.Z]
+        if self._is_plain(table):
+            blocks = [_interaction(interaction) for interaction in self.interactions]
+            x = interact(self.embedding.weight, numbers, blocks, pairs, table, spare=self._spare)
+        else:
+            x = self.embedding(numbers)
+            for embedding in self.electronic_embeddings:
+                x = x + embedding(x, inputs)
+            for interaction in self.interactions:
+                filters = interaction.filter_network(table.basis) * table.cutoff[:, None]
+                x = x + interaction.f2out(convolve(interaction.in2f(x), filters, pairs, end=table.end))
+        inputs["scalar_representation"] = x
+        return inputs
+
+    def _is_plain(self, table: Grid) -> bool:
+        """Whether the grid is fixed, an atom begins with its element's features, and the blocks are as in the paper."""
+        fixed = not (table.basis.requires_grad or table.cutoff.requires_grad)
+        plain = isinstance(self.embedding, torch.nn.Embedding) and not self.electronic_embeddings
+        return fixed and plain and all(_is_plain(interaction) for interaction in self.interactions)
+
+
+def _is_plain(interaction: SchNetInteraction) -> bool:
+    """Whether an interaction block is as in the paper: one width, and a shifted softplus between two dense layers."""
+    in2f, pairs_of_layers = interaction.in2f, (interaction.filter_network, interaction.f2out)
+    return (
+        in2f.out_features == in2f.in_features
+        and in2f.bias is None
+        and all(first.activation is shifted_softplus for first, _ in pairs_of_layers)
+        and all(layer.bias is not None for layers in pairs_of_layers for layer in layers)
+    )
+
+
+def _interaction(block: SchNetInteraction) -> Interaction:
+    layers = (*block.filter_network, block.in2f, *block.f2out)
+    return Interaction(*(Dense(layer.weight, layer.bias) for layer in layers))
