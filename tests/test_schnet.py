@@ -363,7 +363,7 @@ def test_the_fast_path_has_torchs_threads_unless_told_otherwise(packed, monkeypa
     seen = []
     original = engine.interact
     monkeypatch.setattr(
-        schnet,
+        engine,
         "interact",
         lambda embedding, numbers, layers, pairs, *rest, **named: (
             seen.append((pairs.threads, torch.get_num_threads())),
