@@ -1,5 +1,6 @@
 """Recorded models as an ASE calculator: SchNetPack's own, one per model, averaged by ASE."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,7 @@ from schnetpack.interfaces import SpkCalculator
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.transform import MatScipyNeighborList
 
+from analysis import electrons
 from analysis.batches import ENERGY
 from analysis.domain import refusal
 from analysis.predict import Ensemble, model_of
@@ -24,6 +26,8 @@ class EnsembleCalculator(AverageCalculator):
     derivative of the predicted energy, and no physical force: at QM9's own geometries, where true forces vanish, it
     reaches 4 to 12 eV/Å. So an optimisation or a dynamics leaves QM9's geometries at once, and what the energies are
     there nobody knows; the forces show what the network has learned. U0 holds the zero-point energy besides.
+
+    What may mean a charge or a spin (see `electrons.doubts`) is a Python warning.
 
     All is computed in float64: in float32, SchNetPack's calculator would round the offsets, near −10⁴ eV, to 10⁻³ eV.
 
@@ -45,6 +49,8 @@ class EnsembleCalculator(AverageCalculator):
         """Fill `results` with energy and forces [A, 3]."""
         if why := refusal(atoms):
             raise InputError(why)
+        for doubt in electrons.doubts(atoms):
+            warnings.warn(doubt, stacklevel=2)
         super().calculate(atoms, properties, system_changes)
 
 

@@ -13,7 +13,7 @@ from analysis import drivers, errors, geometries, qm9, records, study, sweeps, t
 from analysis.config import RunConfig
 from analysis.console import clock, complain, errors_in_one_line
 from analysis.failures import CheckpointError, TrainingDivergedError
-from analysis.molecules import MoleculesError
+from analysis.molecules import MoleculesError, check_output
 from analysis.parameters import ParameterError
 
 app = typer.Typer(
@@ -184,13 +184,16 @@ def find_drivers(
     with errors_in_one_line(*_EXPECTED):
         if model not in (*drivers.MODELS, "all"):
             raise study.StudyError(f"there is no model {model!r}: choose one of {', '.join(drivers.MODELS)}, or all")
+        recorded = (results or records.results_folder()) / "drivers"
+        recorded.mkdir(parents=True, exist_ok=True)
+        check_output(recorded / "about.json")
         molecules = qm9.load()
         for name in drivers.MODELS if model == "all" else (model,):
             of_model = drivers.records_of(name, molecules, results=results)
             found = compute.analyse(
                 name, of_model, molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
             )
-            folder = (results or records.results_folder()) / "drivers" / name
+            folder = recorded / name
             drivers.save(found, folder)
             shares = ", ".join(f"{part} {row.value:.0%}" for part, row in found.parts.iterrows())
             typer.echo(f"{folder}: squared error: {shares}; weak group: {found.about['weak_group'] or 'none'}")
@@ -208,8 +211,10 @@ def predict(
 ) -> None:
     """Predict U0 and the energy of atomisation of molecules, with a warning where the models are out of their depth."""
     with errors_in_one_line(*_EXPECTED):
+        if csv is not None:
+            check_output(csv)
         given = [one for path in files or () for one in geometries.read_file(path)]
-        given += [geometries.from_smiles(text) for text in smiles or ()]
+        given += geometries.all_from_smiles(smiles or ())
         if not given:
             raise study.StudyError("there is nothing to predict: name an XYZ file, or give a --smiles")
         results = results or records.results_folder()

@@ -18,13 +18,14 @@ from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
 from scipy.spatial.distance import pdist, squareform
 
-from analysis import choice
-from analysis.geometries import LARGEST
+from analysis import choice, electrons
 from analysis.molecules import MIN_SEPARATION, Molecules
 from analysis.pairs import neighbour_pairs
 from analysis.qm9 import ATOMIC_REFERENCES_U0
 from analysis.records import Record
 
+LARGEST = 1000
+"""Atoms. Whatever is larger is not looked at: it is 30 times the size of the largest molecule that a model has seen."""
 BEYOND = 0.001
 """Share of the held-out molecules that each limit leaves beyond it."""
 REACH = 2.5
@@ -52,42 +53,33 @@ _UNITS = (  # the median distance of an atom to its nearest neighbour, if coordi
 def refusal(atoms: Atoms) -> str:
     """Why a molecule can't be predicted at all, in a line; "" if it can.
 
-    No atoms or far too many; an element other than H, C, N, O and F; coordinates that are no numbers; periodicity; a
-    charge, a multiplicity or magnetic moments that say it is no closed-shell neutral molecule, or an odd number of
-    electrons, which says so too (QM9 holds none of these); two atoms nearer than 0.5 Å; lengths that can't be in Å.
+    No atoms or far too many; an element other than H, C, N, O and F; a charge or a spin that says it is no neutral
+    closed shell (see `electrons`), or an odd number of electrons, which says so too (QM9 holds none of these);
+    coordinates that are no numbers; periodicity; two atoms nearer than 0.5 Å; lengths that can't be in Å.
     """
-    if not len(atoms):
-        return "it has no atoms"
-    if len(atoms) > LARGEST:
-        return f"it has {len(atoms):,} atoms, more than {LARGEST:,}"
-    if foreign := sorted(set(atoms.numbers.tolist()) - set(_ELEMENTS.tolist())):
-        symbols = ", ".join(chemical_symbols[number] for number in foreign)
-        return f"it holds {symbols}; the models know H, C, N, O and F alone"
+    if why := refused_anywhere(atoms):
+        return why
     if not np.isfinite(atoms.positions).all():
         atom = int(np.isfinite(atoms.positions).all(axis=1).argmin())
         return f"the position of its atom {atom + 1} is {atoms.positions[atom].tolist()}"
     if atoms.pbc.any():
         return "it is periodic; for a molecule in a box, set its pbc to False"
-    return _electrons(atoms) or _lengths(atoms)
+    return _lengths(atoms)
 
 
-def _electrons(atoms: Atoms) -> str:
-    charge = _number(atoms, "charge", float(atoms.get_initial_charges().sum()))
-    if not abs(charge) < 1e-6:
-        return f"its charge is {charge:+g}; the models know neutral molecules alone"
-    multiplicity = _number(atoms, "multiplicity", 1.0)
-    if multiplicity != 1 or atoms.get_initial_magnetic_moments().any():
-        said = f"its multiplicity is {multiplicity:g}" if multiplicity != 1 else "it has magnetic moments"
-        return f"{said}; the models know closed shells alone"
-    if (electrons := int(atoms.numbers.sum())) % 2:
-        return f"it has {electrons} electrons, an odd number: a radical or an ion; the models know closed shells alone"
-    return ""
-
-
-def _number(atoms: Atoms, key: str, otherwise: float) -> float:
-    value = atoms.info.get(key, otherwise)
-    # a word of a comment that stands alone is read as True
-    return otherwise if isinstance(value, bool) or not np.isscalar(value) or isinstance(value, str) else float(value)
+def refused_anywhere(atoms: Atoms) -> str:
+    """Why a molecule can't be predicted wherever its atoms may be: their number, the elements, charge and spin."""
+    if not len(atoms):
+        return "it has no atoms"
+    if len(atoms) > LARGEST:
+        return f"it has {len(atoms):,} atoms, more than {LARGEST:,}"
+    if foreign := sorted(set(atoms.numbers.tolist()) - set(_ELEMENTS.tolist())):
+        symbols = ", ".join(
+            chemical_symbols[number] if 0 <= number < len(chemical_symbols) else f"element {number}"
+            for number in foreign
+        )
+        return f"it holds {symbols}; the models know H, C, N, O and F alone"
+    return electrons.refusal(atoms)
 
 
 def _lengths(atoms: Atoms) -> str:

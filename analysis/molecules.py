@@ -4,9 +4,11 @@ Lengths are in Å, energies in eV. Molecules stand in vacuum: a periodic structu
 molecule in a box is dropped.
 """
 
+import errno
 import hashlib
 import os
 import secrets
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -264,6 +266,17 @@ def whole_file(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_output(path: Path) -> None:
+    """Raise the OSError that `whole_file(path)` would, before the work whose outcome is to be written."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "A folder stands where the file is to be written", str(path))
+    try:
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        error.filename = str(path.parent)
+        raise
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import torch
 from ase import Atoms
 from schnetpack.model import NeuralNetworkPotential
 
-from analysis import accuracy, schnet, study
+from analysis import accuracy, electrons, schnet, study
 from analysis.batches import ENERGY, PackedMolecules
 from analysis.domain import Domain, refusal
 from analysis.molecules import Molecules, to_ase
@@ -36,7 +36,8 @@ class Prediction:
     `energy` is U0, the internal energy at 0 K with the zero-point vibrations (B3LYP/6-31G(2df,p), as in QM9), eV: the
     mean over the models, and `spread` their standard deviation (n − 1), eV, NaN for a single model.
     `atomisation_energy`, eV, is what it takes to set the free atoms apart at 0 K, Σ U0(atom) − U0: *positive* for
-    whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `domain.Domain`.
+    whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts` and
+    of `domain.Domain`.
     """
 
     name: str
@@ -148,7 +149,8 @@ class Ensemble:
         alone = len(energies) == 1
         spread = np.full(len(molecules), np.nan) if alone else energies.std(axis=0, ddof=1)
         atomisation = reference_energies(molecules) - mean
-        warnings = self.domain.warnings(molecules, spread)
+        doubts = map(electrons.doubts, atoms)
+        warnings = [doubt + words for doubt, words in zip(doubts, self.domain.warnings(molecules, spread), strict=True)]
         formulas = [one.get_chemical_formula() for one in atoms]
         columns = (names, formulas, mean.tolist(), atomisation.tolist(), spread.tolist(), warnings)
         return [Prediction(*values) for values in zip(*columns, strict=True)]

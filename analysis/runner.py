@@ -18,7 +18,7 @@ from analysis.console import INTERRUPTED, clock, complain, one_line
 from analysis.domain import refusal
 from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.geometries import Geometry
-from analysis.molecules import Molecules, whole_file
+from analysis.molecules import Molecules, check_output, whole_file
 from analysis.records import Record, RecordError
 from analysis.training import LoggerError, LoggerName, check_logger
 
@@ -87,6 +87,7 @@ def verify(recorded: Record, name: str, *, threads: int | None, out: Path | None
             complain(f"error: {out} exists: name another file, or remove it")
             raise typer.Exit(1)
         out.parent.mkdir(parents=True, exist_ok=True)
+        check_output(out)
     typer.echo(f"training {name} again; recorded in {clock(_seconds(recorded.about))}")
     try:
         with reproduction.trained_again(recorded, qm9.load(), threads=threads, progress=True) as again:

@@ -1,10 +1,14 @@
 """Predictions of real molecules by the recorded models: what is computed, what is refused, what is warned of."""
 
 import os
+import re
+import shlex
+import signal
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 
 import ase.units
 import numpy as np
@@ -19,7 +23,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
-from analysis import commands, domain, extxyz, geometries, predict, qm9, study
+from analysis import commands, conformers, domain, electrons, extxyz, geometries, predict, qm9, study
 from analysis.calculator import EnsembleCalculator
 from analysis.molecules import Molecules, to_ase
 from analysis.qm9 import ATOMIC_REFERENCES_U0
@@ -194,13 +198,14 @@ def charged() -> Atoms:
 REFUSED = {
     "no atoms": (Atoms(), "it has no atoms"),
     "sulfur": (molecule("SH2"), "it holds S; the models know H, C, N, O and F alone"),
+    "no element": (Atoms(numbers=[999], positions=[[0, 0, 0]]), "it holds element 999"),
     "dummy": (Atoms("XH", [[0, 0, 0], [0, 0, 1]]), "it holds X"),
     "nan": (with_nan(), "position of its atom 2 is"),
     "periodic": (Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[9, 9, 9], pbc=True), "it is periodic"),
     "charge in info": (changed(charge=-1), r"its charge is -1"),
-    "charges of atoms": (charged(), r"its charge is \+1"),
+    "charges of atoms": (charged(), r"its initial_charges add up to \+1"),
     "multiplicity": (changed(multiplicity=3), "its multiplicity is 3"),
-    "triplet": (molecule("O2"), "magnetic moments"),
+    "triplet": (molecule("O2"), "the initial_magmoms of its atoms are not zero"),
     "radical": (Atoms("OH", [[0, 0, 0], [0, 0, 0.97]]), "9 electrons, an odd number"),
     "one place": (Atoms("OCO", [[0, 0, 1.2], [0, 0, 0], [0, 0, 1.2]]), "its atoms 1 and 3 are 0 Å apart"),
     "too near": (Atoms("OCO", [[0, 0, 1.2], [0, 0, 0], [0, 0, 1.5]]), "its atoms 1 and 3 are 0.3 Å apart"),
@@ -220,10 +225,113 @@ def test_what_the_models_cannot_know_is_refused_by_name(case, shipped):
         shipped.predict([molecule("H2O"), atoms], ["water", "odd one"])
 
 
-@pytest.mark.parametrize("info", [{"charge": 0}, {"charge": True}, {"multiplicity": 1}, {"charge": "none"}])
+@pytest.mark.parametrize(
+    "info",
+    [
+        {"charge": 0},
+        {"charge": "none", "multiplicity": "singlet"},
+        {"multiplicity": 1},
+        {"total_charge": 0.0, "spin": 0},
+        {"q": 0, "S": 0, "MND": 2},  # tmQM's comment
+        {"uhf": 0, "key_value_pairs": {"charge": np.int64(0)}},
+        {"mulliken_charges": [0.4, -0.2001, -0.2], "spin_polarised": False},
+        {"index": 3, "dispersion": -0.1, "q1": 1, "title": True},
+    ],
+)
 def test_what_says_that_it_is_neutral_is_predicted(info, shipped):
     (plain,), (one,) = shipped.predict([molecule("H2O")]), shipped.predict([changed(**info)])
     assert one == plain
+
+
+OPEN = {
+    "charge": [
+        *(
+            "charge",
+            "Charge",
+            "CHARGE",
+            "total_charge",
+            "totalCharge",
+            "TOTAL CHARGE",
+            "net_charge",
+            "molecular-charge",
+        ),
+        *("q", "Q", "q_tot", "chrg", "formal_charge", "charge_total"),
+    ],
+    "multiplicity": ["multiplicity", "Multiplicity", "mult", "spin_multiplicity", "spinMult", "2S+1"],
+    "unpaired": ["uhf", "unpaired_electrons", "n_unpaired", "num_radical_electrons", "magmom", "total_magnetization"],
+    "spin": ["spin", "Spin", "total_spin"],
+}
+
+
+@pytest.mark.parametrize(("kind", "key"), [(kind, key) for kind, keys in OPEN.items() for key in keys])
+def test_a_charge_and_a_spin_are_seen_under_any_of_their_names(kind, key):
+    closed = 1 if kind == "multiplicity" else 0
+    known = "neutral molecules" if kind == "charge" else "closed shells"
+    for value in (closed + 2, np.float64(closed + 2), str(closed + 2), [closed + 2], f"{closed + 2}+", "two"):
+        why = domain.refusal(changed(**{key: value}))
+        assert key in why, value
+        assert known in why or "no number" in why, value
+    assert domain.refusal(changed(key_value_pairs={key: closed + 2}))
+    assert domain.refusal(changed(**{key: closed})) == ""
+    assert electrons.doubts(changed(**{key: closed})) == ()
+
+
+def test_a_spin_of_one_is_a_closed_shell_and_says_so(shipped):
+    """As fairchem's multiplicity; as a number of unpaired electrons it goes with an odd number of electrons alone."""
+    assert said(shipped, changed(charge=0, spin=1)) == (
+        "its spin is 1, taken as the multiplicity of a closed shell, and not as S = 1"
+    )
+    assert "odd number" in domain.refusal(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]], info={"spin": 1}))
+
+
+@pytest.mark.parametrize("value", [2, 0.5, -1, 3])
+def test_a_spin_of_anything_else_is_an_open_shell(value):
+    assert f"its spin is {value:g}; " in domain.refusal(changed(spin=value))
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        ({"charge": True}, "it says 'charge' without a value"),
+        ({"charge:2": True}, "it says 'charge:2' without a value"),
+        ({"water": True, "cation": True}, "it says 'cation' without a value"),
+        ({"ion_charge_state": 2}, "its ion_charge_state is 2; the models know neutral closed shells alone"),
+        ({"S": 1}, "its S is 1; "),
+        ({"nspins_of": "up"}, "its nspins_of is up; "),
+        ({"0": True, "3": True}, "its comment is '0 3': write charge=… and multiplicity=…"),
+    ],
+)
+def test_whatever_else_looks_like_a_charge_or_a_spin_is_warned_of(info, words, shipped):
+    assert words in said(shipped, changed(**info))
+
+
+def test_charges_and_moments_of_atoms_are_seen_wherever_they_lie():
+    water = molecule("H2O")
+    for where in ("results", "parameters"):
+        water.calc = SimpleNamespace(**{where: {"charge": 1}})
+        assert "its charge is +1" in domain.refusal(water)
+    water.calc = SimpleNamespace(results={"magmom": 2.0})
+    assert "its magmom is 2" in domain.refusal(water)
+    water.calc = SimpleNamespace(results={"magmom": 1e-9, "magmoms": np.full(3, 1e-9), "charges": [-0.8, 0.4, 0.4001]})
+    assert domain.refusal(water) == ""
+    water.calc = None
+    water.arrays["formal_charges"] = np.array([1, 0, 0])
+    assert "its formal_charges add up to +1" in domain.refusal(water)
+    water.arrays["formal_charges"][1] = -1
+    assert domain.refusal(water) == ""
+    water.arrays["spins"] = np.array([1.0, -1.0, 0.0])
+    assert "the spins of its atoms are not zero" in domain.refusal(water)
+
+
+@pytest.mark.parametrize(
+    "comment",
+    ["charge=+1", "Charge = 2", "q = 2 | S = 0", "charge=2+", 'charge="0 1"', "magmom=2", "total spin=3", "charge=nan"],
+)
+def test_a_comment_that_says_so_is_refused_from_its_file(comment, tmp_path):
+    path = tmp_path / "ion.xyz"
+    path.write_text(f"3\n{comment}\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n")
+    (found,) = geometries.read_file(path)
+    assert domain.refusal(found.atoms)
 
 
 def test_nothing_of_qm9_is_refused(few_molecules):
@@ -391,10 +499,20 @@ def test_the_calculators_energy_is_the_prediction_and_forces_its_derivative(ship
     assert np.std(contributions, ddof=1) == pytest.approx(one.spread, abs=FLOAT32)
 
 
-def test_the_calculator_refuses_what_is_refused(shipped):
-    atoms = molecule("SH2")
+@pytest.mark.parametrize(
+    ("atoms", "why"),
+    [(molecule("SH2"), "it holds S"), (changed(total_charge=2), "its total_charge is"), (molecule("O2"), "magmoms")],
+)
+def test_the_calculator_refuses_what_is_refused(atoms, why, shipped):
     atoms.calc = EnsembleCalculator(shipped)
-    with pytest.raises(InputError, match="it holds S"):
+    with pytest.raises(InputError, match=why):
+        atoms.get_potential_energy()
+
+
+def test_the_calculator_warns_of_what_may_be_a_charge(shipped):
+    atoms = changed(cation=True)
+    atoms.calc = EnsembleCalculator(shipped)
+    with pytest.warns(UserWarning, match="it says 'cation' without a value"):
         atoms.get_potential_energy()
 
 
@@ -415,6 +533,28 @@ def test_a_smiles_gives_the_same_geometry_every_time(shipped):
         ("", "RDKit reads no structure"),
         ("C.O", "several molecules"),
         ("C" * 400, "it has 1,202 atoms, more than 1,000"),
+        ("CO₂", "no SMILES holds '₂'"),
+        ("CÇ", "no SMILES holds 'Ç'"),
+        ("ССО", "no SMILES holds 'С'"),
+        ("C\u200bC", r"no SMILES holds '\u200b'"),
+        ("C\x00", r"no SMILES holds '\x00'"),
+        ("C\udcff", r"no SMILES holds '\udcff'"),
+        ("CCO ethanol", "ends at the first space"),
+        ("C\nCO", "ends at the first space"),
+        ("CC |^1:0,1|", "ends at the first space"),
+        ("CC>>CO", "RDKit reads no structure"),
+        ("C*", "it holds X"),
+        ("[2H]O", "it holds 2H; the models know the usual isotopes alone"),
+        ("[13CH4]", "it holds 13C"),
+        ("C~C", "a bond of the kind unspecified"),
+        ("C$C", "a bond of the kind quadruple"),
+        ("C->N", "a bond of the kind dative"),
+        ("C:C", "a bond of the kind aromatic"),
+        ("[NH4+]", "its charge is +1"),
+        ("[CH3]", "its multiplicity is 2"),
+        ("[CH2]", "its multiplicity is 3"),
+        ("[C:1]", "its multiplicity is 5"),
+        ("CS", "it holds S"),
     ],
 )
 def test_a_smiles_without_a_geometry_says_why(smiles, reason):
@@ -432,12 +572,63 @@ def test_a_smiles_that_mmff_does_not_know_says_so():
     assert "MMFF94 does not know all its atoms" in geometries.from_smiles("[H][H]").notes[1]
 
 
-@pytest.mark.parametrize(
-    ("smiles", "reason"),
-    [("[NH4+]", "charge is +1"), ("[CH3]", "multiplicity is 2"), ("[CH2]", "multiplicity is 3"), ("CS", "holds S")],
-)
-def test_ions_radicals_and_other_elements_are_refused_from_their_smiles(smiles, reason):
-    assert reason in domain.refusal(geometries.from_smiles(smiles).atoms)
+@pytest.mark.parametrize("smiles", [" CCO\n", "[CH3:1][CH2][OH:2]", "[12CH3]C[16OH]", "C(C)O", "CCO\t"])
+def test_a_smiles_that_says_the_same_gives_the_same(smiles):
+    assert geometries.from_smiles(smiles).atoms == geometries.from_smiles("CCO").atoms
+
+
+SLOW = "c1ccc2c(c1)c1c3c(c4c5ccccc5n5c4c1n2[C@@H]1C[C@H](C(=O)OC)[C@]5(C)O1)CNC3=O"  # 20 s of processor time
+MERCURY = "[n+]1cccc2cccc(O3)c12.[Hg]3"
+BREAKS = "O1C2=CC=CC3=CC=C[N+](=C23)[Hg]14OC5=CC=CC6=CC=C[N+]4=C56"  # an Invariant Violation of RDKit's embedding
+
+
+def test_what_cannot_be_predicted_is_never_embedded(monkeypatch):
+    monkeypatch.setattr(geometries.Conformers, "of", lambda *_: pytest.fail("it was embedded"))
+    for smiles in (BREAKS, "CCSC", "C.C", "[NH4+]", "[CH3]", "C" * 400, "[2H]O", "CO₂"):
+        assert geometries.from_smiles(smiles).trouble
+
+
+def test_a_molecule_may_take_so_much_processor_time_and_the_next_is_embedded_all_the_same():
+    with conformers.Conformers(seconds=0.5) as embedder:
+        first = embedder.of("CCO")
+        with pytest.raises(conformers.ConformerError, match=r"RDKit needs more than 0\.5 s of processor time"):
+            embedder.of(SLOW)
+        again = embedder.of("CCO")
+    assert (first[0] == again[0]).all()
+
+
+def test_what_breaks_rdkit_takes_no_other_molecule_along():
+    with conformers.Conformers() as embedder:
+        with pytest.raises(conformers.ConformerError, match="Invariant Violation"):
+            embedder.of(BREAKS)
+        process = embedder._process
+        assert len(embedder.of("CCO")[0]) == 9
+        assert embedder._process is process
+        process.kill()
+        with pytest.raises(conformers.ConformerError, match="RDKit ended with code -9"):
+            embedder.of("CCO")
+        assert len(embedder.of("CCO")[0]) == 9
+
+
+def test_an_interrupt_ends_the_embedding(monkeypatch):
+    """Ctrl-C comes while the answer is waited for."""
+    started = []
+    popen = subprocess.Popen
+
+    def interrupted(*arguments, **options):
+        process = popen(*arguments, **options)
+        started.append(process)
+
+        def readline():
+            os.kill(os.getpid(), signal.SIGINT)
+
+        process.stdout.readline = readline
+        return process
+
+    monkeypatch.setattr(conformers.subprocess, "Popen", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        geometries.from_smiles(SLOW)
+    assert started[0].returncode == -signal.SIGKILL
 
 
 def test_a_damaged_molecule_keeps_no_other_from_being_read(tmp_path, few_molecules):
@@ -558,14 +749,13 @@ def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_mol
 def test_what_is_refused_is_a_line_each_and_the_others_are_predicted(tmp_path, few_molecules):
     path = tmp_path / "one.xyz"
     extxyz.write(path, few_molecules.select([100]))
-    sulfur = geometries.from_smiles("FS(F)(F)(F)(F)F").atoms
-    sulfur.write(tmp_path / "sf6.xyz")
-    result = invoke(tmp_path / "sf6.xyz", path, tmp_path / "none.xyz", "--smiles", "[NH4+]")
+    molecule("SH2").write(tmp_path / "sh2.xyz")
+    result = invoke(tmp_path / "sh2.xyz", path, tmp_path / "none.xyz", "--smiles", "[NH4+]")
     assert result.exit_code == 1
     assert result.stdout.splitlines()[1].startswith(str(path))
     assert len(result.stdout.split("\n\n")[0].splitlines()) == 2
     first, second, third = result.stderr.splitlines()
-    assert first == f"refused: {tmp_path / 'sf6.xyz'}: it holds S; the models know H, C, N, O and F alone"
+    assert first == f"refused: {tmp_path / 'sh2.xyz'}: it holds S; the models know H, C, N, O and F alone"
     assert second.startswith(f"refused: {tmp_path / 'none.xyz'}: it can't be read")
     assert third == "refused: [NH4+]: its charge is +1; the models know neutral molecules alone"
 
@@ -586,6 +776,40 @@ def test_nothing_to_predict_is_said_in_a_line():
     result = invoke()
     assert result.exit_code == 1
     assert result.stderr == "error: there is nothing to predict: name an XYZ file, or give a --smiles\n"
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_the_command_of_the_readme_prints_what_the_readme_shows(tmp_path, monkeypatch):
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    command, shown = re.search(
+        r"```console\n(\S+ -m analysis predict .*)\n```\n\n```\n(.*?)```", text, re.DOTALL
+    ).groups()
+    words = shlex.split(command)[4:]
+    words[words.index("--csv") + 1] = str(tmp_path / "found.csv")
+    monkeypatch.chdir(ROOT)
+    result = CliRunner().invoke(commands.app, ["predict", *words])
+    assert result.exit_code == 1  # sulphur is refused
+    number = re.compile(r"-?\d+\.\d+")
+    printed = {number.sub("", line).rstrip(): line for line in result.output.splitlines()}
+    for line in shown.splitlines():
+        if line == "…":
+            continue
+        found = printed[number.sub("", line).rstrip()]
+        # one more or less in the last digit, as rounding elsewhere may have it
+        for one, other in zip(number.findall(line), number.findall(found), strict=True):
+            assert float(one) == pytest.approx(float(other), abs=1.1 * 10.0 ** -len(one.partition(".")[2]))
+    assert pd.read_csv(tmp_path / "found.csv")["formula"].tolist() == ["C2H6O", "C9H11NO2"]
+
+
+@pytest.mark.parametrize("where", ["nowhere/found.csv", ""])
+def test_a_csv_that_cannot_be_written_is_said_before_anything_is_predicted(where, tmp_path, monkeypatch):
+    monkeypatch.setattr(geometries, "read_file", lambda _: pytest.fail("it went on"))
+    result = invoke("one.xyz", "--csv", tmp_path / where)
+    assert result.exit_code == 1
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert str((tmp_path / where).parent if where else tmp_path) in line
+    assert list(tmp_path.iterdir()) == []
 
 
 # ---- the example -----------------------------------------------------------------------------------------------------

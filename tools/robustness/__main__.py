@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from analysis import robustness
-from analysis.molecules import whole_file
+from analysis.molecules import check_output, whole_file
 from tools.kept import ForeignError
 from tools.robustness import kills, load, plan
 from tools.robustness.victims import ROOT
@@ -46,12 +46,13 @@ def memory(
     out = out or (
         ROOT / "reruns" / "memory.json" if quick or robustness.memory_path().exists() else robustness.memory_path()
     )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    check_output(out)
     try:
         found = load.memory_of_study(epochs, few=2 if quick else None)
     except load.StudyMemoryError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    out.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(out) as temporary:
         temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     typer.echo(f"{found.runs} trainings in {found.memory / 1e9:.2f} GB of memory: {out}")

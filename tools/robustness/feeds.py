@@ -371,7 +371,8 @@ class Doors:
         """SMILES of molecules to predict, with letters too many, too few or others."""
         whole = rng.choice(self.few.smiles.tolist())
         fed = _misspelt(whole, rng)
-        return self._predicted([geometries.from_smiles(fed)], [geometries.from_smiles(whole)])
+        given, expected = geometries.all_from_smiles([fed, whole])
+        return self._predicted([given], [expected])
 
 
 def _refused(one: Geometry) -> bool:

@@ -1,0 +1,124 @@
+"""What a molecule says of its charge and its spin, by whichever of the names that programs give them.
+
+`charge` and `spin` (the multiplicity) are those of fairchem, `total_charge` of some data sets, `q` and `S` of
+tmQM, `mult` of ORCA, Gaussian and cclib, `uhf` of xtb, `spin` (the number of unpaired electrons) of PySCF. ASE takes
+some of them from an extended XYZ file into the results of a calculator.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from ase import Atoms
+
+_WHOSE = "(?:total|tot|net|sum|overall|initial|formal|mol|molecule|molecular|system)*"
+_CHARGE = re.compile(rf"{_WHOSE}(?:charges?|chrg|q)(?:tot|total)?")
+_MULTIPLICITY = re.compile(rf"(?:{_WHOSE}spin)?{_WHOSE}(?:multiplicity|mult|multip)|2s1")
+_UNPAIRED = re.compile(
+    rf"(?:n|num|number)?(?:of)?(?:unpaired|radical)(?:electrons?)?|uhf|2s|{_WHOSE}(?:magmoms?|magneticmoments?|magnetization)"
+)
+_SPIN = re.compile(rf"{_WHOSE}spins?")
+_ALIKE = re.compile(
+    "charge|chrg|spin|multip|unpaired|magmom|magnet|radical"
+    "|^(?:s|(?:di|tri|poly)?(?:ion|cation|anion)(?:ic)?|doublet|triplet|quartet|quintet)$"
+)
+_NOTHING = ("", "none", "neutral", "singlet", "false")
+_ROUNDING = 0.1
+"""Partial charges and moments that were printed with few digits add up to less than this."""
+
+
+def refusal(atoms: Atoms) -> str:
+    """Why a molecule is none of those that the models know, which are neutral and closed shells; "" if it may be one.
+
+    A spin of 0 or 1 is a closed shell: 1 as a multiplicity, and as a number of unpaired electrons it does not go with
+    an even number of electrons.
+    """
+    for key, value in _said(atoms):
+        if value is True:
+            continue
+        name, found = _plain(key), _number(value, len(atoms))
+        if _CHARGE.fullmatch(name):
+            if (total := _total(found)) is None:
+                return f"its {key} is {value!r}, which is no number"
+            if not abs(total) < (1e-6 if found.size == 1 else _ROUNDING):
+                said = "is" if found.size == 1 else "add up to"
+                return f"its {key} {said} {total:+g}; the models know neutral molecules alone"
+        elif closed := next((closed for kind, closed in _CLOSED if kind.fullmatch(name)), None):
+            if found is None:
+                return f"its {key} is {value!r}; the models know closed shells alone"
+            if found.size > 1:
+                if not np.abs(found).max() < _ROUNDING:
+                    return f"the {key} of its atoms are not zero; the models know closed shells alone"
+            elif not min(abs(float(found.flat[0]) - one) for one in closed) < _ROUNDING:
+                return f"its {key} is {float(found.flat[0]):g}; the models know closed shells alone"
+    if (electrons := int(atoms.numbers.sum())) % 2:
+        return f"it has {electrons} electrons, an odd number: a radical or an ion; the models know closed shells alone"
+    return ""
+
+
+_CLOSED = ((_MULTIPLICITY, (1,)), (_UNPAIRED, (0,)), (_SPIN, (0, 1)))
+"""What each name is for a closed shell."""
+
+
+def doubts(atoms: Atoms) -> tuple[str, ...]:
+    """What a molecule that is not refused says that may mean a charge or a spin all the same, a warning each."""
+    said = []
+    for key, value in _said(atoms):
+        name = _plain(key)
+        known = any(kind.fullmatch(name) for kind in (_CHARGE, _MULTIPLICITY, _UNPAIRED, _SPIN))
+        if value is True:
+            if len(name) > 1 and (known or _ALIKE.search(name)):
+                said.append(f"it says {key!r} without a value: write charge=… and multiplicity=… if it has any")
+        elif _SPIN.fullmatch(name):
+            if np.any(_number(value, len(atoms)) == 1):
+                said.append(f"its {key} is 1, taken as the multiplicity of a closed shell, and not as S = 1")
+        elif not known and _ALIKE.search(name):
+            found = _number(value, len(atoms))
+            total = _total(found) if "charge" in name else None if found is None else np.abs(found).max()
+            if total is None or not abs(total) < _ROUNDING:
+                said.append(f"its {key} is {_short(value)}; the models know neutral closed shells alone")
+    alone = [key for key, value in atoms.info.items() if value is True]
+    if len(alone) == len(atoms.info) == 2 and all(map(_INTEGER.fullmatch, alone)) and set(alone) != {"0", "1"}:
+        said.append(f"its comment is {' '.join(alone)!r}: write charge=… and multiplicity=… if that is what it means")
+    return tuple(said)
+
+
+_INTEGER = re.compile(r"[+-]?\d")
+
+
+def _said(atoms: Atoms) -> Iterator[tuple[str, object]]:
+    """Every name and value that goes with a molecule: of itself, its atoms, and a calculator that it brings along."""
+    yield from _leaves(atoms.info)
+    yield from ((key, value) for key, value in atoms.arrays.items() if key not in ("numbers", "positions"))
+    for what in ("results", "parameters"):
+        yield from _leaves(getattr(atoms.calc, what, None) or {})
+
+
+def _leaves(tree: Mapping) -> Iterator[tuple[str, object]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value)
+        elif not (value is None or value is False or (isinstance(value, str) and value.strip().lower() in _NOTHING)):
+            yield str(key), value
+
+
+def _plain(key: str) -> str:
+    return re.sub("[^a-z0-9]", "", key.lower())
+
+
+def _number(value: object, n_atoms: int) -> np.ndarray | None:
+    """A value as a number, or as one or three per atom; None if it is neither."""
+    try:
+        found = np.asarray(value, dtype=float)
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError is a tensor's that needs its gradient
+        return None
+    return found if found.size == 1 or (found.ndim and found.size and len(found) == n_atoms) else None
+
+
+def _total(found: np.ndarray | None) -> float | None:
+    return None if found is None else float(found.sum())
+
+
+def _short(value: object) -> str:
+    text = " ".join(str(value).split())
+    return text if len(text) <= 40 else f"{text[:40]}…"
