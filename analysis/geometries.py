@@ -14,7 +14,7 @@ from rdkit import Chem, rdBase
 
 from analysis import extxyz
 from analysis.conformers import ConformerError, Conformers
-from analysis.domain import LARGEST, refused_anywhere
+from analysis.domain import refused_anywhere
 
 _ENDINGS = " or ".join(extxyz.SUFFIXES)
 _BONDS = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
@@ -37,8 +37,8 @@ class Geometry:
 def read_file(path: str | os.PathLike[str]) -> list[Geometry]:
     """The molecules of an XYZ file (see `extxyz.frames`), or of all those in a folder, in their order.
 
-    Each is read on its own: a damaged one keeps none from it. `charge` and `multiplicity` of an extended XYZ comment
-    are kept, in the atoms' `info`.
+    Each is read on its own: a damaged one keeps none from it. What an extended XYZ comment says, of charge and spin
+    too, is kept in the atoms' `info`.
     """
     path = Path(path)
     if path.is_dir():

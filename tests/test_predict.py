@@ -245,17 +245,8 @@ def test_what_says_that_it_is_neutral_is_predicted(info, shipped):
 
 OPEN = {
     "charge": [
-        *(
-            "charge",
-            "Charge",
-            "CHARGE",
-            "total_charge",
-            "totalCharge",
-            "TOTAL CHARGE",
-            "net_charge",
-            "molecular-charge",
-        ),
-        *("q", "Q", "q_tot", "chrg", "formal_charge", "charge_total"),
+        *("charge", "Charge", "CHARGE", "total_charge", "totalCharge", "TOTAL CHARGE", "net_charge"),
+        *("molecular-charge", "q", "Q", "q_tot", "chrg", "formal_charge", "charge_total"),
     ],
     "multiplicity": ["multiplicity", "Multiplicity", "mult", "spin_multiplicity", "spinMult", "2S+1"],
     "unpaired": ["uhf", "unpaired_electrons", "n_unpaired", "num_radical_electrons", "magmom", "total_magnetization"],
@@ -278,9 +269,8 @@ def test_a_charge_and_a_spin_are_seen_under_any_of_their_names(kind, key):
 
 def test_a_spin_of_one_is_a_closed_shell_and_says_so(shipped):
     """As fairchem's multiplicity; as a number of unpaired electrons it goes with an odd number of electrons alone."""
-    assert said(shipped, changed(charge=0, spin=1)) == (
-        "its spin is 1, taken as the multiplicity of a closed shell, and not as S = 1"
-    )
+    words = "its spin is 1, taken as the multiplicity of a closed shell, and not as S = 1"
+    assert words in said(shipped, changed(charge=0, spin=1))
     assert "odd number" in domain.refusal(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]], info={"spin": 1}))
 
 
@@ -509,6 +499,8 @@ def test_the_calculator_refuses_what_is_refused(atoms, why, shipped):
         atoms.get_potential_energy()
 
 
+@pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_calculator_warns_of_what_may_be_a_charge(shipped):
     atoms = changed(cation=True)
     atoms.calc = EnsembleCalculator(shipped)
@@ -546,10 +538,10 @@ def test_a_smiles_gives_the_same_geometry_every_time(shipped):
         ("C*", "it holds X"),
         ("[2H]O", "it holds 2H; the models know the usual isotopes alone"),
         ("[13CH4]", "it holds 13C"),
-        ("C~C", "a bond of the kind unspecified"),
-        ("C$C", "a bond of the kind quadruple"),
-        ("C->N", "a bond of the kind dative"),
-        ("C:C", "a bond of the kind aromatic"),
+        ("C~C", "a bond that is unspecified"),
+        ("C$C", "a bond that is quadruple"),
+        ("C:C", "a bond that is aromatic"),
+        ("CN->O", "an odd number"),
         ("[NH4+]", "its charge is +1"),
         ("[CH3]", "its multiplicity is 2"),
         ("[CH2]", "its multiplicity is 3"),
@@ -572,13 +564,12 @@ def test_a_smiles_that_mmff_does_not_know_says_so():
     assert "MMFF94 does not know all its atoms" in geometries.from_smiles("[H][H]").notes[1]
 
 
-@pytest.mark.parametrize("smiles", [" CCO\n", "[CH3:1][CH2][OH:2]", "[12CH3]C[16OH]", "C(C)O", "CCO\t"])
+@pytest.mark.parametrize("smiles", [" CCO\n", "[CH3:1][CH2][OH:2]", "[12CH3]C[16OH]", "CCO\t"])
 def test_a_smiles_that_says_the_same_gives_the_same(smiles):
     assert geometries.from_smiles(smiles).atoms == geometries.from_smiles("CCO").atoms
 
 
 SLOW = "c1ccc2c(c1)c1c3c(c4c5ccccc5n5c4c1n2[C@@H]1C[C@H](C(=O)OC)[C@]5(C)O1)CNC3=O"  # 20 s of processor time
-MERCURY = "[n+]1cccc2cccc(O3)c12.[Hg]3"
 BREAKS = "O1C2=CC=CC3=CC=C[N+](=C23)[Hg]14OC5=CC=CC6=CC=C[N+]4=C56"  # an Invariant Violation of RDKit's embedding
 
 
@@ -781,9 +772,8 @@ def test_nothing_to_predict_is_said_in_a_line():
 @pytest.mark.usefixtures("_loaded_once")
 def test_the_command_of_the_readme_prints_what_the_readme_shows(tmp_path, monkeypatch):
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    command, shown = re.search(
-        r"```console\n(\S+ -m analysis predict .*)\n```\n\n```\n(.*?)```", text, re.DOTALL
-    ).groups()
+    blocks = re.search(r"```console\n(\S+ -m analysis predict [^\n]*)\n```\n\n```\n(.*?)```", text, re.DOTALL)
+    command, shown = blocks.groups()
     words = shlex.split(command)[4:]
     words[words.index("--csv") + 1] = str(tmp_path / "found.csv")
     monkeypatch.chdir(ROOT)
