@@ -14,7 +14,7 @@ from analysis.config import RunConfig
 from analysis.console import clock, complain, errors_in_one_line
 from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.molecules import MoleculesError, check_output
-from analysis.parameters import ParameterError
+from analysis.parameters import ParameterError, parsed
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -241,13 +241,12 @@ def _runner() -> ModuleType:
     return runner
 
 
-def _numbers(text: str | None) -> list[int] | None:
+def _numbers(text: str | None) -> list | None:
+    """Seeds with commas, in brackets or not; whether they can be is for `study.plan` to check."""
     if text is None:
         return None
-    try:
-        return [int(number) for number in text.split(",")]
-    except ValueError as error:
-        raise study.StudyError(f"{text!r} is no list of seeds: write whole numbers with commas, as in 0,1,2") from error
+    found = parsed(text)
+    return list(found) if isinstance(found, list | tuple) else [found]
 
 
 def _find(wanted: str, results: Path) -> Path:

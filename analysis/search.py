@@ -42,7 +42,7 @@ from analysis.config import Profile
 from analysis.console import INTERRUPTED, complain, errors_in_one_line
 from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.molecules import Molecules, MoleculesError
-from analysis.parameters import NotebookParameters
+from analysis.parameters import NotebookParameters, ParameterError, check, parsed
 from analysis.sweeps import Sweep, SweepError, load_sweep, parameters_of
 from analysis.trials import (
     REPORT,
@@ -65,6 +65,7 @@ _GRACE_HEARTBEATS = 4
 _POLL_SECONDS = 2.0  # while other processes finish their trials
 _SQLITE_SECONDS = 60  # to wait for another process's transaction
 _DEFAULT_DATABASE = "search.db"
+_URLS = "give a URL like sqlite:///file.db or postgresql+psycopg://user:password@host/name"
 _MACHINE = "machine"  # the attribute that says who runs a trial
 _STILLBORN_SECONDS = 5.0  # far more than lies between the birth of a trial and this attribute
 _AGAIN = "again"  # the attribute of a trial that was queued again: the number of the one that died
@@ -384,7 +385,7 @@ def _queue_again(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
 def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, results: Path) -> Iterator[optuna.Study]:
     locks = results / ".locks"
     locks.mkdir(parents=True, exist_ok=True)
-    url = url or f"sqlite:///{(results / _DEFAULT_DATABASE).resolve()}"
+    named, url = _storage(url, results)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # a line per trial, and a traceback per failed one
     storage = None
@@ -392,6 +393,7 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
         # Two processes that create the tables at once get in each other's way.
         with FileLock(locks / "search-storage"), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.simplefilter("error", sqlalchemy.exc.SAWarning)  # a part of the URL is ignored
             try:
                 storage = optuna.storages.RDBStorage(
                     url,
@@ -408,16 +410,20 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
                     load_if_exists=True,
                 )
                 _queue_forgotten(study)
-            except (ImportError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.OptunaError) as error:
+            except (
+                ImportError,
+                sqlalchemy.exc.SQLAlchemyError,
+                sqlalchemy.exc.SAWarning,
+                optuna.exceptions.OptunaError,
+            ) as error:
                 raise StorageError(
-                    f"the storage {_without_password(url)} can't be opened ({type(error).__name__}); give a URL like "
-                    "sqlite:///file.db or postgresql+psycopg://user:password@host/name, and install its driver"
+                    f"the storage {named} can't be opened ({_reason(error)}); {_URLS}, and install its driver"
                 ) from error
-        _log.info("study %s in %s", name, _without_password(url))
+        _log.info("study %s in %s", name, named)
         yield study
     except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise StorageError(
-            f"the storage {_without_password(url)} failed ({_reason(error)}); once that is mended, the same search "
+            f"the storage {named} failed ({_reason(error)}); once that is mended, the same search "
             "goes on with it, or without it from the records"
         ) from error
     finally:
@@ -432,8 +438,28 @@ def _reason(error: BaseException) -> str:
     return str(getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error).partition("\n")[0]
 
 
-def _without_password(url: str) -> str:
-    return re.sub(r"//([^:/@]*):[^@]*@", r"//\1:…@", url)
+def _storage(url: str | None, results: Path) -> tuple[str, str]:
+    """What the database is called in messages, without its password, and its URL, as Optuna wants it.
+
+    Raises StorageError for what is no URL.
+    """
+    if url is None:
+        path = (results / _DEFAULT_DATABASE).resolve()
+        # In a URL of SQLAlchemy's no path can have a question mark; in a URI of SQLite's it is escaped.
+        named, found = str(path), sqlalchemy.URL.create("sqlite", database=path.as_uri(), query={"uri": "true"})
+    else:
+        try:
+            found = sqlalchemy.make_url(url)
+        except sqlalchemy.exc.ArgumentError as error:
+            raise StorageError(f"the storage is no URL; {_URLS}") from error
+        if "?" in url and not found.query:
+            raise StorageError(
+                f"the storage {url.partition('?')[0]} is followed by ? and no name=value; for a file with ? in its "
+                "path give sqlite:///file:///the/path.db?uri=true, and %3F for it"
+            )
+        named = found.render_as_string()
+    # Optuna formats it.
+    return named, re.sub(r"[{}]", r"\g<0>\g<0>", found.render_as_string(hide_password=False))
 
 
 def _write(frame: pd.DataFrame, path: Path) -> None:
@@ -514,6 +540,7 @@ def _reports_values(sweep: Sweep, profile: Profile) -> Mapping[str, float] | Non
 _EXPECTED = (
     SweepError,
     StorageError,
+    ParameterError,
     MoleculesError,
     qm9.QM9NotInstalledError,
     records.RecordError,
@@ -527,13 +554,10 @@ def _values(texts: Iterable[str], file: str) -> dict[str, float]:
     """Numbers from `name=value`, with or without two hyphens before it."""
     values = {}
     for text in texts:
-        name, _, value = text.removeprefix("--").partition("=")
-        try:
-            values[name] = sweeps.typed(name, float(value), f"{file}: {text}")
-        except (ValueError, OverflowError) as error:
-            if isinstance(error, SweepError):
-                raise
-            raise SweepError(f"{file}: {text}: write it as name=number") from error
+        name, equals, value = text.removeprefix("--").partition("=")
+        if not equals:
+            raise SweepError(f"{file}: {text}: write it as name=number")
+        values[name] = sweeps.typed(name, parsed(value), f"{file}: {text}")
     return values
 
 
@@ -604,9 +628,7 @@ def _tell_wandb(record: records.Record) -> None:
 
 
 def _profile(name: str) -> Profile:
-    if name not in ("smoke", "quick", "full"):
-        raise SweepError(f"there is no profile {name!r}: choose smoke, quick or full")
-    return name
+    return check(SearchParameters, {"profile": name}).profile
 
 
 def main() -> None:

@@ -528,7 +528,10 @@ def test_a_damaged_record_is_neither_shown_nor_verified(command, results, folder
     [
         (["balance"], "there is no experiment 'balance': choose one of baseline, balancing, loss-modification, "),
         (["--profile", "tiny"], "profile = 'tiny': Input should be 'smoke', 'quick' or 'full'"),
-        (["--seeds", "1,x"], "'1,x' is no list of seeds: write whole numbers with commas"),
+        (["--profile", "Quick"], '; write "quick"'),
+        (["--seeds", "1,x"], "seeds.0 = '1,x': Input should be a valid integer (at least one, each once)"),
+        (["--seeds", "0 1"], "seeds.0 = '0 1': Input should be a valid integer (at least one, each once); write [0"),
+        (["--seeds", "[1, 2.0]"], "seeds.1 = 2.0: Input should be a valid integer (at least one, each once); write [1"),
         (["--seeds", "1,1"], "a value stands there twice: [1, 1]"),
         (["--seeds", "-1"], "seeds.0 = -1: Input should be greater than or equal to 0"),
     ],

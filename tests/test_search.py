@@ -343,7 +343,7 @@ def test_a_full_disk_is_one_line_of_the_storage(tmp_path, results, monkeypatch, 
     with full_disk(50_000):
         code, _, err = call(monkeypatch, capsys, "run", path, "--profile", "smoke")
     assert code == 1
-    assert re.match(r"error: the storage sqlite:\S+ (failed|can't be opened) ", err.splitlines()[-1])
+    assert re.match(r"error: the storage \S+search\.db (failed|can't be opened) ", err.splitlines()[-1])
 
 
 @pytest.mark.usefixtures("no_training")
@@ -384,13 +384,35 @@ def test_the_trials_of_a_full_search_are_written_beside_its_records(qm9_molecule
 
 @pytest.mark.usefixtures("no_training")
 @pytest.mark.parametrize(
-    "url", ["nowhere", "sqlite:////nowhere/at/all.db", "postgresql+nodriver://me:secret@host/name"]
+    ("url", "said"),
+    [
+        ("nowhere", "is no URL; give a URL like sqlite:///file.db"),
+        ("me:secret@host", "is no URL"),
+        ("sqlite:////nowhere/at/all.db", r"sqlite:////nowhere/at/all.db can't be opened \(unable to open"),
+        ("sqlite:////nowhere/at?all.db", r"sqlite:////nowhere/at is followed by \? .* %3F"),
+        ("sqlite:////nowhere/at?all=b", r"sqlite:////nowhere/at\?all=b can't be opened \(.*'all'"),
+        ("postgresql+nodriver://me:secret@host/name", r"me:\*\*\*@host/name can't be opened"),
+        ("postgresql+nodriver://me:se{cr}et@host/name", r"me:\*\*\*@host/name can't be opened"),
+    ],
 )
-def test_a_storage_that_can_not_be_opened_is_said_without_its_password(url, qm9_molecules, tmp_path, results):
+def test_a_storage_that_can_not_be_opened_is_said_without_its_password(url, said, qm9_molecules, tmp_path, results):
     sweep = load_sweep(written(tmp_path, learning_rate={"values": [0.001, 0.002]}))
-    with pytest.raises(search.StorageError, match=r"can't be opened") as caught:
+    with pytest.raises(search.StorageError, match=said) as caught:
         search.search(sweep, qm9_molecules, profile="smoke", storage=url, results=results)
     assert "secret" not in str(caught.value)
+    assert "cr}et" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_training")
+@pytest.mark.parametrize("name", ["a?b", "a#b", "a%20b", "50%", "a b", "à·é", "a&b=c", "{0}", "a;b", "a@b:c"])
+def test_whatever_the_results_folder_is_called_the_database_lies_in_it(name, qm9_molecules, tmp_path):
+    sweep = load_sweep(written(tmp_path, learning_rate={"values": [0.001, 0.002]}))
+    results = tmp_path / name / "results"
+    for _ in range(2):
+        search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    assert {path.name for path in tmp_path.iterdir()} == {name, "tiny.yaml"}
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["results"]
+    assert {path.name for path in results.iterdir()} == {".locks", "search.db"}
 
 
 # ---- command line ------------------------------------------------------------------------------------------------
@@ -535,10 +557,12 @@ def test_trial_runs_what_the_agent_of_weights_and_biases_asks_for(in_results, mo
     ("given", "said"),
     [
         (("run", "stage9"), "no sweep 'stage9'"),
-        (("run", "stage1", "--profile", "tiny"), "no profile 'tiny'"),
+        (("run", "stage1", "--profile", "tiny"), "profile = 'tiny': Input should be 'smoke', 'quick' or 'full'"),
         (("run", "stage1", "--fix", "lr=1"), "unknown parameter 'lr'"),
-        (("trial", "stage1", "--batch_size=many"), "--batch_size=many: write it as name=number"),
-        (("trial", "stage1", "--batch_size=inf"), "--batch_size=inf: write it as name=number"),
+        (("run", "stage1", "--fix", "Batch-Size=1"), "did you mean batch_size?"),
+        (("run", "stage1", "--fix", "batch_size"), "batch_size: write it as name=number"),
+        (("trial", "stage1", "--batch_size=many"), "--batch_size=many: 'many' is no number"),
+        (("trial", "stage1", "--batch_size=1e999"), "--batch_size=1e999: inf is not finite"),
         (("trial", "stage1", "--epochs=0"), "greater than 0"),
     ],
 )

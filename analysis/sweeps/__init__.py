@@ -14,6 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
 from analysis.config import Profile, RunConfig, adjust, apply_profile
+from analysis.parameters import meant, refusal
 
 PARAMETERS: dict[str, tuple[str, type]] = {
     "batch_size": ("training", int),
@@ -34,12 +35,9 @@ class SweepError(ValueError):
 
 def _number(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        hint = ""
-        if isinstance(value, str) and re.fullmatch(r"[-+]?\d+e[-+]?\d+", value, re.IGNORECASE):
-            hint = "; YAML reads it as text, write it with a point, like 1.0e-4"
-        raise ValueError(f"{value!r} is no number{hint}")  # noqa: TRY004 - what pydantic wants
+        raise ValueError("no number")  # noqa: TRY004 - what pydantic wants
     if not math.isfinite(value):
-        raise ValueError(f"{value} is not finite")
+        raise ValueError("not finite")
     return value
 
 
@@ -207,7 +205,9 @@ class Sweep:
             return adjust(apply_profile(base, profile), **_parts(self.fixed | above))
         except ValidationError as error:
             shown = ", ".join(f"{name} {value}" for name, value in (self.fixed | above).items())
-            raise SweepError(f"{self.file}: {shown} with profile {profile!r}: {first_line(error)}") from error
+            raise SweepError(
+                f"{self.file}: {shown} with profile {profile!r}: {refusal(error, RunConfig, None)}"
+            ) from error
 
     def grid(self) -> dict[str, list[float]]:
         """The values of every searched parameter.
@@ -267,7 +267,7 @@ def load_sweep(sweep: str | Path) -> Sweep:
     try:
         parsed = _SweepFile.model_validate(content)
     except ValidationError as error:
-        raise SweepError(f"{file}: {first_line(error)}") from error
+        raise SweepError(f"{file}: {refusal(error, _SweepFile, content)}") from error
     constants, space = {}, {}
     for name_, parameter in parsed.parameters.items():
         if parameter.kind == "constant":
@@ -285,7 +285,12 @@ def load_sweep(sweep: str | Path) -> Sweep:
 def typed(name: str, value: float, where: str) -> float:
     """The value as its parameter wants it: int or float."""
     if name not in PARAMETERS:
-        raise SweepError(f"{where}: unknown parameter {name!r}; a sweep can set {', '.join(PARAMETERS)}")
+        known = f"a sweep can set {', '.join(PARAMETERS)}{meant(name, PARAMETERS)}"
+        raise SweepError(f"{where}: unknown parameter {name!r}; {known}")
+    try:
+        _number(value)
+    except ValueError as error:
+        raise SweepError(f"{where}: {value!r} is {error}") from error
     kind = PARAMETERS[name][1]
     if value != kind(value):
         raise SweepError(f"{where}: {name} takes whole numbers, not {value}")
@@ -318,14 +323,6 @@ def _parts(values: Mapping[str, float]) -> dict[str, dict[str, float]]:
     for name, value in values.items():
         parts.setdefault(PARAMETERS[name][0], {})[name] = value
     return parts
-
-
-def first_line(error: ValidationError) -> str:
-    """What is wrong first, and where."""
-    first = error.errors(include_url=False)[0]
-    where = ".".join(str(part) for part in first["loc"])
-    said = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {said}" if where else said
 
 
 def parameters_of(config: RunConfig) -> dict[str, float]:

@@ -31,7 +31,7 @@ from analysis.config import Loss, RunConfig, Selection, adjust
 from analysis.failures import CheckpointError
 from analysis.geometries import Geometry
 from analysis.molecules import Molecules, MoleculesError
-from analysis.parameters import ParameterError, check
+from analysis.parameters import ParameterError, check, refusal
 from analysis.predict import Ensemble
 
 Answer = Literal["refused", "same", "other", "wrong"]
@@ -266,7 +266,7 @@ class Doors:
         try:
             found = RunConfig.model_validate(edited(config.model_dump(), rng))
         except ValidationError as error:
-            return "refused", sweeps.first_line(error)
+            return "refused", refusal(error, RunConfig, None)
         return ("same" if found == config else "other"), ""
 
     @contextmanager
