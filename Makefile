@@ -70,9 +70,7 @@ notebooks: env ## Run the notebooks again, with what is recorded, and renew thei
 
 .PHONY: rerun
 rerun: env ## Rerun one notebook: make rerun NOTEBOOK=03_baseline ARGS='-p profile smoke -p seeds "[5]"'
-	@mkdir -p reruns
-	@$(BIN)/papermill --cwd notebooks notebooks/$(NOTEBOOK).ipynb reruns/$(NOTEBOOK).ipynb $(ARGS)
-	@echo "Rerun: reruns/$(NOTEBOOK).ipynb"
+	@$(BIN)/python -m tools.rerun '$(NOTEBOOK)' $(ARGS)
 
 # ---- benchmark -----------------------------------------------------------------------------------------------
 .PHONY: bench

@@ -2,7 +2,13 @@
 
 
 class TrainingDivergedError(RuntimeError):
-    """The loss stopped being a finite number, or exploded; the message says at which step and with which weight."""
+    """The loss stopped being a finite number, or exploded; the message says at which step and with which weight.
+
+    IPython shows the message alone, without a traceback.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"TrainingDivergedError: {self}"]
 
 
 class CheckpointError(RuntimeError):

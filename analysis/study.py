@@ -591,7 +591,7 @@ def load_or_train(
             diverged.append(f"{describe(config, parameters.profile)}, seed {config.seed}: {error}")
     if diverged:
         raise TrainingDivergedError(
-            f"{len(diverged)} of {len(configs)} runs diverged, the others are recorded: {'; '.join(diverged)}"
+            "\n".join([f"{len(diverged)} of {len(configs)} runs diverged, the others are recorded:", *diverged])
         )
     return found
 

@@ -334,7 +334,7 @@ def test_a_run_that_diverges_keeps_none_of_the_others_from_being_trained(qm9_mol
         return original(adjust(config, training={"learning_rate": rate}), *given, **settings)
 
     monkeypatch.setattr(runs, "load_or_train", wild_second)
-    with pytest.raises(TrainingDivergedError, match=r"1 of 3 runs diverged, .* recorded: 1 epochs, seed 1: the loss"):
+    with pytest.raises(TrainingDivergedError, match=r"1 of 3 runs diverged, .* recorded:\n1 epochs, seed 1: the loss"):
         study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert {records.load(folder).config.seed for folder in records.recorded_folders(tmp_path)} == {0, 2}
 
