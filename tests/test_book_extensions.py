@@ -11,12 +11,14 @@ import sys
 from pathlib import Path
 from urllib.parse import urljoin
 
+import nbformat
 import pandas as pd
 import pytest
 import yaml
 from bs4 import BeautifulSoup
 from docutils import nodes
 from docutils.utils import new_document
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pybtex.database import parse_string
@@ -77,7 +79,7 @@ PARTS = [
     {"numbered": 2, "chapters": [{"file": "ca/chapter"}]},
     {"caption": "English", "chapters": [{"file": "en/abstract"}]},
     {"numbered": 2, "chapters": [{"file": "en/chapter"}]},
-    {"caption": "Quaderns", "chapters": [{"file": "notebooks/one"}, {"file": "notebooks/two"}]},
+    {"caption": "Quaderns", "chapters": [{"file": f"notebooks/{name}"} for name in ("one", "two", "three")]},
 ]
 
 
@@ -97,7 +99,10 @@ def book(tmp_path_factory) -> Path:
     for linked in ("_ext", "_static"):
         (book / linked).symlink_to(ROOT / "book" / linked)
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-    config["execute"] = {"execute_notebooks": "off"}
+    config["execute"] |= {"execute_notebooks": "off"}
+    outputs = [new_output("stream", name=name, text=f"on {name}") for name in ("stdout", "stderr")]
+    cells = [new_markdown_cell("# Tres · Three"), new_code_cell("2 + 2", outputs=outputs)]
+    nbformat.write(new_notebook(cells=cells), book / "notebooks" / "three.ipynb")
     for name, content in (("_config", config), ("_toc", {"format": "jb-book", "root": "index", "parts": PARTS})):
         (book / f"{name}.yml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     pdf = book / "_build/pdf" / f"{config['sphinx']['config']['printed_name']}.ca.pdf"
@@ -126,6 +131,12 @@ def extension(monkeypatch):
     """Module of the book's extensions, by its name."""
     monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
     return importlib.import_module
+
+
+def test_what_a_cell_wrote_to_the_standard_error_is_left_out(page):
+    text = page("html/notebooks/three").get_text()
+    assert "on stdout" in text
+    assert "on stderr" not in text
 
 
 # ---- figure_data

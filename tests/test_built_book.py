@@ -115,6 +115,10 @@ def test_every_page_says_its_language(pages):
     assert said == {name: language_of(name) or LANGUAGES[0] for name in pages}
 
 
+def test_what_cells_wrote_to_the_standard_error_is_not_published(pages):
+    assert {name: said for name, page in pages.items() if (said := page.select(".output.stderr"))} == {}
+
+
 def test_both_languages_have_the_same_pages(pages):
     files = [
         {twin_of(name) if each == "en" else name for name in pages if language_of(name) == each} for each in LANGUAGES

@@ -6,10 +6,16 @@ page that fails here is executed again by the build, which says where it failed.
 
 import logging
 import multiprocessing
+import os
+import sys
+import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
+import platformdirs
 import yaml
 from jupyter_cache import get_cache
+from jupyter_cache.cache.main import JupyterCacheBase
 from jupyter_cache.executors.basic import ExecutionWorkerLocalMProc, ProcessData
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -26,8 +32,39 @@ def pages() -> list[Path]:
     return sorted(found, key=lambda page: LONGEST.index(page.stem) if page.stem in LONGEST else len(LONGEST))
 
 
+def keep_caches_with_the_book() -> None:
+    """Where the user's cache folder may not be written, let the pages keep what they would keep there beside the book.
+
+    Each would read QM9 from its CSV files and look for fonts, and say so.
+    """
+    try:
+        with tempfile.TemporaryDirectory(dir=platformdirs.user_cache_path(ensure_exists=True)):
+            return
+    except (OSError, RuntimeError):  # RuntimeError: a user without a home
+        caches = BOOK / "_build" / ".caches"
+        caches.mkdir(parents=True, exist_ok=True)
+        os.environ.setdefault("MPLCONFIGDIR", str(caches))
+        os.environ["XDG_CACHE_HOME"] = str(caches)
+
+
+def written_to_stderr(cache: JupyterCacheBase, pks: Iterable[int]) -> dict[str, list[str]]:
+    """What cells of these pages wrote to the standard error, each with the pages that did; the book leaves it out."""
+    found: dict[str, list[str]] = {}
+    for pk in pks:
+        page = cache.get_project_record(pk)
+        executed = cache.get_cached_project_nb(pk)
+        if executed is None:
+            continue  # it failed
+        cells = cache.get_cache_bundle(executed.pk).nb.cells
+        outputs = [output for cell in cells for output in cell.get("outputs", ())]
+        for text in (output.text for output in outputs if output.get("name") == "stderr"):
+            found.setdefault(text.strip(), []).append(Path(page.uri).relative_to(BOOK).as_posix())
+    return found
+
+
 def main() -> None:
     """Execute every page that is not in the cache as it is."""
+    keep_caches_with_the_book()
     settings = yaml.safe_load((BOOK.parent / "_config.yml").read_text(encoding="utf-8"))["execute"]
     cache = get_cache(BOOK / "_build" / ".jupyter_cache")
     for page in pages():
@@ -42,6 +79,8 @@ def main() -> None:
     # One page at a time: the cache's own executor hands them out in fours, and the cores do not end together.
     with multiprocessing.Pool() as pool:
         pool.map(ExecutionWorkerLocalMProc(), work, chunksize=1)
+    for text, names in written_to_stderr(cache, [one.pk for one in work]).items():
+        sys.stderr.write(f"{', '.join(dict.fromkeys(names))}: {text}\n")
 
 
 if __name__ == "__main__":
