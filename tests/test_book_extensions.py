@@ -102,7 +102,8 @@ def book(tmp_path_factory) -> Path:
     config["execute"] |= {"execute_notebooks": "off"}
     outputs = [new_output("stream", name=name, text=f"on {name}") for name in ("stdout", "stderr")]
     cells = [new_markdown_cell("# Tres · Three"), new_code_cell("2 + 2", outputs=outputs)]
-    nbformat.write(new_notebook(cells=cells), book / "notebooks" / "three.ipynb")
+    notebook = new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+    nbformat.write(notebook, book / "notebooks" / "three.ipynb")
     for name, content in (("_config", config), ("_toc", {"format": "jb-book", "root": "index", "parts": PARTS})):
         (book / f"{name}.yml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     pdf = book / "_build/pdf" / f"{config['sphinx']['config']['printed_name']}.ca.pdf"
