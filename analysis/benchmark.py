@@ -6,6 +6,7 @@ so that a machine that slows down for a while hits both sides. A `Spread` is the
 the highest.
 """
 
+import os
 import statistics
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -277,12 +278,12 @@ def default_path() -> Path:
     return Path(__file__).resolve().parent.parent / "results" / "benchmark" / "benchmark.json"
 
 
-def load(path: Path | None = None) -> Benchmark:
+def load(path: str | os.PathLike[str] | None = None) -> Benchmark:
     """Read the record (by default the one that the book shows) and check it.
 
     Raises BenchmarkError, which names the file and what is wrong with it.
     """
-    path = path or default_path()
+    path = Path(path or default_path())
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

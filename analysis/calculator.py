@@ -15,6 +15,7 @@ from schnetpack.transform import MatScipyNeighborList
 from analysis import electrons
 from analysis.batches import ENERGY
 from analysis.domain import refusal
+from analysis.molecules import unwrapped
 from analysis.predict import Ensemble, model_of
 from analysis.records import Record
 
@@ -51,7 +52,8 @@ class EnsembleCalculator(AverageCalculator):
             raise InputError(why)
         for doubt in electrons.doubts(atoms):
             warnings.warn(doubt, stacklevel=2)
-        super().calculate(atoms, properties, system_changes)
+        super().calculate(unwrapped(atoms), properties, system_changes)
+        self.atoms = atoms.copy()  # ASE compares it with the next ones: nothing is computed twice
 
 
 def _calculator(record: Record) -> SpkCalculator:

@@ -6,6 +6,7 @@ kill is in the callbacks' `state_dict`, as tensors and plain values alone, and t
 
 import importlib
 import io
+import os
 import pickle
 import sys
 import time
@@ -263,7 +264,7 @@ class WholeCheckpoints(TorchCheckpointIO):
     def save_checkpoint(
         self,
         checkpoint: dict[str, object],
-        path: str | Path,
+        path: str | os.PathLike[str],
         storage_options: object = None,  # noqa: ARG002 - Lightning's
     ) -> None:
         """Replace the checkpoint at `path`, which stays as it was if that fails."""
@@ -273,12 +274,12 @@ class WholeCheckpoints(TorchCheckpointIO):
         with whole_file(Path(path)) as temporary:
             temporary.write_bytes(content.getvalue())
 
-    def load_checkpoint(self, path: str | Path, *_: object, **__: object) -> dict[str, object]:
+    def load_checkpoint(self, path: str | os.PathLike[str], *_: object, **__: object) -> dict[str, object]:
         """Read a checkpoint, see `read_checkpoint`."""
         return read_checkpoint(Path(path))
 
 
-def read_checkpoint(path: Path) -> dict[str, object]:
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, object]:
     """What a checkpoint holds: tensors, on the CPU, and plain values; objects of any other kind are refused unmade.
 
     Raises
@@ -288,6 +289,7 @@ def read_checkpoint(path: Path) -> dict[str, object]:
     CheckpointError
         It is damaged (its checksums are looked at, which torch does not do), or holds something else.
     """
+    path = Path(path)
     try:
         with zipfile.ZipFile(path) as parts:
             if damaged := parts.testzip():
@@ -325,8 +327,8 @@ class KeepLast(Checkpoint):
     It holds its run's id: raises CheckpointError for that of another run.
     """
 
-    def __init__(self, path: Path, run_id: str) -> None:
-        self._path = path
+    def __init__(self, path: str | os.PathLike[str], run_id: str) -> None:
+        self._path = Path(path)
         self._run_id = run_id
         self._taken_up = False
 

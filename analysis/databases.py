@@ -1,5 +1,6 @@
 """Molecules in ASE databases, in the layout of SchNetPack's `QM9` data module."""
 
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from analysis import qm9
-from analysis.molecules import Molecules, MoleculesError, check_separation, to_ase, whole_file
+from analysis.molecules import Molecules, MoleculesError, from_ase, to_ase, whole_file
 
 # Units of SchNetPack's metadata (`schnetpack.units`), of an energy and of a length only.
 _ENERGY_UNITS = MappingProxyType(
@@ -35,7 +36,7 @@ _LENGTH_UNITS = MappingProxyType(
 )
 
 
-def read(path: Path, energy_property: str = "energy_U0") -> Molecules:
+def read(path: str | os.PathLike[str], energy_property: str = "energy_U0") -> Molecules:
     """Molecules of an ASE database in the layout of SchNetPack's `QM9` data module.
 
     A molecule's index is the row's `molecule_index` where `write` has left one, otherwise the
@@ -53,36 +54,26 @@ def read(path: Path, energy_property: str = "energy_U0") -> Molecules:
     FileNotFoundError
         There is no such file.
     MoleculesError
-        No SchNetPack metadata, an unknown property or unit, a row without the property, or what `Molecules` and
-        `check_separation` refuse.
+        No SchNetPack metadata, an unknown property or unit, a row without the property, or what `from_ase` refuses.
     """
+    path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no database {path}")
     try:
         _refuse_foreign_database(path)
         with ase.db.connect(path, type="db", use_lock_file=False) as database:
             energy_unit, length_unit = _units(database.metadata, energy_property, path)
-            rows = [_row(row, energy_property) for row in database.select()]
+            atoms = [_molecule(row, energy_property, energy_unit, length_unit) for row in database.select()]
     except MoleculesError:
         raise
     except Exception as error:  # ASE's reader raises whatever it stumbles over
         raise MoleculesError(f"{path} is no ASE database, or a damaged one ({error})") from error
-    if not rows:
+    if not atoms:
         raise MoleculesError(f"{path} holds no molecules")
-    index, numbers, positions, energy, smiles = zip(*rows, strict=True)
-    return check_separation(
-        Molecules(
-            index=np.array(index),
-            n_atoms=np.array([len(z) for z in numbers]),
-            numbers=np.concatenate(numbers),
-            positions=np.concatenate(positions) * length_unit,
-            energy=np.array(energy) * energy_unit,
-            smiles=np.array(smiles),
-        )
-    )
+    return from_ase(atoms)
 
 
-def write(path: Path, molecules: Molecules, energy_unit: str = "Ha") -> None:
+def write(path: str | os.PathLike[str], molecules: Molecules, energy_unit: str = "Ha") -> None:
     """Write an ASE database that SchNetPack's `ASEAtomsData` reads: U0 as `energy_U0`, Å, with QM9's atomic references.
 
     Stock SchNetPack numbers molecules by their place; their own index is kept beside, as the row's `molecule_index`,
@@ -95,6 +86,7 @@ def write(path: Path, molecules: Molecules, energy_unit: str = "Ha") -> None:
     FileExistsError
         There is a file of that name already.
     """
+    path = Path(path)
     if path.suffix != ".db":
         raise ValueError(f"{path}: SchNetPack takes databases whose name ends in .db")
     if path.exists():
@@ -145,14 +137,13 @@ def _unit(known: MappingProxyType[str, float], name: str | None, what: str) -> f
     return known[spelled]
 
 
-def _row(row: ase.db.row.AtomsRow, energy_property: str) -> tuple[int, np.ndarray, np.ndarray, float, str]:
+def _molecule(row: ase.db.row.AtomsRow, energy_property: str, energy_unit: float, length_unit: float) -> Atoms:
     index = row.get("molecule_index", row.id)
-    if row.pbc.any():
-        raise MoleculesError(f"molecule {index}: it is periodic")
     energy = np.asarray(row.data.get(energy_property, ()))
     if energy.size != 1 or energy.dtype.kind not in "iuf":
         raise MoleculesError(f"molecule {index}: its {energy_property} is {energy.tolist()}; one number is needed")
-    return index, row.numbers, row.positions, float(energy.item()), row.data.get("smiles", "")
+    info = {"index": index, "energy_U0": float(energy.item()) * energy_unit, "smiles": row.data.get("smiles", "")}
+    return Atoms(row.numbers, row.positions * length_unit, cell=row.cell * length_unit, pbc=row.pbc, info=info)
 
 
 def _write_row(database: ase.db.core.Database, atoms: Atoms, energy: float) -> None:

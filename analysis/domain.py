@@ -19,7 +19,7 @@ from ase.data import chemical_symbols, covalent_radii
 from scipy.spatial.distance import pdist, squareform
 
 from analysis import choice, electrons
-from analysis.molecules import MIN_SEPARATION, Molecules
+from analysis.molecules import MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
 from analysis.pairs import neighbour_pairs
 from analysis.qm9 import ATOMIC_REFERENCES_U0
 from analysis.records import Record
@@ -55,8 +55,11 @@ def refusal(atoms: Atoms) -> str:
 
     No atoms or far too many; an element other than H, C, N, O and F; a charge or a spin that says it is no neutral
     closed shell (see `electrons`), or an odd number of electrons, which says so too (QM9 holds none of these);
-    coordinates that are no numbers; periodicity; two atoms nearer than 0.5 Å; lengths that can't be in Å.
+    coordinates that are no numbers; periodicity; pieces that the cell does not join (see `molecules.unwrapped`); two
+    atoms nearer than 0.5 Å; lengths that can't be in Å; something else than ASE's `Atoms`.
     """
+    if not isinstance(atoms, Atoms):
+        return f"it is {kind(atoms)}, not ASE's Atoms"
     if why := refused_anywhere(atoms):
         return why
     if not np.isfinite(atoms.positions).all():
@@ -64,7 +67,10 @@ def refusal(atoms: Atoms) -> str:
         return f"the position of its atom {atom + 1} is {atoms.positions[atom].tolist()}"
     if atoms.pbc.any():
         return "it is periodic; for a molecule in a box, set its pbc to False"
-    return _lengths(atoms)
+    try:
+        return _lengths(unwrapped(atoms))
+    except MoleculesError as error:
+        return str(error)
 
 
 def refused_anywhere(atoms: Atoms) -> str:

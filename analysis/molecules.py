@@ -1,7 +1,7 @@
 """Molecules as packed arrays, and the doors to and from ASE and JARVIS.
 
-Lengths are in Å, energies in eV. Molecules stand in vacuum: a periodic structure is refused, and the cell of a
-molecule in a box is dropped.
+Lengths are in Å, energies in eV. Molecules stand in vacuum: a periodic structure is refused, and of a molecule in a box
+the cell is dropped, once the atoms that lie across its faces are back with the others.
 """
 
 import errno
@@ -10,17 +10,18 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from ase import Atoms
+from ase import Atom, Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.data import chemical_symbols
+from ase.cell import Cell
+from ase.data import chemical_symbols, covalent_radii
 
 if TYPE_CHECKING:
     from jarvis.core.atoms import Atoms as JarvisAtoms
@@ -35,6 +36,11 @@ _ABANDONED = 3600.0  # s: whoever writes a file is done by then
 
 # Vacuum on each side of a molecule in a JARVIS box, Å: periodic images stay out of reach of a cutoff of 10 Å.
 _VACUUM = 5.0
+
+# In a box, two atoms are bonded that are nearer than so many times the sum of their covalent radii.
+_BOND = 1.3
+
+_FLATTEST, _WIDEST = 1.0, 1e6  # a cell that a molecule may be in, Å
 
 
 class MoleculesError(ValueError):
@@ -253,11 +259,12 @@ def check_separation(molecules: Molecules) -> Molecules:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
+def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Give a temporary path in the same folder, and move it to `path` once the block has written it whole.
 
     If the block raises, the temporary file is removed and `path` stays as it was.
     """
+    path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
     try:
         with naming(path):
@@ -280,7 +287,7 @@ def check_output(path: Path) -> None:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
     """Say what was being written in an OSError that does not: a full disk's names no file."""
     try:
         yield
@@ -290,18 +297,35 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
-def to_disk(path: Path) -> None:
+def to_disk(path: str | os.PathLike[str]) -> None:
     """Wait until a file's content is on the disk: a name can reach it before, and then a power cut leaves nothing."""
+    path = Path(path)
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 
 
-def remove_leftovers(path: Path) -> None:
+def remove_leftovers(path: str | os.PathLike[str]) -> None:
     """Remove what killed processes left of `path`, if that is allowed: files of `whole_file` that are an hour old."""
+    path = Path(path)
     for leftover in path.parent.glob(f".{path.name}.*.partial"):
         with suppress(OSError):
             if time.time() - leftover.stat().st_mtime > _ABANDONED:
                 leftover.unlink()
+
+
+def kind(given: object) -> str:
+    """What someone has handed in as a molecule, in words, and what takes such things."""
+    if isinstance(given, Atoms):
+        return "ASE's Atoms (molecules.from_ase takes them)"
+    if isinstance(given, Mapping):
+        return "a dictionary (molecules.from_jarvis takes those of JARVIS)"
+    if type(given).__module__.startswith("jarvis."):
+        return f"JARVIS's {type(given).__name__} (molecules.from_jarvis takes its Atoms)"
+    if isinstance(given, str | os.PathLike):
+        return f"{given!r} (extxyz.read and databases.read take files)"
+    if isinstance(given, Atom):
+        return "a single atom (a list of molecules is taken)"
+    return f"of type {type(given).__name__}"
 
 
 def from_ase(
@@ -312,7 +336,7 @@ def from_ase(
     Parameters
     ----------
     atoms
-        Molecules in vacuum.
+        Molecules in vacuum, or in a box: see `unwrapped`.
     energy_key
         Where a molecule's `info` keeps U0 in eV; without that key, the energy its calculator already holds.
     index
@@ -321,23 +345,120 @@ def from_ase(
     Raises
     ------
     MoleculesError
-        A periodic structure, a molecule without an energy, or anything that `Molecules` or `check_separation` refuses.
+        A periodic structure, a molecule without an energy, or anything that `unwrapped`, `Molecules` or
+        `check_separation` refuses.
     """
     atoms = list(atoms)
+    for place, molecule in enumerate(atoms, start=1):
+        if not isinstance(molecule, Atoms):
+            raise MoleculesError(f"molecule number {place} is {kind(molecule)}, not ASE's Atoms")
     index = _indices(atoms, index)
     for number, molecule in zip(index, atoms, strict=True):
         if molecule.pbc.any():
             raise MoleculesError(f"molecule {number}: it is periodic; for a molecule in a box, set its pbc to False")
+    whole = [_named(number, unwrapped, molecule) for number, molecule in zip(index, atoms, strict=True)]
     return check_separation(
         Molecules(
             index=index,
             n_atoms=np.array([len(molecule) for molecule in atoms], dtype=np.int64),
             numbers=_packed([molecule.numbers for molecule in atoms], (0,)),
-            positions=_packed([molecule.positions for molecule in atoms], (0, 3)),
+            positions=_packed([molecule.positions for molecule in whole], (0, 3)),
             energy=np.array([_energy(m, energy_key, n) for n, m in zip(index, atoms, strict=True)], dtype=float),
             smiles=np.array([_smiles(m, n) for n, m in zip(index, atoms, strict=True)], dtype=str),
         )
     )
+
+
+def unwrapped(atoms: Atoms) -> Atoms:
+    """A molecule in one piece: atoms that were moved into its cell, across a face of it, are moved back to the others.
+
+    Two atoms are bonded that are nearer than 1.3 times the sum of their covalent radii. A molecule without a cell is
+    left as it is; so is, with `pbc` off, one that bonds across the faces would not make more of a whole.
+
+    Raises
+    ------
+    MoleculesError
+        Torn into pieces that this cell does not join. With `pbc` on: several pieces, or bonds between images.
+    """
+    known = (atoms.numbers >= 0) & (atoms.numbers < len(covalent_radii)) & np.isfinite(atoms.positions).all(axis=1)
+    if atoms.cell.rank == 0 or not len(atoms) or not known.all():
+        return atoms
+    alone, periodic = _bonded(atoms), atoms.pbc.any()
+    if alone.pieces == 1 and not periodic:
+        return atoms
+    boxed = _bonded(atoms, _roomy(atoms.cell))
+    if boxed.pieces == alone.pieces and not periodic:
+        return atoms
+    if boxed.pieces > 1:
+        raise MoleculesError(f"it falls apart into {boxed.pieces} pieces, which no bond across its cell's faces joins")
+    if boxed.endless:
+        raise MoleculesError(
+            "it is bonded to its own images across its cell's faces: a crystal, or the cell is too small"
+        )
+    if not boxed.moves.any():
+        return atoms
+    whole = atoms.copy()
+    whole.positions += boxed.moves @ atoms.cell.array
+    return whole
+
+
+def _roomy(cell: Cell) -> Cell:
+    """The cell, if a molecule may be in it; neighbours in a tiny one would fill the memory."""
+    if (np.abs(cell.array) < _WIDEST).all():
+        full = cell.complete()
+        areas = np.linalg.norm([np.cross(full[k - 2], full[k - 1]) for k in range(3)], axis=1)
+        if (full.volume >= _FLATTEST * areas[cell.any(axis=1)]).all():
+            return cell
+    raise MoleculesError(f"its cell {cell.tolist()} is no box for a molecule, {_FLATTEST:g} to {_WIDEST:g} Å wide")
+
+
+@dataclass(frozen=True)
+class _Bonded:
+    """How many pieces atoms make; by how many cells each is moved to the others of its piece, int [A, 3].
+
+    `endless` if a piece is bonded to its own images.
+    """
+
+    pieces: int
+    moves: np.ndarray
+    endless: bool
+
+
+def _bonded(atoms: Atoms, cell: Cell | None = None) -> _Bonded:
+    """What bonds make of atoms, those across the faces of a cell included."""
+    from matscipy.neighbours import neighbour_list  # not needed to read records, and few molecules are in a box
+
+    first, second, cells = neighbour_list(
+        "ijS",
+        positions=atoms.positions,
+        cutoff=_BOND * covalent_radii[atoms.numbers],
+        cell=np.eye(3) if cell is None else cell.complete().array,
+        pbc=np.zeros(3, dtype=bool) if cell is None else cell.any(axis=1),
+    )
+    of_atom = np.searchsorted(first, np.arange(len(atoms) + 1))
+    moves, seen = np.zeros((len(atoms), 3), dtype=np.int64), np.zeros(len(atoms), dtype=bool)
+    pieces, endless = 0, False
+    for start in range(len(atoms)):
+        waiting = [] if seen[start] else [start]
+        pieces += len(waiting)
+        seen[start] = True
+        while waiting:
+            atom = waiting.pop()
+            for bond in range(*of_atom[atom : atom + 2]):
+                other, move = second[bond], moves[atom] + cells[bond]
+                if not seen[other]:
+                    seen[other], moves[other] = True, move
+                    waiting.append(other)
+                endless |= bool((moves[other] != move).any())
+    return _Bonded(pieces, moves, endless)
+
+
+def _named[R](number: int, of: Callable[[Atoms], R], atoms: Atoms) -> R:
+    """What a function says of a molecule; its refusal names the molecule."""
+    try:
+        return of(atoms)
+    except MoleculesError as error:
+        raise MoleculesError(f"molecule {number}: {error}") from error
 
 
 def to_ase(molecules: Molecules) -> list[Atoms]:
@@ -355,31 +476,59 @@ def to_ase(molecules: Molecules) -> list[Atoms]:
 
 
 def from_jarvis(
-    atoms: Iterable["JarvisAtoms"],
+    atoms: Iterable["JarvisAtoms | Mapping[str, Any]"],
     energy: Sequence[float] | np.ndarray,
     index: Sequence[int] | np.ndarray | None = None,
 ) -> Molecules:
     """Molecules from JARVIS `Atoms` and a column of U0 (eV), one value per molecule.
 
-    Each is taken as a molecule in a box: its Cartesian coordinates are kept, its lattice is dropped. Without `index`
-    the molecules are numbered 1, 2, 3 …
+    The dictionaries of JARVIS are taken as well: those of `Atoms.to_dict`, and the entries of `jarvis.db.figshare` that
+    hold such a one as `atoms`. Each is taken as a molecule in a box: atoms that lie across its faces are moved back to
+    the others (see `unwrapped`), otherwise the Cartesian coordinates are kept, and the lattice is dropped. Without
+    `index` the molecules are numbered 1, 2, 3 …
 
     Raises
     ------
     MoleculesError
-        Another number of energies than of molecules, or what `from_ase` refuses.
+        Another number of energies than of molecules, something that is neither JARVIS `Atoms` nor such a dictionary, a
+        crystal, a molecule that falls apart, or what `from_ase` refuses.
     """
     atoms = list(atoms)
     if len(energy) != len(atoms):
         raise MoleculesError(f"{len(atoms)} JARVIS molecules but {len(energy)} energies")
     index = np.arange(1, len(atoms) + 1) if index is None else _indices(atoms, index)
-    return from_ase(
-        (
-            Atoms(_known_symbols(m.elements, n), m.cart_coords, info={"energy_U0": float(e)})
-            for n, m, e in zip(index, atoms, energy, strict=True)
-        ),
-        index=index,
-    )
+    molecules = []
+    for number, one, value in zip(index, atoms, energy, strict=True):
+        molecule = _named(number, unwrapped, _of_jarvis(one, number))
+        molecule.set_cell(None)
+        molecule.pbc = False
+        molecule.info["energy_U0"] = float(value)
+        molecules.append(molecule)
+    return from_ase(molecules, index=index)
+
+
+def _of_jarvis(one: "JarvisAtoms | Mapping[str, Any]", number: int) -> Atoms:
+    """JARVIS `Atoms` or a dictionary of one as ASE's, periodic."""
+    if isinstance(one, Mapping):
+        one = one["atoms"] if isinstance(one.get("atoms"), Mapping) else one
+        if missing := {"lattice_mat", "coords", "elements", "cartesian"} - one.keys():
+            raise MoleculesError(
+                f"molecule {number}: no dictionary of JARVIS Atoms: it has no {', '.join(sorted(missing))}"
+            )
+        place = {"positions" if one["cartesian"] else "scaled_positions": one["coords"]}
+        elements, lattice = one["elements"], one["lattice_mat"]
+    elif all(hasattr(one, name) for name in ("elements", "cart_coords", "lattice_mat")):
+        place, elements, lattice = {"positions": one.cart_coords}, one.elements, one.lattice_mat
+    else:
+        raise MoleculesError(f"molecule {number} is {kind(one)}, neither JARVIS Atoms nor a dictionary of one")
+    try:
+        return Atoms(_known_symbols(elements, number), cell=lattice, pbc=True, **place)
+    except MoleculesError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise MoleculesError(
+            f"molecule {number}: its lattice, elements and coordinates do not fit ({error})"
+        ) from error
 
 
 def to_jarvis(molecules: Molecules) -> list["JarvisAtoms"]:

@@ -1,9 +1,9 @@
 """Energies of molecules that someone hands in, from recorded models: an ensemble of them, one per seed."""
 
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import ase.units
 import numpy as np
@@ -15,7 +15,7 @@ from schnetpack.model import NeuralNetworkPotential
 from analysis import accuracy, electrons, schnet, study
 from analysis.batches import ENERGY, PackedMolecules
 from analysis.domain import Domain, refusal
-from analysis.molecules import Molecules, to_ase
+from analysis.molecules import Molecules, to_ase, unwrapped
 from analysis.offsets import reference_energies
 from analysis.pairs import neighbour_pairs
 from analysis.records import Record
@@ -75,7 +75,7 @@ def table(predictions: Iterable[Prediction]) -> pd.DataFrame:
     )
 
 
-def default_records(molecules: Molecules, *, results: Path | None = None) -> list[Record]:
+def default_records(molecules: Molecules, *, results: str | os.PathLike[str] | None = None) -> list[Record]:
     """The five recorded runs of the model "Beyond", one per seed; `molecules` is all of QM9.
 
     Raises what `study.recorded` raises.
@@ -188,7 +188,7 @@ def _packed(atoms: Sequence[Atoms]) -> Molecules:
         index=np.arange(1, len(atoms) + 1),
         n_atoms=n_atoms,
         numbers=np.concatenate([one.numbers for one in atoms]),
-        positions=np.concatenate([one.positions for one in atoms]),
+        positions=np.concatenate([unwrapped(one).positions for one in atoms]),
         energy=np.zeros(len(atoms)),
         smiles=np.full(len(atoms), ""),
     )

@@ -51,7 +51,7 @@ class QM9NotInstalledError(ImportError):
     """The package that carries QM9 is not installed, or holds no data."""
 
 
-def load(cache_dir: Path | None = None) -> Molecules:
+def load(cache_dir: str | os.PathLike[str] | None = None) -> Molecules:
     """All 130,831 molecules of QM9, by index, from the cache or (the first time) from the installed qm9pack.
 
     Parameters
@@ -69,7 +69,7 @@ def load(cache_dir: Path | None = None) -> Molecules:
         The installed data are not what they should be; names file or molecule and the reason.
     """
     version = _installed_version()
-    folder = _user_cache() if cache_dir is None else cache_dir
+    folder = _user_cache() if cache_dir is None else Path(cache_dir)
     if folder is None:
         _log.warning("QM9 can't be kept: this user has no home folder; it is read from its CSV files every time")
         return _read_installed()
@@ -87,7 +87,7 @@ def load(cache_dir: Path | None = None) -> Molecules:
     return molecules
 
 
-def read_csv_parts(paths: Iterable[Path]) -> Molecules:
+def read_csv_parts(paths: Iterable[str | os.PathLike[str]]) -> Molecules:
     """Molecules of CSV files in qm9pack's layout, by index.
 
     Columns `Index`, `SMILES`, `N_atoms`, `Elements` (``"['C','H']"``), `XYZ_Ang` (``"[[x,y,z],[x,y,z]]"``, Å) and
@@ -101,7 +101,7 @@ def read_csv_parts(paths: Iterable[Path]) -> Molecules:
         A missing column, a line that was cut, numbers that can't be read, counts that don't fit together, or what
         `Molecules` and `check_separation` refuse. Names the file, or the molecule's index, and the reason.
     """
-    parts = [_read_csv(path) for path in paths]
+    parts = [_read_csv(Path(path)) for path in paths]
     if not parts:
         raise MoleculesError("no CSV file to read molecules from")
     columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -257,8 +257,9 @@ def _user_cache() -> Path | None:
         return None
 
 
-def write_cache(path: Path, molecules: Molecules, version: str) -> None:
+def write_cache(path: str | os.PathLike[str], molecules: Molecules, version: str) -> None:
     """Write molecules that came from a version of qm9pack, with their checksum; raises OSError or SafetensorError."""
+    path = Path(path)
     text = json.dumps(molecules.smiles.tolist()).encode()
     arrays = {name: getattr(molecules, name) for name in _ARRAYS} | {"smiles": np.frombuffer(text, dtype=np.uint8)}
     metadata = {"format": _CACHE_FORMAT, "source": f"qm9pack {version}", "sha256": molecules.fingerprint()}
@@ -266,11 +267,12 @@ def write_cache(path: Path, molecules: Molecules, version: str) -> None:
         save_file(arrays, temporary, metadata)
 
 
-def read_cache(path: Path, version: str) -> Molecules | None:
+def read_cache(path: str | os.PathLike[str], version: str) -> Molecules | None:
     """Molecules that `write_cache` wrote, or None, with a warning that says why, if they have to be read anew.
 
     None, too, if there is no such file.
     """
+    path = Path(path)
     if not path.is_file():
         return None
     try:

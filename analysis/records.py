@@ -172,11 +172,12 @@ class Record:
             return load_file(path)
 
 
-def outline(folder: Path, *, expected: RunConfig | None = None) -> Outline:
+def outline(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -> Outline:
     """Read a record's `run.json` alone and check it: schema version, id, and the config if one is expected.
 
     Raises RecordError, which names the file, if anything does not fit.
     """
+    folder = Path(folder)
     about, config = _read_about(folder)
     if config.run_id(about["molecules_fingerprint"]) != folder.name or about["id"] != folder.name:
         raise RecordError(
@@ -187,11 +188,12 @@ def outline(folder: Path, *, expected: RunConfig | None = None) -> Outline:
     return Outline(folder, config, about)
 
 
-def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
+def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -> Record:
     """Read a record and check it: what `outline` checks, and the checksums of all files.
 
     Raises RecordError, which names the file, if anything does not fit.
     """
+    folder = Path(folder)
     found = outline(folder, expected=expected)
     config, about = found.config, found.about
     for name in FILES:
@@ -200,11 +202,12 @@ def load(folder: Path, *, expected: RunConfig | None = None) -> Record:
     return Record(folder=folder, config=config, about=about, **tables)
 
 
-def find(config: RunConfig, data_fingerprint: str, results: Path) -> Record | None:
+def find(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str]) -> Record | None:
     """The record of a run on the database of this fingerprint, if there is one in `results`; it is read and checked.
 
     Raises RecordError, which names the file, if it is damaged or another run's.
     """
+    results = Path(results)
     folder = results / config.experiment / config.run_id(data_fingerprint)
     if not folder.exists():
         return None
@@ -212,8 +215,9 @@ def find(config: RunConfig, data_fingerprint: str, results: Path) -> Record | No
     return load(folder, expected=config)
 
 
-def recorded_folders(results: Path) -> list[Path]:
+def recorded_folders(results: str | os.PathLike[str]) -> list[Path]:
     """The folder of every record in `results`, damaged ones included, by experiment and id; the files are not read."""
+    results = Path(results)
     if not results.is_dir():
         return []
     experiments = sorted(
@@ -222,8 +226,9 @@ def recorded_folders(results: Path) -> list[Path]:
     return [path for experiment in experiments for path in sorted(experiment.iterdir()) if _ID.fullmatch(path.name)]
 
 
-def partial_folder(folder: Path) -> Path:
+def partial_folder(folder: str | os.PathLike[str]) -> Path:
     """Where the checkpoint lies of a run whose record is to be `folder`."""
+    folder = Path(folder)
     return folder.with_name(f".{folder.name}.partial")
 
 
@@ -296,7 +301,7 @@ def _check_file(path: Path, expected: str) -> None:
         raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
 
 
-def write_table(frame: pd.DataFrame, path: Path) -> None:
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """Write a table of int32, float32 and smaller columns as Parquet in half the space that it takes by default.
 
     Rising integers are kept as their differences, floats byte by byte (their high bytes are alike); all is exact.
@@ -311,7 +316,7 @@ def write_table(frame: pd.DataFrame, path: Path) -> None:
     )
 
 
-def sha256(path: Path) -> str:
+def sha256(path: str | os.PathLike[str]) -> str:
     """The checksum of a file, in hexadecimal."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -3,6 +3,7 @@
 `python -m analysis verify … --out` makes one (`reproduction.repetition`); nothing is trained here.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -68,12 +69,12 @@ def default_folder() -> Path:
     return Path(__file__).resolve().parent.parent / "results" / "repetitions"
 
 
-def load_all(folder: Path | None = None) -> list[Repetition]:
+def load_all(folder: str | os.PathLike[str] | None = None) -> list[Repetition]:
     """The repetitions in a folder (by default those that the book shows), in the order of their files' names.
 
     Raises RepetitionError, which names the file and what is wrong with it, or the folder if it holds none.
     """
-    folder = folder or default_folder()
+    folder = Path(folder or default_folder())
     found = [_load(path) for path in sorted(folder.glob("*.json"))]
     if not found:
         raise RepetitionError(f"{folder} holds no repetition: `python -m analysis verify RUN --out FILE` makes one")

@@ -5,6 +5,7 @@ random (`Victim`), of machines that lack something (`Strait`), of damaged or imp
 records and little memory (`Load`, `StudyMemory`).
 """
 
+import os
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -188,17 +189,17 @@ def memory_path() -> Path:
     return default_path().with_name("memory.json")
 
 
-def load(path: Path | None = None) -> Robustness:
+def load(path: str | os.PathLike[str] | None = None) -> Robustness:
     """Read the record (by default the one that the book shows) and check it.
 
     Raises RobustnessError, which names the file and what is wrong with it.
     """
-    return _read(path or default_path(), Robustness, "`make kills`")
+    return _read(Path(path or default_path()), Robustness, "`make kills`")
 
 
-def load_memory(path: Path | None = None) -> StudyMemory:
+def load_memory(path: str | os.PathLike[str] | None = None) -> StudyMemory:
     """As `load`, of the study's memory."""
-    return _read(path or memory_path(), StudyMemory, "`python -m tools.robustness memory`")
+    return _read(Path(path or memory_path()), StudyMemory, "`python -m tools.robustness memory`")
 
 
 def _read[R: BaseModel](path: Path, kind: type[R], command: str) -> R:

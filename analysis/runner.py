@@ -1,5 +1,6 @@
 """What the commands do with networks: train the runs that are missing, or a recorded run once more, and predict."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -37,9 +38,15 @@ def logger_named(name: str) -> LoggerName | None:
 
 
 def run(
-    configs: Sequence[RunConfig], molecules: Molecules, results: Path, *, profile: str, logger: LoggerName | None
+    configs: Sequence[RunConfig],
+    molecules: Molecules,
+    results: str | os.PathLike[str],
+    *,
+    profile: str,
+    logger: LoggerName | None,
 ) -> None:
     """Train and record those of the runs that are missing, in this order; ends the command if one of them fails."""
+    results = Path(results)
     results.mkdir(parents=True, exist_ok=True)
     data = molecules.fingerprint()
     found = [study.standing(config, data, results) for config in configs]
@@ -77,11 +84,12 @@ def run(
         raise typer.Exit(1)
 
 
-def verify(recorded: Record, name: str, *, threads: int | None, out: Path | None = None) -> None:
+def verify(recorded: Record, name: str, *, threads: int | None, out: str | os.PathLike[str] | None = None) -> None:
     """Train a recorded run again and say how far the two are apart; ends the command if it is too far.
 
     `name` is how the run is called in what is said. What was found is kept in `out` (see `repetitions`), a new file.
     """
+    out = None if out is None else Path(out)
     if out is not None:
         if out.exists():
             complain(f"error: {out} exists: name another file, or remove it")
@@ -137,7 +145,12 @@ def _keep(out: Path, found: repetitions.Repetition) -> None:
 
 
 def predict_all(
-    given: Sequence[Geometry], found: Sequence[Record], molecules: Molecules, csv: Path | None, *, results: Path
+    given: Sequence[Geometry],
+    found: Sequence[Record],
+    molecules: Molecules,
+    csv: str | os.PathLike[str] | None,
+    *,
+    results: str | os.PathLike[str],
 ) -> None:
     """Say what an ensemble predicts of each molecule, and write it to `csv`; ends the command if one is refused.
 

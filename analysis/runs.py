@@ -48,7 +48,7 @@ def load_or_train(
     config: RunConfig,
     molecules: Molecules,
     *,
-    results: Path | None = None,
+    results: str | os.PathLike[str] | None = None,
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
     logger: training.LoggerName | None = "csv",
@@ -88,7 +88,7 @@ def load_or_train(
     training.LoggerError
         There is no such logger, or its package is not installed.
     """
-    results = results or results_folder()
+    results = Path(results or results_folder())
     data = molecules.fingerprint()
     if (record := find(config, data, results)) is not None:
         return record
@@ -120,11 +120,12 @@ def _train_and_record(config: RunConfig, molecules: Molecules, partial: Path, fo
     _record(config, molecules, trained, partial, folder)
 
 
-def finished_epochs(folder: Path) -> int | None:
+def finished_epochs(folder: str | os.PathLike[str]) -> int | None:
     """How many epochs a run whose record is to be `folder` has finished; None if it was never started.
 
     Raises failures.CheckpointError if its checkpoint can't be read.
     """
+    folder = Path(folder)
     partial = partial_folder(folder)
     if not partial.is_dir():
         return None

@@ -144,7 +144,7 @@ def search(
     trials: int | None = None,
     storage: str | None = None,
     pruning: Pruning | None = None,
-    results: Path | None = None,
+    results: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> pd.DataFrame:
     """Run a sweep's trials, or what is left of them, and wait until those of other processes are done too.
@@ -195,7 +195,7 @@ def search(
         A trial's record is there, but damaged.
     """
     asked, sweep = sweep, sweep.fitting(profile)
-    results = results or records.results_folder()
+    results = Path(results or records.results_folder())
     cap = _cap(sweep, trials)
     data = molecules.fingerprint()
     with _opened(_study_name(sweep, profile, seed, data), _sampler(sweep, seed), storage, results) as study:
@@ -479,7 +479,7 @@ class SearchParameters(NotebookParameters):
 
 
 def load_or_search(
-    sweep: Sweep, parameters: SearchParameters, molecules: Molecules, *, results: Path | None = None
+    sweep: Sweep, parameters: SearchParameters, molecules: Molecules, *, results: str | os.PathLike[str] | None = None
 ) -> Stage:
     """A stage of the search: what is recorded of it is loaded, what is missing is run and recorded.
 
@@ -495,7 +495,7 @@ def load_or_search(
     SweepError, StorageError, records.RecordError
         As `search` does.
     """
-    results = results or records.results_folder()
+    results = Path(results or records.results_folder())
     asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}
     found = known(sweep, **asked)
     if len(found) < _cap(sweep.fitting(parameters.profile), parameters.trials):

@@ -5,6 +5,7 @@ report's baseline, all of them train the model "Default" and change one thing; o
 model.
 """
 
+import os
 import sys
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
@@ -566,7 +567,7 @@ def _steps_per_epoch(config: RunConfig, molecules: Molecules) -> int:
 
 
 def load_or_train(
-    parameters: ExperimentParameters, molecules: Molecules, *, results: Path | None = None
+    parameters: ExperimentParameters, molecules: Molecules, *, results: str | os.PathLike[str] | None = None
 ) -> list[records.Record]:
     """The records of an experiment's runs, in order; a progress bar counts them if one of them has to be trained.
 
@@ -574,7 +575,7 @@ def load_or_train(
     run that diverges does not keep the others from being trained: its error is raised when they are.
     """
     configs = parameters.configs(molecules)
-    results = results or records.results_folder()
+    results = Path(results or records.results_folder())
     data = molecules.fingerprint()
     recorded = [(results / config.experiment / config.run_id(data)).exists() for config in configs]
     # In a log file the runs' own lines are all; a bar would fill it with carriage returns.
@@ -605,7 +606,7 @@ def _runs() -> ModuleType:
 
 
 def recorded(
-    parameters: ExperimentParameters, molecules: Molecules, *, results: Path | None = None
+    parameters: ExperimentParameters, molecules: Molecules, *, results: str | os.PathLike[str] | None = None
 ) -> list[records.Record]:
     """The records of an experiment's runs, in order; nothing is trained.
 
@@ -616,7 +617,7 @@ def recorded(
     records.RecordError
         A record is damaged.
     """
-    results, data = results or records.results_folder(), molecules.fingerprint()
+    results, data = Path(results or records.results_folder()), molecules.fingerprint()
     folders = {results / config.experiment / config.run_id(data): config for config in parameters.configs(molecules)}
     if missing := [folder for folder in folders if not folder.exists()]:
         raise StudyError(
@@ -701,8 +702,11 @@ def seed_by_seed(configs: Sequence[RunConfig]) -> list[RunConfig]:
     return sorted(configs, key=lambda config: seeds.index(config.seed))
 
 
-def standing(config: RunConfig, data_fingerprint: str, results: Path, *, whole: bool = False) -> Standing:
+def standing(
+    config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str], *, whole: bool = False
+) -> Standing:
     """How it stands with a run: from its `run.json` alone, or (`whole`) with the checksums of all its files."""
+    results = Path(results)
     folder = results / config.experiment / config.run_id(data_fingerprint)
     try:
         if folder.exists():
@@ -713,11 +717,13 @@ def standing(config: RunConfig, data_fingerprint: str, results: Path, *, whole: 
         return Standing(folder, config, trouble=one_line(error))
 
 
-def other_records(known: Collection[Path], results: Path, *, whole: bool = False) -> list[Standing]:
+def other_records(
+    known: Collection[str | os.PathLike[str]], results: str | os.PathLike[str], *, whole: bool = False
+) -> list[Standing]:
     """The records in `results` whose folders are not among `known`: of other profiles, seeds or experiments."""
-    found = []
+    found, left_out = [], {Path(one) for one in known}
     for folder in records.recorded_folders(results):
-        if folder in known:
+        if folder in left_out:
             continue
         try:
             outline = _outline(folder, None, whole=whole)

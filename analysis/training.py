@@ -318,12 +318,12 @@ def stratified(sizes: np.ndarray) -> np.ndarray:
 def train(
     config: RunConfig,
     molecules: Molecules,
-    folder: Path,
+    folder: str | os.PathLike[str],
     *,
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
     logger: LoggerName | None = "csv",
-    logs: Path | None = None,
+    logs: str | os.PathLike[str] | None = None,
 ) -> Trained:
     """Train one run, taking up the checkpoint in `folder` if there is one.
 
@@ -358,6 +358,7 @@ def train(
     LoggerError
         There is no such logger, or its package is not installed.
     """
+    folder = Path(folder)
     check_logger(logger)
     whole = molecules.fingerprint()
     seconds: dict[str, float] = {}
@@ -383,7 +384,7 @@ def train(
     curves, stopwatch = LearningCurves(module.steps_of_epochs), Stopwatch()
     keep = KeepLast(checkpoint, config.run_id(whole))
     ours = [curves, stopwatch, EpochLog(curves), keep, *([Progress(curves)] if progress else [])]
-    with _quiet_lightning(), _logging_to(logger, logs or folder / "logs", config) as log:
+    with _quiet_lightning(), _logging_to(logger, Path(logs or folder / "logs"), config) as log:
         trainer = pl.Trainer(
             max_epochs=config.epochs,
             callbacks=[*ours, *callbacks],

@@ -4,6 +4,7 @@ A trial has two objectives, both to be small: the validation loss after the last
 training and validation (s). The records alone tell all but of trials that failed or were stopped.
 """
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,7 +92,7 @@ def is_answer(trial: optuna.trial.FrozenTrial) -> bool:
 
 
 def recorded(
-    sweep: Sweep, *, profile: Profile = "full", seed: int | None = 0, results: Path | None = None
+    sweep: Sweep, *, profile: Profile = "full", seed: int | None = 0, results: str | os.PathLike[str] | None = None
 ) -> list[Record]:
     """The records of a sweep's trials, sorted by run id; those of another profile, seed or sweep are left out.
 
@@ -99,7 +100,7 @@ def recorded(
     records.RecordError for a damaged record.
     """
     found = []
-    for about in sorted(((results or records.results_folder()) / sweep.experiment).glob("*/run.json")):
+    for about in sorted((Path(results or records.results_folder()) / sweep.experiment).glob("*/run.json")):
         record = records.load(about.parent)
         values = parameters_of(record.config)
         try:
@@ -115,7 +116,7 @@ def recorded(
     return found
 
 
-def repeated(sweep: Sweep, *, profile: Profile = "full", results: Path | None = None) -> list[Record]:
+def repeated(sweep: Sweep, *, profile: Profile = "full", results: str | os.PathLike[str] | None = None) -> list[Record]:
     """The records of a sweep's points that were run in more than one seed; errors are those of `recorded`."""
     points: dict[RunConfig, list[Record]] = {}
     for record in recorded(sweep, profile=profile, seed=None, results=results):
@@ -123,13 +124,15 @@ def repeated(sweep: Sweep, *, profile: Profile = "full", results: Path | None = 
     return [record for of_point in points.values() if len(of_point) > 1 for record in of_point]
 
 
-def known(sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: Path | None = None) -> pd.DataFrame:
+def known(
+    sweep: Sweep, *, profile: Profile = "full", seed: int = 0, results: str | os.PathLike[str] | None = None
+) -> pd.DataFrame:
     """A row per record of a sweep's trials; of a full search also one per trial that has no record of its own.
 
     Those failed, were stopped, or asked for values that an earlier trial had. The columns are those of `trials_of`.
     Raises records.RecordError for a damaged record.
     """
-    results = results or records.results_folder()
+    results = Path(results or records.results_folder())
     found = trials_of(recorded(sweep, profile=profile, seed=seed, results=results))
     beside = results / sweep.experiment / WITHOUT_RECORD
     if profile != "full" or not beside.is_file():

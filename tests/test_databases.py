@@ -243,3 +243,18 @@ def test_the_order_of_a_database_is_kept(tmp_path: Path, few_molecules: Molecule
     databases.write(tmp_path / "a.db", replace(backwards, smiles=np.full(len(backwards), "")))
     back = databases.read(tmp_path / "a.db")
     assert_same(back, backwards, except_for=("energy", "smiles"))
+
+
+@pytest.mark.parametrize("unit", ["Ang", "Bohr"])
+def test_a_molecule_torn_by_its_cell_is_put_together(tmp_path: Path, unit: str):
+    length = {"Ang": 1.0, "Bohr": ase.units.Bohr}[unit]
+    create_with_schnetpack(tmp_path / "a.db", distance_unit=unit, length=length)
+    whole = g2_molecule("C2H4", cell=[7, 7, 7], pbc=True)
+    torn = whole.copy()
+    torn.wrap()
+    torn.pbc = False
+    torn.set_cell(torn.cell / length, scale_atoms=True)
+    ase.db.connect(tmp_path / "a.db").write(torn, data={"energy_U0": np.array([-78.5])})
+    positions = databases.read(tmp_path / "a.db").positions[-len(whole) :]
+    found = np.linalg.norm(positions[:, None] - positions, axis=-1)
+    np.testing.assert_allclose(found, whole.get_all_distances(), atol=1e-9)

@@ -2,12 +2,14 @@ import hashlib
 import os
 import struct
 import sys
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.build import bulk
 from ase.build import molecule as g2_molecule
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -24,6 +26,7 @@ from analysis.molecules import (
     remove_leftovers,
     to_ase,
     to_jarvis,
+    unwrapped,
     whole_file,
 )
 
@@ -448,3 +451,146 @@ def test_without_jarvis_tools_it_is_said_what_to_install(monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "jarvis.core.atoms", None)
     with pytest.raises(ImportError, match=r"pip install 'schnet-qm9-compendium\[jarvis\]'"):
         to_jarvis(water_and_methane())
+
+
+# ---- molecules in a box ----------------------------------------------------------------------------------------------
+
+CELLS = {
+    "tight": np.eye(3) * 6,
+    "usual": np.eye(3) * 12,
+    "wide": np.eye(3) * 40,
+    "triclinic": np.array([[9.0, 0, 0], [4.0, 8.0, 0], [-3.0, 2.0, 10.0]]),
+}
+
+
+def wrapped(name: str, cell: np.ndarray, move: Sequence[float] = (0, 0, 0)) -> Atoms:
+    """A molecule of G2, moved, with all its atoms within the cell."""
+    atoms = g2_molecule(name, cell=cell, pbc=True)
+    atoms.positions += move
+    atoms.wrap()
+    atoms.pbc = False
+    atoms.info["energy_U0"] = -1.0
+    return atoms
+
+
+def distances(atoms: Atoms | Molecules) -> np.ndarray:
+    x = atoms.positions
+    return np.linalg.norm(x[:, None] - x[None], axis=-1)
+
+
+@pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
+@given(
+    name=st.sampled_from(["H2", "H2O", "CH4", "C2H4", "CH3CN"]),
+    move=hnp.arrays(float, 3, elements=st.floats(-50, 50)),
+)
+def test_a_molecule_torn_by_its_cell_is_put_together(cell: np.ndarray, name: str, move: np.ndarray):
+    torn, whole = wrapped(name, cell, move), g2_molecule(name)
+    np.testing.assert_allclose(distances(unwrapped(torn)), distances(whole), rtol=0, atol=1e-9)
+    np.testing.assert_allclose(distances(from_ase([torn])), distances(whole), rtol=0, atol=1e-9)
+    boxed = jarvis(torn)
+    for one in (boxed, boxed.to_dict(), {"jid": "JVASP-1", "atoms": boxed.to_dict(), "U0": -1.0}):
+        read = from_jarvis([one], [-1.0])
+        np.testing.assert_allclose(distances(read), distances(whole), rtol=0, atol=1e-9)
+        np.testing.assert_array_equal(read.numbers, whole.numbers)
+
+
+def jarvis(atoms: Atoms):
+    from jarvis.core.atoms import Atoms as JarvisAtoms
+
+    return JarvisAtoms(
+        lattice_mat=atoms.cell.tolist(), coords=atoms.get_scaled_positions(wrap=False), elements=list(atoms.symbols)
+    )
+
+
+def test_a_whole_molecule_in_a_box_keeps_every_bit(few_molecules: Molecules):
+    """A calculation in a cell as tight as the molecule, too, without periodic boundaries."""
+    for atoms in to_ase(few_molecules):
+        atoms.center(vacuum=0.1)
+        assert unwrapped(atoms) is atoms
+        atoms.set_cell(np.eye(3) * 40)
+        assert unwrapped(atoms) is atoms
+    no_cell = g2_molecule("H2O")
+    assert unwrapped(no_cell) is no_cell
+
+
+def test_two_molecules_in_a_box_that_does_not_tear_them_are_left_alone():
+    """As without a box: what stands far apart may be meant so, where nothing is periodic."""
+    water, other = g2_molecule("H2O", vacuum=4), g2_molecule("H2O")
+    other.translate([3, 6, 6])
+    pair = water + other
+    pair.info["energy_U0"] = -1.0
+    assert unwrapped(pair) is pair
+    np.testing.assert_array_equal(from_ase([pair]).positions, pair.positions)
+
+
+def test_what_its_cell_does_not_join_is_refused():
+    far = wrapped("H2O", CELLS["usual"])
+    far.positions[2] += [0, 3, 0]
+    with pytest.raises(MoleculesError, match="molecule 1: it falls apart into 2 pieces"):
+        from_jarvis([jarvis(far)], [-1.0])
+    torn = wrapped("H2O", CELLS["usual"], [12, 0, 0]) + wrapped("CH4", CELLS["usual"], [0, 5, 0])
+    torn.info["energy_U0"] = -1.0
+    with pytest.raises(
+        MoleculesError, match="molecule 1: it falls apart into 2 pieces, which no bond across its cell's"
+    ):
+        from_ase([torn])
+
+
+@pytest.mark.parametrize(
+    "crystal",
+    [bulk("C", "diamond", 3.57), bulk("Cu"), bulk("LiF", "rocksalt", 4.03), g2_molecule("H2", cell=[9, 9, 1])],
+)
+def test_crystals_of_jarvis_are_refused(crystal: Atoms):
+    with pytest.raises(MoleculesError, match="molecule 7: it is bonded to its own images"):
+        from_jarvis([jarvis(crystal)], [-1.0], index=[7])
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [[np.nan] * 3, [1e-9] * 3, [1e300] * 3, [[9, 0, 0], [18, 0, 0], [0, 0, 9]]],
+    ids=["NaN", "0", "huge", "flat"],
+)
+def test_a_cell_that_is_no_box_is_refused_before_it_fills_the_memory(cell: list):
+    water = Atoms("OHH", [[0, 0, 0], [0, 0, 0.96], [8.1, 0, 0]], cell=cell, info={"energy_U0": -1.0})
+    with pytest.raises(MoleculesError, match=r"molecule 1: its cell .* is no box for a molecule, 1 to 1e"):
+        from_ase([water])
+
+
+# ---- one door's molecules at the other -------------------------------------------------------------------------------
+
+
+def test_what_belongs_to_another_door_is_told_so():
+    water = g2_molecule("H2O", vacuum=5)
+    of_jarvis = jarvis(water)
+    water.info["energy_U0"] = -1.0
+    for foreign, kind in (
+        (of_jarvis, "JARVIS's Atoms (molecules.from_jarvis takes its Atoms)"),
+        (of_jarvis.to_dict(), "a dictionary (molecules.from_jarvis takes those of JARVIS)"),
+        ("qm9.xyz", "'qm9.xyz' (extxyz.read and databases.read take files)"),
+        (Path("qm9.db"), f"{Path('qm9.db')!r} (extxyz.read and databases.read take files)"),
+        (None, "of type NoneType"),
+    ):
+        with pytest.raises(MoleculesError) as refused:
+            from_ase([water, foreign])
+        assert str(refused.value) == f"molecule number 2 is {kind}, not ASE's Atoms"
+    with pytest.raises(MoleculesError, match=r"molecule number 1 is a single atom \(a list of molecules is taken"):
+        from_ase(water)
+    with pytest.raises(MoleculesError, match=r"molecule 2 is ASE's Atoms \(molecules.from_ase takes them\), neither"):
+        from_jarvis([of_jarvis, water], [-1.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"coords": None}, "it has no coords"),
+        ({"elements": ["O", "H"]}, "lattice, elements and coordinates do not fit"),
+        ({"elements": ["O", "H", "Xx"]}, "unknown element Xx"),
+        ({"lattice_mat": [[1, 2]]}, "lattice, elements and coordinates do not fit"),
+        ({"coords": [["a", "b", "c"]] * 3}, "lattice, elements and coordinates do not fit"),
+    ],
+)
+def test_a_dictionary_that_is_none_of_jarvis_is_refused_by_the_molecule(change: dict, reason: str):
+    whole = jarvis(g2_molecule("H2O", vacuum=5)).to_dict()
+    damaged = {key: value for key, value in (whole | change).items() if value is not None}
+    with pytest.raises(MoleculesError, match=f"molecule 2: .*{reason}"):
+        from_jarvis([whole, damaged], [-1.0, -1.0])

@@ -195,6 +195,14 @@ def charged() -> Atoms:
     return atoms
 
 
+def torn(atoms: Atoms, move: float = 0.0) -> Atoms:
+    """The molecule in a box, its atoms moved into it across the faces."""
+    wrapped = Atoms(atoms.numbers, atoms.positions + move, cell=[9, 10, 11], pbc=True)
+    wrapped.wrap()
+    wrapped.pbc = False
+    return wrapped
+
+
 REFUSED = {
     "no atoms": (Atoms(), "it has no atoms"),
     "sulfur": (molecule("SH2"), "it holds S; the models know H, C, N, O and F alone"),
@@ -202,6 +210,8 @@ REFUSED = {
     "dummy": (Atoms("XH", [[0, 0, 0], [0, 0, 1]]), "it holds X"),
     "nan": (with_nan(), "position of its atom 2 is"),
     "periodic": (Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[9, 9, 9], pbc=True), "it is periodic"),
+    "torn": (torn(molecule("CH4")) + torn(molecule("H2O"), 5), "it falls apart into 2 pieces, which no bond across"),
+    "a dictionary": ({"elements": ["H"]}, r"it is a dictionary \(molecules.from_jarvis takes those of JARVIS\), not"),
     "charge in info": (changed(charge=-1), r"its charge is -1"),
     "charges of atoms": (charged(), r"its initial_charges add up to \+1"),
     "multiplicity": (changed(multiplicity=3), "its multiplicity is 3"),
@@ -322,6 +332,22 @@ def test_a_comment_that_says_so_is_refused_from_its_file(comment, tmp_path):
     path.write_text(f"3\n{comment}\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n")
     (found,) = geometries.read_file(path)
     assert domain.refusal(found.atoms)
+
+
+def test_a_molecule_torn_by_its_box_is_predicted_in_one_piece(shipped, ethanol, tmp_path):
+    boxed = torn(ethanol)
+    assert boxed.get_all_distances().max() > 7
+    (whole,), (one,) = shipped.predict([ethanol]), shipped.predict([boxed])
+    assert one.energy == pytest.approx(whole.energy, abs=FLOAT32)
+    assert one.warnings == whole.warnings
+    boxed.write(tmp_path / "torn.extxyz")
+    assert 'pbc="F F F"' in (tmp_path / "torn.extxyz").read_text()
+    (read,) = geometries.read_file(tmp_path / "torn.extxyz")
+    assert shipped.predict([read.atoms])[0].energy == pytest.approx(whole.energy, abs=1e-4)  # 8 decimals of an Å
+    boxed.calc, ethanol.calc = EnsembleCalculator(shipped), EnsembleCalculator(shipped)
+    assert boxed.get_potential_energy() == pytest.approx(ethanol.get_potential_energy(), abs=FLOAT32)
+    assert boxed.get_forces() == pytest.approx(ethanol.get_forces(), abs=FLOAT32)
+    assert not boxed.calc.calculation_required(boxed, ["energy", "forces"])
 
 
 def test_nothing_of_qm9_is_refused(few_molecules):

@@ -5,6 +5,7 @@ A record is a folder ``results/drivers/<model>`` with `about.json` and the table
 
 import hashlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,7 @@ class Drivers:
     reasons: pd.DataFrame
 
 
-def records_of(model: str, molecules: Molecules, *, results: Path | None = None) -> list[Record]:
+def records_of(model: str, molecules: Molecules, *, results: str | os.PathLike[str] | None = None) -> list[Record]:
     """The runs of "default" or "custom", one per seed, as the final comparison has them.
 
     Raises ValueError for another name, and what `study.recorded` raises.
@@ -86,8 +87,9 @@ def default_folder() -> Path:
     return results_folder() / "drivers"
 
 
-def save(drivers: Drivers, folder: Path) -> None:
+def save(drivers: Drivers, folder: str | os.PathLike[str]) -> None:
     """Write a record into a folder of its own, in place of what was there before."""
+    folder = Path(folder)
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -100,12 +102,12 @@ def save(drivers: Drivers, folder: Path) -> None:
     partial.rename(folder)
 
 
-def load(model: str, *, folder: Path | None = None) -> Drivers:
+def load(model: str, *, folder: str | os.PathLike[str] | None = None) -> Drivers:
     """Read a model's record and check it.
 
     Raises DriversError, which names the file, if it is missing, of another version, or not as it was written.
     """
-    folder = (folder or default_folder()) / model
+    folder = Path(folder or default_folder()) / model
     path = folder / "about.json"
     again = f"`python -m analysis drivers {model}` makes it"
     try:
@@ -140,6 +142,6 @@ def _is_plain(table: pd.DataFrame) -> bool:
     return isinstance(table.index, pd.RangeIndex)
 
 
-def sha256(path: Path) -> str:
+def sha256(path: str | os.PathLike[str]) -> str:
     """The checksum of a file, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -2,6 +2,7 @@
 
 import importlib.resources
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -238,7 +239,7 @@ def _shipped_files() -> Traversable:
     return importlib.resources.files("analysis.sweeps")
 
 
-def load_sweep(sweep: str | Path) -> Sweep:
+def load_sweep(sweep: str | os.PathLike[str]) -> Sweep:
     """Read a sweep: "stage1", "stage2", or the path of a YAML file in Weights & Biases' sweep format.
 
     Of the distributions those in `_Parameter` are known, and of the metrics `validation_loss`; the wall time is the

@@ -1,0 +1,118 @@
+"""A path is a text or a Path, at every door: whoever has one of them should not need to know which."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from test_molecules import water_and_methane
+
+from analysis import databases, extxyz, geometries, qm9
+from analysis.molecules import whole_file
+
+PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
+PATH = "str | os.PathLike[str]"
+ALLOWED = {PATH, f"{PATH} | None", f"Iterable[{PATH}]", f"Collection[{PATH}]"}
+NAMES = {"path", "paths", "file", "folder", "results", "logs", "cache_dir"}
+"""What a path is called, also where its annotation knows a text alone."""
+
+
+def public_functions(nodes: list[ast.stmt], prefix: str) -> Iterator[tuple[str, ast.FunctionDef]]:
+    for node in nodes:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            yield from public_functions(node.body, f"{prefix}.{node.name}")
+        elif isinstance(node, ast.FunctionDef) and (not node.name.startswith("_") or node.name == "__init__"):
+            yield f"{prefix}.{node.name}", node
+
+
+def path_parameters(function: ast.FunctionDef) -> list[ast.arg]:
+    if any("command" in ast.unparse(decorator) for decorator in function.decorator_list):
+        return []  # typer makes its Paths
+    given = function.args
+    return [
+        one
+        for one in (*given.posonlyargs, *given.args, *given.kwonlyargs)
+        if one.annotation is not None
+        and ("Path" in (kind := ast.unparse(one.annotation)) or (one.arg in NAMES and kind.startswith("str")))
+    ]
+
+
+DOORS = {
+    name: function
+    for file in sorted(PACKAGE.rglob("*.py"))
+    for name, function in public_functions(
+        ast.parse(file.read_text(encoding="utf-8")).body,
+        ".".join(file.relative_to(PACKAGE.parent).with_suffix("").parts),
+    )
+    if path_parameters(function)
+}
+
+
+def test_there_are_doors():
+    assert len(DOORS) > 40
+    assert any(name.endswith("databases.read") for name in DOORS)
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_public_path_is_text_or_path(name: str):
+    for one in path_parameters(DOORS[name]):
+        assert ast.unparse(one.annotation) in ALLOWED, f"{name}: {one.arg}: write {PATH}"
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_a_text_becomes_a_path_before_it_is_asked_for_anything(name: str):
+    """`path.name` and `path / "a"` stand behind `path = Path(path)`; so does a call of a private function."""
+    function = DOORS[name]
+    for one in path_parameters(function):
+        for statement in function.body:
+            made = [node for node in ast.walk(statement) if is_path_of(node, one.arg)]
+            if isinstance(statement, ast.Assign) and made and one.arg in ast.unparse(statement.targets[0]):
+                break
+            assert not (wrong := uses(statement, one.arg)), f"{name}: {one.arg} may be a text in {wrong[0]}"
+
+
+def is_path_of(node: ast.AST, name: str) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "Path"
+        and any(isinstance(part, ast.Name) and part.id == name for part in ast.walk(node))
+    )
+
+
+def uses(statement: ast.stmt, name: str) -> list[str]:
+    """Where a text would not do."""
+
+    def is_it(node: ast.AST) -> bool:
+        return isinstance(node, ast.Name) and node.id == name
+
+    found = []
+    for node in ast.walk(statement):
+        asked = isinstance(node, ast.Attribute) and is_it(node.value)
+        joined = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and is_it(node.left)
+        private = (
+            isinstance(node, ast.Call)
+            and ast.unparse(node.func).rpartition(".")[2].startswith("_")
+            and any(map(is_it, node.args))
+        )
+        if asked or joined or private:
+            found.append(ast.unparse(node))
+    return found
+
+
+@pytest.mark.parametrize("as_given", [str, Path])
+def test_molecules_are_written_and_read_by_text_and_by_path(tmp_path: Path, as_given: type):
+    molecules = water_and_methane()
+    database, xyz = as_given(tmp_path / "a.db"), as_given(tmp_path / "a.xyz")
+    databases.write(database, molecules, energy_unit="eV")
+    extxyz.write(xyz, molecules)
+    for read in (databases.read(database), extxyz.read(xyz), extxyz.read(as_given(tmp_path))):
+        np.testing.assert_array_equal(read.energy, molecules.energy)
+    assert [len(one.atoms) for one in geometries.read_file(xyz)] == [3, 5]
+    qm9.write_cache(as_given(tmp_path / "a.safetensors"), molecules, "1")
+    assert qm9.read_cache(as_given(tmp_path / "a.safetensors"), "1").fingerprint() == molecules.fingerprint()
+    with pytest.raises(FileNotFoundError):
+        qm9.read_csv_parts([as_given(tmp_path / "none.csv")])
+    with whole_file(as_given(tmp_path / "a.txt")) as partial:
+        partial.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
