@@ -1,24 +1,18 @@
 """Extended XYZ files, written and read back; QM9's own; damaged ones, at the doors of training and of prediction."""
 
-import ast
-import importlib.util
 from pathlib import Path
 
 import ase.io
 import ase.units
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_molecules import assert_same, tables, water_and_methane, with_room
 
 from analysis import extxyz, geometries
-from analysis.molecules import (
-    Molecules,
-    MoleculesError,
-    to_ase,
-)
+from analysis.molecules import Molecules, MoleculesError, to_ase
+from tools.robustness import feeds
 
 
 def test_extxyz_comes_back_to_the_last_digit(few_molecules: Molecules, tmp_path: Path):
@@ -242,18 +236,6 @@ def test_damaged_utf16_is_refused(tmp_path: Path):
 # ---- QM9's own files -------------------------------------------------------------------------------------------------
 
 
-def in_qm9s_layout(row: pd.Series) -> str:
-    """A molecule of qm9pack as QM9's archive has it; small coordinates as 2.765*^-4."""
-    symbols, coordinates = ast.literal_eval(row["Elements"]), ast.literal_eval(row["XYZ_Ang"])
-    n = len(symbols)
-    properties = ["1.5"] * 10 + [f"{row['InternalEnergy_0K_au']}"] + ["1.5"] * 4
-    numbers = [[f"{x:.10f}" if abs(x) > 1e-3 else f"{x * 1e6:.10f}*^-6" for x in xyz] for xyz in coordinates]
-    atoms = ["\t".join([symbol, *xyz, "-0.5"]) for symbol, xyz in zip(symbols, numbers, strict=True)]
-    frequencies = "\t".join(["1341.307"] * (3 * n - 6))
-    comment = "\t".join([f"gdb {row['Index']}", *properties, ""])
-    return "\n".join([str(n), comment, *atoms, frequencies, f"{row['SMILES']}\tC\t", "InChI=1S/C\tInChI=1S/C", ""])
-
-
 @pytest.mark.parametrize("name", ["qm9_raw_000001.xyz", "qm9_raw_exp.xyz"])
 def test_qm9s_own_file_is_the_molecule_that_qm9pack_has(name: str, qm9_molecules: Molecules):
     read = extxyz.read(HERE / name)
@@ -265,25 +247,22 @@ def test_qm9s_own_file_is_the_molecule_that_qm9pack_has(name: str, qm9_molecules
     assert not found.atoms.get_initial_charges().any()
 
 
-def test_molecules_of_qm9_in_its_own_layout(tmp_path: Path, qm9_molecules: Molecules):
+def test_molecules_of_qm9_in_its_own_layout(tmp_path: Path, few_molecules: Molecules):
     """Several in a file, and a file for each in a folder."""
-    data = Path(importlib.util.find_spec("qm9pack").submodule_search_locations[0]) / "data" / "qm9_part1.csv"
-    rows = pd.read_csv(data, nrows=60)
-    texts = {row["Index"]: in_qm9s_layout(row) for _, row in rows.iterrows()}
-    assert "*^" in "".join(texts.values())
-    (tmp_path / "all.xyz").write_text("".join(texts.values()))
+    texts = feeds.in_qm9s_layout(few_molecules)
+    assert "*^-6" in "".join(texts)
+    (tmp_path / "all.xyz").write_text("".join(texts))
     folder = tmp_path / "dsgdb9nsd"
     folder.mkdir()
-    for index, text in texts.items():
+    for index, text in zip(few_molecules.index, texts, strict=True):
         (folder / f"dsgdb9nsd_{index:06}.xyz").write_text(text)
     (folder / "readme.txt").write_text("not a molecule")
-    expected = qm9_molecules.select(np.isin(qm9_molecules.index, list(texts)))
     for path in (tmp_path / "all.xyz", folder):
         read = extxyz.read(path)
-        assert_same(read, expected, except_for=("positions", "energy"))
-        np.testing.assert_allclose(read.positions, expected.positions, rtol=0, atol=1e-10)
-        np.testing.assert_allclose(read.energy, expected.energy, rtol=1e-15)
-        assert [len(one.atoms) for one in geometries.read_file(path)] == expected.n_atoms.tolist()
+        assert_same(read, few_molecules, except_for=("positions", "energy"))
+        np.testing.assert_allclose(read.positions, few_molecules.positions, rtol=0, atol=1e-10)
+        np.testing.assert_allclose(read.energy, few_molecules.energy, rtol=1e-15)
+        assert [len(one.atoms) for one in geometries.read_file(path)] == few_molecules.n_atoms.tolist()
 
 
 def test_qm9s_files_without_what_follows_the_atoms_are_read_and_cut_ones_are_not(tmp_path: Path):

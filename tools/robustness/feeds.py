@@ -144,6 +144,11 @@ def edited_table(text: str, rng: random.Random) -> str:
     return "".join(lines)
 
 
+def _edited_words(text: str, rng: random.Random) -> str:
+    """As `edited_table`, of words between blanks or tabs."""
+    return edited_table(text.replace(" ", ",").replace("\t", ","), rng).replace(",", " ")
+
+
 def _write_csv(path: Path, molecules: Molecules) -> None:
     """The columns of qm9pack's files that are read."""
     symbols, positions = np.array(chemical_symbols)[molecules.numbers], molecules.positions
@@ -159,6 +164,24 @@ def _write_csv(path: Path, molecules: Molecules) -> None:
         }
     )
     frame.to_csv(path, index=False)
+
+
+def in_qm9s_layout(molecules: Molecules) -> list[str]:
+    """Each molecule as a file of QM9's own archive has it; what is small as 2.765*^-4."""
+    texts = []
+    for m, energy in enumerate(molecules.energy / ase.units.Hartree):
+        inside = slice(*molecules.offsets[m : m + 2])
+        symbols, positions = np.array(chemical_symbols)[molecules.numbers[inside]], molecules.positions[inside]
+        properties = [*["1.5"] * 10, repr(float(energy)), *["1.5"] * 4, ""]
+        rows = [
+            "\t".join([symbol, *(f"{x:.10f}" if abs(x) > 1e-3 else f"{1e6 * x:.4f}*^-6" for x in xyz), "-0.5"])
+            for symbol, xyz in zip(symbols, positions, strict=True)
+        ]
+        frequencies = "\t".join(["1341.307"] * max(1, 3 * len(rows) - 6))
+        last = [frequencies, f"{molecules.smiles[m]}\tC\t", "InChI=1S/CH4/h1H4\tInChI=1S/CH4/h1H4"]
+        head = [str(len(rows)), "\t".join([f"gdb {molecules.index[m]}", *properties])]
+        texts.append("\n".join([*head, *rows, *last, ""]))
+    return texts
 
 
 # ---- the doors -----------------------------------------------------------------------------------------------------
@@ -184,6 +207,7 @@ class Doors:
         _write_csv(self.folder / "whole.csv", self.few)
         extxyz.write(self.folder / "whole.extxyz", self.few)
         extxyz.write(self.folder / "whole.xyz", self.few.select(range(3)))
+        (self.folder / "qm9s.xyz").write_text("".join(in_qm9s_layout(self.few.select(range(3)))), encoding="utf-8")
         databases.write(self.folder / "whole.db", self.few)
         qm9.write_cache(self.folder / "whole.safetensors", self.few, _VERSION)
         self._doors: dict[str, Callable[[random.Random], tuple[Answer, str]]] = {
@@ -227,13 +251,15 @@ class Doors:
         finally:
             path.unlink()
 
-    def _molecules(self, name: str, content: bytes, read: Callable[[Path], Molecules]) -> tuple[Answer, str]:
+    def _molecules(
+        self, name: str, content: bytes, read: Callable[[Path], Molecules], whole: Molecules | None = None
+    ) -> tuple[Answer, str]:
         with self._file(name, content) as path:
             try:
                 found = read(path)
             except MoleculesError as error:
                 return "refused", str(error)
-        return ("same" if found.fingerprint() == self.few.fingerprint() else "other"), ""
+        return ("same" if found.fingerprint() == (whole or self.few).fingerprint() else "other"), ""
 
     def csv(self, rng: random.Random) -> tuple[Answer, str]:
         """CSV files in qm9pack's layout."""
@@ -241,10 +267,10 @@ class Doors:
         return self._molecules("a.csv", edited_table(text, rng).encode(), lambda path: qm9.read_csv_parts([path]))
 
     def extxyz(self, rng: random.Random) -> tuple[Answer, str]:
-        """Extended XYZ files."""
-        text = (self.folder / "whole.extxyz").read_text(encoding="utf-8")
-        fed = edited_table(text.replace(" ", ","), rng).replace(",", " ")
-        return self._molecules("a.extxyz", fed.encode(), extxyz.read)
+        """Extended XYZ files, and QM9's own."""
+        path = self.folder / rng.choice(("whole.extxyz", "qm9s.xyz"))
+        fed = _edited_words(path.read_text(encoding="utf-8"), rng)
+        return self._molecules("a.extxyz", fed.encode(), extxyz.read, extxyz.read(path))
 
     def database(self, rng: random.Random) -> tuple[Answer, str]:
         """ASE databases in SchNetPack's layout."""
@@ -358,12 +384,11 @@ class Doors:
 
     def geometry(self, rng: random.Random) -> tuple[Answer, str]:
         """XYZ files with molecules to predict; one that is refused does not keep the others from being predicted."""
-        path = self.folder / "whole.xyz"
+        path = self.folder / rng.choice(("whole.xyz", "qm9s.xyz"))
         if rng.random() < 0.5:
             fed = damaged(path.read_bytes(), rng)
         else:
-            text = path.read_text(encoding="utf-8").replace(" ", ",")
-            fed = edited_table(text, rng).replace(",", " ").encode()
+            fed = _edited_words(path.read_text(encoding="utf-8"), rng).encode()
         with self._file("a.xyz", fed) as damaged_path:
             return self._predicted(geometries.read_file(damaged_path), geometries.read_file(path))
 
