@@ -275,8 +275,9 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def check_output(path: Path) -> None:
+def check_output(path: str | os.PathLike[str]) -> None:
     """Raise the OSError that `whole_file(path)` would, before the work whose outcome is to be written."""
+    path = Path(path)
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "A folder stands where the file is to be written", str(path))
     try:
