@@ -123,7 +123,9 @@ def show(run_id: _RunId, results: _Results = None) -> None:
         _section("settings that differ from the default", special or {"": "none"})
         _section("settings at the default", usual)
         _section("molecules", about["molecules"] | {"fingerprint": about["molecules_fingerprint"]})
-        _section("wall time", {phase: clock(seconds) for phase, seconds in about["seconds"].items()})
+        prepared = about.get("preparation_seconds")
+        before = {} if prepared is None else {"preparation, in no phase": prepared}
+        _section("wall time", {phase: clock(seconds) for phase, seconds in (before | about["seconds"]).items()})
         _section("versions", about["versions"])
         git = about.get("git") or {}
         code = {"code": git.get("commit", "outside a git checkout") + ("" if git.get("clean", True) else ", changed")}

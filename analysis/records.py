@@ -96,6 +96,7 @@ class _Described(_Part):
     molecules: _Counts
     last_epoch: _LastEpoch | None = None
     seconds: _Seconds
+    preparation_seconds: NonNegativeFloat | None = None
     versions: dict[str, str]
     machine: _Machine
     git: _Git | None = None

@@ -179,6 +179,7 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         },
         "last_epoch": {name: float(trained.history[name].iloc[-1]) for name in ("train_loss", "validation_loss")},
         "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
+        "preparation_seconds": round(trained.preparation_seconds, 3),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
         "machine": machine(),

@@ -68,6 +68,7 @@ _DEFAULT_DATABASE = "search.db"
 _URLS = "give a URL like sqlite:///file.db or postgresql+psycopg://user:password@host/name"
 _MACHINE = "machine"  # the attribute that says who runs a trial
 _STILLBORN_SECONDS = 5.0  # far more than lies between the birth of a trial and this attribute
+_POINT_OF_GRID = "grid_id"  # Optuna's
 _AGAIN = "again"  # the attribute of a trial that was queued again: the number of the one that died
 _log = logging.getLogger(__name__)
 
@@ -332,14 +333,18 @@ def _study_name(sweep: Sweep, profile: Profile, seed: int, data: str) -> str:
 
 
 def _census(study: optuna.Study) -> tuple[int, int, int]:
-    """How many trials are queued, under way and done, after those of dead processes were queued again."""
+    """How many trials are queued, under way and done, after those of dead processes were queued again.
+
+    Two that ask at once may be given one point of a grid: it is done once.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
     trials = study.get_trials(deepcopy=False)
     waiting = sum(trial.state is TrialState.WAITING for trial in trials)
     under_way = sum(trial.state is TrialState.RUNNING and _MACHINE in trial.user_attrs for trial in trials)
-    return waiting, under_way, sum(map(is_answer, trials))
+    done = {trial.system_attrs.get(_POINT_OF_GRID, ("trial", trial.number)) for trial in trials if is_answer(trial)}
+    return waiting, under_way, len(done)
 
 
 def _stillborn(trial: optuna.trial.FrozenTrial) -> bool:

@@ -1,6 +1,8 @@
 """Training of one run: SchNetPack's task and model in a Lightning trainer, over packed batches."""
 
+import copy
 import importlib.util
+import inspect
 import logging
 import math
 import os
@@ -19,6 +21,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from schnetpack import properties
 from schnetpack.data.sampler import StratifiedSampler
 from schnetpack.model import NeuralNetworkPotential
@@ -71,7 +74,8 @@ class Trained:
     `model` predicts total energies (its postprocessors add the offsets back); `molecules` are those of the run, and
     `parts` and `left_out` positions in them (see `choice.Chosen`); `history` has a row per epoch and `steps` one per
     block of steps, with squared errors in eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is
-    the wall time of the phases `data`, `training` and `validation`.
+    the wall time of the phases `data`, `training` and `validation`, and `preparation_seconds` what came before the last
+    two: on a machine that has never trained such a network, numba compiles its loops then.
     """
 
     model: NeuralNetworkPotential
@@ -83,6 +87,7 @@ class Trained:
     history: pd.DataFrame
     steps: pd.DataFrame
     seconds: dict[str, float] = field(default_factory=dict)
+    preparation_seconds: float = 0.0
 
 
 class _WeightedLoader(PackedLoader):
@@ -380,12 +385,14 @@ def train(
     output = WeightedOutput(ENERGY, huber_delta=config.loss.huber_delta if config.loss.form == "huber" else None)
     course = course_of_learning_rate(phases, config.training)
     task = EnergyTask(model, output, settings=config.training, course=course)
+    with _timed(seconds, "preparation"):
+        _prepare(task, phases[0].of_epochs[0], validation)
     checkpoint = folder / CHECKPOINT
     curves, stopwatch = LearningCurves(module.steps_of_epochs), Stopwatch()
     keep = KeepLast(checkpoint, config.run_id(whole))
     ours = [curves, stopwatch, EpochLog(curves), keep, *([Progress(curves)] if progress else [])]
     with _quiet_lightning(), _logging_to(logger, Path(logs or folder / "logs"), config) as log:
-        trainer = pl.Trainer(
+        trainer = lone_trainer(
             max_epochs=config.epochs,
             callbacks=[*ours, *callbacks],
             plugins=[WholeCheckpoints()],
@@ -399,8 +406,46 @@ def train(
         )
         with schnet.own_threads(model), keep.taking_up():
             trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None)
+    prepared = seconds.pop("preparation")
     seconds |= stopwatch.seconds
-    return Trained(model, molecules, parts, chosen.left_out, packed, fitted, curves.history(), curves.steps(), seconds)
+    history, steps = curves.history(), curves.steps()
+    return Trained(model, molecules, parts, chosen.left_out, packed, fitted, history, steps, seconds, prepared)
+
+
+def lone_trainer(*, plugins: Sequence[object] = (), **settings: object) -> pl.Trainer:
+    """Lightning's trainer for one process with one device: a GPU that torch can use, or else the CPU.
+
+    Lightning by itself asks the surroundings: it takes every GPU there is, a scheduler's number of tasks for that of
+    its own processes, and PL_TRAINER_… variables for settings. Here none of them counts.
+
+    Parameters
+    ----------
+    plugins, **settings
+        As for `pytorch_lightning.Trainer`, whose defaults are the others.
+    """
+    usual = {name: parameter.default for name, parameter in inspect.signature(pl.Trainer).parameters.items()}
+    alone = LightningEnvironment()
+    alone.set_global_rank(0)  # loggers write nothing in what a launcher's variables call a later process
+    ours = {"accelerator": _accelerator(), "devices": 1, "plugins": [alone, *plugins]}
+    return pl.Trainer(**usual | ours | settings)
+
+
+def _accelerator() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _prepare(task: EnergyTask, training: PackedLoader, validation: PackedLoader) -> None:
+    """Let a copy take the first step and validate the first batch: numba compiles a loop when it is first called."""
+    twin = copy.deepcopy(task).to(device := torch.device(_accelerator()))
+    first, of_validation = (
+        {key: tensor.to(device) for key, tensor in next(iter(loader)).items()} for loader in (training, validation)
+    )
+    if not schnet.is_fused(twin.model):
+        return  # in the batches is all that is compiled
+    with schnet.own_threads(twin.model):
+        twin.batch_loss(first).backward()
+        with torch.no_grad():
+            twin.predict_without_postprocessing(of_validation)
 
 
 def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, positions: np.ndarray) -> np.ndarray:

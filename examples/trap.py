@@ -16,6 +16,7 @@ from ase.build import molecule
 from ase.data import chemical_symbols
 from ase.data.g2 import data, molecule_names
 from ase.units import kcal, mol
+from pytorch_lightning.plugins.environments import LightningEnvironment
 from schnetpack import AtomisticTask, ModelOutput
 from schnetpack.atomistic import Atomwise, PairwiseDistances
 from schnetpack.data import ASEAtomsData, AtomsDataModule
@@ -59,9 +60,10 @@ with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
     model = NeuralNetworkPotential(schnet, [PairwiseDistances()], [readout])
     output = ModelOutput("energy", torch.nn.MSELoss(), metrics={})
     task = AtomisticTask(model, [output], optimizer_args={"lr": 2e-3})
-    quiet = {"logger": False, "enable_checkpointing": False, "accelerator": "cpu"}
+    quiet = {"logger": False, "enable_checkpointing": False}
     quiet |= {"enable_progress_bar": False, "enable_model_summary": False}
-    trainer = pl.Trainer(max_epochs=50, check_val_every_n_epoch=50, **quiet)
+    alone = {"accelerator": "cpu", "devices": 1, "plugins": [LightningEnvironment()]}
+    trainer = pl.Trainer(max_epochs=50, check_val_every_n_epoch=50, **quiet, **alone)
     everything, mean = data_module(np.arange(len(found)))
     trainer.fit(task, everything)
 

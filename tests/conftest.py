@@ -4,13 +4,13 @@ from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from analysis import qm9
 from analysis.molecules import Molecules
 
 # A slow machine is no failure.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
 
 

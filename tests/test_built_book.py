@@ -17,6 +17,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 from bs4 import BeautifulSoup, Tag
 from PIL import Image
 from playwright.sync_api import Browser, Page, Request, expect
+from waiting import PATIENCE
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
@@ -24,6 +25,7 @@ sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 from tools import chromium  # noqa: E402
 
 pytestmark = pytest.mark.built_book
+expect.set_options(timeout=PATIENCE)
 
 HTML = ROOT / "book" / "_build" / "html"
 LANGUAGES = ("ca", "en")
@@ -314,6 +316,7 @@ class Window:
 @contextmanager
 def window(browser: Browser, **options: Any) -> Iterator[Window]:
     page = browser.new_page(**{"viewport": WIDE} | options)
+    page.set_default_timeout(PATIENCE)
     yield Window(page)
     page.close()
 
@@ -516,10 +519,11 @@ def test_code_that_goes_on_has_a_shadow_until_its_end(browser):
         wide = [is_wide for is_wide, _ in code.evaluate_all(of_each)]
         assert any(wide)
         code.evaluate_all("places => places.forEach(place => (place.scrollLeft = 0))")
-        reader.page.wait_for_timeout(100)
+        shadows = reader.page.locator(".bd-article div.highlight > pre.goes-on").filter(visible=True)
+        expect(shadows).to_have_count(sum(wide))
         assert ["goes-on" in name for _, name in code.evaluate_all(of_each)] == wide
         code.evaluate_all("places => places.forEach(place => (place.scrollLeft = 9999))")
-        expect(reader.page.locator(".bd-article div.highlight > pre.goes-on").filter(visible=True)).to_have_count(0)
+        expect(shadows).to_have_count(0)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from playwright.sync_api import sync_playwright
+from waiting import PATIENCE
 
 from analysis import study
 from analysis.figures import labels, structures
@@ -197,9 +198,10 @@ def test_the_viewer_asks_nothing_of_the_network(records, qm9_molecules):
     options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=chromium, args=options) as browser:
         page = browser.new_page()
+        page.set_default_timeout(PATIENCE)
         page.route("**/*", answer)
         page.goto(OURS)
-        page.wait_for_function(DRAWN, timeout=120_000)
+        page.wait_for_function(DRAWN)
     assert asked == []
 
 

@@ -4,7 +4,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 from optuna.trial import TrialState
+from waiting import join_all
 
 from analysis import pruning, runs, search, sweeps, trials
 from analysis.records import RESULTS_VARIABLE, RecordError, load, results_folder
@@ -163,31 +163,28 @@ def test_a_pruned_trial_keeps_its_curve_and_has_no_record(qm9_molecules, tmp_pat
 
 
 _KILLED = """
-import sys
+import os, signal, sys
 from pathlib import Path
-from analysis import qm9, search
+from analysis import callbacks, qm9, search
 from analysis.sweeps import load_sweep
+keep = callbacks.KeepLast.on_train_epoch_end
+def keep_and_die(*arguments):
+    keep(*arguments)
+    os.kill(os.getpid(), signal.SIGKILL)
+callbacks.KeepLast.on_train_epoch_end = keep_and_die
 search.HEARTBEAT_SECONDS = 1
-sweep = load_sweep(Path(sys.argv[1])).fixing({"epochs": 60})
+sweep = load_sweep(Path(sys.argv[1])).fixing({"epochs": 2})
 search.search(sweep, qm9.load(), profile="smoke", trials=1, results=Path(sys.argv[2]))
 """
 
 
 def test_a_killed_search_takes_its_trial_up_again(qm9_molecules, tmp_path, results, monkeypatch):
     path = written(tmp_path, method="random", learning_rate=RANGE)
-    child = subprocess.Popen([sys.executable, "-c", _KILLED, path, results])
-    try:
-        deadline = time.monotonic() + 90
-        while not list(results.glob("search-tiny/.*/last.ckpt")):
-            assert child.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-    finally:
-        child.send_signal(signal.SIGKILL)
-        child.wait()
+    child = subprocess.run([sys.executable, "-c", _KILLED, path, results], check=False)
+    assert child.returncode == -signal.SIGKILL
     (partial,) = [folder.name for folder in (results / "search-tiny").iterdir()]
     monkeypatch.setattr(search, "HEARTBEAT_SECONDS", 1)
-    sweep = load_sweep(path).fixing({"epochs": 60})
+    sweep = load_sweep(path).fixing({"epochs": 2})
     frame = search.search(sweep, qm9_molecules, profile="smoke", trials=1, results=results)
     assert frame["state"].tolist() == ["complete"]
     assert frame["number"].tolist() == [1]
@@ -195,10 +192,15 @@ def test_a_killed_search_takes_its_trial_up_again(qm9_molecules, tmp_path, resul
 
 
 def _work(path: Path, results: Path, url: str, barrier) -> None:
-    molecules = search.qm9.load()
-    sweep = load_sweep(path)
-    barrier.wait(timeout=60)
-    search.search(sweep, molecules, profile="smoke", storage=url, results=results)
+    train, met = runs.load_or_train, []
+
+    def when_both_have_a_trial(*arguments, **settings):
+        if not met:
+            met.append(barrier.wait())
+        return train(*arguments, **settings)
+
+    runs.load_or_train = when_both_have_a_trial
+    search.search(load_sweep(path), search.qm9.load(), profile="smoke", storage=url, results=results)
 
 
 def test_two_processes_share_a_search(qm9_molecules, tmp_path, results):
@@ -209,16 +211,28 @@ def test_two_processes_share_a_search(qm9_molecules, tmp_path, results):
     workers = [context.Process(target=_work, args=(path, results, url, barrier)) for _ in range(2)]
     for worker in workers:
         worker.start()
-    for worker in workers:
-        worker.join(timeout=100)
-    assert [worker.exitcode for worker in workers] == [0, 0]
+    join_all(workers)
+    recorded = trials.recorded(load_sweep(path), profile="smoke", results=results)
+    assert len(recorded) == 8
     frame = search.search(load_sweep(path), qm9_molecules, profile="smoke", storage=url, results=results)
-    assert frame["run"].nunique() == 8
-    assert len(frame) <= 9  # both may have started a last one
+    assert set(frame["run"]) == {record.id for record in recorded}
+    assert set(frame["state"]) == {"complete"}
     assert not (results / "search.db").exists()
     study = optuna.load_study(study_name=None, storage=url)
     assert len({trial.user_attrs["machine"] for trial in study.trials}) == 2
     study._storage._backend.engine.dispose()
+
+
+@pytest.mark.usefixtures("no_training")
+def test_a_point_of_a_grid_that_two_processes_were_given_at_once_counts_once(qm9_molecules, tmp_path, results):
+    sweep = load_sweep(written(tmp_path, learning_rate={"values": [0.001, 0.002, 0.003]}))
+    search.search(sweep, qm9_molecules, profile="smoke", trials=1, results=results)
+    (name,) = optuna.get_all_study_names(f"sqlite:///{results / 'search.db'}")
+    with search._opened(name, search._sampler(sweep, 0), None, results) as study:
+        study.add_trial(study.trials[0])
+    frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
+    assert set(frame["learning_rate"]) == {0.001, 0.002, 0.003}
+    assert len(frame) == 4
 
 
 # ---- what is tried, in which order -------------------------------------------------------------------------------

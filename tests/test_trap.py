@@ -9,13 +9,12 @@ import warnings
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from schnetpack import transform
 from schnetpack.data import AtomsDataFormat, AtomsDataModule
 from schnetpack.task import AtomisticTask, ModelOutput
 
-from analysis import choice, databases, errors, offsets, qm9, records, runs, schnet
+from analysis import choice, databases, errors, offsets, qm9, records, runs, schnet, training
 from analysis.batches import ENERGY
 from analysis.config import RunConfig, adjust
 from analysis.molecules import Molecules
@@ -83,7 +82,7 @@ def validated_by_schnetpack(
             outputs=[ModelOutput(ENERGY, loss_fn=torch.nn.MSELoss(), metrics={})],
             optimizer_args={"lr": CONFIG.training.learning_rate},
         )
-        trainer = pl.Trainer(
+        trainer = training.lone_trainer(
             accelerator="cpu",
             logger=False,
             enable_checkpointing=False,

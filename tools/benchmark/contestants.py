@@ -175,7 +175,7 @@ def schnetpack(
             optimizer_cls=torch.optim.AdamW,
             optimizer_args={"lr": settings.learning_rate, "fused": True},
         )
-        trainer = pl.Trainer(
+        trainer = training.lone_trainer(
             max_epochs=epochs,
             callbacks=callbacks,
             logger=False,

@@ -213,7 +213,7 @@ def full(settings: Settings, folder: Path) -> dict[str, Any]:
         "validation": record.about["molecules"]["validation"],
         "epochs": settings.full_epochs,
         **sizes,
-        "phases": {"load": load, **record.about["seconds"]},
+        "phases": {"load": load, "preparation": record.about["preparation_seconds"], **record.about["seconds"]},
         "memory": _peak_memory(),
         "validation_loss": float(record.history["validation_loss"].iloc[-1]),
     }

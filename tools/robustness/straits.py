@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -224,31 +223,31 @@ def unknown_user(folder: Path) -> Found:
 
 _STANDS_IN = """\
 #!{shell}
-# Stands in for an interpreter and its pip: it takes a while, and half-way it leaves what a real one would.
+# Stands in for an interpreter and its pip, and leaves half-way what a real one would. At the step that the file
+# `kill-at` names it is killed, with the make that called it.
 set -eu
+dies_at() {{ if [ -e kill-at ] && grep -qx "$1" kill-at; then kill -KILL 0; fi; }}
 case "$*" in
   -c*) exit 0 ;;
   --version) echo Python ;;
-  "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
   tools/*) exec {python} "$@" ;;
-  *--constraint*) site=$(dirname "$0")/../site; mkdir -p "$site"; echo half > "$site/package"
-    sleep {seconds}
-    grep -qx half "$site/package"; echo whole > "$site/package" ;;
+  "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; dies_at venv ;;
+  *--constraint*) site=$(dirname "$0")/../site; mkdir -p "$site"; echo half > "$site/package"; dies_at packages
+    echo whole > "$site/package" ;;
+  *--upgrade*) dies_at pip ;;
   *) ;;
 esac
 """
-_INSTALLING = 0.6  # s
 
 
 def cut_off_installation(folder: Path) -> Found:
-    """`make env`, killed half-way: the next one begins anew instead of taking half a package for a whole one."""
+    """`make env`, killed at each step: the next one begins anew instead of taking half a package for a whole one."""
     found = Found("cut-off-installation", went_on=True)
     (folder / "tools").mkdir(parents=True)
     for name in ("Makefile", "constraints.txt", "pyproject.toml", "tools/environment.sh", "tools/locked.py"):
         shutil.copy(ROOT / name, folder / name)
     python = folder / "python"
-    words = {"shell": shutil.which("bash"), "python": sys.executable, "seconds": _INSTALLING}
-    python.write_text(_STANDS_IN.format(**words), encoding="utf-8")
+    python.write_text(_STANDS_IN.format(shell=shutil.which("bash"), python=sys.executable), encoding="utf-8")
     python.chmod(0o755)
     package, pins = folder / ".venv" / "site" / "package", folder / ".venv" / ".pins"
     asked = ["make", "env", f"PYTHON={python}"]
@@ -256,22 +255,14 @@ def cut_off_installation(folder: Path) -> Found:
     environment = {
         name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
     }
-    for share in (0.2, 0.5, 0.8):
+    for step in ("venv", "pip", "packages"):
         shutil.rmtree(folder / ".venv", ignore_errors=True)
-        killed = subprocess.Popen(  # noqa: S603
-            asked,
-            cwd=folder,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
+        (folder / "kill-at").write_text(f"{step}\n", encoding="utf-8")
+        killed = subprocess.run(  # noqa: S603
+            asked, cwd=folder, env=environment, capture_output=True, check=False, start_new_session=True
         )
-        while not package.exists():
-            time.sleep(0.01)
-        time.sleep(share * _INSTALLING)
-        os.killpg(killed.pid, signal.SIGKILL)
-        killed.wait()
-        found.left += pins.exists()
+        (folder / "kill-at").unlink()
+        found.left += pins.exists() or killed.returncode != -signal.SIGKILL
         again = subprocess.run(asked, cwd=folder, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
         found.exit_codes.append(again.returncode)
         found.said = again.stdout.strip().splitlines()[0]
