@@ -1,11 +1,16 @@
-"""The checkout that the package is run from, and its commit; an installed package has neither."""
+"""The checkout that the package is run from, and its commit; an installed package has neither, but brings models."""
 
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-_HOME = Path(__file__).resolve().parent.parent
+import analysis
+
+_PACKAGE = Path(analysis.__file__).resolve().parent
+_HOME = _PACKAGE.parent
+MODELS = _PACKAGE / "models"
+"""The records of the models that an installed package brings, laid out as `results/` is; not there in a checkout."""
 
 
 def folder() -> Path | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from analysis import drivers, errors, geometries, qm9, records, study, sweeps, trials, verdicts, weights
+from analysis import checkout, drivers, errors, geometries, qm9, records, study, sweeps, trials, verdicts, weights
 from analysis.config import RunConfig
 from analysis.console import clock, complain, errors_in_one_line
 from analysis.failures import CheckpointError, TrainingDivergedError
@@ -36,7 +36,13 @@ _EXPECTED = (
 _Experiment = Annotated[str, typer.Argument(help=f"{', '.join(study.EXPERIMENTS)}, or all.")]
 _Profile = Annotated[str, typer.Option(help="smoke, quick or full.")]
 _Seeds = Annotated[str | None, typer.Option(help="Numbers with commas between them; by default each experiment's own.")]
-_Results = Annotated[Path | None, typer.Option(help="Where records lie; by default the checkout's results/.")]
+_Results = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where records lie; by default what the variable COMPENDIUM_RESULTS names, the checkout's results/, or "
+        "results/ in the working folder.",
+    ),
+]
 _RunId = Annotated[str, typer.Argument(help="A run's id, or its beginning; experiment/id if several have it.")]
 
 
@@ -62,6 +68,8 @@ def list_runs(
             ours |= {results / sweep.experiment / run for sweep, over, _ in searches for run in over["run"]}
             ours |= {record.folder for _, _, repeats in searches for record in repeats}
             others = study.other_records(ours, results, whole=check)
+        if not records.recorded_folders(results):
+            complain(_no_records(results))
         typer.echo(_table(found, profile))
         states = [one.state for one in found]
         counted = ", ".join(f"{states.count(state)} {state}" for state in ("recorded", "under way", "missing"))
@@ -93,6 +101,8 @@ def run(
     with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
         results = results or records.results_folder()
         log = runner.logger_named(logger)
+        if checkout.folder() is None:
+            complain(f"records go to {results}")
         molecules = qm9.load()
         configs = study.seed_by_seed(study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds)))
         runner.run(configs, molecules, results, profile=profile, logger=log)
@@ -219,8 +229,7 @@ def predict(
         given += geometries.all_from_smiles(smiles or ())
         if not given:
             raise study.StudyError("there is nothing to predict: name an XYZ file, or give a --smiles")
-        results = results or records.results_folder()
-        found = [records.load(_find(wanted, results)) for wanted in run_id or ()]
+        found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
         runner = _runner()
         with errors_in_one_line(*runner.EXPECTED):
             runner.predict_all(given, found, qm9.load(), csv, results=results)
@@ -255,7 +264,7 @@ def _find(wanted: str, results: Path) -> Path:
     """The folder of the one record whose id begins so; `experiment/id` names it among several."""
     folders = {f"{folder.parent.name}/{folder.name}": folder for folder in records.recorded_folders(results)}
     if not folders:
-        raise study.StudyError(f"there are no records in {results}")
+        raise study.StudyError(_no_records(results))
     fitting = [name for name in folders if (name if "/" in wanted else folders[name].name).startswith(wanted)]
     if len(fitting) > 1:
         more = f" and {len(fitting) - _NAMED} more" if len(fitting) > _NAMED else ""
@@ -265,6 +274,12 @@ def _find(wanted: str, results: Path) -> Path:
         nearest = difflib.get_close_matches(wanted.rpartition("/")[2], ids, n=3, cutoff=0.0)
         raise study.StudyError(f"no record {wanted!r} in {results}; the nearest ids are {', '.join(nearest)}")
     return folders[fitting[0]]
+
+
+def _no_records(results: Path) -> str:
+    return (
+        f"there are no records in {results}: --results, or {records.RESULTS_VARIABLE}, names the folder that holds them"
+    )
 
 
 def _name(record: records.Record) -> str:

@@ -22,6 +22,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 from safetensors.numpy import load_file
 
+from analysis import checkout
 from analysis.config import LOGS, RunConfig
 from analysis.offsets import Offsets
 from analysis.qm9 import ATOMIC_REFERENCES_U0
@@ -43,9 +44,12 @@ _ID = re.compile("[0-9a-f]{12}")
 
 
 def results_folder() -> Path:
-    """Where records lie: the checkout's `results/`, or the folder that COMPENDIUM_RESULTS names."""
+    """Where records lie: the folder that COMPENDIUM_RESULTS names, or the checkout's `results/`.
+
+    An installed package has no checkout: then it is `results/` in the working folder.
+    """
     named = os.environ.get(RESULTS_VARIABLE)
-    return Path(named) if named else Path(__file__).resolve().parent.parent / "results"
+    return Path(named) if named else (checkout.folder() or Path.cwd()) / "results"
 
 
 class RecordError(RuntimeError):

@@ -150,11 +150,11 @@ def predict_all(
     molecules: Molecules,
     csv: str | os.PathLike[str] | None,
     *,
-    results: str | os.PathLike[str],
+    results: str | os.PathLike[str] | None,
 ) -> None:
     """Say what an ensemble predicts of each molecule, and write it to `csv`; ends the command if one is refused.
 
-    `found` are the models' records, none for the five of "Beyond" in `results`; `molecules` is all of QM9.
+    `found` are the models' records, none for the five of `predict.default_records`; `molecules` is all of QM9.
     """
     ensemble = predict.Ensemble(found or predict.default_records(molecules, results=results), molecules)
     refused = [(one.name, why) for one in given if (why := one.trouble or refusal(one.atoms))]

@@ -621,8 +621,9 @@ def recorded(
     folders = {results / config.experiment / config.run_id(data): config for config in parameters.configs(molecules)}
     if missing := [folder for folder in folders if not folder.exists()]:
         raise StudyError(
-            f"{len(missing)} of the {len(folders)} runs of {parameters.experiment} are not recorded: "
-            f"`python -m analysis run {parameters.experiment}` trains them"
+            f"{len(missing)} of the {len(folders)} runs of {parameters.experiment} are not recorded in {results}: "
+            f"`python -m analysis run {parameters.experiment}` trains them; --results, or "
+            f"{records.RESULTS_VARIABLE}, names another folder"
         )
     return [records.load(folder, expected=config) for folder, config in folders.items()]
 

@@ -508,7 +508,8 @@ def test_an_id_is_no_path(command, wanted, results):
 @pytest.mark.parametrize("command", ["show", "verify"])
 def test_there_is_nothing_to_find_where_nothing_is_recorded(command, tmp_path):
     assert refused(command, "abc", "--results", tmp_path / "none") == (
-        f"error: there are no records in {tmp_path / 'none'}"
+        f"error: there are no records in {tmp_path / 'none'}: "
+        "--results, or COMPENDIUM_RESULTS, names the folder that holds them"
     )
 
 
@@ -559,7 +560,8 @@ def test_the_package_is_a_command(tmp_path):
     asked = [sys.executable, "-m", "analysis", "show", "abc", "--results", tmp_path]
     result = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (1, "")
-    assert result.stderr == f"error: there are no records in {tmp_path}\n"
+    assert result.stderr.startswith(f"error: there are no records in {tmp_path}: --results, or ")
+    assert result.stderr.count("\n") == 1
 
 
 def test_verdicts_are_a_line_per_claim_and_protocol_and_the_rules(monkeypatch):

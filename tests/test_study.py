@@ -406,7 +406,7 @@ def test_the_plan_holds_each_run_once_and_goes_seed_by_seed(qm9_molecules):
 
 def test_recorded_runs_are_loaded_and_missing_ones_said(qm9_molecules, tmp_path):
     parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
-    with pytest.raises(study.StudyError, match="2 of the 2 runs of baseline are not recorded: `python -m analysis run"):
+    with pytest.raises(study.StudyError, match=r"2 of the 2 runs of baseline are not recorded in .*: `python -m"):
         study.recorded(parameters, qm9_molecules, results=tmp_path)
     study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     found = study.recorded(parameters, qm9_molecules, results=tmp_path)

@@ -1,0 +1,113 @@
+"""The package, installed without the checkout: it brings the models that `predict` takes, and writes nothing there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from analysis import predict, records
+
+ROOT = Path(__file__).resolve().parent.parent
+PIP = ("--quiet", "--no-deps", "--no-index")
+
+
+def python(*words: str | Path, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", records.RESULTS_VARIABLE)}
+    return subprocess.run(
+        [sys.executable, *words], cwd=folder, env=env | environment, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> Path:
+    """What a wheel is built from: builds leave things behind, which the checkout is spared."""
+    folder = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, folder)
+    for name in ("analysis", "fused", "results/beyond"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source) -> Path:
+    done = python("-m", "pip", "wheel", *PIP, "--no-build-isolation", "--wheel-dir", "out", ".", folder=source)
+    assert done.returncode == 0, done.stderr
+    (found,) = (source / "out").glob("*.whl")
+    return found
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("site")
+    done = python("-m", "pip", "install", *PIP, "--target", folder, wheel, folder=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def standing(folder: Path) -> set[Path]:
+    """All files but compiled code, which Python and numba keep beside its source."""
+    return {path for path in folder.rglob("*") if "__pycache__" not in path.parts}
+
+
+def test_the_wheel_holds_the_records_of_the_models_and_no_others(wheel, qm9_molecules):
+    with zipfile.ZipFile(wheel) as archive:
+        names = [name for name in archive.namelist() if name.startswith("analysis/models/")]
+        sizes = {name: archive.getinfo(name).file_size for name in names}
+    files = {*records.FILES, records.DESCRIPTION}
+    asked = predict.default_records(qm9_molecules)
+    assert set(names) == {f"analysis/models/beyond/{one.id}/{name}" for one in asked for name in files}
+    for one in asked:
+        for name in files:
+            assert sizes[f"analysis/models/beyond/{one.id}/{name}"] == (one.folder / name).stat().st_size
+    assert not (ROOT / "analysis" / "models").exists()
+
+
+def test_a_source_distribution_holds_them_too(source):
+    done = python("setup.py", "--quiet", "sdist", "--formats", "zip", folder=source)
+    assert done.returncode == 0, done.stderr
+    (found,) = (source / "dist").glob("*.zip")
+    with zipfile.ZipFile(found) as archive:
+        models = [name for name in archive.namelist() if re.search(r"/results/beyond/\w+/model.safetensors$", name)]
+    assert len(models) == 5
+
+
+def test_an_editable_installation_warns_of_nothing(source, tmp_path):
+    code = "from setuptools import build_meta; build_meta.build_editable(__import__('sys').argv[1])"
+    done = python("-W", "error", "-c", code, tmp_path, folder=source)
+    assert done.returncode == 0, done.stderr
+    assert not (source / "analysis" / "models").exists()
+
+
+def test_predict_works_anywhere(installed, tmp_path):
+    before = standing(installed)
+    done = python("-m", "analysis", "predict", "--smiles", "CCO", folder=tmp_path, PYTHONPATH=str(installed))
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^CCO +C2H6O +-421[67]\.\d{3} ", done.stdout, re.MULTILINE)
+    assert standing(installed) == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_read_and_written_elsewhere_is_said_in_a_line(installed, tmp_path):
+    def said(*words: str, **environment: str) -> tuple[int, str]:
+        done = python("-m", "analysis", *words, folder=tmp_path, PYTHONPATH=str(installed), **environment)
+        return done.returncode, done.stderr
+
+    here, there = tmp_path / "results", ROOT / "results"
+    names = "--results, or COMPENDIUM_RESULTS, names"
+    assert said("show", "3fcb6d") == (1, f"error: there are no records in {here}: {names} the folder that holds them\n")
+    assert said("show", "3fcb6d", COMPENDIUM_RESULTS=str(there)) == (0, "")
+    code, line = said("verdicts")
+    assert (code, line.count("\n")) == (1, 1)
+    assert f"are not recorded in {here}: " in line
+    assert names in line
+    code, lines = said("run", "baseline", "--seeds", "0", COMPENDIUM_RESULTS=str(there))  # which is recorded
+    assert (code, lines) == (0, f"records go to {there}\n")
+    asked = "from analysis import checkout, records; print(records.results_folder(), checkout.git_state())"
+    assert python("-c", asked, folder=tmp_path, PYTHONPATH=str(installed)).stdout == f"{here} None\n"
+    assert list(tmp_path.iterdir()) == []
