@@ -95,11 +95,11 @@ def test_a_terminal_shows_bars_and_progress_in_its_last_line_and_the_rest_above(
     shown.begin_cell()
     shown.say("a warning\n\rruns:   0%|  | 0/2")
     shown.progress("first", "epoch 1/2: 3 s to go")
-    assert screen(out.getvalue()) == ["a warning", "cell 1 of 9 · runs:   0%|  | 0/2 · epoch 1/2: 3 s to go"]
+    assert screen(out.getvalue()) == ["a warning", "cell 1 of 9 · runs:   0%  0/2 · epoch 1/2: 3 s to go"]
     shown.progress("first", "epoch 2/2")
     shown.say("\rruns:  50%|█ | 1/2")
     shown.progress("second", "epoch 1/2")
-    assert screen(out.getvalue())[1:] == ["epoch 2/2", "cell 1 of 9 · runs:  50%|█ | 1/2 · epoch 1/2"]
+    assert screen(out.getvalue())[1:] == ["epoch 2/2", "cell 1 of 9 · runs:  50%  1/2 · epoch 1/2"]
     shown.say("\rruns: 100%|██| 2/2\n\x1b[A")
     shown.begin_cell()
     assert screen(out.getvalue())[2:] == ["runs: 100%|██| 2/2", "epoch 1/2", "cell 2 of 9"]

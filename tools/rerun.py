@@ -19,6 +19,7 @@ from analysis.console import INTERRUPTED, complain, one_line
 NOTEBOOKS = Path("notebooks")
 _LINE_SECONDS = 10.0  # in a log file, between two lines of one training
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_BAR = re.compile(r"\|[^|]*\|")  # between tqdm's per cent and its numbers, as wide as the terminal allows
 
 
 def notebook_named(wanted: str) -> Path:
@@ -116,7 +117,8 @@ class Shown:
 
     def _stand(self) -> None:
         if self._out.isatty():
-            parts = (f"cell {self._cell} of {self._cells}", _last(self._text), self._progress)
+            bar = _BAR.sub(" ", _last(self._text))
+            parts = (f"cell {self._cell} of {self._cells}", bar, self._progress)
             columns = shutil.get_terminal_size().columns
             self._clear()
             self._out.write(" · ".join(filter(None, parts))[: columns - 1])
