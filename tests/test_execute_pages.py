@@ -9,6 +9,10 @@ import pytest
 from jupyter_cache import get_cache
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
+
+from tools import execute_pages  # noqa: E402
+
 PAGE = """---
 file_format: mystnb
 kernelspec: {{name: python3, display_name: Python 3, language: python}}
@@ -63,3 +67,11 @@ def test_pages_keep_their_caches_with_the_book_where_the_home_folder_may_not_be_
     kept = tmp_path / "book" / "_build" / ".caches"
     assert list(kept.rglob("qm9.safetensors"))
     assert list(kept.glob("fontlist-*.json"))
+
+
+def test_a_checkout_in_whose_path_the_cache_would_get_lost_is_refused(tmp_path, monkeypatch):
+    """It is a library that makes the URL, of the path as it is."""
+    monkeypatch.setattr(execute_pages, "BOOK", tmp_path / "what?" / "book")
+    with pytest.raises(SystemExit, match=r"error: in .*what\?/book .*without a question mark"):
+        execute_pages.main()
+    assert list(tmp_path.iterdir()) == []

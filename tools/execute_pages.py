@@ -64,6 +64,11 @@ def written_to_stderr(cache: JupyterCacheBase, pks: Iterable[int]) -> dict[str, 
 
 def main() -> None:
     """Execute every page that is not in the cache as it is."""
+    if "?" in str(BOOK):  # jupyter-cache pastes the path into a URL
+        sys.exit(
+            f"error: in {BOOK} the book's cache would end up beside the checkout: give the folder a name without a "
+            "question mark"
+        )
     keep_caches_with_the_book()
     settings = yaml.safe_load((BOOK.parent / "_config.yml").read_text(encoding="utf-8"))["execute"]
     cache = get_cache(BOOK / "_build" / ".jupyter_cache")
