@@ -214,6 +214,16 @@ def test_csv_files_without_a_row_are_refused(tmp_path: Path):
         qm9.read_csv_parts([path])
 
 
+def test_blank_lines_and_a_byte_order_mark_cost_no_molecule_and_text_after_them_is_refused(tmp_path: Path):
+    path = write_csv(tmp_path / "a.csv", METHANE, WATER)
+    whole = path.read_text()
+    path.write_text("\ufeff" + whole.replace("\n", "\n\n"), encoding="utf-8")
+    assert qm9.read_csv_parts([path]).index.tolist() == [1, 3]
+    path.write_text(whole + "remarks: one molecule was removed\n")
+    with pytest.raises(MoleculesError, match=r"a\.csv is truncated or not in qm9pack's layout: .*remarks"):
+        qm9.read_csv_parts([path])
+
+
 def test_no_csv_files():
     with pytest.raises(MoleculesError, match="no CSV file"):
         qm9.read_csv_parts([])
