@@ -111,3 +111,9 @@ def test_what_is_read_and_written_elsewhere_is_said_in_a_line(installed, tmp_pat
     asked = "from analysis import checkout, records; print(records.results_folder(), checkout.git_state())"
     assert python("-c", asked, folder=tmp_path, PYTHONPATH=str(installed)).stdout == f"{here} None\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_console_script_is_the_command(installed, tmp_path):
+    done = python(installed / "bin" / "schnet-qm9", "--help", folder=tmp_path, PYTHONPATH=str(installed))
+    assert done.returncode == 0, done.stderr
+    assert "predict" in done.stdout
