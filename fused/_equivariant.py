@@ -18,7 +18,6 @@ from fused._kernels import (
     NODES,
     ROWS,
     _add_outer,
-    _add_product,
     _add_rows,
     _each,
     _largest_step,
@@ -28,11 +27,14 @@ from fused._kernels import (
     _stencils,
     _sum,
     _Tiles,
+    for_pairs,
+    for_products,
     zeros,
 )
+from fused.choice import Way
 from fused.compiled import compiled
 
-BUILT_IN = "02b2053648ebf6b08e36a2ce31c6924a8ffb560207b81028b0dcbae6d345ee09"
+BUILT_IN = "cbfb8c26113e5a8a42364acf6ac29a072847def0cdd5a8375a3ab4ba86501a96"
 """SHA-256 of `_kernels.py`."""
 
 KEPT = (1, 3, 1, 1, 3, 2, 3, 6, 1, 1, 1, 3)
@@ -42,11 +44,11 @@ _WIDEST = 1  # vectors in a tile of the loops over pairs: a pair needs some twen
 
 
 @intrinsic
-def _message_tiles(typingctx, like, x, mu, table, q_out, mu_out, first, second, node, weights, unit, start, stop):  # noqa: ARG001
+def _message_tiles(typingctx, way, like, x, mu, table, q_out, mu_out, first, second, node, weights, unit, start, stop):  # noqa: ARG001
     """Add the messages of the pairs start:stop to scalars and vectors."""
 
     def codegen(context, builder, signature, values):
-        names = "like x mu table q_out mu_out first second node weights unit start stop"
+        names = "way like x mu table q_out mu_out first second node weights unit start stop"
         tiles = _Tiles(context, builder, signature, values, names)
         for _ in tiles.columns("like", _WIDEST):
             x_i, mu_i = _variables(tiles, 3), _variables(tiles, 3)
@@ -72,12 +74,13 @@ def _message_tiles(typingctx, like, x, mu, table, q_out, mu_out, first, second, 
             tiles.for_pairs(held, [("q_out", 0, q_i), *_parts("mu_out", out_i)], body)
         return context.get_dummy_value()
 
-    return types.void(like, x, mu, table, q_out, mu_out, first, second, node, weights, unit, start, stop), codegen
+    return types.void(way, like, x, mu, table, q_out, mu_out, first, second, node, weights, unit, start, stop), codegen
 
 
 @intrinsic
 def _message_gradient_tiles(
     typingctx,  # noqa: ARG001
+    way,
     like,
     x,
     mu,
@@ -98,7 +101,7 @@ def _message_gradient_tiles(
     """Add what the pairs start:stop add to the gradients with respect to x, mu and the table."""
 
     def codegen(context, builder, signature, values):
-        names = "like x mu table g g_mu d_x d_mu d_table first second node weights unit start stop"
+        names = "way like x mu table g g_mu d_x d_mu d_table first second node weights unit start stop"
         tiles = _Tiles(context, builder, signature, values, names)
         for _ in tiles.columns("like", _WIDEST):
             x_i, mu_i, g_i = _variables(tiles, 3), _variables(tiles, 3), _variables(tiles, 4)
@@ -136,20 +139,20 @@ def _message_gradient_tiles(
             tiles.for_pairs(held, [*_parts("d_x", d_x_i), *_parts("d_mu", d_mu_i)], body)
         return context.get_dummy_value()
 
-    arguments = like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, start, stop
+    arguments = way, like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, start, stop
     return types.void(*arguments), codegen
 
 
 @intrinsic
-def _norm_tiles(typingctx, products, vw, c, epsilon, count):  # noqa: ARG001
+def _norm_tiles(typingctx, way, products, vw, c, epsilon, count):  # noqa: ARG001
     """Write √(Σ V² + ε) into the second part of c, and Σ V·W."""
 
     def codegen(context, builder, signature, values):
-        tiles = _Tiles(context, builder, signature, values, "products vw c epsilon count")
+        tiles = _Tiles(context, builder, signature, values, "way products vw c epsilon count")
         kind = ir.FunctionType(tiles.type, [tiles.type])
         name = f"llvm.sqrt.v{tiles.lanes}{tiles.type.element.intrinsic_name}"
         root = cgutils.get_or_insert_function(builder.module, kind, name)
-        for _ in tiles.columns("products"):
+        for _ in tiles.columns("products", tiles.way.pairs):
             with cgutils.for_range(builder, tiles.integer("count")) as loop:
                 squares = [tiles.spread(tiles.item("epsilon", tiles.number(0)))] * tiles.vectors
                 products_ = tiles.zeros()
@@ -161,16 +164,16 @@ def _norm_tiles(typingctx, products, vw, c, epsilon, count):  # noqa: ARG001
                 tiles.store(products_, "products", loop.index)
         return context.get_dummy_value()
 
-    return types.void(products, vw, c, epsilon, count), codegen
+    return types.void(way, products, vw, c, epsilon, count), codegen
 
 
 @intrinsic
-def _mixing_tiles(typingctx, products, y, vw, c, mu, q_out, mu_out, count):  # noqa: ARG001
+def _mixing_tiles(typingctx, way, products, y, vw, c, mu, q_out, mu_out, count):  # noqa: ARG001
     """What a layer hands on: q + y₀ + y₂ Σ V·W, with q the first part of c, and μ + y₁ W."""
 
     def codegen(context, builder, signature, values):
-        tiles = _Tiles(context, builder, signature, values, "products y vw c mu q_out mu_out count")
-        for _ in tiles.columns("products"):
+        tiles = _Tiles(context, builder, signature, values, "way products y vw c mu q_out mu_out count")
+        for _ in tiles.columns("products", tiles.way.pairs):
             with cgutils.for_range(builder, tiles.integer("count")) as loop:
                 row = loop.index
                 q = [builder.fadd(*two) for two in zip(tiles.load("c", row), tiles.load("y", row), strict=True)]
@@ -182,16 +185,16 @@ def _mixing_tiles(typingctx, products, y, vw, c, mu, q_out, mu_out, count):  # n
                     tiles.store(_multiply_add(tiles, scale, w, before), "mu_out", row, axis)
         return context.get_dummy_value()
 
-    return types.void(products, y, vw, c, mu, q_out, mu_out, count), codegen
+    return types.void(way, products, y, vw, c, mu, q_out, mu_out, count), codegen
 
 
 @intrinsic
-def _mixing_gradient_tiles(typingctx, g, g_mu, y, vw, products, g_y, g_vw, count):  # noqa: ARG001
+def _mixing_gradient_tiles(typingctx, way, g, g_mu, y, vw, products, g_y, g_vw, count):  # noqa: ARG001
     """Gradients of `_mixing_tiles` with respect to y and, norms aside, V and W."""
 
     def codegen(context, builder, signature, values):
-        tiles = _Tiles(context, builder, signature, values, "g g_mu y vw products g_y g_vw count")
-        for _ in tiles.columns("g"):
+        tiles = _Tiles(context, builder, signature, values, "way g g_mu y vw products g_y g_vw count")
+        for _ in tiles.columns("g", tiles.way.pairs):
             with cgutils.for_range(builder, tiles.integer("count")) as loop:
                 row = loop.index
                 g_q, scale = tiles.load("g", row), tiles.load("y", row, 1)
@@ -209,16 +212,16 @@ def _mixing_gradient_tiles(typingctx, g, g_mu, y, vw, products, g_y, g_vw, count
                 tiles.store(of_scale, "g_y", row, 1)
         return context.get_dummy_value()
 
-    return types.void(g, g_mu, y, vw, products, g_y, g_vw, count), codegen
+    return types.void(way, g, g_mu, y, vw, products, g_y, g_vw, count), codegen
 
 
 @intrinsic
-def _norm_gradient_tiles(typingctx, g, g_c, c, vw, g_vw, count):  # noqa: ARG001
+def _norm_gradient_tiles(typingctx, way, g, g_c, c, vw, g_vw, count):  # noqa: ARG001
     """Add the gradient of c's first part to g, and that of the norms to V's."""
 
     def codegen(context, builder, signature, values):
-        tiles = _Tiles(context, builder, signature, values, "g g_c c vw g_vw count")
-        for _ in tiles.columns("g"):
+        tiles = _Tiles(context, builder, signature, values, "way g g_c c vw g_vw count")
+        for _ in tiles.columns("g", tiles.way.pairs):
             with cgutils.for_range(builder, tiles.integer("count")) as loop:
                 row = loop.index
                 added = zip(tiles.load("g", row), tiles.load("g_c", row), strict=True)
@@ -230,7 +233,7 @@ def _norm_gradient_tiles(typingctx, g, g_c, c, vw, g_vw, count):  # noqa: ARG001
                     tiles.store(_multiply_add(tiles, share, v, before), "g_vw", row, 2 * axis)
         return context.get_dummy_value()
 
-    return types.void(g, g_c, c, vw, g_vw, count), codegen
+    return types.void(way, g, g_c, c, vw, g_vw, count), codegen
 
 
 def _variables(tiles: _Tiles, number: int) -> list[list[ir.Value]]:
@@ -254,37 +257,37 @@ def _multiply_add(tiles: _Tiles, a: list[ir.Value], b: list[ir.Value], c: list[i
 
 
 @compiled()
-def _messages(like, x, mu, table, q_out, mu_out, first, second, node, weights, unit, stop) -> None:
-    _message_tiles(like, x, mu, table, q_out, mu_out, first, second, node, weights, unit, 0, stop)
+def _messages(way, like, x, mu, table, q_out, mu_out, first, second, node, weights, unit, stop) -> None:
+    _message_tiles(way, like, x, mu, table, q_out, mu_out, first, second, node, weights, unit, 0, stop)
 
 
 @compiled()
 def _message_gradients(
-    like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, stop
+    way, like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, stop
 ) -> None:
     _message_gradient_tiles(
-        like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, 0, stop
+        way, like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, 0, stop
     )
 
 
 @compiled()
-def _norms(products, vw, c, epsilon, count) -> None:
-    _norm_tiles(products, vw, c, epsilon, count)
+def _norms(way, products, vw, c, epsilon, count) -> None:
+    _norm_tiles(way, products, vw, c, epsilon, count)
 
 
 @compiled()
-def _mix(products, y, vw, c, mu, q_out, mu_out, count) -> None:
-    _mixing_tiles(products, y, vw, c, mu, q_out, mu_out, count)
+def _mix(way, products, y, vw, c, mu, q_out, mu_out, count) -> None:
+    _mixing_tiles(way, products, y, vw, c, mu, q_out, mu_out, count)
 
 
 @compiled()
-def _mix_gradients(g, g_mu, y, vw, products, g_y, g_vw, count) -> None:
-    _mixing_gradient_tiles(g, g_mu, y, vw, products, g_y, g_vw, count)
+def _mix_gradients(way, g, g_mu, y, vw, products, g_y, g_vw, count) -> None:
+    _mixing_gradient_tiles(way, g, g_mu, y, vw, products, g_y, g_vw, count)
 
 
 @compiled()
-def _norm_gradients(g, g_c, c, vw, g_vw, count) -> None:
-    _norm_gradient_tiles(g, g_c, c, vw, g_vw, count)
+def _norm_gradients(way, g, g_c, c, vw, g_vw, count) -> None:
+    _norm_gradient_tiles(way, g, g_c, c, vw, g_vw, count)
 
 
 @compiled()
@@ -302,9 +305,25 @@ def _directions(positions, shift, first, second, count, unit) -> None:
 
 @compiled()
 def _forward_share(
-    embedding, numbers, positions, tables, last, into, biases, epsilon, first, second, distance, blocks, end, kept, out
+    way,
+    embedding,
+    numbers,
+    positions,
+    tables,
+    last,
+    into,
+    biases,
+    epsilon,
+    first,
+    second,
+    distance,
+    blocks,
+    end,
+    kept,
+    out,
 ) -> None:
     """All layers for one thread's blocks of molecules, see `interact`."""
+    of_pairs, of_products = for_pairs(way), for_products(way)
     width, layers = embedding.shape[1], tables.shape[0]
     n = _largest_step(blocks, 1)
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
@@ -342,23 +361,46 @@ def _forward_share(
             hidden, slope = k_hidden[layer, low:high], k_slope[layer, low:high]
             between, vw, products = k_between[layer, low:high], k_vw[layer, low:high], k_products[layer, low:high]
             mixed, mixed_slope, y = k_mixed[layer, low:high], k_mixed_slope[layer, low:high], k_y[layer, low:high]
-            _product(q, w_1[layer], b_1[layer], inner, count)
+            _product(of_products, q, w_1[layer], b_1[layer], inner, count, False)
             _silu(inner[:count].reshape(-1), hidden[:count].reshape(-1), slope[:count].reshape(-1))
-            _product(hidden, w_2[layer], b_2[layer], x, count)
+            _product(of_products, hidden, w_2[layer], b_2[layer], x, count, False)
             c[:count, :width] = q[:count]
             between[:count] = mu[:count]
-            _messages(inner, x, mu, tables[layer], c, between, near_first, near_second, node, weights, unit, pairs)
-            _product(between.reshape(-1, width), w_mix[layer], b_mix[layer], vw.reshape(-1, 2 * width), 3 * count)
-            _norms(products, vw, c, epsilon, count)
-            _product(c, w_3[layer], b_3[layer], inner, count)
+            _messages(
+                of_pairs,
+                inner,
+                x,
+                mu,
+                tables[layer],
+                c,
+                between,
+                near_first,
+                near_second,
+                node,
+                weights,
+                unit,
+                pairs,
+            )
+            _product(
+                of_products,
+                between.reshape(-1, width),
+                w_mix[layer],
+                b_mix[layer],
+                vw.reshape(-1, 2 * width),
+                3 * count,
+                False,
+            )
+            _norms(of_pairs, products, vw, c, epsilon, count)
+            _product(of_products, c, w_3[layer], b_3[layer], inner, count, False)
             _silu(inner[:count].reshape(-1), mixed[:count].reshape(-1), mixed_slope[:count].reshape(-1))
-            _product(mixed, w_4[layer], b_4[layer], y, count)
-            _mix(products, y, vw, c, between, k_q[layer + 1, low:high], k_mu[layer + 1, low:high], count)
+            _product(of_products, mixed, w_4[layer], b_4[layer], y, count, False)
+            _mix(of_pairs, products, y, vw, c, between, k_q[layer + 1, low:high], k_mu[layer + 1, low:high], count)
         out[shift:stop] = k_q[layers, low : low + count]
 
 
 @compiled()
 def _backward_share(
+    way,
     g_out,
     numbers,
     positions,
@@ -378,6 +420,7 @@ def _backward_share(
     d_biases,
 ) -> None:
     """The backward pass of `_forward_share`, see `interact_gradients`."""
+    of_pairs, of_products = for_pairs(way), for_products(way)
     width, layers = g_out.shape[1], tables.shape[0]
     n = _largest_step(blocks, 1)
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
@@ -417,21 +460,22 @@ def _backward_share(
             hidden, slope = k_hidden[layer, low:high], k_slope[layer, low:high]
             between, vw, products = k_between[layer, low:high], k_vw[layer, low:high], k_products[layer, low:high]
             mixed, mixed_slope, y = k_mixed[layer, low:high], k_mixed_slope[layer, low:high], k_y[layer, low:high]
-            _mix_gradients(g, g_mu, y, vw, products, g_y, g_vw, count)
-            _add_outer(g_y, mixed, d_4[layer], count)
+            _mix_gradients(of_pairs, g, g_mu, y, vw, products, g_y, g_vw, count)
+            _add_outer(of_products, g_y, mixed, d_4[layer], count)
             _add_rows(g_y, e_4[layer, 0], count)
-            _product(g_y, v_4[layer], nothing_1, inner, count)
+            _product(of_products, g_y, v_4[layer], nothing_1, inner, count, False)
             _scale(inner[:count].reshape(-1), mixed_slope[:count].reshape(-1))
-            _add_outer(inner, c, d_3[layer], count)
+            _add_outer(of_products, inner, c, d_3[layer], count)
             _add_rows(inner, e_3[layer, 0], count)
-            _product(inner, v_3[layer], nothing, g_c, count)
-            _norm_gradients(g, g_c, c, vw, g_vw, count)
+            _product(of_products, inner, v_3[layer], nothing, g_c, count, False)
+            _norm_gradients(of_pairs, g, g_c, c, vw, g_vw, count)
             of_vectors, vectors = g_vw.reshape(-1, 2 * width), between.reshape(-1, width)
-            _add_outer(of_vectors, vectors, d_mix[layer], 3 * count)
-            _add_product(of_vectors, v_mix[layer], nothing_1, g_mu.reshape(-1, width), 3 * count)
+            _add_outer(of_products, of_vectors, vectors, d_mix[layer], 3 * count)
+            _product(of_products, of_vectors, v_mix[layer], nothing_1, g_mu.reshape(-1, width), 3 * count, True)
             d_x[:count] = 0
             d_mu[:count] = g_mu[:count]
             _message_gradients(
+                of_pairs,
                 inner,
                 x,
                 mu,
@@ -449,13 +493,13 @@ def _backward_share(
                 pairs,
             )
             g_mu[:count] = d_mu[:count]
-            _add_outer(d_x, hidden, d_2[layer], count)
+            _add_outer(of_products, d_x, hidden, d_2[layer], count)
             _add_rows(d_x, e_2[layer, 0], count)
-            _product(d_x, v_2[layer], nothing_1, inner, count)
+            _product(of_products, d_x, v_2[layer], nothing_1, inner, count, False)
             _scale(inner[:count].reshape(-1), slope[:count].reshape(-1))
-            _add_outer(inner, q, d_1[layer], count)
+            _add_outer(of_products, inner, q, d_1[layer], count)
             _add_rows(inner, e_1[layer, 0], count)
-            _add_product(inner, v_1[layer], nothing_1, g, count)
+            _product(of_products, inner, v_1[layer], nothing_1, g, count, True)
         part[:] = 0
         for a in range(count):
             for f in range(width):
@@ -470,6 +514,7 @@ def kept_shapes(shares: list[np.ndarray], layers: int, width: int) -> list[tuple
 
 
 def interact(
+    way: Way,
     embedding: np.ndarray,
     numbers: np.ndarray,
     positions: np.ndarray,
@@ -496,13 +541,14 @@ def interact(
     def work(share: int) -> None:
         of_share = tuple(kept[share * len(KEPT) : (share + 1) * len(KEPT)])
         given = embedding, numbers, positions, tables, last, into, biases, small, *pairs, shares[share], end
-        _forward_share(*given, of_share, out)
+        _forward_share(way, *given, of_share, out)
 
-    _each(work, len(shares))
+    _each(way, work, len(shares))
     return out
 
 
 def interact_gradients(
+    way: Way,
     g: np.ndarray,
     numbers: np.ndarray,
     positions: np.ndarray,
@@ -528,9 +574,9 @@ def interact_gradients(
         room = tuple(zeros((rows, parts * width), g.dtype) for parts in (1, 3, 3, 3, 2, 6, 3, 1))
         given = g, numbers, positions, tables, last, back, *pairs, shares[share], end, of_share, room
         found = tuple(matrix[share] for matrix in d_matrices), tuple(bias[share] for bias in d_biases)
-        _backward_share(*given, d_embedding[share], d_tables[share], *found)
+        _backward_share(way, *given, d_embedding[share], d_tables[share], *found)
 
-    _each(work, threads)
+    _each(way, work, threads)
     # The sums over threads go in their order, so that a repetition gives the same bits.
     matrices, biases = [matrix.sum(axis=0) for matrix in d_matrices], [bias.sum(axis=0) for bias in d_biases]
     return d_embedding.sum(axis=0), _sum(d_tables), matrices, biases

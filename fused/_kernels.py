@@ -18,17 +18,18 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from dataclasses import replace
+from functools import cache, lru_cache
 from itertools import pairwise
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import intrinsic
+from numba.extending import NativeValue, intrinsic, models, register_model, typeof_impl, unbox
 
+from fused.choice import Way
 from fused.compiled import compiled
 
 NODES = 4
@@ -44,21 +45,10 @@ _TINY = np.float32(80)  # exp(-80) is nothing beside 1, and still a normal numbe
 _CONTRACT = ("contract",)
 
 
-def _registers() -> tuple[int, int]:
-    """Bytes and number of this processor's vector registers, as far as they matter here."""
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
-        return 64, 32
-    if features.get("avx"):
-        return 32, 16
-    return 16, 32 if features.get("neon") else 16
-
-
-VECTOR_BYTES, _NUMBER = _registers()
-WIDEST_TILE = 4 if _NUMBER == 32 else 2
-"""Vectors in a tile at most: with eight or four rows of sums, more would not fit the registers."""
 ROWS = 8
 """Rows that a product may write beyond the last one asked for."""
+_LINE = 64  # bytes of a line of the cache, which is also the widest vector
+_ROOM = 16  # numbers that lie before the first line in an array's memory, at most
 
 
 def padded_rows(count: int) -> int:
@@ -66,14 +56,67 @@ def padded_rows(count: int) -> int:
     return -(-count // ROWS) * ROWS
 
 
-def padded_width(width: int, itemsize: int) -> int:
-    """The number of columns that a matrix of `width` columns needs here."""
-    unit = max(VECTOR_BYTES // itemsize, ROWS)
+def padded_width(way: Way, width: int, itemsize: int) -> int:
+    """The number of columns that a matrix of `width` columns needs for a way to work."""
+    unit = max(way.vector // itemsize, ROWS)
     return -(-width // unit) * unit
+
+
+class _WayType(types.Type):
+    """A `Way` as a type: loops are compiled for each one apart. The value is the address of the library's SGEMM."""
+
+    def __init__(self, way: Way) -> None:
+        self.way = way
+        super().__init__(f"Way({way})")
+
+
+@register_model(_WayType)
+class _WayModel(models.PrimitiveModel):
+    def __init__(self, manager, kind) -> None:
+        super().__init__(manager, kind, ir.IntType(types.intp.bitwidth))
+
+
+@typeof_impl.register(Way)
+def _type_of_way(way: Way, context) -> _WayType:  # noqa: ARG001
+    return _type_without_block(way)
+
+
+@cache
+def _type_without_block(way: Way) -> _WayType:
+    return _WayType(replace(way, block=0))
+
+
+@unbox(_WayType)
+def _unbox_way(kind, obj, c) -> NativeValue:  # noqa: ARG001
+    address = c.pyapi.object_getattr_string(obj, "sgemm")
+    value = c.pyapi.long_as_longlong(address)
+    c.pyapi.decref(address)
+    return NativeValue(value)
+
+
+@intrinsic
+def for_products(typingctx, way):  # noqa: ARG001
+    """A way as far as dense products depend on it: what differs elsewhere alone has the same compiled loops."""
+    return _narrowed(way, pairs=1)
+
+
+@intrinsic
+def for_pairs(typingctx, way):  # noqa: ARG001
+    """A way as far as loops over pairs or rows depend on it."""
+    return _narrowed(way, rows=ROWS, columns=1, library=False)
+
+
+def _narrowed(kind: _WayType, **fixed: int) -> tuple:
+    def codegen(context, builder, signature, values):  # noqa: ARG001
+        return values[0]
+
+    return _WayType(replace(kind.way, **fixed))(kind), codegen
 
 
 class _Tiles:
     """Writes instructions tile by tile: for `vectors` neighbouring vectors of columns of the matrices named.
+
+    The first argument named is the way to work; the second is a matrix of the numbers that all vectors hold.
 
     What is written within `columns` is written once for each width that a tile can have.
     """
@@ -89,11 +132,13 @@ class _Tiles:
         self._element = {name: context.get_data_type(self._arguments[name][0].dtype) for name in self._arrays}
         self._context = context
         self.vectors, self._column, self._width = 0, None, None
-        self._itemsize = self._arguments[names.split()[0]][0].dtype.bitwidth // 8
-        self.lanes = VECTOR_BYTES // self._itemsize
-        self.type = ir.VectorType(self._element[names.split()[0]], self.lanes)
+        self.way: Way = signature.args[0].way
+        like = names.split()[1]
+        self._itemsize = self._arguments[like][0].dtype.bitwidth // 8
+        self.lanes = self.way.vector // self._itemsize
+        self.type = ir.VectorType(self._element[like], self.lanes)
 
-    def columns(self, matrix: str, widest: int = WIDEST_TILE) -> Iterator[None]:
+    def columns(self, matrix: str, widest: int) -> Iterator[None]:
         """A loop over all columns of a matrix: tiles of the `widest`, then one as wide as what is left."""
         builder = self.builder
         self._width = width = cgutils.unpack_tuple(builder, self._arrays[matrix].shape)[1]
@@ -110,7 +155,7 @@ class _Tiles:
 
     def rows(self, count: ir.Value) -> Iterator[list[ir.Value]]:
         """A loop over rows, as many at a time as leave their sums in registers; up to ROWS − 1 too many."""
-        together = ROWS if self.vectors == 1 else 4
+        together = ROWS if self.vectors == 1 else self.way.rows
         with cgutils.for_range_slice(self.builder, self.number(0), count, self.number(together)) as (row, _):
             yield [self.builder.add(row, self.number(r)) for r in range(together)]
 
@@ -150,6 +195,9 @@ class _Tiles:
 
     def multiply_add(self, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
         return self.builder.fadd(c, self.multiply(a, b), flags=_CONTRACT)
+
+    def sum(self, a: list[ir.Value], b: list[ir.Value]) -> list[ir.Value]:
+        return [self.builder.fadd(*two) for two in zip(a, b, strict=True)]
 
     def zeros(self) -> list[ir.Value]:
         return [ir.Constant(self.type, None)] * self.vectors
@@ -221,6 +269,42 @@ class _Tiles:
                 body(pair, self.item("second", pair))
             put_back()
 
+    def panel(self, room: str) -> Callable[[ir.Value], list[ir.Value]]:
+        """Where the tile's columns of a row stand in an array in which they follow each other, from a line on."""
+        builder = self.builder
+        address = builder.ptrtoint(self._arrays[room].data, self.number(0).type)
+        address = builder.and_(builder.add(address, self.number(_LINE - 1)), self.number(-_LINE))
+        start = builder.inttoptr(address, self.type.as_pointer())
+        vectors = self.vectors
+
+        def places(row: ir.Value) -> list[ir.Value]:
+            first = builder.mul(row, self.number(vectors))
+            return [builder.gep(start, [builder.add(first, self.number(v))]) for v in range(vectors)]
+
+        return places
+
+    def add_library_product(self, a: str, b: str, out: str, depth: ir.Value, *, transposed: bool) -> None:
+        """Add a b, or aᵀ b, to out, over `depth` columns of a (or rows); matrices of float32, by SGEMM.
+
+        It knows columns that follow each other, not rows: there, our matrices are their own transposes.
+        """
+        builder, integer = self.builder, ir.IntType(32)
+        rows = self.length(out) if transposed else self.integer("count")
+        sizes = [cgutils.unpack_tuple(builder, self._arrays[name].shape)[1] for name in (out, b, a, out)]
+        n_columns, of_b, of_a, of_out = (self._kept(builder.trunc(size, integer)) for size in sizes)
+        n_rows, n_depth = (self._kept(builder.trunc(size, integer)) for size in (rows, depth))
+        one = self._kept(ir.Constant(ir.FloatType(), 1))
+        plain, turned = (self._kept(ir.Constant(ir.IntType(8), ord(letter))) for letter in "NT")
+        how = turned if transposed else plain
+        data = {name: self._arrays[name].data for name in (a, b, out)}
+        given = plain, how, n_columns, n_rows, n_depth, one, data[b], of_b, data[a], of_a, one, data[out], of_out
+        kind = ir.FunctionType(ir.VoidType(), [value.type for value in given])
+        builder.call(builder.inttoptr(self._arguments["way"][1], kind.as_pointer()), given)
+
+    def _kept(self, value: ir.Value) -> ir.Value:
+        """The address of a value, as Fortran wants it."""
+        return cgutils.alloca_once_value(self.builder, value)
+
     def _place(self, array: str, *indices: ir.Value) -> ir.Value:
         offset = indices[0]
         if len(indices) == 2:
@@ -237,65 +321,91 @@ class _Tiles:
         ]
 
 
-@intrinsic(prefer_literal=True)
-def _product_tiles(typingctx, x, w, bias, out, count, residual):  # noqa: ARG001
-    """out[a] = bias[0] + Σ_k x[a, k] w[k] for a < count, up to ROWS − 1 rows more; added to out if `residual` is 1."""
+@intrinsic
+def _product_tiles(typingctx, way, x, w, bias, out, count, room, residual):  # noqa: ARG001
+    """out[a] = bias[0] + Σ_k x[a, k] w[k] for a < count, up to ROWS − 1 rows more; added to out if `residual`.
+
+    `room` takes a tile's columns of w, one row right after the other: in w itself they would lie so far apart that a
+    cache can't hold all of them.
+    """
 
     def codegen(context, builder, signature, values):
-        tiles = _Tiles(context, builder, signature, values, "x w bias out count residual")
-        for _ in tiles.columns("w"):
+        tiles = _Tiles(context, builder, signature, values, "way x w bias out count room residual")
+        added = values[-1]
+        if tiles.way.library:
+            for _ in tiles.columns("out", tiles.way.columns):
+                with cgutils.for_range(builder, tiles.integer("count")) as loop:
+                    bias_ = tiles.load("bias", tiles.number(0))
+                    with builder.if_else(added) as (then, otherwise):
+                        with then:
+                            tiles.store(tiles.sum(tiles.load("out", loop.index), bias_), "out", loop.index)
+                        with otherwise:
+                            tiles.store(bias_, "out", loop.index)
+            tiles.add_library_product("x", "w", "out", tiles.length("w"), transposed=False)
+            return context.get_dummy_value()
+        for _ in tiles.columns("w", tiles.way.columns):
+            panel = tiles.panel("room")
+            with cgutils.for_range(builder, tiles.length("w")) as loop:
+                for vector, place in zip(tiles.load("w", loop.index), panel(loop.index), strict=True):
+                    builder.store(vector, place, align=tiles.way.vector)
             for rows in tiles.rows(tiles.integer("count")):
                 sums = [tiles.variables() for _ in rows]
                 for variables in sums:
                     tiles.write(tiles.load("bias", tiles.number(0)), variables)
                 with cgutils.for_range(builder, tiles.length("w")) as loop:
-                    weights = tiles.load("w", loop.index)
+                    weights = [builder.load(place, align=tiles.way.vector) for place in panel(loop.index)]
                     for row, variables in zip(rows, sums, strict=True):
                         value = tiles.spread(tiles.item("x", row, loop.index))
-                        added = zip(weights, tiles.read(variables), strict=True)
-                        tiles.write([tiles.multiply_add(value, weight, sum_) for weight, sum_ in added], variables)
+                        terms = zip(weights, tiles.read(variables), strict=True)
+                        tiles.write([tiles.multiply_add(value, weight, sum_) for weight, sum_ in terms], variables)
+                with builder.if_then(added):
+                    for row, variables in zip(rows, sums, strict=True):
+                        tiles.write(tiles.sum(tiles.load("out", row), tiles.read(variables)), variables)
                 for row, variables in zip(rows, sums, strict=True):
-                    result = tiles.read(variables)
-                    if residual.literal_value:
-                        result = [builder.fadd(a, b) for a, b in zip(tiles.load("out", row), result, strict=True)]
-                    tiles.store(result, "out", row)
+                    tiles.store(tiles.read(variables), "out", row)
         return context.get_dummy_value()
 
-    return types.void(x, w, bias, out, count, residual), codegen
+    return types.void(way, x, w, bias, out, count, room, residual), codegen
 
 
 @intrinsic
-def _outer_tiles(typingctx, g, x, out, count):  # noqa: ARG001
+def _outer_tiles(typingctx, way, g, x, out, count):  # noqa: ARG001
     """out[r] += Σ_a g[a, r] x[a], over a < count; `out` has a multiple of ROWS rows."""
 
     def codegen(context, builder, signature, values):
-        tiles = _Tiles(context, builder, signature, values, "g x out count")
-        for _ in tiles.columns("out"):
-            for rows in tiles.rows(tiles.length("out")):
-                sums = [tiles.variables() for _ in rows]
-                for variables in sums:
-                    tiles.write(tiles.zeros(), variables)
-                with cgutils.for_range(builder, tiles.integer("count")) as loop:
-                    features = tiles.load("x", loop.index)
+        tiles = _Tiles(context, builder, signature, values, "way g x out count")
+        count = tiles.integer("count")
+        if tiles.way.library:
+            tiles.add_library_product("g", "x", "out", count, transposed=True)
+            return context.get_dummy_value()
+        with cgutils.for_range_slice(builder, tiles.number(0), count, tiles.number(_PART)) as (start, _):
+            end = builder.add(start, tiles.number(_PART))
+            end = builder.select(builder.icmp_signed("<", end, count), end, count)
+            for _ in tiles.columns("out", tiles.way.columns):
+                for rows in tiles.rows(tiles.length("out")):
+                    sums = [tiles.variables() for _ in rows]
+                    for variables in sums:
+                        tiles.write(tiles.zeros(), variables)
+                    with cgutils.for_range_slice(builder, start, end, tiles.number(1)) as (atom, _):
+                        features = tiles.load("x", atom)
+                        for row, variables in zip(rows, sums, strict=True):
+                            value = tiles.spread(tiles.item("g", atom, row))
+                            added = zip(features, tiles.read(variables), strict=True)
+                            tiles.write([tiles.multiply_add(value, f, sum_) for f, sum_ in added], variables)
                     for row, variables in zip(rows, sums, strict=True):
-                        value = tiles.spread(tiles.item("g", loop.index, row))
-                        added = zip(features, tiles.read(variables), strict=True)
-                        tiles.write([tiles.multiply_add(value, feature, sum_) for feature, sum_ in added], variables)
-                for row, variables in zip(rows, sums, strict=True):
-                    added = zip(tiles.load("out", row), tiles.read(variables), strict=True)
-                    tiles.store([builder.fadd(a, b) for a, b in added], "out", row)
+                        tiles.store(tiles.sum(tiles.load("out", row), tiles.read(variables)), "out", row)
         return context.get_dummy_value()
 
-    return types.void(g, x, out, count), codegen
+    return types.void(way, g, x, out, count), codegen
 
 
 @intrinsic
-def _convolution_tiles(typingctx, h, table, out, first, second, node, weights, start, stop):  # noqa: ARG001
+def _convolution_tiles(typingctx, way, h, table, out, first, second, node, weights, start, stop):  # noqa: ARG001
     """out[i] += W ∘ h[j] and out[j] += W ∘ h[i] for the pairs start:stop, with W interpolated in the table."""
 
     def codegen(context, builder, signature, values):
-        tiles = _Tiles(context, builder, signature, values, "h table out first second node weights start stop")
-        for _ in tiles.columns("h"):
+        tiles = _Tiles(context, builder, signature, values, "way h table out first second node weights start stop")
+        for _ in tiles.columns("h", tiles.way.pairs):
             h_i, out_i = tiles.variables(), tiles.variables()
 
             def body(pair: ir.Value, j: ir.Value, h_i=h_i, out_i=out_i) -> None:
@@ -307,17 +417,17 @@ def _convolution_tiles(typingctx, h, table, out, first, second, node, weights, s
             tiles.for_pairs([("h", 0, h_i)], [("out", 0, out_i)], body)
         return context.get_dummy_value()
 
-    return types.void(h, table, out, first, second, node, weights, start, stop), codegen
+    return types.void(way, h, table, out, first, second, node, weights, start, stop), codegen
 
 
 @intrinsic
-def _convolution_gradient_tiles(typingctx, h, table, g, d_h, d_table, first, second, node, weights, start, stop):  # noqa: ARG001
+def _convolution_gradient_tiles(typingctx, way, h, table, g, d_h, d_table, first, second, node, weights, start, stop):  # noqa: ARG001
     """What the pairs start:stop add to the gradients with respect to h and the table."""
 
     def codegen(context, builder, signature, values):
-        names = "h table g d_h d_table first second node weights start stop"
+        names = "way h table g d_h d_table first second node weights start stop"
         tiles = _Tiles(context, builder, signature, values, names)
-        for _ in tiles.columns("h"):
+        for _ in tiles.columns("h", tiles.way.pairs):
             h_i, g_i, d_i = tiles.variables(), tiles.variables(), tiles.variables()
 
             def body(pair: ir.Value, j: ir.Value, h_i=h_i, g_i=g_i, d_i=d_i) -> None:
@@ -334,7 +444,7 @@ def _convolution_gradient_tiles(typingctx, h, table, g, d_h, d_table, first, sec
             tiles.for_pairs([("h", 0, h_i), ("g", 0, g_i)], [("d_h", 0, d_i)], body)
         return context.get_dummy_value()
 
-    return types.void(h, table, g, d_h, d_table, first, second, node, weights, start, stop), codegen
+    return types.void(way, h, table, g, d_h, d_table, first, second, node, weights, start, stop), codegen
 
 
 @intrinsic
@@ -388,32 +498,25 @@ def stray_pair(first, second, blocks) -> int:
 
 
 @compiled()
-def _convolve(h, table, out, first, second, node, weights, start, stop) -> None:
-    _convolution_tiles(h, table, out, first, second, node, weights, start, stop)
+def _convolve(way, h, table, out, first, second, node, weights, start, stop) -> None:
+    _convolution_tiles(way, h, table, out, first, second, node, weights, start, stop)
 
 
 @compiled()
-def _convolve_gradients(h, table, g, d_h, d_table, first, second, node, weights, start, stop) -> None:
-    _convolution_gradient_tiles(h, table, g, d_h, d_table, first, second, node, weights, start, stop)
+def _convolve_gradients(way, h, table, g, d_h, d_table, first, second, node, weights, start, stop) -> None:
+    _convolution_gradient_tiles(way, h, table, g, d_h, d_table, first, second, node, weights, start, stop)
 
 
 @compiled()
-def _product(x, w, bias, out, count) -> None:
-    """Out = bias + x w for `count` rows and up to ROWS − 1 more."""
-    _product_tiles(x, w, bias, out, count, 0)
+def _product(way, x, w, bias, out, count, residual) -> None:
+    """Out = bias + x w for `count` rows and up to ROWS − 1 more; added to out if `residual`."""
+    _product_tiles(way, x, w, bias, out, count, np.empty(w.size + _ROOM, w.dtype), residual)
 
 
 @compiled()
-def _add_product(x, w, bias, out, count) -> None:
-    """Out += bias + x w for `count` rows and up to ROWS − 1 more."""
-    _product_tiles(x, w, bias, out, count, 1)
-
-
-@compiled()
-def _add_outer(g, x, out, count) -> None:
+def _add_outer(way, g, x, out, count) -> None:
     """Add gᵀ x, over `count` rows, to `out`."""
-    for start in range(0, count, _PART):
-        _outer_tiles(g[start:], x[start:], out, min(start + _PART, count) - start)
+    _outer_tiles(way, g, x, out, count)
 
 
 @compiled()
@@ -491,33 +594,33 @@ def _scale(x, y) -> None:
 
 
 @compiled()
-def _tabulate(basis, cutoff, expand, into, biases, hidden, slope, table) -> None:
+def _tabulate(way, basis, cutoff, expand, into, biases, hidden, slope, table) -> None:
     """A filter network's values at all distances: of the Gaussians `basis` [R, G], times `cutoff` [K + 1].
 
     `expand` [n_rbf, W] and `into` [F, W] are its matrices from input to output, `biases` [2, 1, W]. The hidden layer's
     values and slopes are kept for the backward pass.
     """
     count = len(cutoff)
-    _product(basis, expand, biases[0], table, count)
+    _product(for_products(way), basis, expand, biases[0], table, count, False)
     _shifted_softplus(table[:count].reshape(-1), hidden[:count].reshape(-1), slope[:count].reshape(-1))
-    _product(hidden, into, biases[1], table, count)
+    _product(for_products(way), hidden, into, biases[1], table, count, False)
     for row in range(count):
         for f in range(table.shape[1]):
             table[row, f] *= cutoff[row]
 
 
 @compiled()
-def _tabulate_gradient(d_table, basis, cutoff, back, hidden, slope, inner, d_expand, d_into, d_biases) -> None:
+def _tabulate_gradient(way, d_table, basis, cutoff, back, hidden, slope, inner, d_expand, d_into, d_biases) -> None:
     """The backward pass of `_tabulate`; overwrites `d_table`. `back` [F, W] is the matrix from output to input."""
     count = len(cutoff)
     for row in range(count):
         for f in range(d_table.shape[1]):
             d_table[row, f] *= cutoff[row]
-    _add_outer(d_table, hidden, d_into, count)
+    _add_outer(for_products(way), d_table, hidden, d_into, count)
     _add_rows(d_table, d_biases[1, 0], count)
-    _product(d_table, back, np.zeros((1, back.shape[1]), back.dtype), inner, count)
+    _product(for_products(way), d_table, back, np.zeros((1, back.shape[1]), back.dtype), inner, count, False)
     _scale(inner[:count].reshape(-1), slope[:count].reshape(-1))
-    _add_outer(inner, basis, d_expand, count)
+    _add_outer(for_products(way), inner, basis, d_expand, count)
     _add_rows(inner, d_biases[0, 0], count)
 
 
@@ -525,23 +628,23 @@ def _tabulate_gradient(d_table, basis, cutoff, back, hidden, slope, inner, d_exp
 
 
 @compiled()
-def _convolution_share(h, table, out, first, second, distance, start, stop, end) -> None:
+def _convolution_share(way, h, table, out, first, second, distance, start, stop, end) -> None:
     n = stop - start
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
     weights = np.empty((n, NODES), h.dtype)
     last = table.shape[0] - 1
     n = _stencils(first, second, distance, start, stop, 0, end, last, near_first, near_second, node, weights)
-    _convolve(h, table, out, near_first, near_second, node, weights, 0, n)
+    _convolve(for_pairs(way), h, table, out, near_first, near_second, node, weights, 0, n)
 
 
 @compiled()
-def _gradient_share(h, table, g, d_h, d_table, first, second, distance, start, stop, end) -> None:
+def _gradient_share(way, h, table, g, d_h, d_table, first, second, distance, start, stop, end) -> None:
     n = stop - start
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
     weights = np.empty((n, NODES), h.dtype)
     last = table.shape[0] - 1
     n = _stencils(first, second, distance, start, stop, 0, end, last, near_first, near_second, node, weights)
-    _convolve_gradients(h, table, g, d_h, d_table, near_first, near_second, node, weights, 0, n)
+    _convolve_gradients(for_pairs(way), h, table, g, d_h, d_table, near_first, near_second, node, weights, 0, n)
 
 
 @compiled()
@@ -554,7 +657,7 @@ def _largest_step(blocks, column) -> int:
 
 @compiled()
 def _interactions_share(
-    embedding, numbers, tables, last, into, biases, first, second, distance, blocks, end, kept, inner, out
+    way, embedding, numbers, tables, last, into, biases, first, second, distance, blocks, end, kept, inner, out
 ) -> None:
     """All interactions for one thread's blocks of molecules, from each atom's row of the embedding on.
 
@@ -562,6 +665,7 @@ def _interactions_share(
     [5 L + 1, R, W] takes, for the backward pass, each layer's input, features to convolve, convolution, and the hidden
     layer's value and slope; in the end, the result. `inner` is room for one block's features.
     """
+    of_pairs, of_products = for_pairs(way), for_products(way)
     width, layers = embedding.shape[1], tables.shape[0]
     n = _largest_step(blocks, 1)
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
@@ -594,19 +698,20 @@ def _interactions_share(
             k = 5 * layer
             value, h, y = kept[k][low:high], kept[k + 1][low:high], kept[k + 2][low:high]
             hidden, slope = kept[k + 3][low:high], kept[k + 4][low:high]
-            _product(value, into[layer, 0], biases[layer, 0], h, count)
+            _product(of_products, value, into[layer, 0], biases[layer, 0], h, count, False)
             y[:count] = 0
-            _convolve(h, tables[layer], y, near_first, near_second, node, weights, 0, pairs)
-            _product(y, into[layer, 1], biases[layer, 1], inner, count)
+            _convolve(of_pairs, h, tables[layer], y, near_first, near_second, node, weights, 0, pairs)
+            _product(of_products, y, into[layer, 1], biases[layer, 1], inner, count, False)
             _shifted_softplus(inner[:count].reshape(-1), hidden[:count].reshape(-1), slope[:count].reshape(-1))
             result = kept[k + 5][low:high]
             result[:count] = value[:count]
-            _add_product(hidden, into[layer, 2], biases[layer, 2], result, count)
+            _product(of_products, hidden, into[layer, 2], biases[layer, 2], result, count, True)
         out[shift:stop] = kept[5 * layers][low : low + count, :width]
 
 
 @compiled()
 def _interactions_gradient_share(
+    way,
     g_out,
     numbers,
     tables,
@@ -628,6 +733,7 @@ def _interactions_gradient_share(
 
     `room`, zeros [4, R, W], is for one block's gradients.
     """
+    of_pairs, of_products = for_pairs(way), for_products(way)
     width, layers = g_out.shape[1], tables.shape[0]
     n = _largest_step(blocks, 1)
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
@@ -659,19 +765,30 @@ def _interactions_gradient_share(
             k = 5 * layer
             value, h, y = kept[k][low:high], kept[k + 1][low:high], kept[k + 2][low:high]
             hidden, slope = kept[k + 3][low:high], kept[k + 4][low:high]
-            _add_outer(g, hidden, d_matrices[layer, 2], count)
+            _add_outer(of_products, g, hidden, d_matrices[layer, 2], count)
             _add_rows(g, d_biases[layer, 2, 0], count)
-            _product(g, back[layer, 2], no_bias, inner, count)
+            _product(of_products, g, back[layer, 2], no_bias, inner, count, False)
             _scale(inner[:count].reshape(-1), slope[:count].reshape(-1))
-            _add_outer(inner, y, d_matrices[layer, 1], count)
+            _add_outer(of_products, inner, y, d_matrices[layer, 1], count)
             _add_rows(inner, d_biases[layer, 1, 0], count)
-            _product(inner, back[layer, 1], no_bias, through, count)
+            _product(of_products, inner, back[layer, 1], no_bias, through, count, False)
             d_h[:count] = 0
             _convolve_gradients(
-                h, tables[layer], through, d_h, d_tables[layer], near_first, near_second, node, weights, 0, pairs
+                of_pairs,
+                h,
+                tables[layer],
+                through,
+                d_h,
+                d_tables[layer],
+                near_first,
+                near_second,
+                node,
+                weights,
+                0,
+                pairs,
             )
-            _add_outer(d_h, value, d_matrices[layer, 0], count)
-            _add_product(d_h, back[layer, 0], no_bias, g, count)
+            _add_outer(of_products, d_h, value, d_matrices[layer, 0], count)
+            _product(of_products, d_h, back[layer, 0], no_bias, g, count, True)
         part[:] = 0  # a block's sum, see _PART
         for a in range(count):
             for f in range(width):
@@ -680,7 +797,29 @@ def _interactions_gradient_share(
 
 
 @compiled()
-def _energies_share(x, offsets, into, biases, output, start, stop, features, room, slope, sums, energies) -> None:
+def layer_on_trial(way, x, w, bias, y, g, h, d_w, table, d_table, first, second, distance, end, count) -> None:
+    """What one layer has to do for one block, forward and backward, with one matrix for all: to be timed."""
+    n, last = len(distance), table.shape[0] - 1
+    near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    weights = np.empty((n, NODES), x.dtype)
+    n = _stencils(first, second, distance, 0, n, 0, end, last, near_first, near_second, node, weights)
+    _product(for_products(way), x, w, bias, h, count, False)
+    _convolve(for_pairs(way), h, table, y, near_first, near_second, node, weights, 0, n)
+    _product(for_products(way), y, w, bias, g, count, False)
+    _shifted_softplus(g[:count].reshape(-1), y[:count].reshape(-1), h[:count].reshape(-1))
+    _product(for_products(way), y, w, bias, g, count, True)
+    for _ in range(3):
+        _add_outer(for_products(way), x, y, d_w, count)
+        _product(for_products(way), x, w, bias, g, count, False)
+    _scale(g[:count].reshape(-1), h[:count].reshape(-1))
+    y[:count] = 0
+    _convolve_gradients(for_pairs(way), h, table, x, y, d_table, near_first, near_second, node, weights, 0, n)
+    d_table[:] = 0
+    d_w[:] = 0
+
+
+@compiled()
+def _energies_share(way, x, offsets, into, biases, output, start, stop, features, room, slope, sums, energies) -> None:
     """Energies of the molecules start:stop, some at a time, see `energies`."""
     before, after = room[0], room[1]
     for m in range(start, stop, _TOGETHER):
@@ -688,7 +827,7 @@ def _energies_share(x, offsets, into, biases, output, start, stop, features, roo
         low, high = offsets[m], offsets[end]
         count = high - low
         features[:count] = x[low:high]
-        _product(features, into, biases, before, count)
+        _product(for_products(way), features, into, biases, before, count, False)
         _silu(before[:count].reshape(-1), after[:count].reshape(-1), slope[low:high].reshape(-1))
         for k in range(m, end):
             for a in range(offsets[k] - low, offsets[k + 1] - low):
@@ -702,7 +841,7 @@ def _energies_share(x, offsets, into, biases, output, start, stop, features, roo
 
 @compiled()
 def _energies_gradient_share(
-    g, x, offsets, back, output, start, stop, slope, inner, room, d_x, d_matrix, d_bias
+    way, g, x, offsets, back, output, start, stop, slope, inner, room, d_x, d_matrix, d_bias
 ) -> None:
     """The backward pass of `_energies_share`; `room` are zeros."""
     width = x.shape[1]
@@ -717,9 +856,9 @@ def _energies_gradient_share(
             for a in range(offsets[k], offsets[k + 1]):
                 for f in range(len(output)):
                     inner[a - low, f] = g[k] * output[f] * slope[a, f]
-        _add_outer(inner, features, d_matrix, count)
+        _add_outer(for_products(way), inner, features, d_matrix, count)
         _add_rows(inner, d_bias, count)
-        _product(inner, back, no_bias, through, count)
+        _product(for_products(way), inner, back, no_bias, through, count, False)
         d_x[low:high] = through[:count, :width]
 
 
@@ -727,20 +866,21 @@ def _energies_gradient_share(
 
 
 def convolve(
-    h: np.ndarray, table: np.ndarray, pairs: tuple[np.ndarray, ...], shares: list[np.ndarray], end: float
+    way: Way, h: np.ndarray, table: np.ndarray, pairs: tuple[np.ndarray, ...], shares: list[np.ndarray], end: float
 ) -> np.ndarray:
     """The convolution of padded features, [A, W]; `pairs` are first and second atoms and distances."""
     out = zeros(h.shape, h.dtype)
 
     def work(share: int) -> None:
         blocks = shares[share]
-        _convolution_share(h, table, out, *pairs, blocks[0, 1], blocks[-1, 1], end)
+        _convolution_share(way, h, table, out, *pairs, blocks[0, 1], blocks[-1, 1], end)
 
-    _each(work, len(shares))
+    _each(way, work, len(shares))
     return out
 
 
 def convolve_gradients(
+    way: Way,
     h: np.ndarray,
     table: np.ndarray,
     g: np.ndarray,
@@ -753,9 +893,9 @@ def convolve_gradients(
 
     def work(share: int) -> None:
         blocks = shares[share]
-        _gradient_share(h, table, g, d_h, d_tables[share], *pairs, blocks[0, 1], blocks[-1, 1], end)
+        _gradient_share(way, h, table, g, d_h, d_tables[share], *pairs, blocks[0, 1], blocks[-1, 1], end)
 
-    _each(work, len(shares))
+    _each(way, work, len(shares))
     # The sums over threads go in their order, so that a repetition gives the same bits.
     return d_h, d_tables.sum(axis=0)
 
@@ -766,7 +906,13 @@ def kept_shapes(shares: list[np.ndarray], layers: int, width: int) -> list[tuple
 
 
 def tabulate(
-    basis: np.ndarray, cutoff: np.ndarray, expand: np.ndarray, into: np.ndarray, biases: np.ndarray, threads: int
+    way: Way,
+    basis: np.ndarray,
+    cutoff: np.ndarray,
+    expand: np.ndarray,
+    into: np.ndarray,
+    biases: np.ndarray,
+    threads: int,
 ) -> np.ndarray:
     """The filters of L networks and what the backward pass needs: tables, hidden values and slopes, [3, L, R, W].
 
@@ -778,14 +924,20 @@ def tabulate(
 
     def work(share: int) -> None:
         for k in range(share, len(into), threads):
-            _tabulate(basis, cutoff, expand[k], into[k], biases[k], hidden[k], slope[k], tables[k])
+            _tabulate(way, basis, cutoff, expand[k], into[k], biases[k], hidden[k], slope[k], tables[k])
 
-    _each(work, threads)
+    _each(way, work, threads)
     return found
 
 
 def tabulate_gradients(
-    d_tables: np.ndarray, basis: np.ndarray, cutoff: np.ndarray, back: np.ndarray, found: np.ndarray, threads: int
+    way: Way,
+    d_tables: np.ndarray,
+    basis: np.ndarray,
+    cutoff: np.ndarray,
+    back: np.ndarray,
+    found: np.ndarray,
+    threads: int,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Gradients with respect to the networks: both matrices, [L, W', G] and [L, W', W], and biases [L, 2, 1, W].
 
@@ -802,13 +954,14 @@ def tabulate_gradients(
     def work(share: int) -> None:
         for k in range(share, layers, threads):
             given = d_tables[k], basis, cutoff, back[k], hidden[k], slope[k], inner[k]
-            _tabulate_gradient(*given, d_expand[k], d_into[k], d_biases[k])
+            _tabulate_gradient(way, *given, d_expand[k], d_into[k], d_biases[k])
 
-    _each(work, threads)
+    _each(way, work, threads)
     return d_expand, d_into, d_biases
 
 
 def interact(
+    way: Way,
     embedding: np.ndarray,
     numbers: np.ndarray,
     tables: np.ndarray,
@@ -829,13 +982,14 @@ def interact(
 
     def work(share: int) -> None:
         given = embedding, numbers, tables, last, into, biases, *pairs, shares[share], end
-        _interactions_share(*given, kept[share], rooms[share], out)
+        _interactions_share(way, *given, kept[share], rooms[share], out)
 
-    _each(work, len(shares))
+    _each(way, work, len(shares))
     return out
 
 
 def interact_gradients(
+    way: Way,
     g: np.ndarray,
     numbers: np.ndarray,
     n_rows: int,
@@ -861,14 +1015,15 @@ def interact_gradients(
     def work(share: int) -> None:
         given = g, numbers, tables, last, back, *pairs, shares[share], end, kept[share], rooms[share]
         found = d_embedding, d_tables, d_matrices, d_biases
-        _interactions_gradient_share(*given, *(array[share] for array in found))
+        _interactions_gradient_share(way, *given, *(array[share] for array in found))
 
-    _each(work, len(shares))
+    _each(way, work, len(shares))
     # The sums over threads go in their order, so that a repetition gives the same bits.
     return d_embedding.sum(axis=0), _sum(d_tables), d_matrices.sum(axis=0), d_biases.sum(axis=0)
 
 
 def energies(
+    way: Way,
     x: np.ndarray,
     offsets: np.ndarray,
     into: np.ndarray,
@@ -890,13 +1045,14 @@ def energies(
         features = zeros((rows, x.shape[1]), x.dtype)
         room = zeros((2, rows, width), x.dtype)
         given = x, offsets, into, biases, output, *shares[share : share + 2], features, room
-        _energies_share(*given, slope, sums, total)
+        _energies_share(way, *given, slope, sums, total)
 
-    _each(work, len(shares) - 1)
+    _each(way, work, len(shares) - 1)
     return total, slope, sums
 
 
 def energies_gradients(
+    way: Way,
     g: np.ndarray,
     x: np.ndarray,
     offsets: np.ndarray,
@@ -919,9 +1075,9 @@ def energies_gradients(
         inner = zeros((rows, len(output)), x.dtype)
         room = zeros((2, rows, back.shape[1]), x.dtype)
         given = g, x, offsets, back, output, *shares[share : share + 2], slope, inner, room
-        _energies_gradient_share(*given, d_x, d_matrix[share], d_bias[share])
+        _energies_gradient_share(way, *given, d_x, d_matrix[share], d_bias[share])
 
-    _each(work, threads)
+    _each(way, work, threads)
     return d_x, d_matrix.sum(axis=0), d_bias.sum(axis=0)
 
 
@@ -932,8 +1088,8 @@ def zeros(shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
     convolution's gradient 1.9 times as long.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + VECTOR_BYTES, np.uint8)
-    start = -memory.ctypes.data % VECTOR_BYTES
+    memory = np.zeros(size + _LINE, np.uint8)
+    start = -memory.ctypes.data % _LINE
     return memory[start : start + size].view(dtype).reshape(shape)
 
 
@@ -956,24 +1112,25 @@ def _room(blocks: np.ndarray, times: tuple[int, ...], tables: np.ndarray) -> np.
     return zeros((*times, int(np.diff(blocks[:, 0]).max()) + ROWS, tables.shape[2]), tables.dtype)
 
 
-def padded(matrix: np.ndarray, *, more_rows: int = 0) -> np.ndarray:
+def padded(way: Way, matrix: np.ndarray, *, more_rows: int = 0) -> np.ndarray:
     """A C-ordered copy with as many columns as the loops need, and maybe some rows more; the new ones zero."""
     *outer, rows, columns = matrix.shape
-    copy = zeros((*outer, rows + more_rows, padded_width(columns, matrix.itemsize)), matrix.dtype)
+    copy = zeros((*outer, rows + more_rows, padded_width(way, columns, matrix.itemsize)), matrix.dtype)
     copy[..., :rows, :columns] = matrix
     return copy
 
 
-def _each(work: Callable[[int], None], shares: int) -> None:
+def _each(way: Way, work: Callable[[int], None], shares: int) -> None:
     """Do each share in a thread of its own, the first one in the caller's.
 
     The loops let go of Python's lock. Threads of numba's own would come with a second OpenMP beside torch's: on few
     cores each of the two then waits, spinning, for the cores that the other one has.
     """
-    waiting = [_helpers(os.getpid(), shares - 1).submit(work, share) for share in range(1, shares)]
-    work(0)
-    for future in waiting:
-        future.result()
+    with way.running():
+        waiting = [_helpers(os.getpid(), shares - 1).submit(work, share) for share in range(1, shares)]
+        work(0)
+        for future in waiting:
+            future.result()
 
 
 @lru_cache(maxsize=1)

@@ -28,12 +28,11 @@ import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
-from fused import _kernels
+from fused import _kernels, choice
 
 MIN_INTERVALS = 3
 """Intervals that a table must have at least: a cubic polynomial needs four nodes."""
 
-_BLOCK = 4096  # pairs and atoms that a thread takes through all layers at a time: some 30 molecules of QM9
 _LOG2 = float(np.log(2))
 
 
@@ -111,7 +110,7 @@ class HalfList:
         atoms: torch.Tensor,
         pairs: torch.Tensor,
         threads: int,
-        block: int = _BLOCK,
+        block: int = choice.BLOCKS[0],
     ) -> Self:
         """A list for up to `threads` threads, in blocks with about equally much work each.
 
@@ -430,16 +429,18 @@ class _Convolution(torch.autograd.Function):
     def forward(
         ctx: FunctionCtx, features: torch.Tensor, table: torch.Tensor, pairs: HalfList, end: float
     ) -> torch.Tensor:
-        h, grid = _padded(features), _padded(table)
-        ctx.given = h, grid, pairs, end
-        out = _kernels.convolve(h, grid, pairs.arrays(), pairs.shares(), end)
+        way = choice.way("schnet", features.shape[1])
+        h, grid = (_kernels.padded(way, matrix.detach().numpy()) for matrix in (features, table))
+        ctx.given = way, h, grid, pairs, end
+        out = _kernels.convolve(way, h, grid, pairs.arrays(), pairs.shares(), end)
         return torch.from_numpy(out[:, : features.shape[1]].copy())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, None, None]:
-        h, grid, pairs, end = ctx.given
-        d_h, d_table = _kernels.convolve_gradients(h, grid, _padded(gradient), pairs.arrays(), pairs.shares(), end)
+        way, h, grid, pairs, end = ctx.given
+        g = _kernels.padded(way, gradient.detach().numpy())
+        d_h, d_table = _kernels.convolve_gradients(way, h, grid, g, pairs.arrays(), pairs.shares(), end)
         width = gradient.shape[1]
         return torch.from_numpy(d_h[:, :width].copy()), torch.from_numpy(d_table[:, :width].copy()), None, None
 
@@ -460,38 +461,54 @@ class _Interactions(torch.autograd.Function):
         size = len(Interaction.__dataclass_fields__) * 2 - 1
         layers = [Interaction.of(tensors[start : start + size]) for start in range(0, len(tensors), size)]
         end, last = _rounded(grid.end, pairs), len(grid.cutoff) - 1
-        basis = _kernels.padded(_array(grid.basis), more_rows=_kernels.ROWS - 1)
+        way = choice.way("schnet", embedding.shape[1])
+
+        def stacked(matrices: Sequence) -> np.ndarray:
+            """Matrices, or lists of them, of one shape, in one array as the compiled loops need it."""
+            return _kernels.padded(way, np.array(matrices))
+
+        basis = _kernels.padded(way, _array(grid.basis), more_rows=_kernels.ROWS - 1)
         cutoff = _array(grid.cutoff)
-        expand = _stacked([_array(layer.filter_hidden.weight).T for layer in layers])
+        expand = stacked([_array(layer.filter_hidden.weight).T for layer in layers])
         output = [_array(layer.filter_output.weight) for layer in layers]
-        filter_biases = _stacked([_biases(layer.filter_hidden, layer.filter_output) for layer in layers])
+        filter_biases = stacked([_biases(layer.filter_hidden, layer.filter_output) for layer in layers])
         found = _kernels.tabulate(
-            basis, cutoff, expand, _stacked([matrix.T for matrix in output]), filter_biases, pairs.threads
+            way, basis, cutoff, expand, stacked([matrix.T for matrix in output]), filter_biases, pairs.threads
         )
         matrices = [[_array(dense.weight) for dense in (layer.in2f, layer.hidden, layer.output)] for layer in layers]
-        into = _stacked([[matrix.T for matrix in three] for three in matrices])
-        biases = _stacked([_biases(layer.in2f, layer.hidden, layer.output) for layer in layers])
+        into = stacked([[matrix.T for matrix in three] for three in matrices])
+        biases = stacked([_biases(layer.in2f, layer.hidden, layer.output) for layer in layers])
         shares, (tables, _, _) = pairs.shares(), found
         kept = _Loan(spare, _kernels.kept_shapes(shares, len(layers), tables.shape[2]))
-        ctx.given = _array(numbers), len(embedding), pairs, end, last, kept
-        ctx.networks = basis, cutoff, _stacked(output), found, _stacked(matrices)
+        ctx.given = way, _array(numbers), len(embedding), pairs, end, last, kept
+        ctx.networks = basis, cutoff, stacked(output), found, stacked(matrices)
         ctx.n_rbf = grid.basis.shape[1]
         out = _kernels.interact(
-            _array(embedding), _array(numbers), tables, last, into, biases, pairs.arrays(), shares, end, kept.arrays
+            way,
+            _array(embedding),
+            _array(numbers),
+            tables,
+            last,
+            into,
+            biases,
+            pairs.arrays(),
+            shares,
+            end,
+            kept.arrays,
         )
         return torch.from_numpy(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        numbers, n_rows, pairs, end, last, kept = ctx.given
+        way, numbers, n_rows, pairs, end, last, kept = ctx.given
         basis, cutoff, filter_back, found, back = ctx.networks
         g, f, n_rbf = _array(gradient), gradient.shape[1], ctx.n_rbf
         d_embedding, d_tables, d_matrices, d_biases = _kernels.interact_gradients(
-            g, numbers, n_rows, found[0], last, back, pairs.arrays(), pairs.shares(), end, kept.arrays
+            way, g, numbers, n_rows, found[0], last, back, pairs.arrays(), pairs.shares(), end, kept.arrays
         )
         d_expand, d_into, d_filter_biases = _kernels.tabulate_gradients(
-            d_tables, basis, cutoff, filter_back, found, pairs.threads
+            way, d_tables, basis, cutoff, filter_back, found, pairs.threads
         )
         gradients: list[np.ndarray] = []
         for k in range(len(back)):
@@ -517,22 +534,23 @@ class _Energies(torch.autograd.Function):
         output_bias: torch.Tensor,
     ) -> torch.Tensor:
         x, molecules = _array(features), _array(offsets)
-        into, back = _kernels.padded(_array(hidden).T), _kernels.padded(_array(hidden))
-        biases, weights = _kernels.padded(_array(hidden_bias)[None]), _kernels.padded(_array(output))[0]
+        way, matrix = choice.way("schnet", x.shape[1]), _array(hidden)
+        given = matrix.T, matrix, _array(hidden_bias)[None], _array(output)
+        into, back, biases, (weights,) = (_kernels.padded(way, array) for array in given)
         goals = np.arange(threads + 1) * len(x) // threads
         shares = np.searchsorted(molecules, goals)
         shares[-1] = len(molecules) - 1
-        total, slope, sums = _kernels.energies(x, molecules, into, biases, weights, shares)
-        ctx.given = x, molecules, back, weights, shares, slope, sums
+        total, slope, sums = _kernels.energies(way, x, molecules, into, biases, weights, shares)
+        ctx.given = way, x, molecules, back, weights, shares, slope, sums
         total += np.diff(molecules).astype(x.dtype) * output_bias.item()
         return torch.from_numpy(total)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        x, molecules, back, weights, shares, slope, sums = ctx.given
+        way, x, molecules, back, weights, shares, slope, sums = ctx.given
         g, width = _array(gradient), len(back)
-        d_x, d_hidden, d_bias = _kernels.energies_gradients(g, x, molecules, back, weights, shares, slope)
+        d_x, d_hidden, d_bias = _kernels.energies_gradients(way, g, x, molecules, back, weights, shares, slope)
         # In double precision: sums over all molecules, and over all atoms.
         with np.errstate(over="ignore"):  # of a training that explodes; the losses say so
             d_output = (g.astype(float) @ sums[:, :width]).astype(x.dtype)
@@ -559,18 +577,9 @@ def _array(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().contiguous().numpy()
 
 
-def _stacked(matrices: Sequence) -> np.ndarray:
-    """Matrices, or lists of them, of one shape, in one array as the compiled loops need it."""
-    return _kernels.padded(np.array(matrices))
-
-
 def _biases(*layers: Dense) -> list[np.ndarray]:
     """The layers' biases as rows [1, F]; zeros for none."""
     return [
         np.zeros((1, len(layer.weight)), np.float32) if layer.bias is None else _array(layer.bias)[None]
         for layer in layers
     ]
-
-
-def _padded(matrix: torch.Tensor) -> np.ndarray:
-    return _kernels.padded(matrix.detach().numpy())

@@ -14,7 +14,8 @@ import torch
 from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
-from fused import _equivariant, _kernels
+from fused import _equivariant, _kernels, choice
+from fused.choice import Way
 from fused.convolution import MIN_INTERVALS, Dense, HalfList, Spare, _array, _Loan, _rounded
 
 
@@ -47,7 +48,7 @@ class Layer:
 
 _PARTS = ((1, 1), (3, 1), (2, 1), (1, 2), (3, 1))  # of each matrix: rows and columns as multiples of F
 _BIASED = (0, 1, 3, 4)
-_BLOCK = 1024  # pairs and atoms that a thread takes through all layers at a time
+PER_BLOCK = 4  # PaiNN keeps five times as much of each atom as SchNet
 
 
 def can_interact(embedding: torch.Tensor) -> bool:
@@ -101,7 +102,8 @@ def interact(
     if not end > 0:
         raise ValueError(f"the tables must end at a positive distance, not {end}")
     width = embedding.shape[1]
-    full = _kernels.padded_width(width, embedding.itemsize)
+    way = choice.way("painn", width)
+    full = _kernels.padded_width(way, width, embedding.itemsize)
     stacked = [torch.stack(tensors) for tensors in zip(*(layer.tensors() for layer in layers), strict=True)]
     matrices = [
         _widened(matrix.reshape(-1, rows, width, columns, width), full).reshape(-1, rows * full, columns * full)
@@ -113,7 +115,7 @@ def interact(
     ]
     wide_tables = functional.pad(tables.reshape(*tables.shape[:2], 3, width), (0, full - width)).flatten(2)
     wide_embedding = functional.pad(embedding, (0, full - width))
-    given = numbers, positions, pairs, _rounded(end, pairs), epsilon, spare or Spare()
+    given = way, numbers, positions, pairs, _rounded(end, pairs), epsilon, spare or Spare()
     return _Layers.apply(wide_embedding, wide_tables, *given, *matrices, *biases)[:, :width]
 
 
@@ -125,9 +127,11 @@ def share_out(
     atoms: torch.Tensor,
     pairs: torch.Tensor,
     threads: int,
+    width: int,
 ) -> HalfList:
-    """`HalfList.share_out`, in blocks that suit PaiNN: it keeps five times as much of each atom as SchNet."""
-    return HalfList.share_out(first, second, distance, atoms=atoms, pairs=pairs, threads=threads, block=_BLOCK)
+    """`HalfList.share_out`, in blocks that suit PaiNN with so many features."""
+    block = choice.way("painn", width).block // PER_BLOCK
+    return HalfList.share_out(first, second, distance, atoms=atoms, pairs=pairs, threads=threads, block=block)
 
 
 def _widened(matrices: torch.Tensor, full: int) -> torch.Tensor:
@@ -158,7 +162,7 @@ def _check(
     if positions.requires_grad or pairs.distance.requires_grad:
         raise ValueError("no gradient with respect to positions; use SchNetPack's own path for forces")
     for layer in layers:
-        for tensor, shape in zip(layer.tensors(), _shapes(width), strict=True):
+        for tensor, shape in zip(layer.tensors(), shapes(width), strict=True):
             if tensor is None or tensor.shape != shape or tensor.dtype != embedding.dtype:
                 found = "none" if tensor is None else f"{list(tensor.shape)} ({tensor.dtype})"
                 raise ValueError(f"a layer has {found}, where {width} features need {list(shape)} ({embedding.dtype})")
@@ -168,7 +172,8 @@ def _check(
         )
 
 
-def _shapes(width: int) -> list[tuple[int, ...]]:
+def shapes(width: int) -> list[tuple[int, ...]]:
+    """Of a layer's five matrices, then of its four biases."""
     matrices = [(rows * width, columns * width) for rows, columns in _PARTS]
     return [*matrices, *((_PARTS[k][0] * width,) for k in _BIASED)]
 
@@ -181,6 +186,7 @@ class _Layers(torch.autograd.Function):
         ctx: FunctionCtx,
         embedding: torch.Tensor,
         tables: torch.Tensor,
+        way: Way,
         numbers: torch.Tensor,
         positions: torch.Tensor,
         pairs: HalfList,
@@ -198,17 +204,18 @@ class _Layers(torch.autograd.Function):
         shares, filters = pairs.shares(), _aligned(tables)
         kept = _Loan(spare, _equivariant.kept_shapes(shares, len(tables), width))
         atoms = _array(numbers), _array(positions)
-        ctx.given = *atoms, len(embedding), filters, back, pairs, end, kept
+        ctx.given = way, *atoms, len(embedding), filters, back, pairs, end, kept
         out = _equivariant.interact(
-            _array(embedding), *atoms, filters, into, biases, epsilon, pairs.arrays(), shares, end, kept.arrays
+            way, _array(embedding), *atoms, filters, into, biases, epsilon, pairs.arrays(), shares, end, kept.arrays
         )
         return torch.from_numpy(out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        numbers, positions, n_rows, filters, back, pairs, end, kept = ctx.given
+        way, numbers, positions, n_rows, filters, back, pairs, end, kept = ctx.given
         d_embedding, d_tables, matrices, biases = _equivariant.interact_gradients(
+            way,
             _array(gradient),
             numbers,
             positions,
@@ -221,7 +228,7 @@ class _Layers(torch.autograd.Function):
             kept.arrays,
         )
         found = (torch.from_numpy(array) for array in (*matrices, *biases))
-        return torch.from_numpy(d_embedding), torch.from_numpy(d_tables), *[None] * 6, *found
+        return torch.from_numpy(d_embedding), torch.from_numpy(d_tables), *[None] * 7, *found
 
 
 def _aligned(tensor: torch.Tensor) -> np.ndarray:

@@ -60,6 +60,7 @@ class FusedPaiNN(PaiNN):
             atoms=torch.cat([n_atoms.new_zeros(1), n_atoms.cumsum(0)]),
             pairs=inputs[PAIR_OFFSETS],
             threads=self.threads or torch.get_num_threads(),
+            width=self.n_atom_basis,
         )
         table = grid(
             self.radial_basis,

@@ -13,6 +13,7 @@ from schnetpack.representation import SchNet
 from schnetpack.representation.schnet import SchNetInteraction
 from torch.nn import functional
 
+from fused import choice
 from fused.convolution import Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
 from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, can_fuse
 from fused.tables import INTERVALS_PER_GAUSSIAN, checked_fineness, grid
@@ -81,6 +82,7 @@ class FusedSchNet(SchNet):
             atoms=torch.cat([n_atoms.new_zeros(1), n_atoms.cumsum(0)]),
             pairs=inputs[PAIR_OFFSETS],
             threads=self.threads or torch.get_num_threads(),
+            block=choice.way("schnet", self.n_atom_basis).block,
         )
         table = grid(
             self.radial_basis,

@@ -1,3 +1,4 @@
+import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -8,6 +9,8 @@ from hypothesis import HealthCheck, settings
 
 from analysis import qm9
 from analysis.molecules import Molecules
+
+os.environ["FUSED_LOOPS"] = "default"  # no test measures how fast this machine is, nor keeps what it found
 
 # A slow machine is no failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])

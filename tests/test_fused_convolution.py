@@ -1,9 +1,5 @@
 import copy
-import os
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fused import _kernels
+from fused import _kernels, choice
+from fused.choice import Way
 from fused.convolution import (
     Dense,
     Grid,
@@ -381,42 +378,27 @@ def test_interactions_with_any_number_of_threads(threads):
             torch.testing.assert_close(one, many, rtol=1e-4, atol=1e-5 * float(one.abs().max()))
 
 
-NARROW = """
-import sys
-import llvmlite.binding
-import numba
-numba.njit(lambda: 0)()  # numba looks at the processor once, and is to see the real one
-llvmlite.binding.get_host_cpu_features = lambda: dict.fromkeys(sys.argv[1:], True)
-sys.path.insert(0, "tests")
-import test_fused_convolution as t
-from fused import _kernels
-for width in (30, 38):
-    molecules = [4, 12, 1, 18]
-    pairs, (x, numbers), given = t.half_list(molecules), t.atoms(molecules, width), t.layers(width)
-    fast = t.result_and_gradients(x, numbers, given, pairs, t.grid())
-    exact = t.result_and_gradients(x.double(), numbers, t.in_double(given), pairs, t.grid_in_double(t.grid()))
-    head = t.readout(width)
-    fast += t.energies_and_gradients(t.random(35, width), molecules, head)
-    exact += t.energies_and_gradients(t.random(35, width).double(), molecules, t.head_in_double(head))
-    for ours, theirs in zip(fast, exact, strict=True):
-        t.torch.testing.assert_close(ours.double(), theirs, rtol=1e-4, atol=2e-6 * float(theirs.abs().max() + 1))
-print(_kernels.VECTOR_BYTES, _kernels.WIDEST_TILE)
-"""
+NARROW = [Way(32, 4, 2, 2), Way(16, 4, 4, 4)]
+"""For processors with AVX alone, and with NEON."""
 
 
-@pytest.mark.parametrize(("features", "expected"), [(["avx"], "32 2"), (["neon"], "16 4")])
-def test_processors_with_narrower_or_fewer_registers(features, expected, tmp_path):
-    """The same loops in other tiles; what LLVM makes of them here differs from there, their bookkeeping doesn't."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", NARROW, *features],
-        cwd=Path(__file__).resolve().parent.parent,
-        env=os.environ | {"NUMBA_CACHE_DIR": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == expected
+@pytest.mark.parametrize("way", [*choice.candidates()[1:], *NARROW], ids=str)
+def test_each_way_to_work_gives_the_same_but_for_rounding(way):
+    """What LLVM makes of the narrow ones here differs from what it makes of them there, their bookkeeping doesn't."""
+    with choice.forced(way):
+        for width in (30, 38):
+            test_interactions_and_all_gradients_are_those_of_pure_torch_in_float64(width, [4, 12, 1, 18])
+            test_energies_and_all_gradients_are_those_of_pure_torch_in_float64(width, width // 2, [4, 12, 1, 18])
+            test_result_and_gradients_are_those_of_pure_torch(width, torch.float32)
+        test_result_and_gradients_are_those_of_pure_torch(38, torch.float64)
+
+
+@pytest.mark.parametrize("way", [*choice.candidates()[1:], *NARROW], ids=str)
+def test_each_way_to_work_repeats_its_bits(way):
+    pairs, (x, numbers), given = half_list([29] * 40), atoms([29] * 40, 38), layers(38)
+    with choice.forced(way):
+        once, again = (result_and_gradients(x, numbers, given, pairs, grid()) for _ in range(2))
+    assert all(torch.equal(*both) for both in zip(once, again, strict=True))
 
 
 def test_one_block_used_twice_gets_both_gradients():
@@ -545,7 +527,7 @@ def test_the_loops_arrays_start_where_a_vector_does(shape, dtype):
     assert array.shape == shape
     assert array.dtype == dtype
     assert not array.any()
-    assert array.ctypes.data % _kernels.VECTOR_BYTES == 0
+    assert array.ctypes.data % 64 == 0
 
 
 # ---- readout -------------------------------------------------------------------------------------------------------
