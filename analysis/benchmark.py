@@ -32,7 +32,9 @@ class _Frozen(BaseModel):
 
 
 class Machine(_Frozen):
-    """The machine, by what decides its speed; `threads` is torch's."""
+    """The machine, by what decides its speed; `threads` is torch's. Old records don't name the processor."""
+
+    processor: str = ""
 
     system: str
     architecture: str
@@ -86,7 +88,7 @@ class Steps(_Frozen):
     is the highest resident memory of the process and `workers_memory` the memory that belongs to its data-loader
     workers alone, at the end; `imports_memory` is the process's resident memory once everything was imported (all in
     bytes).
-    Losses are of the first and the last step, eV².
+    Losses are of the first and the last step, eV². `way` is how our loops worked (`fused.choice`); "" in old records.
     """
 
     contestant: Contestant
@@ -105,6 +107,7 @@ class Steps(_Frozen):
     parameters: PositiveInt
     first_loss: NonNegativeFloat
     last_loss: NonNegativeFloat
+    way: str = ""
 
     @property
     def rate(self) -> float:
@@ -237,6 +240,32 @@ class Benchmark(_Frozen):
     lightning: Lightning
 
 
+class Trial(_Frozen):
+    """The step of one network (forward and backward, without optimiser and loading) in one way to work, s.
+
+    `seconds` is the least of the repeats, in which all ways took turns. `chosen`: the way taken on this machine.
+    """
+
+    network: Literal["schnet", "painn"]
+    width: PositiveInt
+    batch: PositiveInt
+    way: str
+    seconds: PositiveFloat
+    chosen: bool
+
+
+class Ways(_Frozen):
+    """What the choice of a way to work is worth on one machine; `load` is how many processes wanted its cores."""
+
+    schema_version: Literal[1] = 1
+    machine: Machine
+    versions: dict[str, str]
+    git: Git | None
+    repeats: PositiveInt
+    load: NonNegativeFloat
+    trials: tuple[Trial, ...] = Field(min_length=1)
+
+
 class Spread(NamedTuple):
     """The median over repeats, and the lowest and highest of them."""
 
@@ -283,7 +312,18 @@ def load(path: str | os.PathLike[str] | None = None) -> Benchmark:
 
     Raises BenchmarkError, which names the file and what is wrong with it.
     """
-    path = Path(path or default_path())
+    return _read(Path(path or default_path()), Benchmark)
+
+
+def load_ways(folder: str | os.PathLike[str] | None = None) -> list[Ways]:
+    """The records of `python -m tools.benchmark ways`, by default the book's: one per machine, by file name.
+
+    Raises BenchmarkError, which names the file and what is wrong with it.
+    """
+    return [_read(path, Ways) for path in sorted(Path(folder or default_path().parent).glob("ways-*.json"))]
+
+
+def _read[T: BaseModel](path: Path, kind: type[T]) -> T:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -291,7 +331,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Benchmark:
     except (OSError, UnicodeDecodeError) as error:
         raise BenchmarkError(f"{path} can't be read ({error}); restore it or measure again") from error
     try:
-        return Benchmark.model_validate_json(text)
+        return kind.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"

@@ -15,6 +15,7 @@ from analysis.console import clock, complain, errors_in_one_line
 from analysis.failures import CheckpointError, TrainingDivergedError
 from analysis.molecules import MoleculesError, check_output
 from analysis.parameters import ParameterError, parsed
+from fused.choice import WayError
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False
@@ -30,6 +31,7 @@ _EXPECTED = (
     CheckpointError,
     TrainingDivergedError,
     weights.WeightError,
+    WayError,
     OSError,
 )
 

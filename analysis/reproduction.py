@@ -28,7 +28,7 @@ TOLERANCE = 0.02
 SCORE_TOLERANCE = 0.05
 """The same for the mean absolute error of a run with SOAP, whose single numbers can't be compared there."""
 
-_SURROUNDINGS = ("system", "architecture", "processor", "device", "threads")
+_SURROUNDINGS = ("system", "architecture", "processor", "device", "threads", "loops")
 
 
 class OtherMoleculesError(ValueError):

@@ -22,7 +22,7 @@ from safetensors.torch import save
 
 from analysis import checkout, errors, training
 from analysis.callbacks import read_checkpoint
-from analysis.config import LOGS, RunConfig
+from analysis.config import LOGS, Model, RunConfig
 from analysis.failures import CheckpointError
 from analysis.molecules import Molecules, naming, to_disk
 from analysis.records import (
@@ -39,6 +39,7 @@ from analysis.records import (
     write_table,
 )
 from analysis.subsets import Split
+from fused import choice
 
 _PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
 _log = logging.getLogger(__name__)
@@ -182,7 +183,7 @@ def _record(config: RunConfig, molecules: Molecules, trained: training.Trained, 
         "preparation_seconds": round(trained.preparation_seconds, 3),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "machine": machine(),
+        "machine": machine(config.model),
         "git": checkout.git_state(),
         "sha256": {name: sha256(whole / name) for name in FILES},
     }
@@ -205,24 +206,19 @@ def _held_out_errors(molecules: Molecules, parts: Split, held_out: tuple[np.ndar
     return frame.sort_values("index", ignore_index=True)
 
 
-def machine() -> dict[str, str | int | float]:
-    """What decides how fast this machine is and how it rounds; "threads" are torch's."""
+def machine(model: Model | None = None) -> dict[str, str | int | float]:
+    """What decides how fast this machine is and how it rounds; "threads" are torch's.
+
+    Of a model with compiled loops also how they work here, see `fused.choice`.
+    """
+    fused = model is not None and model.convolution == "fused" and not torch.cuda.is_available()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
     return {
         "system": platform.system(),
         "architecture": platform.machine(),
-        "processor": _processor(),
+        "processor": choice.processor(),
         "cores": os.cpu_count() or 0,
         "memory_gib": round(pages / 2**30, 1),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    }
-
-
-def _processor() -> str:
-    """The processor's model: two of one architecture may round differently. Empty where the system does not tell."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    } | ({"loops": str(choice.way(model.representation, model.n_atom_basis))} if fused else {})

@@ -37,6 +37,10 @@ _DEFAULT = "default"
 _log = logging.getLogger(__name__)
 
 
+class WayError(ValueError):
+    """FUSED_LOOPS asks for a way to work that is none; the message says what to write."""
+
+
 @dataclass(frozen=True)
 class Way:
     """How the loops work.
@@ -70,11 +74,13 @@ class Way:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The way that `str` makes this text of. Raises ValueError."""
+        """The way that `str` makes this text of. Raises WayError."""
         form = r"vector=(16|32|64),tile=(4|8)x([1-6]),pairs=([1-6]),products=(own|library),block=([1-9]\d{1,6})"
         found = re.fullmatch(form, text)
         if found is None:
-            raise ValueError(f"{text!r} is no way to work: write {_DEFAULT!r}, or the like of {str(default())!r}")
+            raise WayError(
+                f"{VARIABLE} = {text!r} is no way to work: write {_DEFAULT!r}, or the like of {str(default())!r}"
+            )
         vector, rows, columns, pairs, products, block = found.groups()
         return cls(int(vector), int(rows), int(columns), int(pairs), products == "library", int(block))
 
@@ -110,7 +116,7 @@ def candidates() -> list[Way]:
 def way(kind: Kind, width: int) -> Way:
     """The way to work for a network of so many features: the one that was chosen before, or else measured now.
 
-    Raises ValueError for a FUSED_LOOPS that is no way.
+    Raises WayError for a FUSED_LOOPS that is no way.
     """
     if _forced:
         return _forced[-1]
@@ -198,9 +204,13 @@ def _read(path: Path) -> Way | None:
 
 
 def _write(path: Path, chosen: Way) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps({"processor": processor(), "way": str(chosen)}) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    temporary = path.with_suffix(".part")  # of whoever holds the lock
+    try:
+        temporary.write_text(json.dumps({"processor": processor(), "way": str(chosen)}) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 @cache

@@ -19,7 +19,8 @@ from analysis.benchmark import Benchmark, BenchmarkError, Spread
 from analysis.choice import choose_molecules
 from analysis.config import adjust
 from analysis.pairs import neighbour_pairs
-from tools.benchmark import contestants, floor, geometric, measure, plan
+from fused import choice as fused_choice
+from tools.benchmark import contestants, floor, geometric, measure, plan, ways
 from tools.benchmark.window import Window, WindowClosedError
 
 WIDTH, BATCH, COUNT = 16, 50, 200
@@ -38,7 +39,8 @@ def _elsewhere(monkeypatch, tmp_path):
 def folder(tmp_path_factory) -> Path:
     """What `prepare` leaves."""
     path = tmp_path_factory.mktemp("benchmark")
-    measure.run({"kind": "prepare"}, SETTINGS, path)
+    prepared = measure.run({"kind": "prepare"}, SETTINGS, path)
+    assert benchmark.Machine.model_validate(prepared["machine"]).processor == fused_choice.processor()
     return path
 
 
@@ -89,6 +91,8 @@ def test_every_contestant_trains_the_same_network_and_its_loss_falls(folder):
     assert len({values["parameters"] for values in found.values()}) == 1
     assert found["schnetpack"]["workers_memory"] > 0
     assert found["ours"]["workers_memory"] == 0
+    assert {name for name, values in found.items() if "way" in values} == {"ours"}
+    assert found["ours"]["way"] == str(fused_choice.default())
 
 
 def test_every_contestant_sees_the_same_molecules(folder, packed):
@@ -323,6 +327,24 @@ def test_a_damaged_record_is_refused_with_one_message_that_names_the_file(damage
 def test_a_missing_record_says_how_to_make_one(tmp_path):
     with pytest.raises(BenchmarkError, match=r"nowhere\.json is missing: run `make bench`"):
         benchmark.load(tmp_path / "nowhere.json")
+
+
+def test_the_ways_to_work_take_turns_and_the_record_names_processor_and_choice(tmp_path):
+    out, said = tmp_path / "ways-here.json", []
+    record = ways.measure(out, repeats=1, widths=(WIDTH,), batches=(BATCH,), say=said.append)
+    assert benchmark.load_ways(tmp_path) == [record]
+    assert record.machine.processor == fused_choice.processor()
+    tried = [str(way) for way in fused_choice.candidates()]
+    for network in ("schnet", "painn"):
+        assert [one.way for one in record.trials if one.network == network] == tried
+        assert [one.chosen for one in record.trials if one.network == network] == [True] + [False] * (len(tried) - 1)
+    assert len(said) == 2 * len(tried)
+
+
+def test_a_damaged_record_of_ways_is_refused_by_name(tmp_path):
+    (tmp_path / "ways-here.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=r"ways-here\.json is damaged or of another version: machine: "):
+        benchmark.load_ways(tmp_path)
 
 
 def test_ratios_are_taken_within_a_repeat(record):

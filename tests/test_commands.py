@@ -244,6 +244,13 @@ def test_run_without_a_logger_writes_no_log(tmp_path):
     assert not (tmp_path / "logs").exists()
 
 
+def test_loops_that_cannot_be_asked_for_are_refused_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("FUSED_LOOPS", "quick")
+    result = invoke("run", "baseline", *SMOKE, "--seeds", 0, "--results", tmp_path)
+    assert result.exit_code == 1
+    assert re.match(r"error: FUSED_LOOPS = 'quick' is no way to work: write 'default', or .*\n\Z", result.stderr)
+
+
 def test_a_diverging_run_is_reported_and_the_rest_goes_on(config, tmp_path, monkeypatch):
     bad = adjust(config, training={"learning_rate": 1e20})
     monkeypatch.setattr(study, "plan", lambda *_, **__: [bad, config])

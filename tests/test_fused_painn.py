@@ -16,7 +16,7 @@ from torch.nn import functional
 from analysis import schnet
 from analysis.batches import ENERGY, PackedMolecules
 from analysis.pairs import neighbour_pairs
-from fused import _equivariant, _kernels, equivariant
+from fused import _equivariant, _kernels, choice, equivariant
 from fused.convolution import Dense, HalfList
 
 
@@ -69,6 +69,12 @@ def far_from_float64(packed, width: int, intervals: int, seeds: int = 6) -> dict
 def test_no_farther_from_float64_than_a_few_times_stock_float32(packed, width):
     ratio = far_from_float64(packed, width, 16)
     assert max(ratio.values()) <= 4, ratio
+
+
+@pytest.mark.parametrize("way", choice.candidates()[1:], ids=str)
+def test_each_way_to_work_is_as_near(packed, way):
+    with choice.forced(way):
+        test_no_farther_from_float64_than_a_few_times_stock_float32(packed, 38)
 
 
 def test_a_coarse_table_is_seen_by_the_same_measure(packed):

@@ -153,6 +153,7 @@ def test_what_cannot_be_compared_is_no_rounding(again, part, where):
     [
         ({"machine": ABOUT["machine"] | {"threads": 2}}, "threads 1, here 2"),
         ({"machine": {name: v for name, v in ABOUT["machine"].items() if name != "processor"}}, "A, here not recorded"),
+        ({"machine": ABOUT["machine"] | {"loops": "vector=32"}}, "loops not recorded, here vector=32"),
         ({"versions": ABOUT["versions"] | {"torch": "3.0"}}, "torch 2.15.0, here 3.0"),
         ({"versions": ABOUT["versions"] | {"numba": "1.0"}}, "numba not recorded, here 1.0"),
         ({"git": {"commit": "b" * 40, "clean": True}}, "code aaaaaaa, here bbbbbbb"),

@@ -18,6 +18,7 @@ import torch
 from analysis import callbacks, choice, errors, failures, records, runs, schnet, subsets, training
 from analysis.batches import ENERGY, PackedMolecules
 from analysis.config import RunConfig, adjust
+from fused import choice as fused_choice
 
 PACKAGE = Path(runs.__file__).parent
 CONFIG = adjust(
@@ -131,6 +132,7 @@ def test_run_json_says_what_was_run(recorded, qm9_molecules):
     assert {"python", "torch", "schnetpack"} <= about["versions"].keys()
     assert about["machine"]["cores"] >= 1
     assert about["machine"].keys() >= {"processor", "architecture", "threads"}
+    assert about["machine"]["loops"] == str(fused_choice.default())
     assert about["last_epoch"]["validation_loss"] == recorded.history["validation_loss"].iloc[-1]
     assert about["schema_version"] == records.SCHEMA_VERSION
 

@@ -5,6 +5,7 @@ was not measured is a dash.
 """
 
 import math
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
 
 import pandas as pd
@@ -12,7 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from analysis import benchmark
-from analysis.benchmark import Bar, Benchmark, Git, Spread
+from analysis.benchmark import Bar, Benchmark, Git, Spread, Trial, Ways
 from analysis.figures import style
 from analysis.figures.labels import alt, label
 
@@ -175,6 +176,81 @@ def bars_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
     return _table(rows, names, label("bar", lang))
 
 
+def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:
+    """The way to work that each machine chose, network by network, and what the others take in comparison."""
+    rows, names = [], []
+    for record in records:
+        for (network, width, batch), trials in _trials(record).items():
+            chosen = next(way for way, one in trials.items() if one.chosen)
+            rows.append(
+                {
+                    label("network", lang): {"schnet": "SchNet", "painn": "PaiNN"}[network],
+                    label("width", lang): style.number(width, lang),
+                    label("batch", lang): style.number(batch, lang),
+                    label("chosen_way", lang): _way(chosen, lang),
+                    label("chosen_over_best", lang): _ratio(trials, lang, lambda _, one: one.chosen, lambda *_: True),
+                    label("library_over_own", lang): _ratio(
+                        trials,
+                        lang,
+                        lambda way, _: way["products"] == "library",
+                        lambda way, _: way["products"] == "own",
+                    ),
+                    label("narrow_over_wide", lang): _ratio(
+                        trials, lang, lambda way, _: way["vector"] == "32", lambda way, _: way["vector"] == "64"
+                    ),
+                }
+            )
+            names.append(record.machine.processor or label("processor_unknown", lang))
+    return _table(rows, names, label("processor", lang))
+
+
+def ways_facts(records: Sequence[Ways], *, lang: str) -> dict[str, str]:
+    """The numbers of the prose on the ways to work."""
+    worst = max(_over_best(trials) for record in records for trials in _trials(record).values())
+    return {
+        "ways_machines": style.number(len(records), lang),
+        "ways_worst": style.number(worst, lang, 2),
+        "ways_repeats": style.number(min(record.repeats for record in records), lang),
+        "ways_load": style.number(max(record.load / record.machine.cores for record in records), lang, 1),
+    }
+
+
+def _trials(record: Ways) -> dict[tuple[str, int, int], dict[str, Trial]]:
+    """A record's trials by network, width and batch, and by way."""
+    found: dict[tuple[str, int, int], dict[str, Trial]] = {}
+    for one in record.trials:
+        found.setdefault((one.network, one.width, one.batch), {})[one.way] = one
+    return found
+
+
+def _over_best(trials: dict[str, Trial]) -> float:
+    return next(one.seconds for one in trials.values() if one.chosen) / min(one.seconds for one in trials.values())
+
+
+def _ratio(
+    trials: dict[str, Trial],
+    lang: str,
+    above: Callable[[dict[str, str], Trial], bool],
+    below: Callable[[dict[str, str], Trial], bool],
+) -> str:
+    """The best time of some of the ways over that of some others; a dash if there are none."""
+    best = [
+        min((one.seconds for way, one in trials.items() if which(_parts(way), one)), default=math.nan)
+        for which in (above, below)
+    ]
+    return style.number(best[0] / best[1], lang, 2)
+
+
+def _parts(way: str) -> dict[str, str]:
+    return dict(part.split("=") for part in way.split(","))
+
+
+def _way(way: str, lang: str) -> str:
+    parts = _parts(way)
+    rows, columns = parts["tile"].split("x")
+    return label(f"way_{parts['products']}", lang, bytes=parts["vector"], rows=rows, columns=columns)
+
+
 TABLES = (rate_table, cost_table, floor_table, bars_table)
 
 
@@ -197,6 +273,7 @@ def facts(record: Benchmark, *, lang: str) -> dict[str, str]:
         "threads": style.number(machine.threads, lang),
         "memory_gib": style.number(machine.memory_gib, lang, 1),
         "architecture": machine.architecture,
+        "processor": machine.processor or label("processor_unknown", lang),
         "repeats": style.number(settings.repeats, lang),
         "seconds": style.plain_number(settings.seconds, lang),
         "min_steps": style.number(settings.min_steps, lang),

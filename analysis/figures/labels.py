@@ -741,6 +741,19 @@ LABELS = MappingProxyType(
             "El registre és del mesurament sencer, amb {repeats} repeticions.",
             "The record is that of the whole measurement, with {repeats} repeats.",
         ),
+        "processor_unknown": Words("processador no registrat", "processor not recorded"),
+        "network": Words("Xarxa", "Network"),
+        "chosen_way": Words("Manera triada", "Way chosen"),
+        "chosen_over_best": Words("Triada / millor", "Chosen / best"),
+        "library_over_own": Words("Biblioteca / pròpies", "Library / own"),
+        "narrow_over_wide": Words("32 bytes / 64 bytes", "32 bytes / 64 bytes"),
+        "way_own": Words(
+            "vectors de {bytes} bytes, rajoles de {rows} × {columns}",
+            "vectors of {bytes} bytes, tiles of {rows} × {columns}",
+        ),
+        "way_library": Words(
+            "vectors de {bytes} bytes, productes de la biblioteca", "vectors of {bytes} bytes, the library’s products"
+        ),
         "code_clean": Words("commit {commit}", "commit {commit}"),
         "code_changed": Words("versió {commit}, amb canvis per desar", "commit {commit}, with uncommitted changes"),
         "code_unknown": Words("versió desconeguda", "version unknown"),

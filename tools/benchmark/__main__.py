@@ -53,6 +53,22 @@ def lightning(path: Annotated[Path | None, typer.Argument(help="A record; by def
 
 
 @app.command()
+def ways(
+    out: Annotated[Path, typer.Argument(help="The record; the book shows results/benchmark/ways-*.json.")],
+    repeats: Annotated[int, typer.Option(min=1)] = 9,
+    widths: _Integers = "38,64,128",
+    batches: _Integers = "128,512",
+) -> None:
+    """Measure what the choice of vectors, tiles and products is worth on this machine."""
+    from tools.benchmark import ways as trial
+
+    if out.exists():
+        typer.echo(f"error: {out} exists: name another file, or remove it to measure it again", err=True)
+        raise typer.Exit(1)
+    trial.measure(out, repeats=repeats, widths=_numbers(widths), batches=_numbers(batches), say=typer.echo)
+
+
+@app.command()
 def show(path: Annotated[Path | None, typer.Argument(help="A record; by default the book's.")] = None) -> None:
     """Print a record's tables."""
     from analysis.figures import benchmark as figures  # slow to import, and not needed to measure

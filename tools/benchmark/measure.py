@@ -51,8 +51,6 @@ def run(job: dict[str, Any], settings: Settings, folder: Path) -> Any:
 
 def prepare(settings: Settings, folder: Path) -> dict[str, Any]:
     """Write the inputs that are made once, outside every timing; tell machine and sizes."""
-    import torch
-
     from analysis import qm9
     from tools.benchmark import contestants
 
@@ -61,16 +59,26 @@ def prepare(settings: Settings, folder: Path) -> dict[str, Any]:
         contestants.write_database(folder, molecules, count)
     atoms, pairs = write_edges(folder, molecules, settings)
     return {
-        "machine": {
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "cores": os.cpu_count(),
-            "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-            "threads": torch.get_num_threads(),
-        },
+        "machine": machine(),
         "neighbour_list": contestants.NEIGHBOUR_LIST.__name__,
         "atoms": atoms,
         "pairs": pairs,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """The machine; see `analysis.benchmark.Machine`."""
+    import torch
+
+    from fused import choice
+
+    return {
+        "processor": choice.processor(),
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
+        "threads": torch.get_num_threads(),
     }
 
 
@@ -122,6 +130,10 @@ def steps(settings: Settings, folder: Path, *, contestant: str, width: int, batc
             train = {"packed": contestants.packed, "ours": contestants.ours}[contestant]
             train(settings, Path(scratch), callbacks=[contestants.Clock(window)], **sizes)
     measured = window.result() | {"memory": _peak_memory(), "imports_memory": imports_memory}
+    if contestant == "ours":
+        from fused import choice
+
+        measured["way"] = str(choice.way("schnet", width))
     return {"contestant": contestant, **sizes, "repeat": repeat} | measured
 
 
