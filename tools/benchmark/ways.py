@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from analysis import qm9, schnet
+from analysis import checkout, qm9, schnet
 from analysis.batches import ENERGY, PackedMolecules
 from analysis.benchmark import Ways
 from analysis.molecules import whole_file
@@ -52,7 +52,7 @@ def measure(
     content = {
         "machine": measurement.machine(),
         "versions": plan.versions(),
-        "git": plan.git_state(),
+        "git": checkout.git_state(),
         "repeats": repeats,
         "load": max(loads),
         "trials": trials,
