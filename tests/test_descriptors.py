@@ -188,7 +188,7 @@ def test_it_is_the_nearest_of_the_training_molecules_whatever_the_blocks(few_mol
     monkeypatch.setattr(descriptors, "_BLOCK", 17)
     monkeypatch.setattr(descriptors, "_QUERIES", 5)
     in_blocks = descriptors.novelty(few_molecules, train, of[::-1]).loc[whole.index]
-    pd.testing.assert_frame_equal(in_blocks, whole, atol=1e-6)
+    pd.testing.assert_frame_equal(in_blocks, whole, atol=1e-5)  # float32, and blocks round their own way
 
 
 @settings(max_examples=15)
