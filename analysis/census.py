@@ -4,22 +4,18 @@ Size is the number of atoms of a molecule, as in section 3.2.1 of the report. Ta
 smallest and the largest, those that no molecule has included.
 """
 
-from types import MappingProxyType
-
 import numpy as np
 import pandas as pd
 from ase.data import atomic_numbers
 from scipy import stats
 
+from analysis import thesis
 from analysis.molecules import Molecules
 
 ELEMENTS = ("H", "C", "N", "O", "F")
 
-# The report, section 3.2.1, Table 1: share of QM9's molecules that hold the element.
-REPORT_TABLE_1 = MappingProxyType({"C": 1.0, "H": 1.0, "O": 0.85, "N": 0.62, "F": 0.02})
-
-# The report, section 5.3: the sizes said to make up more than 1 % of QM9 each.
-REPORT_COMMON_SIZES = range(10, 26)
+LARGEST_SIZE = 29
+"""Atoms of QM9's largest molecule."""
 
 _HYDROGEN = 1
 
@@ -62,9 +58,9 @@ def common_sizes(molecules: Molecules, share: float = 0.01) -> pd.DataFrame:
     if not 0 < share < 1:
         raise ValueError(f"share = {share!r}: a share of the molecules lies between 0 and 1, both excluded")
     counts = size_counts(molecules)
-    first, last = min(counts.index[0], REPORT_COMMON_SIZES[0]), max(counts.index[-1], REPORT_COMMON_SIZES[-1])
+    first, last = min(counts.index[0], thesis.COMMON_SIZES[0]), max(counts.index[-1], thesis.COMMON_SIZES[-1])
     table = counts.reindex(pd.RangeIndex(first, last + 1, name=counts.index.name), fill_value=0)
-    return table.assign(common=table["share"] > share, in_report=table.index.isin(REPORT_COMMON_SIZES))
+    return table.assign(common=table["share"] > share, in_report=table.index.isin(thesis.COMMON_SIZES))
 
 
 def element_by_size(molecules: Molecules) -> pd.DataFrame:

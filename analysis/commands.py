@@ -68,7 +68,7 @@ def list_runs(
             searches = [_over(sweeps.load_sweep(name), results) for name in sweeps.shipped()]
             ours = {one.folder for one in found}
             ours |= {results / sweep.experiment / run for sweep, over, _ in searches for run in over["run"]}
-            ours |= {record.folder for _, _, repeats in searches for record in repeats}
+            ours |= {record.folder for _, _, repeats in searches for point in repeats for record in point}
             others = study.other_records(ours, results, whole=check)
         if not records.recorded_folders(results):
             complain(_no_records(results))
@@ -78,7 +78,7 @@ def list_runs(
         damaged = [one for one in found + others if one.state == "damaged"]
         typer.echo(f"\n{len(found)} runs: {counted}, {states.count('damaged')} damaged")
         for sweep, over, repeats in searches:
-            seeds = f"; {len(repeats)} records of points in several seeds" if repeats else ""
+            seeds = f"; {sum(map(len, repeats))} records of points in several seeds" if repeats else ""
             said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {_count(over)}{seeds}"
             typer.echo(f"{sweep.experiment}: {said}")
         if others:
@@ -203,7 +203,7 @@ def find_drivers(
         check_output(recorded / "about.json")
         molecules = qm9.load()
         for name in drivers.MODELS if model == "all" else (model,):
-            of_model = drivers.records_of(name, molecules, results=results)
+            of_model = study.recorded(study.FinalComparisonParameters(), molecules, results=results)[name]
             found = compute.analyse(
                 name, of_model, molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
             )
@@ -297,7 +297,7 @@ def _table(found: Sequence[study.Standing], profile: str) -> str:
     )
 
 
-def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[records.Record]]:
+def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[list[records.Record]]]:
     """A search, its trials that are over, and its points in several seeds.
 
     None of either if a record is damaged, which is then listed with the others.

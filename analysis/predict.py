@@ -83,11 +83,11 @@ def default_records(molecules: Molecules, *, results: str | os.PathLike[str] | N
     """
     parameters = study.BeyondParameters(brief=None, budgets=[])
     try:
-        return study.recorded(parameters, molecules, results=results)
+        return study.recorded(parameters, molecules, results=results).runs
     except study.StudyError:
         if results is not None or not checkout.MODELS.is_dir():
             raise
-        return study.recorded(parameters, molecules, results=checkout.MODELS)
+        return study.recorded(parameters, molecules, results=checkout.MODELS).runs
 
 
 class Ensemble:

@@ -37,7 +37,7 @@ from optuna.trial import TrialState
 from pydantic import Field, NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
-from analysis import qm9, records, sweeps
+from analysis import qm9, records, sweeps, thesis
 from analysis.config import Profile
 from analysis.console import INTERRUPTED, complain, errors_in_one_line
 from analysis.failures import CheckpointError, TrainingDivergedError
@@ -45,7 +45,6 @@ from analysis.molecules import Molecules, MoleculesError
 from analysis.parameters import NotebookParameters, ParameterError, check, parsed
 from analysis.sweeps import Sweep, SweepError, load_sweep, parameters_of
 from analysis.trials import (
-    REPORT,
     WITHOUT_RECORD,
     Pruning,
     Stage,
@@ -530,7 +529,7 @@ def load_or_search(
 
 def _reports_values(sweep: Sweep, profile: Profile) -> Mapping[str, float] | None:
     """What the report chose, if this is one of its stages and the profile has molecules enough for its batch."""
-    values = REPORT.get(sweep.name)
+    values = thesis.STAGES.get(sweep.name)
     if values is None:
         return None
     try:

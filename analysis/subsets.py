@@ -112,18 +112,6 @@ def sizes_above(molecules: Molecules, share: float = 0.01) -> list[int]:
     return sizes
 
 
-def larger_than(molecules: Molecules, n_atoms: int, among: np.ndarray | None = None) -> np.ndarray:
-    """The molecules of more than `n_atoms` atoms (the directed training of the report, section 5.3.4, takes 17).
-
-    Raises ValueError if there is none.
-    """
-    positions = _among(molecules, among)
-    chosen = positions[molecules.n_atoms[positions] > n_atoms]
-    if len(chosen) == 0:
-        raise ValueError(f"none of the {len(positions)} molecules has more than {n_atoms} atoms")
-    return chosen
-
-
 def cap_per_size(molecules: Molecules, cap: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
     """At most `cap` molecules of each size, drawn at random (section 5.3.2 of the report takes 2,000, 4,000 and 6,000).
 

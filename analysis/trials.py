@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import optuna
@@ -25,17 +24,6 @@ TOLERANCE = 0.1
 
 WITHOUT_RECORD = "trials.csv"
 """Beside the records of a full search: all its trials, for those that have no record of their own."""
-
-REPORT = MappingProxyType(
-    {
-        "stage1": MappingProxyType({"batch_size": 512, "learning_rate": 1e-3}),
-        "stage2": MappingProxyType({"data_cutoff": 4.0, "training_cutoff": 5.0, "n_atom_basis": 38}),
-    }
-)
-"""What the report chose in each stage (section 5.2.1, the section of that number which comes first and the second)."""
-
-REPORT_EPOCHS = 22
-"""The number of epochs that the report took from its first stage (section 5.2.1)."""
 
 
 @dataclass(frozen=True)
@@ -116,12 +104,14 @@ def recorded(
     return found
 
 
-def repeated(sweep: Sweep, *, profile: Profile = "full", results: str | os.PathLike[str] | None = None) -> list[Record]:
-    """The records of a sweep's points that were run in more than one seed; errors are those of `recorded`."""
+def repeated(
+    sweep: Sweep, *, profile: Profile = "full", results: str | os.PathLike[str] | None = None
+) -> list[list[Record]]:
+    """The records of each of a sweep's points that was run in more than one seed; errors are those of `recorded`."""
     points: dict[RunConfig, list[Record]] = {}
     for record in recorded(sweep, profile=profile, seed=None, results=results):
         points.setdefault(record.config.model_copy(update={"seed": 0}), []).append(record)
-    return [record for of_point in points.values() if len(of_point) > 1 for record in of_point]
+    return [of_point for of_point in points.values() if len(of_point) > 1]
 
 
 def known(

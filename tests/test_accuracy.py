@@ -10,7 +10,7 @@ from analysis import accuracy, study
 
 @pytest.fixture(scope="module")
 def defaults(qm9_molecules):
-    return study.recorded(study.BaselineParameters(), qm9_molecules)
+    return study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
 
 
 def made_up(errors: np.ndarray, test: np.ndarray | None = None, index: np.ndarray | None = None) -> SimpleNamespace:

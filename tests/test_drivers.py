@@ -7,7 +7,7 @@ import pytest
 from sklearn.linear_model import PoissonRegressor
 from typer.testing import CliRunner
 
-from analysis import choice, commands, descriptors, drivers, qm9, subsets
+from analysis import choice, commands, descriptors, drivers, qm9, study, subsets
 from analysis.drivers import compute, record, size, trees
 from analysis.records import Record, results_folder
 
@@ -380,14 +380,9 @@ def test_a_record_that_cant_be_trusted_is_refused(folder):
         drivers.load("default", folder=folder)
 
 
-def test_there_are_records_of_two_models_only(qm9_molecules):
-    with pytest.raises(ValueError, match="no model 'best': choose one of default, custom"):
-        drivers.records_of("best", qm9_molecules)
-
-
 @pytest.fixture(scope="module", params=drivers.MODELS)
 def recorded(request, qm9_molecules) -> tuple[drivers.Drivers, list[Record]]:
-    return drivers.load(request.param), drivers.records_of(request.param, qm9_molecules)
+    return drivers.load(request.param), study.recorded(study.FinalComparisonParameters(), qm9_molecules)[request.param]
 
 
 @pytest.fixture(scope="module")
@@ -466,11 +461,11 @@ def test_groups_and_weak_group_follow_from_the_tables_recorded(recorded):
 @pytest.mark.parametrize("model", ["custom", "all"])
 def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9_molecules):
     asked = []
-    of_the_book = drivers.records_of
+    of_the_book = study.recorded
 
-    def records_of(name, molecules, *, results):
+    def recorded(parameters, molecules, *, results):
         assert results == tmp_path
-        return of_the_book(name, molecules)
+        return of_the_book(parameters, molecules)
 
     def analyse(name, records, molecules, *, progress):
         asked.append((name, [one.config.seed for one in records]))
@@ -480,7 +475,7 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
 
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
     monkeypatch.setattr(compute, "analyse", analyse)
-    monkeypatch.setattr(drivers, "records_of", records_of)
+    monkeypatch.setattr(study, "recorded", recorded)
     result = CliRunner().invoke(commands.app, ["drivers", model, "--results", str(tmp_path)])
     assert result.exit_code == 0, result.output
     models = ["custom"] if model == "custom" else ["default", "custom"]

@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import census, choice, decomposition, errors, study
+from analysis import choice, decomposition, errors, study, thesis
+from analysis.arms import Arms
 from analysis.figures import artefact, comparison, labels, replication, style
 from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
-SIZES = list(census.REPORT_COMMON_SIZES)
+SIZES = list(thesis.COMMON_SIZES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> dict[str, list[Record]]:
+def records(qm9_molecules) -> dict[str, Arms[Record]]:
     """What the book shows; a test that had to train them would be wrong."""
     return {name: study.recorded(study.EXPERIMENTS[name](), qm9_molecules) for name in replication.EXPERIMENTS}
 
@@ -67,7 +68,7 @@ def test_the_figure_of_the_terms_has_them_all_for_both_models(records, models, l
     data = figure.data.groupby(["series", "n_atoms"])["as_reported_eV2"].mean()
     for axes in figure.axes:
         np.testing.assert_allclose(data[axes.get_title()], axes.get_lines()[0].get_ydata())
-    assert set(figure.data["run"]) == {record.id for record in records["final-comparison"]}
+    assert set(figure.data["run"]) == {record.id for record in records["final-comparison"].runs}
 
 
 def test_negative_terms_have_hollow_markers(records, models):
@@ -110,7 +111,7 @@ def test_every_curve_of_the_report_is_predicted_from_what_its_runs_train_on(reco
             np.testing.assert_allclose(
                 decomposition.offset_of(sets, case.training_mean)[offset.index], offset, rtol=1e-7
             )
-    assert [key for key, case in cases.items() if not case.records] == [f"in_order_{cap}" for cap in artefact.CAPS]
+    assert [key for key, case in cases.items() if not case.records] == [f"in_order_{cap}" for cap in thesis.CAPS]
 
 
 @EACH_LANGUAGE
@@ -131,7 +132,7 @@ def test_the_figure_of_the_predictions_has_a_plot_per_curve(records, models, qm9
         seen.lines[0].get_ydata().astype(float), mean_over_seeds(models["default"], "as_reported")
     )
     dashed = [axes for axes in rest if any(line.get_linestyle() == "--" for line in axes.get_lines())]
-    assert len(dashed) == len(artefact.CAPS)
+    assert len(dashed) == len(thesis.CAPS)
     assert figure.alt == labels.alt("predicted_curves", lang)
     data = figure.data[figure.data["series"] == default.get_title()].dropna(subset="n_atoms").groupby("n_atoms")
     assert data["predicted_eV2"].nunique().max() == 1
@@ -170,7 +171,7 @@ def test_predictions_need_no_network(records, models, qm9_molecules, statements)
     for figure in (9, 10):
         better = sizes_in(statements[f"fig{figure}_better"].cells["predicted"])
         assert better == {size for size, a, b in zip(SIZES, custom, default, strict=True) if a < b}
-    capped = next(r for r in records["balancing"] if r.config.data.selection.cap_per_size == 2000)
+    capped = records["balancing"]["cap 2000"][0]
     better = sizes_in(statements["fig6_cap"].cells["predicted"])
     assert better == {size for size, a, b in zip(SIZES, distance([capped]), default, strict=True) if a < b}
 
@@ -238,9 +239,9 @@ def test_what_the_page_says_of_the_caps_holds_in_the_data(statements, facts):
     """At random the mean moves to the small molecules; with the first of each size the other way, by 2,000 alone."""
     assert facts["cap_better"] == "10–17"
     moved = {key: float(facts[key].replace("−", "-")) for key in facts if key.startswith("moved_")}
-    assert all(moved[f"moved_cap_{cap}"] < -8 for cap in artefact.CAPS)
+    assert all(moved[f"moved_cap_{cap}"] < -8 for cap in thesis.CAPS)
     assert moved["moved_in_order_2000"] > 30
-    assert all(abs(moved[f"moved_in_order_{cap}"]) < 10 for cap in artefact.CAPS[1:])
+    assert all(abs(moved[f"moved_in_order_{cap}"]) < 10 for cap in thesis.CAPS[1:])
     assert float(facts["in_order_above"]) < 0.6
     assert 1.3 < float(facts["in_order_below"]) < 2
     assert statements["fig6_in_order"].cells == {"predicted": "18–25"}
@@ -249,6 +250,6 @@ def test_what_the_page_says_of_the_caps_holds_in_the_data(statements, facts):
 
 def test_what_the_page_says_of_the_general_error_and_of_sums_holds(models, facts, statements):
     """With the whole database's own mean Custom's error would be many times the report's; parts do not add up."""
-    assert float(statements["last_table"].cells["predicted"]) > 30 * replication.REPORT["mse_custom"]
+    assert float(statements["last_table"].cells["predicted"]) > 30 * thesis.MSE["custom"]
     for name in models:
         assert float(facts[f"average_{name}"]) > 40 * float(facts[f"general_{name}"])

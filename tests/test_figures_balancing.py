@@ -3,59 +3,62 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import arms_of, only
 
 from analysis import errors, study
-from analysis.config import RunConfig, Selection, adjust
+from analysis.arms import Arm, Arms, MissingArmError
+from analysis.config import RunConfig
 from analysis.figures import balancing, groups, labels
-from analysis.records import Record, load, results_folder
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
-CAPS = (2000, 6000)
+CAPS = [2000, 6000]
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[Record]:
+def records(qm9_molecules) -> Arms[Record]:
     """The baseline's, and as if caps had brought every size's error nearer to 0.1 eV² and controls changed nothing."""
-    configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
-    found = []
-    for config in configs:
-        whole = load(results_folder() / "baseline" / config.run_id(data), expected=config)
-        found.append(whole)
-        for cap in CAPS:
-            capped = adjust(
-                RunConfig(experiment="balancing", seed=config.seed), data={"selection": Selection(cap_per_size=cap)}
+    whole = study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
+
+    def record(arm: Arm, config: RunConfig) -> Record:
+        even = whole[config.seed].groups.copy()
+        if arm.role == "cap" and not (arm.random or arm.same_updates):
+            even["sum_ee"] = (
+                0.1 * even["molecules"] * (even["sum_ee"] / even["molecules"] / 0.1) ** (arm.value / 10_000)
             )
-            drawn = adjust(capped, data={"selection": Selection(cap_per_size=cap, random_control=True)})
-            longer = adjust(capped, training={"epochs": 70})
-            even = whole.groups.copy()
-            even["sum_ee"] = 0.1 * even["molecules"] * (even["sum_ee"] / even["molecules"] / 0.1) ** (cap / 10_000)
-            found += [
-                replace(whole, config=capped, groups=even),
-                replace(whole, config=drawn),
-                replace(whole, config=longer),
-            ]
-    return found
+        return replace(whole[config.seed], config=config, groups=even)
+
+    return arms_of(study.BalancingParameters(caps=CAPS), qm9_molecules, record)
 
 
 def test_each_cap_has_its_kinds_and_each_kind_its_seeds(records):
     caps = balancing.by_cap(records, lang="en")
-    assert list(caps) == list(CAPS)
+    assert list(caps) == CAPS
     for kinds in caps.values():
         assert list(kinds) == list(balancing.KINDS)
         assert all([record.config.seed for record in group.records] == [0, 1, 2] for group in kinds.values())
-        assert {record.config.training.epochs for record in kinds["same_updates"].records} == {70}
+        assert all(record.config.training.epochs > 30 for record in kinds["same_updates"].records)
     assert caps[2000]["capped"].name == "at most 2,000 per size"
 
 
-def test_without_controls_there_is_the_cap_alone_and_a_control_alone_is_refused(records):
-    def plain(record: Record) -> bool:
-        return not record.config.data.selection.random_control and record.config.training.epochs == 30
+def test_an_arm_that_is_missing_is_named(records):
+    plain = only(records, lambda arm: not (arm.random or arm.same_updates))
+    assert list(balancing.by_cap(plain, lang="en")[2000]) == ["capped"]
+    controls = only(records, lambda arm: arm.random)
+    with pytest.raises(MissingArmError, match="no record of the arm 'cap 2000', only of cap 2000, random control"):
+        balancing.by_cap(controls, lang="en")
+    with pytest.raises(MissingArmError, match=r"the arm 'default'.*: `python -m analysis run balancing` trains"):
+        balancing.summary(only(records, lambda arm: arm.role == "cap"), lang="en")
 
-    assert list(balancing.by_cap([r for r in records if plain(r)], lang="en")[2000]) == ["capped"]
-    with pytest.raises(ValueError, match="no record of 'at most 2,000 per size'"):
-        balancing.by_cap([r for r in records if r.config.data.selection.random_control], lang="en")
-    with pytest.raises(ValueError, match="no record of 'the whole training part'"):
-        balancing.summary([r for r in records if r.config.experiment != "baseline"], lang="en")
+
+def test_longer_runs_alone_are_not_taken_for_the_capped_ones(records):
+    """They were, by their number of epochs, and the facts asked for an arm that nobody had recorded."""
+    longer = only(records, lambda arm: arm.same_updates or arm == "default")
+    with pytest.raises(MissingArmError, match="no record of the arm 'cap 2000', only of"):
+        balancing.by_cap(longer, lang="en")
+    without = only(records, lambda arm: not arm.same_updates)
+    with pytest.raises(MissingArmError, match="no record of the arm 'cap 2000, same updates'"):
+        balancing.facts(without, lang="en")
 
 
 def test_the_spread_is_the_deviation_of_the_logarithms(records):
@@ -71,7 +74,7 @@ def test_the_spread_is_the_deviation_of_the_logarithms(records):
 def test_the_table_and_the_facts(records):
     table = balancing.summary(records, lang="en")
     assert len(table) == 1 + 3 * len(CAPS)
-    assert table.loc["at most 2,000, same updates", "Epochs"] == "70"
+    assert int(table.loc["at most 2,000, same updates", "Epochs"]) > 30
     assert table["Spread, held out"].iloc[0] == table["Spread, held out"].iloc[2]
     ca, en = (balancing.facts(records, lang=lang) for lang in labels.LANGUAGES)
     assert ca.keys() == en.keys()
@@ -101,7 +104,7 @@ def test_the_figures(records, lang):
 
 
 @pytest.fixture(scope="module")
-def recorded(qm9_molecules) -> list[Record]:
+def recorded(qm9_molecules) -> Arms[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.BalancingParameters(), qm9_molecules)
 
@@ -111,7 +114,7 @@ def test_the_histograms_show_each_size_up_to_the_cap(recorded, lang):
     figure = balancing.capped_sizes(recorded, lang=lang)
     assert figure.alt == labels.alt("capped_sizes", lang)
     heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
-    table = recorded[0].groups.query("kind == 'size' and part == 'train'")
+    table = recorded["default"][0].groups.query("kind == 'size' and part == 'train'")
     whole = table.set_index(table["group"].astype(int))["molecules"].sort_index().tolist()
     assert sum(whole) == 104_664
     for cap, bars in zip((2000, 4000, 6000), heights, strict=True):

@@ -10,9 +10,9 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis import census, errors, study
+from analysis import census, errors, study, thesis
 from analysis.figures import baseline, card, labels
-from analysis.records import Record, load, results_folder
+from analysis.records import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = [baseline.learning_curves, baseline.error_by_size, baseline.error_by_element]
@@ -23,10 +23,7 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
 @pytest.fixture(scope="module")
 def records(qm9_molecules) -> list[Record]:
     """What the book shows; a test that had to train them would be wrong."""
-    configs = study.BaselineParameters().configs(qm9_molecules)
-    folder = results_folder() / "baseline"
-    data = qm9_molecules.fingerprint()
-    return [load(folder / config.run_id(data), expected=config) for config in configs]
+    return study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
 
 
 def test_the_recorded_runs_are_three_seeds_on_one_split(records):
@@ -55,9 +52,9 @@ def test_the_size_curves_are_the_mean_over_seeds(records):
     axes = baseline.error_by_size(records, lang="en").axes[0]
     for line, protocol in zip(axes.lines, ("held_out", "as_reported"), strict=True):
         each = [errors.mse(record.groups, "size")[protocol] for record in records]
-        expected = np.mean([mse.reindex(census.REPORT_COMMON_SIZES) for mse in each], axis=0)
+        expected = np.mean([mse.reindex(thesis.COMMON_SIZES) for mse in each], axis=0)
         np.testing.assert_allclose(line.get_ydata(), expected)
-        assert list(line.get_xdata()) == list(census.REPORT_COMMON_SIZES)
+        assert list(line.get_xdata()) == list(thesis.COMMON_SIZES)
     assert [text.get_text() for text in axes.figure.legends[0].get_texts()] == [
         labels.label("held_out", "en"),
         labels.label("as_reported", "en"),
@@ -98,7 +95,7 @@ def test_the_summary_has_a_row_per_seed_and_their_mean(records):
 
 def test_the_tables_hold_both_protocols(records):
     table = baseline.size_table(records, lang="ca")
-    assert list(table.index) == [str(size) for size in census.REPORT_COMMON_SIZES]
+    assert list(table.index) == [str(size) for size in thesis.COMMON_SIZES]
     of_18 = [errors.mse(record.groups, "size").loc[18] for record in records]
     own = [row["as_reported"] for row in of_18]
     expected = f"{np.mean(own):.3f} ± {np.std(own, ddof=1):.3f}".replace(".", ",")
@@ -112,7 +109,7 @@ def test_the_facts_of_the_prose(records):
     assert (ca["runs"], ca["train"], en["train"]) == ("3", "104.664", "104,664")
     by_size = np.mean([errors.mse(record.groups, "size")["as_reported"] for record in records], axis=0)
     sizes = errors.mse(records[0].groups, "size").index
-    shown = {size: mse for size, mse in zip(sizes, by_size, strict=True) if size in census.REPORT_COMMON_SIZES}
+    shown = {size: mse for size, mse in zip(sizes, by_size, strict=True) if size in thesis.COMMON_SIZES}
     assert en["best_as_reported"] == str(min(shown, key=shown.get))
     assert en["span_as_reported"] == f"{max(shown.values()) / min(shown.values()):.0f}"
 

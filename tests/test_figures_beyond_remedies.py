@@ -2,9 +2,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up import arms_of, only
 from test_figures import assert_readable
 
 from analysis import accuracy, descriptors, study
+from analysis.arms import Arm, Arms, MissingArmError
+from analysis.config import RunConfig
 from analysis.figures import beyond_remedies, labels
 from analysis.records import Record
 
@@ -15,18 +18,18 @@ FACTORS = {"none": (1, 1), "size_10": (1.5, 0.8), "per_atom_2": (0.9, 1.2), "cap
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[Record]:
+def records(qm9_molecules) -> Arms[Record]:
     """Every run, as if the remedies had multiplied the baseline's errors by FACTORS, a little more in later seeds."""
-    whole = {r.config.seed: r for r in study.recorded(study.BaselineParameters(seeds=SEEDS), qm9_molecules)}
-    found = []
-    for config in study.BeyondRemediesParameters(seeds=SEEDS).configs(qm9_molecules):
-        record = whole[config.seed]
-        small, large = FACTORS[beyond_remedies._key(config)]
-        factors = np.where(record.errors["n_atoms"] > 17, large, small)
-        factors = factors ** (1 + 0.02 * config.seed)
-        errors = record.errors.assign(error=(record.errors["error"] * factors).astype(np.float32))
-        found.append(replace(record, config=config, errors=errors))
-    return found
+    whole = study.recorded(study.BaselineParameters(seeds=SEEDS), qm9_molecules)["default"]
+
+    def record(arm: Arm, config: RunConfig) -> Record:
+        errors = whole[config.seed].errors
+        small, large = FACTORS[beyond_remedies._key(arm)]
+        factors = np.where(errors["n_atoms"] > 17, large, small) ** (1 + 0.02 * config.seed)
+        errors = errors.assign(error=(errors["error"] * factors).astype(np.float32))
+        return replace(whole[config.seed], config=config, errors=errors)
+
+    return arms_of(study.BeyondRemediesParameters(seeds=SEEDS), qm9_molecules, record)
 
 
 def test_every_remedy_is_told_apart_and_has_all_seeds(records):
@@ -44,13 +47,13 @@ def test_every_remedy_is_told_apart_and_has_all_seeds(records):
 
 
 def test_without_the_plain_model_there_is_nothing_to_compare(records):
-    with pytest.raises(ValueError, match="no record of the plain model"):
-        beyond_remedies.by_remedy([r for r in records if r.config.experiment != "beyond"], lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'plain', only of size 10; per-atom 2; cap 4000"):
+        beyond_remedies.by_remedy(only(records, lambda arm: arm != "plain"), lang="en")
 
 
 def test_the_groups_are_those_of_the_test_molecules(records, qm9_molecules):
-    inside = beyond_remedies.members(records[0], qm9_molecules)
-    of_test = records[0].errors[records[0].errors["test"]]
+    inside = beyond_remedies.members(records["plain"][0], qm9_molecules)
+    of_test = records["plain"][0].errors[records["plain"][0].errors["test"]]
     assert inside["all"].sum() == len(of_test)
     np.testing.assert_array_equal(inside["above"], of_test["n_atoms"] > 17)
     np.testing.assert_array_equal(inside["up_to"], ~inside["above"])
@@ -60,7 +63,7 @@ def test_the_groups_are_those_of_the_test_molecules(records, qm9_molecules):
 
 def test_the_ratio_is_that_to_the_plain_model_of_the_same_seed(records, qm9_molecules):
     found = beyond_remedies.by_remedy(records, lang="en")
-    inside = beyond_remedies.members(records[0], qm9_molecules)
+    inside = beyond_remedies.members(records["plain"][0], qm9_molecules)
     value, low, high = beyond_remedies.ratio(found["size_10"], found["none"], inside["above"])
     assert value == pytest.approx(0.8**1.02, rel=1e-5)
     assert low < value < high < 1
@@ -74,14 +77,14 @@ def test_the_ratio_is_that_to_the_plain_model_of_the_same_seed(records, qm9_mole
 def test_the_table_has_the_errors_of_each_group(records, qm9_molecules, lang):
     table = beyond_remedies.summary(records, qm9_molecules, lang=lang)
     assert len(table) == len(FACTORS)
-    of_seeds = [1000 * np.abs(accuracy.test_errors([record])).mean() for record in records[:: len(FACTORS)]]
+    of_seeds = [1000 * np.abs(accuracy.test_errors([record])).mean() for record in records["plain"]]
     assert float(table.iloc[0, 0].partition(" ± ")[0].replace(",", ".")) == pytest.approx(np.mean(of_seeds), abs=0.06)
 
 
 @EACH_LANGUAGE
 @pytest.mark.parametrize("seeds", [1, 3])
 def test_the_figure_is_readable_and_carries_its_data(records, qm9_molecules, lang, seeds):
-    shown = [record for record in records if record.config.seed < seeds]
+    shown = only(records, lambda _: True, seeds=seeds)
     figure = beyond_remedies.ratios(shown, qm9_molecules, lang=lang)
     assert_readable(figure)
     data = figure.data
@@ -89,7 +92,7 @@ def test_the_figure_is_readable_and_carries_its_data(records, qm9_molecules, lan
     first = data[data["group"] == "above"].iloc[0]
     assert first["ratio"] == pytest.approx(0.8 if seeds == 1 else 0.8**1.02, rel=1e-5)
     plain = beyond_remedies.by_remedy(shown, lang=lang)["none"].records
-    assert first["run"].split() == [r.id for r in (*(r for r in shown if r.config.loss.weighting == "size"), *plain)]
+    assert first["run"].split() == [record.id for record in (*shown["size 10"], *plain)]
 
 
 @EACH_LANGUAGE

@@ -1,9 +1,13 @@
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from made_up import arms_of, only
 
-from analysis import census, errors, study
+from analysis import errors, study, thesis
+from analysis.arms import Arm, Arms, MissingArmError
+from analysis.config import RunConfig
 from analysis.figures import comparison, groups, labels
 from analysis.records import Record
 
@@ -11,7 +15,7 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[Record]:
+def records(qm9_molecules) -> Arms[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.FinalComparisonParameters(), qm9_molecules)
 
@@ -26,8 +30,8 @@ def test_both_models_have_five_seeds(records):
 
 
 def test_one_model_alone_is_no_comparison(records):
-    with pytest.raises(ValueError, match="none of custom"):
-        comparison.error_by_size([record for record in records if record.config.experiment == "baseline"], lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'custom', only of default"):
+        comparison.error_by_size(only(records, lambda arm: arm == "default"), lang="en")
 
 
 def test_the_summary_holds_the_whole_and_the_test_part(records):
@@ -48,7 +52,7 @@ def test_the_facts_of_the_prose(records):
     models = comparison.by_model(records)
     for protocol in ("held_out", "as_reported"):
         better = []
-        for size in census.REPORT_COMMON_SIZES:
+        for size in thesis.COMMON_SIZES:
             means = {
                 name: np.mean([errors.mse(record.groups, "size").loc[size, protocol] for record in of_model])
                 for name, of_model in models.items()
@@ -76,7 +80,7 @@ def test_the_figure_has_both_protocols_and_both_models(records, lang):
     assert figure.alt == labels.alt("final_comparison", lang)
     data = figure.data.groupby(["series", "n_atoms"])["mse_as_reported_eV2"].mean()
     np.testing.assert_allclose(data["Custom"], means)
-    assert set(figure.data["run"]) == {record.id for record in records}
+    assert set(figure.data["run"]) == {record.id for record in records.runs}
 
 
 def test_the_stability_is_that_of_the_recorded_steps(records):
@@ -92,7 +96,7 @@ def test_the_stability_is_that_of_the_recorded_steps(records):
     default, custom = (figure.data[figure.data["series"] == name] for name in ("Default", "Custom"))
     np.testing.assert_allclose(default["loss_eV2"], figure.axes[0].get_lines()[0].get_ydata())
     assert {name for text in (default["run"].iloc[0], custom["run"].iloc[0]) for name in text.split()} == {
-        record.id for record in records
+        record.id for record in records.runs
     }
     assert len(figure.csv()) < 1_000_000  # Pillow reads no longer text chunk
 
@@ -113,16 +117,16 @@ def test_what_the_page_says_about_stability_holds_in_the_records(records):
 
 
 @pytest.fixture(scope="module")
-def path(records, qm9_molecules) -> list[Record]:
+def path(records, qm9_molecules) -> Arms[Record]:
     """A record for each step from Default to Custom, two seeds: Custom's, as if each step had its own squared error."""
-    customs = {record.config.seed: record for record in comparison.by_model(records)["custom"]}
-    found = []
-    for number, config in enumerate(study.DefaultToCustomParameters(seeds=[0, 1]).configs(qm9_molecules)):
-        custom = customs[config.seed]
-        factor = 1.0 + number % len(comparison.STEPS)
+
+    def record(arm: Arm, config: RunConfig) -> Record:
+        custom = records["custom"][config.seed]
+        factor = 1.0 + list(comparison.STEPS.values()).index(arm)
         groups = custom.groups.assign(sum_ee=custom.groups["sum_ee"] * factor)
-        found.append(replace(custom, config=config, groups=groups))
-    return found
+        return replace(custom, config=config, groups=groups)
+
+    return arms_of(study.DefaultToCustomParameters(seeds=[0, 1]), qm9_molecules, record)
 
 
 def test_the_steps_from_default_to_custom_are_told_apart_and_named(path):
@@ -138,8 +142,8 @@ def test_the_steps_from_default_to_custom_are_told_apart_and_named(path):
         "+ weights, r = 10 (Custom)",
         "Custom, Default’s updates",
     ]
-    with pytest.raises(ValueError, match="no record of 'Default'"):
-        comparison.by_step([record for record in path if record.config.experiment != "baseline"], lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'default'"):
+        comparison.by_step(only(path, lambda arm: arm != "default"), lang="en")
 
 
 def test_the_table_and_the_facts_of_the_steps(path):
@@ -176,9 +180,8 @@ def test_what_the_page_says_of_the_steps_holds_in_the_records(qm9_molecules):
     """No change lowers the error above 17 atoms; the first and the last cost most, and longer training saves half."""
     steps = comparison.by_step(study.recorded(study.DefaultToCustomParameters(), qm9_molecules), lang="en")
     above = {step: np.mean(groups.of_sizes(group.records, range(18, 30))) for step, group in steps.items()}
-    before = dict(zip(comparison.STEPS[1:], comparison.STEPS, strict=False))
-    times = {step: above[step] / above[before[step]] for step in comparison.STEPS[1:]}
-    assert all(times[step] > 0.98 for step in comparison.STEPS[1:-1])
+    times = {step: above[step] / above[before] for before, step in pairwise(comparison.STEPS)}
+    assert all(times[step] > 0.98 for step in list(times)[:-1])
     assert sorted(times, key=times.get)[-2:] in (["large", "custom"], ["custom", "large"])
     assert times["custom_longer"] < 0.7
     assert above["custom_longer"] > 1.5 * above["default"]

@@ -44,7 +44,7 @@ def test_the_counts_of_a_part_are_those_of_its_parameters(model, few_molecules):
 
 
 def test_the_network_drawn_is_the_one_in_the_record(qm9_molecules):
-    record = study.recorded(study.BaselineParameters(), qm9_molecules)[0]
+    record = study.recorded(study.BaselineParameters(), qm9_molecules)["default"][0]
     found = architecture.parts(record.config.model, qm9_molecules)
     weights = {path: value for path, value in record.state_dict().items() if re.search(r"(weight|bias)$", path)}
     assert sum(value.size for value in weights.values()) == found[""].parameters

@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
+from made_up import only
 
 from analysis import errors, study
+from analysis.arms import Arms, MissingArmError
 from analysis.figures import directed, groups, labels
 from analysis.records import Record
 
@@ -9,12 +11,12 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 
 @pytest.fixture(scope="module")
-def records(qm9_molecules) -> list[Record]:
+def records(qm9_molecules) -> Arms[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.DirectedTrainingParameters(), qm9_molecules)
 
 
-def shown(records: list[Record], lang: str = "en") -> dict[str, groups.Group]:
+def shown(records: Arms[Record], lang: str = "en") -> dict[str, groups.Group]:
     (kinds,) = directed.by_training_set(records, lang=lang).values()
     return {"whole": groups.of_baseline(records, lang=lang)} | kinds
 
@@ -35,16 +37,16 @@ def test_the_training_sets_and_their_seeds(records):
 
 
 def test_what_is_missing_is_said(records):
-    whole = [record for record in records if record.config.experiment == "baseline"]
-    with pytest.raises(ValueError, match="no record of a directed training"):
-        directed.by_training_set(whole, lang="en")
-    with pytest.raises(ValueError, match="no record of 'the whole training part'"):
-        directed.summary([record for record in records if record not in whole], lang="en")
-    without_control = [record for record in records if record.config.training.epochs == 30]
-    without_control = [record for record in without_control if not record.config.data.selection.random_control]
-    assert list(directed.by_training_set(without_control, lang="en")[18]) == ["chosen"]
-    with pytest.raises(ValueError, match="no record of 'more than 17 atoms'"):
-        directed.by_training_set([r for r in records if r.config.data.selection.random_control], lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'more than', only of default"):
+        directed.by_training_set(only(records, lambda arm: arm == "default"), lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'default'"):
+        directed.summary(only(records, lambda arm: arm != "default"), lang="en")
+    without_controls = only(records, lambda arm: not (arm.random or arm.same_updates))
+    assert list(directed.by_training_set(without_controls, lang="en")[18]) == ["chosen"]
+    with pytest.raises(MissingArmError, match="no record of the arm 'more than 17, random control', only of"):
+        directed.facts(without_controls, lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'more than 17', only of"):
+        directed.by_training_set(only(records, lambda arm: arm.random), lang="en")
 
 
 def test_errors_on_either_side_are_those_of_the_molecules_themselves(records):

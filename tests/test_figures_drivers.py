@@ -9,7 +9,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from test_figures import assert_readable, shown
 
-from analysis import descriptors, drivers, subsets
+from analysis import descriptors, drivers, study, subsets
 from analysis.figures import drivers as figures
 from analysis.figures import labels, style
 
@@ -291,7 +291,7 @@ def test_what_the_page_says_of_custom(found):
 
 def test_what_falls_with_size_are_the_worst_errors(qm9_molecules):
     """From the small to the large sizes: the worst hundredth falls by a third, the median by less than a quarter."""
-    errors = drivers.errors_by_seed(drivers.records_of("default", qm9_molecules)).abs()
+    errors = drivers.errors_by_seed(study.recorded(study.FinalComparisonParameters(), qm9_molecules)["default"]).abs()
     n_atoms = pd.Series(qm9_molecules.n_atoms, qm9_molecules.index).loc[errors.index]
     small, large = (errors[n_atoms.between(*sizes)].to_numpy() for sizes in ((10, 14), (23, 25)))
     assert np.quantile(large, 0.99) < 0.67 * np.quantile(small, 0.99)

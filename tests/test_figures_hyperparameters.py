@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import runs, search, study, sweeps, trials, verdicts
+from analysis import runs, search, study, sweeps, thesis, trials, verdicts
 from analysis.config import adjust
 from analysis.figures import hyperparameters, labels, style
 from analysis.records import Record
@@ -123,7 +123,7 @@ def test_the_curves_are_those_of_the_front_and_of_both_points(stage, lang):
     wanted = [*front, *stage.report, *stage.chosen]
     assert drawn == sorted(tuple(record.history["validation_loss"]) for record in wanted)
     (line,) = [line for line in lines if line.get_label() == labels.label("report_epochs", lang)]
-    assert line.get_xdata() == [trials.REPORT_EPOCHS] * 2
+    assert line.get_xdata() == [thesis.STAGE1_EPOCHS] * 2
     assert axes.get_yscale() == "log"
 
 
@@ -245,7 +245,7 @@ def shown(qm9_molecules) -> dict[str, trials.Stage]:
         patched.setattr(runs.training, "train", lambda *_, **__: pytest.fail("it is not recorded in full"))
         return {
             name: search.load_or_search(sweeps.load_sweep(name), search.SearchParameters(), qm9_molecules)
-            for name in trials.REPORT
+            for name in thesis.STAGES
         }
 
 
@@ -253,13 +253,13 @@ def losses(records: Iterable[Record]) -> list[float]:
     return [record.history["validation_loss"].iloc[-1] for record in records]
 
 
-@pytest.mark.parametrize("name", trials.REPORT)
+@pytest.mark.parametrize("name", thesis.STAGES)
 def test_both_points_are_recorded_in_three_seeds(shown, name):
     stage = shown[name]
     for records in (stage.report, stage.chosen):
         assert [record.config.seed for record in records] == [0, 1, 2]
     values = sweeps.parameters_of(stage.report[0].config)
-    assert {key: values[key] for key in trials.REPORT[name]} == trials.REPORT[name]
+    assert {key: values[key] for key in thesis.STAGES[name]} == thesis.STAGES[name]
     assert stage.chosen[0].id == trials.choose(stage.trials)["run"]
     assert len(stage.trials) >= sweeps.load_sweep(name).run_cap
 
@@ -275,7 +275,7 @@ def test_what_the_page_says_of_the_first_stage_holds_in_the_records(shown, qm9_m
     assert float(facts["correlation_batch_size"]) > 0.6
     assert abs(float(facts["correlation_learning_rate"])) < 0.3
     assert facts["better_of_batch"] == "1"  # "has", "té"
-    assert int(facts["lowest_at"]) > trials.REPORT_EPOCHS
+    assert int(facts["lowest_at"]) > thesis.STAGE1_EPOCHS
     lowest = [record.history["validation_loss"].argmin() + 1 for record in stage.records.values()]
     assert np.mean(np.array(lowest) > 24) > 0.9  # "nearly all were still learning"
     assert all(r.history["validation_loss"].iloc[21] > r.history["validation_loss"].iloc[-1] for r in stage.report)
@@ -313,10 +313,11 @@ def test_what_the_page_says_of_the_second_stage_holds_in_the_records(shown):
 
 def test_the_second_stage_is_undecided_whichever_seeds_are_taken(shown, qm9_molecules):
     stage = shown["stage2"]
-    own = [*stage.report, *stage.chosen]
-    assert {record.id for record in trials.repeated(sweeps.load_sweep("stage2"))} == {record.id for record in own}
-    for records in (own, study.recorded(study.FinalComparisonParameters(), qm9_molecules)):
-        found = verdicts.stage2(stage.trials, verdicts.seed_deviation(records))
+    own = [stage.report, stage.chosen]
+    repeated = trials.repeated(sweeps.load_sweep("stage2"))
+    assert {record.id for of in repeated for record in of} == {record.id for of in own for record in of}
+    for points in (own, study.recorded(study.FinalComparisonParameters(), qm9_molecules).values()):
+        found = verdicts.stage2(stage.trials, verdicts.seed_deviation(points))
         assert found.verdict == "undecided"
         parts = {part.name: part for part in found.parts if part.family == "parameters"}
         assert {part.verdict for part in parts.values()} == {"undecided"}

@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from made_up import arms_of, only
 from test_figures import assert_readable
 
 from analysis import accuracy, study
+from analysis.arms import Arm, Arms
 from analysis.config import RunConfig
 from analysis.figures import labels, learning_curve
 from analysis.records import Record
@@ -20,21 +22,16 @@ def scaled(record: Record, config: RunConfig, factor: float) -> Record:
 
 
 @pytest.fixture(scope="module")
-def whole(qm9_molecules) -> dict[int, Record]:
-    """The records of Default by seed."""
-    return {r.config.seed: r for r in study.recorded(study.BaselineParameters(seeds=[0, 1]), qm9_molecules)}
-
-
-@pytest.fixture(scope="module")
-def curve(whole, qm9_molecules) -> list[Record]:
+def curve(qm9_molecules) -> Arms[Record]:
     """The learning curve, as if the error fell with the power −0.4 of the number of training molecules."""
-    records = []
-    for config in study.LearningCurveParameters(seeds=[0, 1]).configs(qm9_molecules):
-        molecules = config.data.train_molecules or 104_664
-        record = scaled(whole[config.seed], config, 8 / molecules**0.4)
-        counts = record.about["molecules"] | {"train": molecules}
-        records.append(replace(record, about=record.about | {"molecules": counts}))
-    return records
+    whole = study.recorded(study.BaselineParameters(seeds=[0, 1]), qm9_molecules)["default"]
+
+    def record(arm: Arm, config: RunConfig) -> Record:
+        found = scaled(whole[config.seed], config, 8 / arm.value**0.4)
+        counts = found.about["molecules"] | {"train": arm.value}
+        return replace(found, about=found.about | {"molecules": counts})
+
+    return arms_of(study.LearningCurveParameters(seeds=[0, 1]), qm9_molecules, record)
 
 
 @EACH_LANGUAGE
@@ -56,13 +53,11 @@ def test_the_facts_of_the_learning_curve(curve, lang):
     assert found["curve_power"] == "−0.40"
     assert found["curve_doubled"][:2] == "24"  # 1 − 2^−0.4
     assert found["curve_mae_whole"] == found["curve_mae_104664"]
-    mae = 1000 * np.mean(
-        [accuracy.scores(record).mae for record in curve if record.config.data.train_molecules == 10_000]
-    )
+    mae = 1000 * np.mean([accuracy.scores(record).mae for record in curve["molecules 10000"]])
     assert float(found["curve_mae_10000"]) == pytest.approx(mae, abs=0.5)
-    numbers = {record.about["molecules"]["train"]: accuracy.scores(record).mae for record in curve}
+    numbers = {record.about["molecules"]["train"]: accuracy.scores(record).mae for record in curve.runs}
     assert found["curve_accurate"].replace(".", "") == str(min(n for n, mae in numbers.items() if mae < 0.0434))
-    alone = learning_curve.facts(curve[:1], lang=lang)
+    alone = learning_curve.facts(only(curve, lambda arm: arm == "molecules 1000", seeds=1), lang=lang)
     assert alone["curve_power"] == alone["curve_doubled"] == alone["curve_accurate"] == "–"
 
 
@@ -78,7 +73,7 @@ def test_the_table_has_the_scores_of_each_number(curve, lang):
         "50000",
         "104664",
     ]
-    of_few = [record for record in curve if record.config.data.train_molecules == 1000]
+    of_few = curve["molecules 1000"]
     assert table.iloc[0, 0] == str(of_few[0].config.training.epochs)
     rmse = 1000 * np.mean([accuracy.scores(record).rmse for record in of_few])
     assert float(table.iloc[0, 2].partition(" ± ")[0].replace(",", ".")) == pytest.approx(rmse, abs=0.06)

@@ -2,38 +2,35 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up import arms_of, only
 
 from analysis import choice, errors, study
-from analysis.config import Loss, RunConfig, Selection, adjust
+from analysis.arms import Arm, Arms, MissingArmError
+from analysis.config import Loss, RunConfig, adjust
 from analysis.figures import groups, labels, loss_modification
-from analysis.records import Record, load, results_folder
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
-FACTORS = {("size", 2.0): 0.9, ("size", 10.0): 0.5, ("inverse-frequency", 1.0): 2.0}
+FACTORS = {"size 2": 0.9, "size 10": 0.5, "inverse-frequency 1": 2.0}
 
 
 @pytest.fixture(scope="module")
 def whole(qm9_molecules) -> list[Record]:
-    configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
-    return [load(results_folder() / "baseline" / config.run_id(data), expected=config) for config in configs]
+    return study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
 
 
 @pytest.fixture(scope="module")
-def records(whole) -> list[Record]:
+def records(whole, qm9_molecules) -> Arms[Record]:
     """The baseline's, as if weighted losses had multiplied every squared error above 17 atoms by FACTORS."""
-    found = []
-    for record in whole:
-        selection = {"selection": Selection(smallest=13, largest=23)}
-        experiment = RunConfig(experiment="loss-modification", seed=record.config.seed)
-        plain = replace(record, config=adjust(experiment, data=selection))
-        found.append(plain)
-        for (weighting, rate), factor in FACTORS.items():
-            groups = record.groups.copy()
-            large = (groups["kind"] == "size") & (groups["group"].astype(str).isin(map(str, range(18, 30))))
-            groups.loc[large, "sum_ee"] *= factor
-            config = adjust(plain.config, loss=Loss(weighting=weighting, rate=rate))
-            found.append(replace(plain, config=config, groups=groups))
-    return found
+
+    def record(arm: Arm, config: RunConfig) -> Record:
+        groups = whole[config.seed].groups.copy()
+        large = (groups["kind"] == "size") & (groups["group"].astype(str).isin(map(str, range(18, 30))))
+        groups.loc[large, "sum_ee"] *= FACTORS.get(arm, 1.0)
+        return replace(whole[config.seed], config=config, groups=groups)
+
+    asked = study.LossModificationParameters(weightings=["size"], rates=[2.0, 10.0], alphas=[1.0])
+    return arms_of(asked, qm9_molecules, record)
 
 
 def test_the_runs_of_a_function_by_rate_begin_with_the_unmodified(records):
@@ -45,11 +42,10 @@ def test_the_runs_of_a_function_by_rate_begin_with_the_unmodified(records):
 
 
 def test_what_is_missing_is_said(records):
-    with pytest.raises(ValueError, match="no record with the weights 'size-frequency'"):
+    with pytest.raises(MissingArmError, match="no record of the arm 'size-frequency', only of unweighted; size 2"):
         loss_modification.by_rate(records, "size-frequency", lang="en")
-    weighted = [record for record in records if record.config.loss.weighting != "none"]
-    with pytest.raises(ValueError, match="no record of 'unweighted'"):
-        loss_modification.by_rate(weighted, "size", lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'unweighted'"):
+        loss_modification.by_rate(only(records, lambda arm: arm != "unweighted"), "size", lang="en")
 
 
 def test_the_table_has_a_row_per_function_and_rate(records, whole):
@@ -77,10 +73,10 @@ def test_the_facts_name_the_best_rate_of_each_function(records):
 
 @EACH_LANGUAGE
 def test_the_weight_curves_are_the_formulas_where_they_are_defined(records, lang):
-    frequency = [
-        replace(r, config=adjust(r.config, loss=Loss(weighting="size-frequency", rate=10.0))) for r in records[:1]
-    ]
-    figure = loss_modification.weight_curves([*records, *frequency], lang=lang)
+    plain = records["unweighted"][0]
+    weighted = replace(plain, config=adjust(plain.config, loss=Loss(weighting="size-frequency", rate=10.0)))
+    every = Arms("loss-modification", records | {Arm("size-frequency", 10.0): [weighted]})
+    figure = loss_modification.weight_curves(every, lang=lang)
     assert figure.alt == labels.alt("weight_curves", lang)
     size, size_frequency, inverse = figure.axes
     curves = [axes.get_lines() for axes in (size, size_frequency, inverse)]
@@ -95,7 +91,7 @@ def test_the_weight_curves_are_the_formulas_where_they_are_defined(records, lang
         assert set(lines[-1].get_ydata()) == {1.0}
         assert lines[-1].get_label() == labels.label("floor_of_weights", lang)
     sizes, weights = curves[2][1].get_data()
-    molecules = records[0].groups.query("kind == 'size' and part == 'train'").set_index("group")["molecules"]
+    molecules = plain.groups.query("kind == 'size' and part == 'train'").set_index("group")["molecules"]
     shares = [molecules[str(s)] * v for s, v in zip(sizes, weights, strict=True) if molecules[str(s)]]
     np.testing.assert_allclose(shares, shares[0])  # with α = 1 every size has the same share of the loss
 
@@ -108,8 +104,7 @@ def test_the_best_rates_are_those_of_all_seeds_and_of_each(records):
     for seed, rate in enumerate(reported[1:]):
         logs = {
             record.config.loss.rate: np.log10(errors.mse(record.groups, "size").loc[large, "as_reported"]).mean()
-            for record in records
-            if record.config.seed == seed and record.config.loss.weighting in ("none", "size")
+            for record in (records[name][seed] for name in ("unweighted", "size 2", "size 10"))
         }
         assert rate == min(logs, key=logs.get)
 
@@ -127,19 +122,19 @@ def test_the_figure_has_a_row_per_function_and_a_column_per_protocol(records, la
     assert figure.alt == labels.alt("loss_modification", lang)
     data = figure.data.groupby(["weighting", "rate", "n_atoms"])["mse_as_reported_eV2"].mean()
     np.testing.assert_allclose(figure.axes[1].get_lines()[2].get_ydata(), data["size", 10])
-    assert len(figure.data) == len(records) * len(range(13, 24))
+    assert len(figure.data) == len(records.runs) * len(range(13, 24))
 
 
 # ---- the recorded runs
 
 
 @pytest.fixture(scope="module")
-def recorded(qm9_molecules) -> list[Record]:
+def recorded(qm9_molecules) -> Arms[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.LossModificationParameters(), qm9_molecules)
 
 
-def above(records: list[Record], weighting: str, rate: float) -> float:
+def above(records: Arms[Record], weighting: str, rate: float) -> float:
     group = loss_modification.by_rate(records, weighting, lang="en")[rate]
     return float(np.mean(groups.of_sizes(group.records, range(18, 24))))
 
@@ -153,7 +148,7 @@ def test_what_the_page_says_of_large_molecules_holds_in_the_records(recorded):
     assert above(recorded, "size", 10.0) > 1.2 * plain
     assert above(recorded, "inverse-frequency", 1.0) > 1.2 * plain
     assert above(recorded, "size-frequency", 10.0) == pytest.approx(plain, rel=0.02)
-    by_seed = groups.of_sizes([r for r in recorded if r.config.loss.weighting == "none"], range(18, 24))
+    by_seed = groups.of_sizes(recorded["unweighted"], range(18, 24))
     assert np.std(by_seed, ddof=1) > 0.05 * plain
     for weighting in ("size", "size-frequency"):
         rates = loss_modification.best_rates(recorded, weighting, "as_reported")

@@ -4,13 +4,12 @@ import pytest
 
 from analysis import study
 from analysis.figures import labels, provenance
-from analysis.records import Record, load, results_folder
+from analysis.records import Record
 
 
 @pytest.fixture(scope="module")
 def records(qm9_molecules) -> list[Record]:
-    configs, data = study.BaselineParameters().configs(qm9_molecules), qm9_molecules.fingerprint()
-    return [load(results_folder() / "baseline" / config.run_id(data), expected=config) for config in configs]
+    return study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
 
 
 def on(record: Record, *, threads: int, minutes: float) -> Record:

@@ -16,7 +16,7 @@ EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 @pytest.fixture(scope="module")
 def records(qm9_molecules) -> list[Record]:
-    return study.recorded(study.BaselineParameters(), qm9_molecules)
+    return study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
 
 
 @pytest.fixture(scope="module")

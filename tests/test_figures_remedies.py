@@ -2,11 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up import arms_of, only
 from test_figures import assert_readable
 
 from analysis import study
+from analysis.arms import Arm, Arms, MissingArmError
+from analysis.config import RunConfig
 from analysis.figures import labels, remedies
-from analysis.records import Record, load, results_folder
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 NAMES = ["none", "directed", "fine_tuned_10", "fine_tuned_26", "per_atom_2", "inverse_frequency_1", "size_10"]
@@ -16,29 +19,19 @@ FACTORS = dict.fromkeys(NAMES[1:], (1.2, 1.1)) | {"directed": (2.0, 0.9), "per_a
 
 
 @pytest.fixture(scope="module")
-def whole(qm9_molecules) -> dict[int, Record]:
-    """The baseline's records by seed."""
-    data = qm9_molecules.fingerprint()
-    configs = study.BaselineParameters().configs(qm9_molecules)
-    folder = results_folder() / "baseline"
-    return {config.seed: load(folder / config.run_id(data), expected=config) for config in configs}
-
-
-@pytest.fixture(scope="module")
-def records(whole, qm9_molecules) -> list[Record]:
+def records(qm9_molecules) -> Arms[Record]:
     """Every run of the study, as if the remedies had multiplied the baseline's squared errors by FACTORS."""
-    found = []
-    for config in study.LargeMoleculesParameters().configs(qm9_molecules):
-        record = replace(whole[config.seed], config=config)
-        factors = FACTORS.get(remedies._key(config))
-        if factors is not None:
-            groups = record.groups.copy()
-            sizes = groups["group"].where(groups["kind"] == "size", "0").astype(int)
-            groups.loc[sizes.between(1, 17), "sum_ee"] *= factors[0]
-            groups.loc[sizes > 17, "sum_ee"] *= factors[1]
-            record = replace(record, groups=groups)
-        found.append(record)
-    return found
+    whole = study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
+
+    def record(arm: Arm, config: RunConfig) -> Record:
+        factors = FACTORS.get(remedies._key(arm, config), (1, 1))
+        groups = whole[config.seed].groups.copy()
+        sizes = groups["group"].where(groups["kind"] == "size", "0").astype(int)
+        groups.loc[sizes.between(1, 17), "sum_ee"] *= factors[0]
+        groups.loc[sizes > 17, "sum_ee"] *= factors[1]
+        return replace(whole[config.seed], config=config, groups=groups)
+
+    return arms_of(study.LargeMoleculesParameters(), qm9_molecules, record)
 
 
 def test_every_remedy_is_told_apart_and_has_all_seeds(records):
@@ -52,25 +45,25 @@ def test_every_remedy_is_told_apart_and_has_all_seeds(records):
 
 
 def test_without_the_baseline_there_is_nothing_to_compare(records):
-    with pytest.raises(ValueError, match="no record of the baseline"):
-        remedies.by_remedy([r for r in records if r.config.experiment != "baseline"], lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'default', only of more than 17, same updates"):
+        remedies.by_remedy(only(records, lambda arm: arm != "default"), lang="en")
 
 
 def test_the_ratios_are_those_to_the_baseline_of_the_same_seed(records):
     found = remedies.by_remedy(records, lang="en")
     for name, factors in FACTORS.items():
-        for (mean, low, high), factor in zip(remedies.ratio(found[name], found["none"], 17), factors, strict=True):
+        for (mean, low, high), factor in zip(remedies.ratio(found[name], found["none"]), factors, strict=True):
             np.testing.assert_allclose([mean, low, high], factor)
     # From here on the seeds differ: 1, 2 and 4 times the baseline's error, with a mean of 2 on the logarithms.
     spread = [
         replace(record, groups=record.groups.assign(sum_ee=record.groups["sum_ee"] * 2.0**seed))
         for seed, record in enumerate(found["none"].records)
     ]
-    for mean, low, high in remedies.ratio(replace(found["none"], records=spread), found["none"], 17):
+    for mean, low, high in remedies.ratio(replace(found["none"], records=spread), found["none"]):
         assert mean == pytest.approx(2)
         assert np.log(high / mean) == pytest.approx(np.log(mean / low))
         assert np.log(high / mean) == pytest.approx(4.302653 * np.log(2) / np.sqrt(3), rel=1e-5)  # t with 2 degrees
-    (_, low, high), _ = remedies.ratio(replace(found["none"], records=spread[:1]), found["none"], 17)
+    (_, low, high), _ = remedies.ratio(replace(found["none"], records=spread[:1]), found["none"])
     assert (low, high) == (0, np.inf)
 
 
@@ -106,11 +99,11 @@ def test_the_figure_has_a_point_per_remedy_and_readable_words_within_it(records,
     found = remedies.by_remedy(records, lang=lang)
     points = [tuple(container[0].get_xydata()[0]) for container in axes.containers]
     for point, group in zip(points, found.values(), strict=True):
-        np.testing.assert_allclose(point, remedies._both_sides(group, 17).mean(axis=1))
+        np.testing.assert_allclose(point, remedies._both_sides(group).mean(axis=1))
     front = axes.get_lines()[0].get_xydata()
     np.testing.assert_allclose(front, [points[NAMES.index(key)] for key in ("per_atom_2", "none", "directed")])
     assert figure.alt == labels.alt("trade_off", lang)
-    assert len(figure.data) == len(records)
+    assert len(figure.data) == len(records.runs)
     assert figure.png() == remedies.trade_off(records, lang=lang).png()
     assert_readable(figure)
 
@@ -119,7 +112,7 @@ def test_the_figure_has_a_point_per_remedy_and_readable_words_within_it(records,
 
 
 @pytest.fixture(scope="module")
-def recorded(qm9_molecules) -> list[Record]:
+def recorded(qm9_molecules) -> Arms[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.LargeMoleculesParameters(), qm9_molecules)
 
@@ -128,7 +121,7 @@ def test_what_the_page_says_of_the_remedies_holds_in_the_records(recorded):
     found = remedies.by_remedy(recorded, lang="en")
     assert list(found) == NAMES
     rest, large = (
-        {name: remedies.ratio(group, found["none"], 17)[side] for name, group in found.items() if name != "none"}
+        {name: remedies.ratio(group, found["none"])[side] for name, group in found.items() if name != "none"}
         for side in (0, 1)
     )
     # Nothing helps for certain; the longer fine-tuning most, large molecules alone less and at a higher price.
@@ -149,7 +142,7 @@ def test_what_the_page_says_of_the_remedies_holds_in_the_records(recorded):
     assert rest["per_atom_2"][0] < 1
     assert [name for name, (mean, _, _) in rest.items() if mean < 1] == ["per_atom_2"]
     assert large["per_atom_2"][1] < 1 < large["per_atom_2"][2]
-    errors = {name: remedies._both_sides(group, 17).mean(axis=1) for name, group in found.items()}
+    errors = {name: remedies._both_sides(group).mean(axis=1) for name, group in found.items()}
     assert remedies.pareto(errors) == ["per_atom_2", "none", "fine_tuned_26"]
     rest_of_baseline, large_of_baseline = errors["none"]
     assert large_of_baseline < 0.8 * rest_of_baseline

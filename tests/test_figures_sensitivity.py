@@ -2,11 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from made_up import arms_of, only
 from test_figures import assert_readable
 
 from analysis import errors, study
+from analysis.arms import Arm, Arms, MissingArmError
+from analysis.config import RunConfig
 from analysis.figures import groups, labels, sensitivity
-from analysis.records import Record, load, results_folder
+from analysis.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 # By how much another split or other offsets are taken to multiply the squared errors of both models.
@@ -14,24 +17,21 @@ FACTORS = {"split_0": 1.0, "split_1": 1.5, "split_2": 0.8, "least-squares": 0.7,
 
 
 @pytest.fixture(scope="module")
-def recorded(qm9_molecules) -> dict[tuple[bool, int], Record]:
-    """Default's and Custom's records, by whether all sizes are in the training and by seed."""
-    found = {}
-    for config in study.FinalComparisonParameters().configs(qm9_molecules):
-        folder = results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint())
-        found[config.data.selection.smallest is None, config.seed] = load(folder, expected=config)
-    return found
+def recorded(qm9_molecules) -> Arms[Record]:
+    """Default's and Custom's records."""
+    return study.recorded(study.FinalComparisonParameters(), qm9_molecules)
 
 
 @pytest.fixture(scope="module")
-def records(recorded, qm9_molecules) -> list[Record]:
+def records(recorded, qm9_molecules) -> Arms[Record]:
     """Every run of the study, as if splits and offsets had multiplied squared errors by FACTORS."""
-    found = []
-    for config in study.SensitivityParameters().configs(qm9_molecules):
-        record = recorded[config.data.selection.smallest is None, config.seed]
-        groups = record.groups.assign(sum_ee=record.groups["sum_ee"] * FACTORS[sensitivity._variant(config)])
-        found.append(replace(record, config=config, groups=groups))
-    return found
+
+    def record(arm: Arm, config: RunConfig) -> Record:
+        found = recorded[arm.role][config.seed]
+        groups = found.groups.assign(sum_ee=found.groups["sum_ee"] * FACTORS[sensitivity._variant(arm)])
+        return replace(found, config=config, groups=groups)
+
+    return arms_of(study.SensitivityParameters(), qm9_molecules, record)
 
 
 def test_every_variant_is_told_apart_and_has_both_models_but_for_one(records):
@@ -52,16 +52,16 @@ def test_every_variant_is_told_apart_and_has_both_models_but_for_one(records):
 
 
 def test_without_the_report_s_own_there_is_nothing_to_compare(records):
-    with pytest.raises(ValueError, match="no record of Default with split 0"):
-        sensitivity.by_variant([r for r in records if r.config.experiment != "baseline"], lang="en")
+    with pytest.raises(MissingArmError, match="no record of the arm 'default', only of custom; default split 1"):
+        sensitivity.by_variant(only(records, lambda arm: arm != "default"), lang="en")
 
 
 def test_the_table_has_the_errors_on_both_sides_and_who_wins(records, recorded):
     table = sensitivity.summary(records, lang="en")
     squared = []
     for seed in (0, 1, 2):
-        atoms = recorded[True, seed].errors["n_atoms"].to_numpy()
-        squared.append(np.mean(recorded[True, seed].errors["error"].to_numpy(float)[atoms <= 17] ** 2))
+        atoms = recorded["default"][seed].errors["n_atoms"].to_numpy()
+        squared.append(np.mean(recorded["default"][seed].errors["error"].to_numpy(float)[atoms <= 17] ** 2))
     expected = np.array([np.mean(squared) * factor for factor in FACTORS.values()])
     cells = [float(cell.split()[0].replace(",", "")) for cell in table["Default, up to 17 atoms (eV²)"]]
     np.testing.assert_allclose(cells[:4], expected[:4], atol=1e-3)
@@ -103,7 +103,7 @@ def test_the_figure_has_a_plot_per_model_and_readable_words_within_it(records, l
 
 
 @pytest.fixture(scope="module")
-def studied(qm9_molecules) -> list[Record]:
+def studied(qm9_molecules) -> Arms[Record]:
     """What the book shows; a test that had to train them would be wrong."""
     return study.recorded(study.SensitivityParameters(), qm9_molecules)
 

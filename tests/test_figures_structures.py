@@ -22,7 +22,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 @pytest.fixture(scope="module")
 def records(qm9_molecules) -> list[Record]:
-    return study.recorded(study.BaselineParameters(), qm9_molecules)
+    return study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
 
 
 def test_the_worst_are_those_of_largest_absolute_error_over_seeds(records, qm9_molecules):

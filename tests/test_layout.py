@@ -13,6 +13,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
 FLOORS = {
     "checkout": 0,
     "molecules": 1,
+    "arms": 1,
+    "thesis": 1,
     "weights": 1,
     "soap": 1,
     "console": 1,

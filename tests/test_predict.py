@@ -24,6 +24,7 @@ from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 from analysis import commands, conformers, domain, electrons, extxyz, geometries, predict, qm9, study
+from analysis.arms import Arms
 from analysis.calculator import EnsembleCalculator
 from analysis.molecules import Molecules, to_ase
 from analysis.qm9 import ATOMIC_REFERENCES_U0
@@ -35,7 +36,7 @@ FLOAT32 = 6e-5  # eV, of a sum over some twenty atoms
 
 
 @pytest.fixture(scope="module")
-def final(qm9_molecules) -> list[Record]:
+def final(qm9_molecules) -> Arms[Record]:
     return study.recorded(study.FinalComparisonParameters(), qm9_molecules)
 
 
@@ -46,7 +47,7 @@ def shipped(qm9_molecules) -> predict.Ensemble:
 
 @pytest.fixture(scope="module")
 def custom(final, qm9_molecules) -> predict.Ensemble:
-    return predict.Ensemble([one for one in final if one.config.experiment == "final-comparison"], qm9_molecules)
+    return predict.Ensemble(final["custom"], qm9_molecules)
 
 
 @pytest.fixture(scope="module")
@@ -138,15 +139,15 @@ def predictions_of_each(ensemble: predict.Ensemble, atoms: Atoms) -> np.ndarray:
 
 @pytest.mark.parametrize("which", ["none", "twice", "two configurations"])
 def test_models_that_make_no_ensemble_are_refused(which, final, qm9_molecules):
-    chosen = {"none": [], "twice": [final[0], final[0]], "two configurations": final[:2]}[which]
+    chosen = {"none": [], "twice": final["default"][:1] * 2, "two configurations": final.runs[::5]}[which]
     message = {"none": "at least one", "twice": "the same seed", "two configurations": "differ in more than their seed"}
     with pytest.raises(predict.PredictError, match=message[which]):
         predict.Ensemble(chosen, qm9_molecules)
 
 
 def test_models_of_other_molecules_are_refused(final, few_molecules):
-    with pytest.raises(predict.PredictError, match=f"{final[0].id} was made with other molecules"):
-        predict.Ensemble(final[:1], few_molecules)
+    with pytest.raises(predict.PredictError, match=f"{final['default'][0].id} was made with other molecules"):
+        predict.Ensemble(final["default"][:1], few_molecules)
 
 
 # ---- what changes nothing --------------------------------------------------------------------------------------------
@@ -779,7 +780,7 @@ def test_what_is_refused_is_a_line_each_and_the_others_are_predicted(tmp_path, f
 
 @pytest.mark.usefixtures("_loaded_once")
 def test_other_recorded_models_can_be_named(shipped, final):
-    ids = [one.id for one in final if one.config.experiment == "final-comparison"][:2]
+    ids = [one.id for one in final["custom"][:2]]
     result = invoke("--smiles", "CCO", "--run", f"final-comparison/{ids[0]}", "--run", f"final-comparison/{ids[1]}")
     assert result.exit_code == 0, result.output
     assert "2 models, 18 atoms or more; loss weighted by size, rate 10; " in result.stdout

@@ -15,7 +15,7 @@ import yaml
 from optuna.trial import TrialState
 from waiting import join_all
 
-from analysis import pruning, runs, search, sweeps, trials
+from analysis import pruning, runs, search, sweeps, thesis, trials
 from analysis.records import RESULTS_VARIABLE, RecordError, load, results_folder
 from analysis.sweeps import SweepError, load_sweep
 
@@ -464,7 +464,7 @@ def test_a_trial_that_asks_for_an_earlier_ones_values_is_one_more_trial(qm9_mole
 
 def test_the_choice_and_the_reports_point_are_run_in_every_seed(qm9_molecules, tmp_path, results, monkeypatch):
     sweep = load_sweep(written(tmp_path, batch_size={"values": [25, 50]}))
-    monkeypatch.setattr(search, "REPORT", {"tiny": {"batch_size": 40}})
+    monkeypatch.setattr(thesis, "STAGES", {"tiny": {"batch_size": 40}})
     asked = search.SearchParameters(profile="smoke", seed=4, more_seeds=[7, 4])
     found = search.load_or_search(sweep, asked, qm9_molecules, results=results)
     assert [(r.config.seed, r.config.training.batch_size) for r in found.report] == [(4, 40), (7, 40)]
@@ -476,7 +476,7 @@ def test_the_choice_and_the_reports_point_are_run_in_every_seed(qm9_molecules, t
 
     repeats = trials.repeated(sweep, profile="smoke", results=results)
     both = {record.id for record in [*found.report, *found.chosen]}
-    assert {record.id for record in repeats} == both
+    assert {record.id for point in repeats for record in point} == both
     assert trials.recorded(sweep, profile="smoke", seed=7, results=results) != []
     everything = trials.recorded(sweep, profile="smoke", seed=None, results=results)
     assert {record.id for record in everything} == both | set(found.records)
@@ -490,7 +490,7 @@ def test_the_choice_and_the_reports_point_are_run_in_every_seed(qm9_molecules, t
 
 def test_the_reports_batch_is_not_run_with_fewer_molecules(qm9_molecules, tmp_path, results, monkeypatch):
     sweep = load_sweep(written(tmp_path, batch_size={"values": [50]}))
-    monkeypatch.setattr(search, "REPORT", {"tiny": {"batch_size": 512}})
+    monkeypatch.setattr(thesis, "STAGES", {"tiny": {"batch_size": 512}})
     asked = search.SearchParameters(profile="smoke", more_seeds=[])
     found = search.load_or_search(sweep, asked, qm9_molecules, results=results)
     assert found.report == []

@@ -8,6 +8,7 @@ from analysis import choice, records, runs, study
 from analysis.config import FineTuning, Loss, RunConfig, Selection, adjust
 from analysis.failures import TrainingDivergedError
 from analysis.parameters import ParameterError
+from analysis.study import description
 
 
 def sizes_of(config: RunConfig, molecules) -> list[int]:
@@ -32,6 +33,37 @@ def test_a_profile_thins_every_run(parameters, qm9_molecules):
     for config in parameters(profile="smoke", seeds=[3]).configs(qm9_molecules):
         assert len(sizes_of(config, qm9_molecules)) == config.data.train_molecules == 200
         assert config.seed == 3
+
+
+ARMS = {
+    "baseline": "default",
+    "balancing": "default; cap 2000; cap 2000, random control; cap 2000, same updates",
+    "loss-modification": "unweighted; size 2; size 4; size 6; size 8; size 10; size-frequency 2; size-frequency 4; "
+    "size-frequency 6; size-frequency 8; size-frequency 10; inverse-frequency 0.5; inverse-frequency 1",
+    "directed-training": "default; more than 17; more than 17, random control; more than 17, same updates; "
+    "more than 17, random control, same updates",
+    "final-comparison": "default; custom",
+    "default-to-custom": "default; large; batch; features; cutoff; custom; custom, same updates",
+    "sensitivity": "default; custom; default split 1; custom split 1; default split 2; custom split 2; "
+    "default offsets least-squares; custom offsets least-squares; default offsets none",
+    "large-molecules": "default; more than 17, same updates; fine-tuned, share 0.2; fine-tuned, share 0.5; per-atom 2; "
+    "inverse-frequency 1; size 10; size-frequency 10; stratified",
+    "recipe": "default; "
+    + "; ".join([*(f"step {name}" for name in study.RECIPE), *(f"variation {name}" for name in study.VARIATIONS)]),
+    "beyond": "minutes 25; minutes 5; minutes 2; minutes 10; minutes 50; minutes 106",
+    "learning-curve": "; ".join(f"molecules {n}" for n in (1000, 2000, 5000, 10000, 20000, 50000, 104664)),
+    "beyond-remedies": "plain; size 10; per-atom 2; cap 4000, same updates; fine-tuned, rings 3",
+}
+
+
+@pytest.mark.parametrize("parameters", study.EXPERIMENTS.values())
+def test_an_experiment_names_its_arms(parameters, qm9_molecules):
+    asked = parameters(caps=[2000]) if parameters.experiment == "balancing" else parameters()
+    by_arm = asked.by_arm(qm9_molecules)
+    assert "; ".join(by_arm) == ARMS[parameters.experiment]
+    of_all = [seeds for seeds in ([config.seed for config in of] for of in by_arm.values()) if len(seeds) > 1]
+    assert all(seeds == asked.seeds for seeds in of_all)
+    assert {config for of in by_arm.values() for config in of} == set(asked.configs(qm9_molecules))
 
 
 def test_the_baseline_is_the_model_default_on_everything(qm9_molecules):
@@ -141,7 +173,7 @@ def test_what_might_help_large_molecules_takes_the_baselines_updates(qm9_molecul
     configs = study.LargeMoleculesParameters(seeds=[2]).configs(qm9_molecules)
     baseline, directed, *others = configs
     assert directed in study.DirectedTrainingParameters(seeds=[2]).configs(qm9_molecules)
-    steps = study._steps_per_epoch(baseline, qm9_molecules)
+    steps = study.steps_per_epoch(baseline, qm9_molecules)
     large = int((qm9_molecules.n_atoms[choice.training_part(qm9_molecules, baseline.data)] > 17).sum())
     of_large = -(-large // baseline.training.batch_size)
     for config in others:
@@ -198,7 +230,7 @@ def test_the_learning_curve_ends_with_beyond_on_everything(qm9_molecules):
     *few, whole = study.LearningCurveParameters(seeds=[3]).configs(qm9_molecules)
     assert whole in study.BeyondParameters().configs(qm9_molecules)
     assert [len(sizes_of(config, qm9_molecules)) for config in few] == [1000, 2000, 5000, 10_000, 20_000, 50_000]
-    updates = [study._steps_per_epoch(config, qm9_molecules) * config.training.epochs for config in (*few, whole)]
+    updates = [study.steps_per_epoch(config, qm9_molecules) * config.training.epochs for config in (*few, whole)]
     assert updates == sorted(updates)
     for config in few:
         same = adjust(config, data=whole.data, training={"epochs": whole.training.epochs})
@@ -210,10 +242,10 @@ def test_the_learning_curve_ends_with_beyond_on_everything(qm9_molecules):
 def test_the_remedies_on_beyond_make_as_many_updates(qm9_molecules):
     plain, *remedies = study.BeyondRemediesParameters(seeds=[1]).configs(qm9_molecules)
     assert plain in study.BeyondParameters().configs(qm9_molecules)
-    steps = study._steps_per_epoch(plain, qm9_molecules) * plain.training.epochs
+    steps = study.steps_per_epoch(plain, qm9_molecules) * plain.training.epochs
     for config in remedies:
-        made = study._steps_per_epoch(config, qm9_molecules) * config.training.epochs
-        allowed = study._steps_per_epoch(config, qm9_molecules) / 2
+        made = study.steps_per_epoch(config, qm9_molecules) * config.training.epochs
+        allowed = study.steps_per_epoch(config, qm9_molecules) / 2
         if (fine := config.fine_tuning) is not None:
             train = choice.training_part(qm9_molecules, config.data)
             each = -(-len(choice.fine_tuned(qm9_molecules, train, fine)) // config.training.batch_size)
@@ -318,10 +350,10 @@ def test_a_log_file_gets_lines_and_no_bar(qm9_molecules, tmp_path, capfd):
 def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, monkeypatch):
     parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
     first = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
-    assert [record.config.seed for record in first] == [1, 0]
+    assert [record.config.seed for record in first["default"]] == [1, 0]
     monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
     again = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
-    assert [record.id for record in again] == [record.id for record in first]
+    assert [record.id for record in again["default"]] == [record.id for record in first["default"]]
 
 
 def test_a_run_that_diverges_keeps_none_of_the_others_from_being_trained(qm9_molecules, tmp_path, monkeypatch):
@@ -347,10 +379,10 @@ def test_every_run_of_the_study_is_described_in_words_of_its_own(qm9_molecules):
 
 
 def test_every_setting_has_its_words():
-    for part, settings in study._SETTINGS.items():
+    for part, settings in description._SETTINGS.items():
         fields = set(type(getattr(RunConfig(experiment="tests"), part)).model_fields) - {"selection"}
         assert set(settings) == fields
-    assert set(study._SETTINGS) | {"experiment", "seed", "loss", "fine_tuning"} == set(RunConfig.model_fields)
+    assert set(description._SETTINGS) | {"experiment", "seed", "loss", "fine_tuning"} == set(RunConfig.model_fields)
 
 
 @pytest.mark.parametrize(
@@ -406,8 +438,9 @@ def test_the_plan_holds_each_run_once_and_goes_seed_by_seed(qm9_molecules):
 
 def test_recorded_runs_are_loaded_and_missing_ones_said(qm9_molecules, tmp_path):
     parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
-    with pytest.raises(study.StudyError, match=r"2 of the 2 runs of baseline are not recorded in .*: `python -m"):
+    said = r"2 of the 2 runs of baseline are not recorded in .*: `python -m analysis run baseline` .* \(default\);"
+    with pytest.raises(study.StudyError, match=said):
         study.recorded(parameters, qm9_molecules, results=tmp_path)
     study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     found = study.recorded(parameters, qm9_molecules, results=tmp_path)
-    assert [record.config.seed for record in found] == [1, 0]
+    assert [record.config.seed for record in found["default"]] == [1, 0]

@@ -198,16 +198,6 @@ def test_an_impossible_share_of_sizes_is_refused(few_molecules: Molecules, share
         subsets.sizes_above(few_molecules, share)
 
 
-def test_larger_than(qm9_molecules: Molecules):
-    everything = subsets.larger_than(qm9_molecules, 17)
-    assert len(everything) == sum((17442, 18146, 12403, 13166, 4428, 6362, 712, 1923, 59, 356, 35))  # design.md
-    assert qm9_molecules.n_atoms[everything].min() == 18
-    train = subsets.split(qm9_molecules).train
-    np.testing.assert_array_equal(subsets.larger_than(qm9_molecules, 17, train), np.intersect1d(everything, train))
-    with pytest.raises(ValueError, match="none of the 130831 molecules has more than 29 atoms"):
-        subsets.larger_than(qm9_molecules, 29)
-
-
 # ---- draws -----------------------------------------------------------------------------------------------------------
 
 

@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from ase.data import atomic_numbers
+from made_up import each, only
 from scipy import stats
 
-from analysis import census, errors, study, verdicts
+from analysis import census, errors, study, thesis, verdicts
+from analysis.arms import CUSTOM, DEFAULT, Arm, Arms, MissingArmError
 from analysis.config import Loss, RunConfig, Selection, adjust
 from analysis.molecules import Molecules
 from analysis.records import Record
 
 EACH_PROTOCOL = pytest.mark.parametrize("protocol", verdicts.PROTOCOLS)
-SIZES = np.array(census.REPORT_COMMON_SIZES)
+SIZES = np.array(thesis.COMMON_SIZES)
 # rising to 18 atoms, falling beyond; no two alike
 FREQUENCY = pd.Series([100, 130, 165, 205, 250, 300, 345, 390, 420, 400, 310, 330, 230, 270, 115, 150], index=SIZES)
 MACHINE = {"processor": "made up", "cores": 2, "threads": 2, "device": "cpu"}
@@ -153,55 +155,93 @@ def selection(experiment: str, seed: int, epochs: int = 30, **conditions: object
     return config(experiment, seed, data={"selection": Selection(**conditions)}, training={"epochs": epochs})
 
 
-def baseline(made: MadeUp, level: Callable = even, seeds: int = 3, **settings: object) -> list[Record]:
-    return [made.record(config("baseline", seed), level, **settings) for seed in range(seeds)]
+class Made(Arms[Record]):
+    """Records by arm, to which more can be added."""
+
+    def __add__(self, other: "Made") -> "Made":
+        arms = dict.fromkeys([*self, *other])
+        return Made("made-up", {arm: [*self.get(arm, []), *other.get(arm, [])] for arm in arms})
 
 
-def capped(made: MadeUp, level: Callable, control: Callable, longer: Callable = even, seeds: int = 3) -> list[Record]:
+def baseline(made: MadeUp, level: Callable = even, seeds: int = 3, **settings: object) -> Made:
+    runs = [made.record(config("baseline", seed), level, **settings) for seed in range(seeds)]
+    return Made("baseline", {DEFAULT: runs})
+
+
+def in_arms(experiment: str, runs: list[tuple[Arm, Record]]) -> Made:
+    """Records by their arms; they are made in the order of the seeds."""
+    found = {}
+    for arm, record in runs:
+        found.setdefault(arm, []).append(record)
+    return Made(experiment, found)
+
+
+def capped(made: MadeUp, level: Callable, control: Callable, longer: Callable = even, seeds: int = 3) -> Made:
     """Runs with a cap, with as many molecules drawn at random, and with a cap and more epochs."""
     cap = {"cap_per_size": 2000}
-    return [
-        record
-        for seed in range(seeds)
-        for record in (
-            made.record(selection("balancing", seed, **cap), level),
-            made.record(selection("balancing", seed, **cap, random_control=True), control),
-            made.record(selection("balancing", seed, 70, **cap), longer),
-        )
-    ]
+    return in_arms(
+        "balancing",
+        [
+            arm
+            for seed in range(seeds)
+            for arm in (
+                (Arm("cap", 2000), made.record(selection("balancing", seed, **cap), level)),
+                (
+                    Arm("cap", 2000, random=True),
+                    made.record(selection("balancing", seed, **cap, random_control=True), control),
+                ),
+                (Arm("cap", 2000, same_updates=True), made.record(selection("balancing", seed, 70, **cap), longer)),
+            )
+        ],
+    )
 
 
-def directed(made: MadeUp, level: Callable, control: Callable, seeds: int = 3, epochs: int = 30) -> list[Record]:
-    """Directed training and its control of equal size."""
-    large = {"smallest": 18}
-    return [
-        record
-        for seed in range(seeds)
-        for record in (
-            made.record(selection("directed-training", seed, epochs, **large), level),
-            made.record(selection("directed-training", seed, epochs, **large, random_control=True), control),
-        )
-    ]
+def directed(made: MadeUp, level: Callable, control: Callable, seeds: int = 3, epochs: int = 30) -> Made:
+    """Directed training and its control of equal size; with more than 30 epochs, the longer ones."""
+    levels = {False: level, True: control}
+    return in_arms(
+        "directed-training",
+        [
+            (
+                Arm("more than", 17, random=random, same_updates=epochs > 30),
+                made.record(
+                    selection("directed-training", seed, epochs, smallest=18, random_control=random), levels[random]
+                ),
+            )
+            for seed in range(seeds)
+            for random in levels
+        ],
+    )
 
 
-def custom(made: MadeUp, level: Callable = even, seeds: int = 3, **settings: object) -> list[Record]:
-    parts = {"data": {"selection": Selection(smallest=18)}} | study.CUSTOM
-    return [made.record(config("final-comparison", seed, **parts), level, **settings) for seed in range(seeds)]
+def custom(made: MadeUp, level: Callable = even, seeds: int = 3, **settings: object) -> Made:
+    parts = {"data": {"selection": Selection(smallest=18)}} | thesis.CUSTOM
+    runs = [made.record(config("final-comparison", seed, **parts), level, **settings) for seed in range(seeds)]
+    return Made("final-comparison", {CUSTOM: runs})
 
 
-def rates(made: MadeUp, levels: Mapping[float, Callable], weighting: str = "size", seeds: int = 3) -> list[Record]:
+def rates(made: MadeUp, levels: Mapping[float, Callable], weighting: str = "size", seeds: int = 3) -> Made:
     """Runs of the loss modification by rate; rate 0 is the unmodified loss."""
     sizes = {"selection": Selection(smallest=13, largest=23)}
-    return [
-        made.record(
-            config(
-                "loss-modification", seed, data=sizes, loss=Loss(weighting=weighting, rate=rate) if rate else Loss()
-            ),
-            level,
-        )
-        for rate, level in levels.items()
-        for seed in range(seeds)
-    ]
+    return in_arms(
+        "loss-modification",
+        [
+            (
+                Arm(weighting, rate) if rate else Arm("unweighted"),
+                made.record(
+                    config(
+                        "loss-modification",
+                        seed,
+                        data=sizes,
+                        loss=Loss(weighting=weighting, rate=rate) if rate else Loss(),
+                    ),
+                    level,
+                ),
+            )
+            for rate, level in levels.items()
+            for seed in range(seeds)
+        ],
+    )
 
 
 def trials(rng: np.random.Generator, deviation: float, n: int = 30, by_basis: float = 0.0) -> pd.DataFrame:
@@ -317,7 +357,9 @@ def test_h2_looks_at_the_molecules_that_hold_an_element():
     records = baseline(made)
     found = verdicts.h2(records, made.molecules(), "held_out")
     logs = {
-        name: np.mean([np.log(np.mean(r.errors["error"][made.holds[name][made.held_out]] ** 2)) for r in records])
+        name: np.mean(
+            [np.log(np.mean(r.errors["error"][made.holds[name][made.held_out]] ** 2)) for r in records["default"]]
+        )
         for name in census.ELEMENTS
     }
     rest = np.mean([logs[name] for name in "HCNO"])
@@ -353,8 +395,7 @@ def test_h3_measures_the_spread_as_the_book_does():
     made = MadeUp(0)
     records = capped(made, uneven(1.0), uneven(2.0), seeds=2)
     found = verdicts.h3(records, "as_reported")
-    chosen = [r for r in records if not r.config.data.selection.random_control and r.config.training.epochs == 30]
-    spreads = [np.log10(errors.mse(r.groups, "size")["as_reported"]).std(ddof=0) for r in chosen]
+    spreads = [np.log10(errors.mse(r.groups, "size")["as_reported"]).std(ddof=0) for r in records["cap 2000"]]
     assert found.details["spread"] == pytest.approx(stats.gmean(spreads))
 
 
@@ -446,11 +487,11 @@ def test_h4_with_as_many_updates_takes_the_longer_runs():
     assert verdicts.h4(records, "held_out").verdict == "confirmed"
     longer = verdicts.h4(records, "held_out", longer=True)
     assert (longer.claim, longer.verdict) == ("h4_same_updates", "rejected")
-    with pytest.raises(ValueError, match="no record the random control with as many updates of training with more"):
+    with pytest.raises(ValueError, match="the arm 'more than 17, random control, same updates'"):
         verdicts.h4(baseline(made) + directed(made, even, even), "held_out", longer=True)
 
 
-BETTER_ABOVE = times({size: 0.4 if size > 19 else 1.0 if size == 19 else 3.0 for size in census.REPORT_COMMON_SIZES})
+BETTER_ABOVE = times({size: 0.4 if size > 19 else 1.0 if size == 19 else 3.0 for size in thesis.COMMON_SIZES})
 
 
 @EACH_PROTOCOL
@@ -463,7 +504,7 @@ def test_by_size_is_confirmed_rejected_or_undecided(protocol, claim):
 
     found = judge(MadeUp(0), BETTER_ABOVE)
     assert (found.claim, found.verdict, found.n_seeds) == (claim, "confirmed", 5)
-    assert {part.name for part in deciding(found)} == {f"size_{n}" for n in census.REPORT_COMMON_SIZES if n != 19}
+    assert {part.name for part in deciding(found)} == {f"size_{n}" for n in thesis.COMMON_SIZES if n != 19}
     assert parts_of(found)["sizes_above"].effect == pytest.approx(0.4, rel=0.1)
     assert parts_of(found)["sizes_below"].effect == pytest.approx(3, rel=0.1)
     # One size on the wrong side is enough, and is the one that is named.
@@ -583,12 +624,12 @@ def test_stage_2_counts_complete_trials_once():
 
 def test_the_deviation_between_seeds_is_pooled_over_configurations():
     made = MadeUp(0, deviation=0.1)
-    records = baseline(made, seeds=3) + custom(made, seeds=4)
-    logs = [np.log([r.history["validation_loss"].iloc[-1] for r in of]) for of in (records[:3], records[3:])]
+    points = list((baseline(made, seeds=3) + custom(made, seeds=4)).values())
+    logs = [np.log([r.history["validation_loss"].iloc[-1] for r in of]) for of in points]
     expected = np.sqrt((2 * logs[0].var(ddof=1) + 3 * logs[1].var(ddof=1)) / 5)
-    assert verdicts.seed_deviation(records) == pytest.approx(expected)
+    assert verdicts.seed_deviation(points) == pytest.approx(expected)
     with pytest.raises(ValueError, match="no configuration has two seeds"):
-        verdicts.seed_deviation([records[0], records[-1]])
+        verdicts.seed_deviation([of[:1] for of in points])
 
 
 # ---- what every verdict has ------------------------------------------------------------------------------------------
@@ -611,7 +652,7 @@ def evidence() -> verdicts.Evidence:
         },
         molecules=made.molecules(),
         trials=trials(np.random.default_rng(0), 0.03),
-        repeats=baseline(MadeUp(1, deviation=0.03), seeds=3),
+        repeats=list(baseline(MadeUp(1, deviation=0.03), seeds=3).values()),
     )
 
 
@@ -667,13 +708,15 @@ def test_the_second_stage_is_judged_by_the_seeds_of_its_own_points(evidence):
     (found,) = verdicts.all_claims(alone)
     expected = verdicts.stage2(evidence.trials, verdicts.seed_deviation(evidence.repeats))
     assert (found.claim, found.threshold) == ("stage2", expected.threshold)
-    noisy = replace(alone, repeats=baseline(MadeUp(1, deviation=0.3), seeds=3))
+    noisy = replace(alone, repeats=list(baseline(MadeUp(1, deviation=0.3), seeds=3).values()))
     assert verdicts.all_claims(noisy)[0].threshold > 1.2 * found.threshold
 
 
 def test_the_same_records_give_the_same_verdicts(evidence):
     records = evidence.records["baseline"]
-    assert verdicts.h1(records, "held_out") == verdicts.h1(records[::-1], "held_out")
+    assert verdicts.h1(records, "held_out") == verdicts.h1(
+        Made("baseline", {DEFAULT: records["default"][::-1]}), "held_out"
+    )
     assert verdicts.h1(records, "held_out", seed=1).interval != verdicts.h1(records, "held_out").interval
 
 
@@ -693,7 +736,9 @@ def test_seeds_that_one_side_lacks_are_left_out():
     whole, other = baseline(made, seeds=3), custom(made, times(2.0), seeds=5)
     assert verdicts.general_mse(whole + other, "held_out").n_seeds == 3
     with pytest.raises(ValueError, match="no seed has a record of each of the 2"):
-        verdicts.general_mse(whole[:1] + other[1:], "held_out")
+        verdicts.general_mse(
+            baseline(made, seeds=1) + Made("final-comparison", {CUSTOM: other["custom"][1:]}), "held_out"
+        )
     with pytest.raises(ValueError, match="6 records have 3 seeds"):
         verdicts.general_mse(whole + whole + other, "held_out")
 
@@ -717,17 +762,17 @@ def test_sizes_with_few_held_out_molecules_are_left_out():
 
 def test_what_is_missing_is_said():
     made = MadeUp(0)
-    with pytest.raises(ValueError, match="no record of the baseline"):
-        verdicts.h1([], "held_out")
-    with pytest.raises(ValueError, match="no record of Custom"):
+    with pytest.raises(MissingArmError, match="baseline has no record of the arm 'default', only of none"):
+        verdicts.h1(Made("baseline", {}), "held_out")
+    with pytest.raises(MissingArmError, match="no record of the arm 'custom'"):
         verdicts.run_time(baseline(made))
-    with pytest.raises(ValueError, match="no record the random control with at most 2000 molecules per size"):
-        verdicts.h3([r for r in capped(made, even, even) if not r.config.data.selection.random_control], "held_out")
+    with pytest.raises(MissingArmError, match="no record of the arm 'cap 2000, random control'"):
+        verdicts.h3(only(capped(made, even, even), lambda arm: not arm.random), "held_out")
     with pytest.raises(ValueError, match="no protocol 'reported'"):
         verdicts.h1(baseline(made), "reported")
-    with pytest.raises(ValueError, match="no record of the unmodified loss"):
+    with pytest.raises(MissingArmError, match="no record of the arm 'unweighted'"):
         verdicts.best_rate(rates(made, {10: even}), "size", "held_out")
-    with pytest.raises(ValueError, match="weights 'size' and rate 10"):
+    with pytest.raises(MissingArmError, match="no record of the arm 'size 10'"):
         verdicts.best_rate(rates(made, {0: even, 8: even}), "size", "held_out")
 
 
@@ -745,7 +790,7 @@ def test_the_noise_of_molecules_is_that_of_scipys_bootstrap():
     records = baseline(made) + custom(made)
     found = verdicts.general_mse(records, "held_out", resamples=4000)
     half = np.diff(np.log(found.interval))[0] / 2
-    first, other = (records[place].errors["error"].to_numpy() ** 2 for place in (-1, 0))
+    first, other = (records[arm][0].errors["error"].to_numpy() ** 2 for arm in ("custom", "default"))
     usual = stats.bootstrap(
         (first, other),
         lambda a, b, axis: np.log(a.mean(axis=axis) / b.mean(axis=axis)),
@@ -762,7 +807,7 @@ def test_without_molecules_the_interval_is_students():
     made = MadeUp(5, deviation=0.2)
     records = baseline(made) + custom(made)
     found = verdicts.run_time(records)
-    seconds = np.log([record.about["seconds"]["training"] for record in records])
+    seconds = np.log([record.about["seconds"]["training"] for record in records.runs])
     usual = stats.ttest_rel(seconds[3:], seconds[:3])
     np.testing.assert_allclose(np.log(found.interval), usual.confidence_interval(0.95))
     against = stats.ttest_rel(seconds[3:] + np.log(1.1), seconds[:3], alternative="greater").pvalue
@@ -873,10 +918,10 @@ def test_tied_rates_are_told_apart_no_more_often_than_chance_does():
     ("level", "error"),
     [
         # Every size at its threshold: none may be said to be on the wrong side.
-        ({size: 1 / 1.1 if size > 19 else 1.1 for size in census.REPORT_COMMON_SIZES}, "rejected"),
+        ({size: 1 / 1.1 if size > 19 else 1.1 for size in thesis.COMMON_SIZES}, "rejected"),
         # All but one clearly on their side: that one may not be taken for one of them.
         (
-            {size: 0.3 if size > 20 else 1 / 1.1 if size == 20 else 4 for size in census.REPORT_COMMON_SIZES},
+            {size: 0.3 if size > 20 else 1 / 1.1 if size == 20 else 4 for size in thesis.COMMON_SIZES},
             "confirmed",
         ),
     ],
@@ -895,13 +940,11 @@ def test_times_at_the_threshold_are_decided_in_one_case_of_twenty():
     records = baseline(MadeUp(0)) + custom(MadeUp(0))
 
     def judge(case: int) -> verdicts.Verdict:  # noqa: ARG001 - each draws anew
-        drawn = 100 * np.exp(rng.normal(0, 0.05, len(records)))
-        drawn[len(records) // 2 :] /= verdicts.FACTOR
+        drawn = 100 * np.exp(rng.normal(0, 0.05, 6))
+        drawn[3:] /= verdicts.FACTOR
+        times = iter(drawn)
         return verdicts.run_time(
-            [
-                replace(record, about=record.about | {"seconds": {"training": seconds}})
-                for record, seconds in zip(records, drawn, strict=True)
-            ]
+            each(records, lambda record: replace(record, about=record.about | {"seconds": {"training": next(times)}}))
         )
 
     found = decisions(400, judge)

@@ -27,7 +27,6 @@ from analysis.drivers.record import (
     DriversError,
     default_folder,
     load,
-    records_of,
     save,
 )
 from analysis.drivers.seeds import by_size, errors_by_seed, parts, repeated, worst_share
@@ -55,7 +54,6 @@ __all__ = [
     "parts",
     "rank_correlations",
     "reasons",
-    "records_of",
     "repeated",
     "save",
     "size_effects",

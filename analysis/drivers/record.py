@@ -12,9 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import study
-from analysis.molecules import Molecules
-from analysis.records import Record, results_folder
+from analysis.records import results_folder
 
 MODELS = ("default", "custom")
 SCHEMA_VERSION = 1
@@ -69,17 +67,6 @@ class Drivers:
     validation_classes: pd.DataFrame
     worst: pd.DataFrame
     reasons: pd.DataFrame
-
-
-def records_of(model: str, molecules: Molecules, *, results: str | os.PathLike[str] | None = None) -> list[Record]:
-    """The runs of "default" or "custom", one per seed, as the final comparison has them.
-
-    Raises ValueError for another name, and what `study.recorded` raises.
-    """
-    if model not in MODELS:
-        raise ValueError(f"there is no model {model!r}: choose one of {', '.join(MODELS)}")
-    found = study.recorded(study.FinalComparisonParameters(), molecules, results=results)
-    return [record for record in found if (record.config.experiment == "baseline") == (model == "default")]
 
 
 def default_folder() -> Path:

@@ -14,26 +14,24 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 from scipy import stats
 
-from analysis import census, decomposition, offsets, subsets
+from analysis import census, decomposition, offsets, subsets, thesis
+from analysis.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.config import Selection
-from analysis.figures import balancing, baseline, comparison, directed, groups, loss_modification, replication, style
+from analysis.figures import baseline, comparison, groups, loss_modification, style
 from analysis.figures.labels import alt, label
 from analysis.molecules import Molecules
 from analysis.records import Record
 from analysis.verdicts import CLEAR, FACTOR
 
-SIZES = census.REPORT_COMMON_SIZES
-CAPS = (2000, 4000, 6000)
-FREQUENT = (17, 18, 19)
-"""The sizes that the report calls the most frequent (section 3.2.1)."""
+SIZES = thesis.COMMON_SIZES
 
 SELECTIONS = MappingProxyType(
     {
         "default": Selection(),
-        "sizes_13_23": Selection(smallest=13, largest=23),
-        **{f"cap_{cap}": Selection(cap_per_size=cap) for cap in CAPS},
-        "large": Selection(smallest=18),
-        "custom": Selection(smallest=18),
+        "sizes_13_23": Selection(smallest=thesis.MODIFIED_SIZES[0], largest=thesis.MODIFIED_SIZES[1]),
+        **{f"cap_{cap}": Selection(cap_per_size=cap) for cap in thesis.CAPS},
+        "large": Selection(smallest=thesis.LARGE + 1),
+        "custom": Selection(smallest=thesis.LARGE + 1),
     }
 )
 """What each experiment of the report trains on, by the name that it has here."""
@@ -58,7 +56,7 @@ _SEEN = MappingProxyType(
         "held_out": {"color": style.BLUE, "marker": ".", "markersize": 5},
     }
 )
-_BELOW, _ABOVE = range(10, 18), range(19, 26)  # "more than 18 atoms", and fewer, as far as the report shows
+_BELOW, _ABOVE = range(SIZES.start, thesis.CAP_HELPS_ABOVE), thesis.BETTER["cap"]  # as far as the report shows
 
 
 @dataclass(frozen=True)
@@ -70,26 +68,23 @@ class Case:
     records: Sequence[Record]
 
 
-def cases(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> dict[str, Case]:
+def cases(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> dict[str, Case]:
     """The report's curves by the keys of `SELECTIONS`, and `in_order_…`, whose caps keep a size's first molecules.
 
     The latter cap the whole database, as the report's Figure 5 does, and have no records.
     """
-    caps, models = balancing.by_cap(records["balancing"], lang=lang), comparison.by_model(records["final-comparison"])
-    (large,) = directed.by_training_set(records["directed-training"], lang=lang).values()
-    plain = [record for record in records["loss-modification"] if record.config.loss.weighting == "none"]
     of_case = {
-        "default": models["default"],
-        "sizes_13_23": plain,
-        **{f"cap_{cap}": caps[cap]["capped"].records for cap in CAPS},
-        "large": large["chosen"].records,
-        "custom": models["custom"],
+        "default": records["final-comparison"][DEFAULT],
+        "sizes_13_23": records["loss-modification"]["unweighted"],
+        **{f"cap_{cap}": records["balancing"][Arm("cap", cap)] for cap in thesis.CAPS},
+        "large": records["directed-training"][Arm("more than", thesis.LARGE)],
+        "custom": records["final-comparison"][CUSTOM],
     }
     found = {
         key: Case(_name(key, lang), decomposition.training_mean(molecules, SELECTIONS[key]), of)
         for key, of in of_case.items()
     }
-    for cap in CAPS:
+    for cap in thesis.CAPS:
         first = subsets.first_per_size(molecules, cap)
         key = f"in_order_{cap}"
         found[key] = Case(_name(key, lang), offsets.fit(molecules, first).mean, ())
@@ -105,7 +100,7 @@ def decomposed(records: Sequence[Record], kind: str) -> pd.DataFrame:
     return pd.concat(parts, names=["seed", "group"])
 
 
-def terms_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def terms_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """The terms of the error as reported by number of atoms, a plot for Default and one for Custom.
 
     Takes the records of the final comparison. Lines are means over seeds, bands reach over all of them; of terms that
@@ -182,7 +177,7 @@ def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> 
 # ---- from the data alone, beside the report --------------------------------------------------------------------------
 
 
-def predicted_curves(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> style.BookFigure:
+def predicted_curves(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> style.BookFigure:
     """What the data alone predict, and what the records show, for every curve of the report: small multiples."""
     found, sets = cases(records, molecules, lang=lang), _sets(molecules)
     with style.figure(alt("predicted_curves", lang), _curves_of_runs(found, sets), height=9.4) as figure:
@@ -260,7 +255,7 @@ class Statement:
     agrees: bool | None
 
 
-def predictions(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> style.WordTable:
+def predictions(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> style.WordTable:
     """A row per statement of the report: what it says, what the data alone predict, and what the records show."""
     agrees = {True: "agrees_yes", False: "agrees_no", None: "agrees_unknown"}
     rows = {
@@ -274,7 +269,7 @@ def predictions(records: Mapping[str, Sequence[Record]], molecules: Molecules, *
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("statement", lang))
 
 
-def statements(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> list[Statement]:
+def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> list[Statement]:
     """What the report says of its figures and its last table, in their order."""
     found, sets = cases(records, molecules, lang=lang), _sets(molecules)
     return [
@@ -306,9 +301,9 @@ def _of_figures_3_and_4(found: Mapping[str, Case], sets: Mapping[str, pd.DataFra
         ),
         Statement(
             "fig3_best",
-            label("said_frequent", lang, sizes=style.ranges(FREQUENT, lang)),
+            label("said_frequent", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang)),
             {column: str(size) for column, size in best.items()},
-            best["predicted"] in FREQUENT,
+            best["predicted"] in thesis.FREQUENT_SIZES,
         ),
         # Of carbon and hydrogen the report gives the same frequency, 1: their order is open.
         Statement(
@@ -321,14 +316,15 @@ def _of_figures_3_and_4(found: Mapping[str, Case], sets: Mapping[str, pd.DataFra
 
 
 def _of_figure_6(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
-    claimed, strictest = replication.REPORT["cap_better"], replication.REPORT["cap"]
+    claimed, strictest = thesis.BETTER["cap"], thesis.CAPS[0]
     default = _curves(found["default"], sets, "size")
     said = []
     for draw in ("cap", "in_order"):
-        curves = {cap: _curves(found[f"{draw}_{cap}"], sets, "size") for cap in CAPS}
+        curves = {cap: _curves(found[f"{draw}_{cap}"], sets, "size") for cap in thesis.CAPS}
         better = {column: _below(curve, default[column]) for column, curve in curves[strictest].items()}
         change = {
-            column: [_change(curves[cap][column], default[column]) for cap in CAPS] for column in curves[strictest]
+            column: [_change(curves[cap][column], default[column]) for cap in thesis.CAPS]
+            for column in curves[strictest]
         }
         visible = [value < 1 / FACTOR for value in change["predicted"]]
         said += [
@@ -345,21 +341,20 @@ def _of_figure_6(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], la
                     column: "; ".join(f"×\N{NO-BREAK SPACE}{style.number(value, lang, 2)}" for value in values)
                     for column, values in change.items()
                 },
-                visible == [cap == strictest for cap in CAPS],
+                visible == [cap == strictest for cap in thesis.CAPS],
             ),
         ]
     return said
 
 
-def _of_figures_7_and_8(weighted: Sequence[Record], lang: str) -> list[Statement]:
+def _of_figures_7_and_8(weighted: Arms[Record], lang: str) -> list[Statement]:
     said = []
     for weighting in ("size", "size-frequency"):
-        key = weighting.replace("-", "_")
         best = {p: loss_modification.best_rates(weighted, weighting, p)[0] for p in baseline.PROTOCOLS}
         said.append(
             Statement(
                 f"fig{7 + len(said)}",
-                style.plain_number(replication.REPORT[f"best_{key}"], lang),
+                style.plain_number(thesis.BEST_RATE, lang),
                 {"predicted": label("all_the_same", lang)}
                 | {protocol: style.plain_number(rate, lang) for protocol, rate in best.items()},
                 None,
@@ -375,9 +370,9 @@ def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFr
         curves = _curves(found[case], sets, "size")
         better = {column: _below(curve, default[column]) for column, curve in curves.items()}
         crossing = {column: decomposition.crossings(curve, default[column]) for column, curve in curves.items()}
-        claimed = replication.REPORT["directed_better" if case == "large" else "custom_better"]
+        claimed = thesis.BETTER["directed" if case == "large" else "custom"]
         # Worse below 19 atoms, better above: of 19 itself the report says nothing.
-        decided = set(SIZES) - {directed.CROSSOVER}
+        decided = set(SIZES) - {thesis.CROSSOVER}
         said += [
             Statement(
                 f"fig{figure}_better",
@@ -387,12 +382,12 @@ def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFr
             ),
             Statement(
                 f"fig{figure}_crossing",
-                str(directed.CROSSOVER),
+                str(thesis.CROSSOVER),
                 {
                     column: ", ".join(style.number(size, lang, 1) for size in sizes) or label("none", lang)
                     for column, sizes in crossing.items()
                 },
-                [round(size) for size in crossing["predicted"]] == [directed.CROSSOVER],
+                [round(size) for size in crossing["predicted"]] == [thesis.CROSSOVER],
             ),
         ]
     return said
@@ -400,7 +395,7 @@ def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFr
 
 def _of_best_sizes(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame]) -> Statement:
     """Of the caps, in their order, the directed training and Custom: where their curves are lowest."""
-    keys = [f"cap_{cap}" for cap in CAPS] + ["large", "custom"]
+    keys = [f"cap_{cap}" for cap in thesis.CAPS] + ["large", "custom"]
     best = [
         {column: str(curve.idxmin()) for column, curve in _curves(found[key], sets, "size").items()} for key in keys
     ]
@@ -409,7 +404,7 @@ def _of_best_sizes(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame]) 
 
 def _of_the_last_table(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> Statement:
     whole = {column: float(curve["all"]) for column, curve in _curves(found["custom"], sets, "all").items()}
-    reported = replication.REPORT["mse_custom"]
+    reported = thesis.MSE["custom"]
     return Statement(
         "last_table",
         style.number(reported, lang, 4),
@@ -457,13 +452,13 @@ def _name(key: str, lang: str) -> str:
 # ---- what the prose quotes -------------------------------------------------------------------------------------------
 
 
-def facts(records: Mapping[str, Sequence[Record]], molecules: Molecules, *, lang: str) -> dict[str, str]:
+def facts(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the artefact quotes; the same keys in both languages."""
     found, sets = cases(records, molecules, lang=lang), _sets(molecules)
     return _facts_of_terms(records, lang) | _facts_of_means(found, sets, lang) | _facts_of_splits(molecules, sets, lang)
 
 
-def _facts_of_terms(records: Mapping[str, Sequence[Record]], lang: str) -> dict[str, str]:
+def _facts_of_terms(records: Mapping[str, Arms[Record]], lang: str) -> dict[str, str]:
     """Of Default and Custom, over the sizes that the report shows, means over seeds.
 
     `curve_…` is the share of the curve that the offset brings (both of its terms), `least_…` its smallest share of a
@@ -506,15 +501,16 @@ def _facts_of_means(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame],
     if it keeps each size's first molecules: a factor, geometric mean over the sizes that the report shows.
     """
     means = {key: case.training_mean for key, case in found.items()}
-    first, default = (_curves(found[key], sets, "size")["predicted"] for key in (f"in_order_{CAPS[0]}", "default"))
+    strictest = f"in_order_{thesis.CAPS[0]}"
+    first, default = (_curves(found[key], sets, "size")["predicted"] for key in (strictest, "default"))
     return {
         "in_order_above": style.number(_change(first, default), lang, 2),
         "in_order_below": style.number(_change(first, default, _BELOW), lang, 2),
-        "crossing_size": str(directed.CROSSOVER),
+        "crossing_size": str(thesis.CROSSOVER),
         "mean_default": style.number(means["default"], lang, 3),
         "mean_custom": style.number(means["custom"], lang, 3),
         "half_way": style.number((means["default"] + means["custom"]) / 2, lang, 3),
-        "mean_crossing": style.number(sets["size"].loc[directed.CROSSOVER, "mean"], lang, 3),
+        "mean_crossing": style.number(sets["size"].loc[thesis.CROSSOVER, "mean"], lang, 3),
         **{
             f"moved_{key}": style.number(1000 * (mean - means["default"]), lang, 1)
             for key, mean in means.items()
@@ -534,14 +530,14 @@ def _facts_of_splits(molecules: Molecules, sets: Mapping[str, pd.DataFrame], lan
     for seed in SPLITS:
         means = {
             key: decomposition.training_mean(molecules, SELECTIONS[key], split_seed=seed)
-            for key in ("default", "custom", f"cap_{CAPS[0]}")
+            for key in ("default", "custom", f"cap_{thesis.CAPS[0]}")
         }
-        means["cap_first"] = offsets.fit(molecules, subsets.cap_per_size(molecules, CAPS[0], seed)).mean
+        means["cap_first"] = offsets.fit(molecules, subsets.cap_per_size(molecules, thesis.CAPS[0], seed)).mean
         curve = {key: decomposition.offset_of(sets["size"].loc[list(SIZES)], mean) for key, mean in means.items()}
         crossing += decomposition.crossings(curve["default"], curve["custom"])
         for name, sizes in best.items():
             sizes.add(int(curve[name].idxmin()))
-        for capped in (f"cap_{CAPS[0]}", "cap_first"):
+        for capped in (f"cap_{thesis.CAPS[0]}", "cap_first"):
             better |= set(_below(curve[capped], curve["default"]))
     return {
         "splits": style.number(len(SPLITS), lang),

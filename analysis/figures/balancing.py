@@ -3,12 +3,13 @@
 Every function takes the records of `study.BalancingParameters`, the baseline's among them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
+from analysis.arms import Arm, Arms
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -18,26 +19,21 @@ KINDS = ("capped", "random_same", "same_updates")
 """The capped set; as many molecules drawn at random; the capped set with as many updates as the baseline."""
 
 
-def by_cap(records: Sequence[Record], *, lang: str) -> dict[int, dict[str, Group]]:
-    """For each cap, in ascending order, the groups that there are of `KINDS`.
-
-    Raises ValueError if a cap has no run of its own, but a control.
-    """
-    capped = [record for record in records if record.config.data.selection.cap_per_size is not None]
+def by_cap(records: Arms[Record], *, lang: str, kinds: Collection[str] = KINDS[:1]) -> dict[int, dict[str, Group]]:
+    """For each cap, in ascending order, the groups that there are of `KINDS`; those of `kinds` must be there."""
     found = {}
-    for number, cap in enumerate(sorted({record.config.data.selection.cap_per_size for record in capped})):
-        of_cap = groups.by_control([r for r in capped if r.config.data.selection.cap_per_size == cap])
-        kinds = dict(zip(KINDS, (of_cap["chosen"], of_cap["random"], of_cap["chosen_longer"]), strict=True))
+    for number, cap in enumerate(dict.fromkeys(arm.value for arm in records.of("cap"))):
+        arms = (Arm("cap", cap), Arm("cap", cap, random=True), Arm("cap", cap, same_updates=True))
         look = groups.COLOURS[number % len(groups.COLOURS)], groups.MARKERS[number % len(groups.MARKERS)]
         found[cap] = {
-            kind: Group(label(kind, lang, cap=style.number(cap, lang)), of_kind, *look, line)
-            for (kind, of_kind), line in zip(kinds.items(), ("-", "--", ":"), strict=True)
-            if of_kind or kind == "capped"
+            kind: Group(label(kind, lang, cap=style.number(cap, lang)), records[arm], *look, line)
+            for kind, arm, line in zip(KINDS, arms, ("-", "--", ":"), strict=True)
+            if arm in records or kind in kinds
         }
     return found
 
 
-def capped_sizes(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """Training molecules by number of atoms at each cap, over those of the whole part (Figure 5 of the report).
 
     Those of the first record of each set are counted: a cap leaves as many of each size whatever the seed.
@@ -62,7 +58,7 @@ def capped_sizes(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of the baseline and of each capped set, a plot per protocol (Figure 6 of the report)."""
     shown = [
         groups.of_baseline(records, lang=lang),
@@ -71,7 +67,7 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return groups.error_by_size(shown, alt=alt("balancing_by_size", lang), lang=lang)
 
 
-def unevenness(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """The spread of the error over sizes, a plot per protocol: a point per seed, a column per cap, a mark per kind."""
     looks = {"capped": (style.BLUE, "s"), "random_same": (style.ORANGE, "o"), "same_updates": (style.GREEN, "^")}
     caps = by_cap(records, lang=lang)
@@ -104,7 +100,7 @@ def unevenness(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per training set: molecules, epochs, MSE over the held-out molecules, and the spread over sizes."""
     shown = [groups.of_baseline(records, lang=lang)]
     shown += [group for kinds in by_cap(records, lang=lang).values() for group in kinds.values()]
@@ -123,7 +119,7 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("training_set", lang))
 
 
-def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the balancing quotes; the same keys in both languages.
 
     They are about the lowest cap: `spread_…_…` is the unevenness by protocol, `better_…` the sizes at which the capped
@@ -131,18 +127,19 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     has one with the baseline's number of updates. `more_even` are the caps, of all, whose mean spread over held-out
     molecules is below that of their random control.
     """
+    caps = by_cap(records, lang=lang, kinds=KINDS)
     more_even = [
         style.number(cap, lang)
-        for cap, kinds in by_cap(records, lang=lang).items()
+        for cap, kinds in caps.items()
         if np.mean(groups.spread(kinds["capped"].records, "held_out"))
         < np.mean(groups.spread(kinds["random_same"].records, "held_out"))
     ]
-    whole, (cap, kinds) = groups.of_baseline(records, lang=lang), next(iter(by_cap(records, lang=lang).items()))
+    whole, (cap, kinds) = groups.of_baseline(records, lang=lang), next(iter(caps.items()))
     shown = {"whole": whole} | kinds
     found = {
         "seeds": style.number(len(kinds["capped"].records), lang),
         "cap": style.number(cap, lang),
-        "caps": style.number(len(by_cap(records, lang=lang)), lang),
+        "caps": style.number(len(caps), lang),
         "train": style.number(groups.training_molecules(kinds["capped"].records), lang),
         "more_even": f" {label('and', lang)} ".join(more_even) or label("none", lang),
         "epochs_same_updates": style.number(kinds["same_updates"].records[0].config.training.epochs, lang),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
-from analysis import census, errors
+from analysis import census, errors, thesis
 from analysis.figures import style
 from analysis.figures.labels import alt, label
 from analysis.records import Record
@@ -60,7 +60,7 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
         "minutes": style.number(float(np.mean([minutes(record) for record in records])), lang, 1),
     }
     for protocol in PROTOCOLS:
-        by_size = by_seed(records, "size", protocol).mean(axis=1).reindex(census.REPORT_COMMON_SIZES).dropna()
+        by_size = by_seed(records, "size", protocol).mean(axis=1).reindex(thesis.COMMON_SIZES).dropna()
         by_element = by_seed(records, "element", protocol).mean(axis=1)
         found[f"span_{protocol}"] = style.number(by_size.max() / by_size.min(), lang)
         found[f"best_{protocol}"] = style.number(by_size.idxmin(), lang)
@@ -71,7 +71,7 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
 
 def size_table(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     """MSE per size under both protocols, mean and deviation over seeds, for the sizes that the report shows."""
-    return _protocol_table(records, "size", list(census.REPORT_COMMON_SIZES), lang)
+    return _protocol_table(records, "size", list(thesis.COMMON_SIZES), lang)
 
 
 def element_table(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
@@ -100,11 +100,11 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
 
 def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms under both protocols (Figure 3 of the report), a band from the best to the worst seed."""
-    data = mse_of_runs(records, "size", census.REPORT_COMMON_SIZES)
+    data = mse_of_runs(records, "size", thesis.COMMON_SIZES)
     with style.figure(alt("error_by_size", lang), data, height=4.2) as figure:
         axes = figure.subplots()
         for protocol, (colour, marker) in PROTOCOLS.items():
-            table = by_seed(records, "size", protocol).reindex(census.REPORT_COMMON_SIZES).dropna()
+            table = by_seed(records, "size", protocol).reindex(thesis.COMMON_SIZES).dropna()
             axes.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.25, linewidth=0)
             axes.plot(table.mean(axis=1), f"{marker}-", color=colour, markersize=4, label=label(protocol, lang))
         axes.set_xlabel(label("n_atoms", lang))

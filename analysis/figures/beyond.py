@@ -12,10 +12,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
 
-from analysis import accuracy, census, study
+from analysis import accuracy, study, thesis
+from analysis.arms import Arms
 from analysis.figures import comparison, published, published_curves, style
 from analysis.figures.labels import alt, label
-from analysis.figures.replication import REPORT
 from analysis.molecules import Molecules
 from analysis.records import Record
 
@@ -35,19 +35,17 @@ def minutes(record: Record) -> float:
     return (seconds["training"] + seconds["validation"]) / 60
 
 
-def main(records: Sequence[Record]) -> list[Record]:
-    """The records of the budget that has the most seeds, the longest of those. Raises ValueError for no record."""
-    if not records:
-        raise ValueError("there is no record of the model Beyond: `python -m analysis run beyond` trains it")
+def main(records: Arms[Record]) -> list[Record]:
+    """The records of the budget that has the most seeds, the longest of those."""
     return _budgets(records)[-1]
 
 
-def brief(records: Sequence[Record]) -> list[Record]:
+def brief(records: Arms[Record]) -> list[Record]:
     """The records of the shortest budget that as many seeds have as any; the main ones, if there is no other."""
     return _budgets(records)[0]
 
 
-def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per seed of the main budget and one for all: errors over the test part, and minutes."""
     shown = main(records)
     scores = [accuracy.scores(record) for record in shown]
@@ -70,10 +68,10 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     return pd.DataFrame(rows, index=index).rename_axis(columns=label("seed", lang))
 
 
-def facts(records: Sequence[Record], others: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
+def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the main budget quotes; the same keys in both languages.
 
-    Errors are in meV, over the test part; `mae_up_to` and `mae_above` are of molecules with at most `boundary` atoms
+    Errors are in meV, over the test part; `mae_up_to` and `mae_above` are of molecules with at most 17 atoms
     and with more. `times_…` is how many times as large the error of another model is; `scale` what the seeds' spread
     has to be multiplied with to be as large as the error of their mean, `flagged` the part of the worst hundredth among
     the tenth with the largest spread. With one seed, those of the ensemble are "–".
@@ -90,8 +88,8 @@ def facts(records: Sequence[Record], others: Sequence[Record], *, lang: str, bou
         "test": style.number(shown[0].about["molecules"]["test"], lang),
         "minutes": style.number(float(np.mean([minutes(record) for record in shown])), lang, 1),
         "minutes_most": style.number(max(minutes(record) for record in shown), lang, 1),
-        "times_report": style.number(_MEV * float(np.sqrt(REPORT["mse_default"])) / rmse, lang),
-        "minutes_report": style.number(REPORT["minutes_default"], lang),
+        "times_report": style.number(_MEV * float(np.sqrt(thesis.MSE["default"])) / rmse, lang),
+        "minutes_report": style.number(thesis.MINUTES["default"], lang),
         "demanded_minutes": style.number(DEMANDS["second"][1], lang),
     }
     model, training = config.model, config.training
@@ -104,10 +102,10 @@ def facts(records: Sequence[Record], others: Sequence[Record], *, lang: str, bou
         "rate": style.plain_number(training.learning_rate, lang),
         "warm_up": style.percent(training.warm_up, lang),
         "delta": style.plain_number(config.loss.huber_delta, lang),
-        "boundary": style.number(boundary, lang),
+        "boundary": style.number(thesis.LARGE, lang),
     }
     sizes = shown[0].errors["n_atoms"][shown[0].errors["test"]].to_numpy()
-    for side, members in {"up_to": sizes <= boundary, "above": sizes > boundary}.items():
+    for side, members in {"up_to": sizes <= thesis.LARGE, "above": sizes > thesis.LARGE}.items():
         of_seeds = _MEV * np.abs(accuracy.test_errors(shown))[:, members].mean(axis=1)
         found[f"mae_{side}"] = style.mean_and_deviation(of_seeds, lang, 1)
     for measure in ("mae", "rmse", "worst"):
@@ -135,7 +133,7 @@ def _ensemble_facts(shown: Sequence[Record], lang: str) -> dict[str, str]:
     return dict(zip(keys, values, strict=True))
 
 
-def demands(records: Sequence[Record], others: Sequence[Record], molecules: Molecules, *, lang: str) -> style.WordTable:
+def demands(records: Arms[Record], others: Arms[Record], molecules: Molecules, *, lang: str) -> style.WordTable:
     """What was to be reached, what was measured, and whether it holds.
 
     `others` are records of "Default" and "Custom" (`study.FinalComparisonParameters`). An error within a time holds if
@@ -170,7 +168,7 @@ def demands(records: Sequence[Record], others: Sequence[Record], molecules: Mole
     return style.WordTable(rows).set_index(label("demand", lang))
 
 
-def not_better(records: Sequence[Record], others: Sequence[Record], molecules: Molecules, kind: str) -> list[int | str]:
+def not_better(records: Arms[Record], others: Arms[Record], molecules: Molecules, kind: str) -> list[int | str]:
     """The sizes or elements at which an interval of "Beyond" touches one of "Default" or "Custom", or lies above."""
     tables = _tables(records, others, molecules, kind)
     ours = tables.pop("beyond")
@@ -185,9 +183,7 @@ def not_better(records: Sequence[Record], others: Sequence[Record], molecules: M
     ]
 
 
-def error_by_size(
-    records: Sequence[Record], others: Sequence[Record], molecules: Molecules, *, lang: str
-) -> style.BookFigure:
+def error_by_size(records: Arms[Record], others: Arms[Record], molecules: Molecules, *, lang: str) -> style.BookFigure:
     """Mean absolute error by number of atoms of the three models; bands are 95 % intervals."""
     tables = _tables(records, others, molecules, "size")
     with style.figure(alt("beyond_by_size", lang), _data(tables, others, records, lang), height=4.2) as figure:
@@ -209,7 +205,7 @@ def error_by_size(
 
 
 def error_by_element(
-    records: Sequence[Record], others: Sequence[Record], molecules: Molecules, *, lang: str
+    records: Arms[Record], others: Arms[Record], molecules: Molecules, *, lang: str
 ) -> style.BookFigure:
     """Mean absolute error by element of the three models, rarest element last; bars are 95 % intervals."""
     tables = _tables(records, others, molecules, "element")
@@ -229,13 +225,13 @@ def error_by_element(
     return figure
 
 
-def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """Errors over the test part against minutes of training, a point per run, beside the report and published models.
 
     Above, the mean absolute error, with published ones: as lines, and as points where it is known what their training
     took. Below, the mean squared error, with the report's. The minutes of others are those of a GPU.
     """
-    by_time = sorted(records, key=minutes)
+    by_time = sorted(records.runs, key=minutes)
     scores = [accuracy.scores(record) for record in by_time]
     data = pd.DataFrame(
         {
@@ -257,7 +253,7 @@ def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         {"series": f"{one.model} ({one.year})", "mae_meV": one.mae}
         for one in (published.MODELS[key] for key in _COMPARED_TO)
     ]
-    report = {"minutes": REPORT["minutes_default"], "mse_eV2": REPORT["mse_default"]}
+    report = {"minutes": thesis.MINUTES["default"], "mse_eV2": thesis.MSE["default"]}
     theirs.append({"series": label("report_on_gpu", lang)} | report)
     everything = pd.concat([data.assign(series=label("beyond", lang)), pd.DataFrame(theirs)], ignore_index=True)
     colour, marker = LOOK
@@ -298,7 +294,7 @@ def budget(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def budget_facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+def budget_facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on budgets quotes; the same keys in both languages.
 
     For each of `study.EPOCHS_OF_BUDGET` that has records, its mean absolute and root mean squared error over the test
@@ -306,15 +302,13 @@ def budget_facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     took, `minutes_of_…`, and its epochs, `epochs_of_…`.
     """
     found = {}
-    for budget, epochs in study.EPOCHS_OF_BUDGET.items():
-        of = [record for record in records if record.config.training.epochs == epochs]
-        if of:
-            scores = [accuracy.scores(record) for record in of]
-            for measure in ("mae", "rmse", "worst"):
-                mean = _MEV * float(np.mean([getattr(one, measure) for one in scores]))
-                found[f"{measure}_after_{budget}"] = style.number(mean, lang, 1)
-            found[f"minutes_of_{budget}"] = style.number(float(np.mean([minutes(record) for record in of])), lang, 1)
-            found[f"epochs_of_{budget}"] = style.number(epochs, lang)
+    for arm, of in records.of("minutes").items():
+        scores = [accuracy.scores(record) for record in of]
+        for measure in ("mae", "rmse", "worst"):
+            mean = _MEV * float(np.mean([getattr(one, measure) for one in scores]))
+            found[f"{measure}_after_{arm.value}"] = style.number(mean, lang, 1)
+        found[f"minutes_of_{arm.value}"] = style.number(float(np.mean([minutes(record) for record in of])), lang, 1)
+        found[f"epochs_of_{arm.value}"] = style.number(of[0].config.training.epochs, lang)
     return found
 
 
@@ -331,7 +325,7 @@ def _spent() -> dict[str, tuple[tuple[float, float], float]]:
     return found
 
 
-def calibration(records: Sequence[Record], *, lang: str, bins: int = 20) -> style.BookFigure:
+def calibration(records: Arms[Record], *, lang: str, bins: int = 20) -> style.BookFigure:
     """What the spread of the main budget's seeds knows of the error of their mean, over the test part.
 
     On the left, molecules by rising spread in bins of equal numbers; on the right, how many of the worst hundredth are
@@ -373,13 +367,10 @@ def calibration(records: Sequence[Record], *, lang: str, bins: int = 20) -> styl
     return figure
 
 
-def _budgets(records: Sequence[Record]) -> list[list[Record]]:
+def _budgets(records: Arms[Record]) -> list[list[Record]]:
     """The budgets that have the most seeds, the shortest first."""
-    by_epochs: dict[int, list[Record]] = {}
-    for record in records:
-        by_epochs.setdefault(record.config.training.epochs, []).append(record)
-    most = max(map(len, by_epochs.values()))
-    return [by_epochs[epochs] for epochs in sorted(by_epochs) if len(by_epochs[epochs]) == most]
+    budgets = records.of("minutes").values()
+    return [of for of in budgets if len(of) == max(map(len, budgets))]
 
 
 def _mev(records: Sequence[Record]) -> list[float]:
@@ -401,20 +392,16 @@ def _measured(records: Sequence[Record], lang: str) -> str:
     )
 
 
-def _tables(
-    records: Sequence[Record], others: Sequence[Record], molecules: Molecules, kind: str
-) -> dict[str, pd.DataFrame]:
+def _tables(records: Arms[Record], others: Arms[Record], molecules: Molecules, kind: str) -> dict[str, pd.DataFrame]:
     """`accuracy.by_group` of each model, for the sizes that the report shows or the elements."""
     models = {**comparison.by_model(others), "beyond": main(records)}
     tables = {name: accuracy.by_group(of_model, molecules, kind) for name, of_model in models.items()}
     if kind == "size":
-        return {name: table.reindex(census.REPORT_COMMON_SIZES).dropna() for name, table in tables.items()}
+        return {name: table.reindex(thesis.COMMON_SIZES).dropna() for name, table in tables.items()}
     return tables
 
 
-def _data(
-    tables: dict[str, pd.DataFrame], others: Sequence[Record], records: Sequence[Record], lang: str
-) -> pd.DataFrame:
+def _data(tables: dict[str, pd.DataFrame], others: Arms[Record], records: Arms[Record], lang: str) -> pd.DataFrame:
     models = {**comparison.by_model(others), "beyond": main(records)}
     units = {"mae": "eV", "mse": "eV2"}
     parts = []

@@ -1,11 +1,10 @@
 """Does what the report tried help the model "Beyond"? Remedies at equal updates, group by group of molecules.
 
 Every function takes the records of `study.BeyondRemediesParameters`, those of the plain model among them. Errors are
-mean absolute errors over the test part; the groups are all its molecules, those with at most `boundary` atoms, those
+mean absolute errors over the test part; the groups are all its molecules, those with at most 17 atoms, those
 with more, and those with three or more rings.
 """
 
-from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -13,8 +12,8 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from analysis import accuracy, descriptors
-from analysis.config import RunConfig
+from analysis import accuracy, descriptors, thesis
+from analysis.arms import Arm, Arms
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -38,17 +37,13 @@ _LOOKS = MappingProxyType(
 )
 
 
-def by_remedy(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
+def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, Group]:
     """The records of each remedy, in the order of the study; "none" is the plain model.
 
-    Raises ValueError if the plain model is not among them.
+    Raises MissingArmError if the plain model is not among them.
     """
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        found.setdefault(_key(record.config), []).append(record)
-    if _PLAIN not in found:
-        raise ValueError("there is no record of the plain model: nothing to compare the remedies with")
-    return {key: Group(_name(of[0].config, lang), of, style.BLACK, "o") for key, of in found.items()}
+    arms = {Arm("plain"): records["plain"]} | records
+    return {_key(arm): Group(_name(arm, lang), of, style.BLACK, "o") for arm, of in arms.items()}
 
 
 def ratio(group: Group, plain: Group, members: np.ndarray) -> tuple[float, float, float]:
@@ -68,24 +63,24 @@ def ratio(group: Group, plain: Group, members: np.ndarray) -> tuple[float, float
     return float(middle), float(low), float(high)
 
 
-def members(record: Record, molecules: Molecules, boundary: int = 17) -> dict[str, np.ndarray]:
+def members(record: Record, molecules: Molecules) -> dict[str, np.ndarray]:
     """Which of a record's test molecules, in the order of `accuracy.test_errors`, are in each group: bool [n] each."""
     of_test = molecules.select(accuracy.test_positions(record, molecules))
     return {
         "all": np.ones(len(of_test), dtype=bool),
-        "up_to": of_test.n_atoms <= boundary,
-        "above": of_test.n_atoms > boundary,
+        "up_to": of_test.n_atoms <= thesis.LARGE,
+        "above": of_test.n_atoms > thesis.LARGE,
         "rings": descriptors.ring_counts(of_test) >= _RINGS,
     }
 
 
-def summary(records: Sequence[Record], molecules: Molecules, *, lang: str, boundary: int = 17) -> pd.DataFrame:
+def summary(records: Arms[Record], molecules: Molecules, *, lang: str) -> pd.DataFrame:
     """A row per remedy: mean absolute error of each group (meV), over seeds."""
     shown = by_remedy(records, lang=lang)
-    inside = members(records[0], molecules, boundary)
+    inside = members(records["plain"][0], molecules)
     rows = {
         group.name: {
-            _group_name(key, lang, boundary): style.mean_and_deviation(_mae(group, chosen), lang, 1)
+            _group_name(key, lang): style.mean_and_deviation(_mae(group, chosen), lang, 1)
             for key, chosen in inside.items()
         }
         for group in shown.values()
@@ -93,11 +88,11 @@ def summary(records: Sequence[Record], molecules: Molecules, *, lang: str, bound
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("remedy_mae", lang))
 
 
-def ratios(records: Sequence[Record], molecules: Molecules, *, lang: str, boundary: int = 17) -> style.BookFigure:
+def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.BookFigure:
     """Each remedy's error next to the plain model's, a row per remedy and a column of points per group of molecules."""
     shown = by_remedy(records, lang=lang)
     plain = shown.pop(_PLAIN)
-    inside = members(records[0], molecules, boundary)
+    inside = members(records["plain"][0], molecules)
     data = groups.of_groups(list(shown.values()), lambda group: _data(group, plain, inside))
     with style.figure(alt("beyond_remedies", lang), data, height=0.75 * len(shown) + 1.5) as figure:
         axes = figure.subplots()
@@ -106,7 +101,7 @@ def ratios(records: Sequence[Record], molecules: Molecules, *, lang: str, bounda
             bars = np.array([found[:, 0] - found[:, 1], found[:, 2] - found[:, 0]])
             look = {"color": colour, "marker": marker, "markersize": 5, "linestyle": "", "capsize": 3}
             places = np.arange(len(shown)) + shift
-            name = _group_name(key, lang, boundary)
+            name = _group_name(key, lang)
             drawn = axes.errorbar(found[:, 0], places, xerr=np.where(np.isfinite(bars), bars, 0), **look)
             drawn.lines[0].set_label(name)  # the caps would hide the marker in the legend
         axes.axvline(1, color=style.BLACK, linewidth=1)
@@ -129,7 +124,7 @@ def ratios(records: Sequence[Record], molecules: Molecules, *, lang: str, bounda
     return figure
 
 
-def facts(records: Sequence[Record], molecules: Molecules, *, lang: str, boundary: int = 17) -> dict[str, str]:
+def facts(records: Arms[Record], molecules: Molecules, *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on these remedies quotes; the same keys in both languages.
 
     `remedy_<group>_<remedy>` is the ratio of a group's error to the plain model's; `remedies_helped_<group>` the
@@ -142,7 +137,7 @@ def facts(records: Sequence[Record], molecules: Molecules, *, lang: str, boundar
         "remedies_seeds": style.number(min(len(group.records) for group in shown.values()), lang),
         "remedies_epochs": style.number(config.training.epochs, lang),
     }
-    for key, inside in members(records[0], molecules, boundary).items():
+    for key, inside in members(records["plain"][0], molecules).items():
         helped, hurt = [], []
         for remedy, group in shown.items():
             value, low, high = ratio(group, plain, inside)
@@ -167,25 +162,21 @@ def _data(group: Group, plain: Group, inside: dict[str, np.ndarray]) -> pd.DataF
     return pd.DataFrame(rows).assign(run=" ".join(record.id for record in (*group.records, *plain.records)))
 
 
-def _group_name(key: str, lang: str, boundary: int) -> str:
-    return label(f"molecules_{key}", lang, atoms=style.number(boundary, lang))
+def _group_name(key: str, lang: str) -> str:
+    return label(f"molecules_{key}", lang, atoms=style.number(thesis.LARGE, lang))
 
 
-def _key(config: RunConfig) -> str:
-    if config.fine_tuning is not None:
-        return "fine_tuned"
-    if config.data.selection.cap_per_size is not None:
-        return f"cap_{config.data.selection.cap_per_size}"
-    if config.loss.weighting == "none":
-        return _PLAIN
-    return f"{config.loss.weighting.replace('-', '_')}_{config.loss.rate:g}"
+def _key(arm: Arm) -> str:
+    if arm.role in ("plain", "fine-tuned, rings"):
+        return {"plain": _PLAIN}.get(arm.role, "fine_tuned")
+    return f"{arm.role.replace('-', '_')}_{arm.value:g}"
 
 
-def _name(config: RunConfig, lang: str) -> str:
-    if (fine := config.fine_tuning) is not None:
-        return label("beyond_remedy_fine_tuned", lang, rings=style.number(fine.rings or 0, lang))
-    if (cap := config.data.selection.cap_per_size) is not None:
-        return label("beyond_remedy_cap", lang, cap=style.number(cap, lang))
-    if config.loss.weighting == "none":
+def _name(arm: Arm, lang: str) -> str:
+    if arm.role == "plain":
         return label("beyond", lang)
-    return weighting_name(config.loss, lang)
+    if arm.role == "fine-tuned, rings":
+        return label("beyond_remedy_fine_tuned", lang, rings=style.number(arm.value, lang))
+    if arm.role == "cap":
+        return label("beyond_remedy_cap", lang, cap=style.number(arm.value, lang))
+    return weighting_name(arm, lang)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from analysis import census
+from analysis import thesis
 from analysis.figures import baseline, style
 from analysis.figures.labels import LANGUAGES, label
 from analysis.records import Record
@@ -15,7 +15,7 @@ _TITLE = "SchNet · QM9"
 def social_card(records: Sequence[Record]) -> style.BookFigure:
     """The book's title over the baseline's error by number of atoms, under both protocols."""
     titles = [label("book_title", lang) for lang in LANGUAGES]
-    data = baseline.mse_of_runs(records, "size", census.REPORT_COMMON_SIZES)
+    data = baseline.mse_of_runs(records, "size", thesis.COMMON_SIZES)
     width, height = (pixels / style.DPI for pixels in SIZE)
     with style.figure("\n".join([_TITLE, *titles]), data, width=width, height=height) as figure:
         upper, lower = figure.subfigures(2, height_ratios=[5, 6])
@@ -23,7 +23,7 @@ def social_card(records: Sequence[Record]) -> style.BookFigure:
         upper.text(0.04, 0.2, "\n".join(titles), fontsize=7.6, linespacing=1.5, va="center")
         axes = lower.subplots()
         for protocol, (colour, marker) in baseline.PROTOCOLS.items():
-            means = baseline.by_seed(records, "size", protocol).reindex(census.REPORT_COMMON_SIZES).dropna()
+            means = baseline.by_seed(records, "size", protocol).reindex(thesis.COMMON_SIZES).dropna()
             axes.plot(means.mean(axis=1), f"{marker}-", color=colour, markersize=3.5)
         style.log_axis(axes, "en")
         axes.set_axis_off()

@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from pydantic import Field
 
-from analysis import census, offsets, subsets
+from analysis import census, offsets, subsets, thesis
 from analysis.figures import style
 from analysis.figures.labels import alt, label
 from analysis.molecules import Molecules
@@ -37,7 +37,7 @@ def element_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
             label("with", lang): style.number(count, lang),
             label("without", lang): style.number(len(molecules) - count, lang),
             label("share", lang): style.number(share, lang, 3),
-            label("report", lang): style.number(census.REPORT_TABLE_1[element], lang, 2),
+            label("report", lang): style.number(thesis.ELEMENT_SHARES[element], lang, 2),
         }
         for element, count, share in shares.itertuples()
     ]
@@ -87,7 +87,7 @@ def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dic
         "top_share": style.percent(largest_three.sum() / len(molecules), lang),
         "threshold": style.threshold(share, lang),
         "common": style.ranges(frequent, lang),
-        "claimed": style.ranges(census.REPORT_COMMON_SIZES, lang),
+        "claimed": style.ranges(thesis.COMMON_SIZES, lang),
         "claimed_rare": style.ranges(common.index[common["in_report"] & ~common["common"]], lang),
         "max_heavy": style.number(heavy.index[-1], lang),
         "max_heavy_share": style.percent(heavy.iloc[-1] / len(molecules), lang),
@@ -103,7 +103,7 @@ def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dic
         facts[f"without_{element}"] = style.number(len(molecules) - count, lang)
         facts[f"share_{element}"] = style.number(fraction, lang, 3)
         facts[f"percent_{element}"] = style.percent(fraction, lang, 1)
-        facts[f"report_{element}"] = style.number(census.REPORT_TABLE_1[element], lang, 2)
+        facts[f"report_{element}"] = style.number(thesis.ELEMENT_SHARES[element], lang, 2)
     for shift in census.size_shift(molecules).itertuples():
         facts[f"mean_with_{shift.Index}"] = style.number(shift.mean_with, lang, 1)
         facts[f"mean_without_{shift.Index}"] = style.number(shift.mean_without, lang, 1)
@@ -170,7 +170,7 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
     held = table[table["molecules"] > 0]
     with style.figure(alt("common_sizes", lang), table.reset_index()) as figure:
         axes = figure.subplots()
-        report = census.REPORT_COMMON_SIZES
+        report = thesis.COMMON_SIZES
         named = label("report_range", lang, range=style.ranges(report, lang))
         limit = style.threshold(share, lang)
         axes.axvspan(report[0] - 0.5, report[-1] + 0.5, color="#E8EEF3", label=named)

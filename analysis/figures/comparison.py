@@ -4,7 +4,7 @@ Functions take the records of `study.FinalComparisonParameters` and show all see
 between the two take the records of `study.DefaultToCustomParameters`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from types import MappingProxyType
 
@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis import study
+from analysis import thesis
+from analysis.arms import CUSTOM, Arm, Arms
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -22,22 +23,19 @@ MODELS = MappingProxyType({"default": (style.ORANGE, "o"), "custom": (style.BLUE
 """Colour, as in Figure 10 of the report, and marker."""
 
 
-STEPS = ("default", "large", "batch", "features", "cutoff", "custom", "custom_longer")
+STEPS = MappingProxyType(
+    {step: Arm(step) for step in ("default", "large", "batch", "features", "cutoff", "custom")}
+    | {"custom_longer": Arm("custom", same_updates=True)}
+)
 """From Default to Custom, a change more in each, and Custom with as many updates as Default."""
 
 
-def by_model(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """The records of each model: "Default" are those that lie with the baseline."""
-    found = {
-        "default": [record for record in records if record.config.experiment == "baseline"],
-        "custom": [record for record in records if record.config.experiment != "baseline"],
-    }
-    if missing := [name for name, of_model in found.items() if not of_model]:
-        raise ValueError(f"a comparison needs records of both models; there are none of {', '.join(missing)}")
-    return found
+def by_model(records: Arms[Record]) -> dict[str, list[Record]]:
+    """The records of each model."""
+    return {name: records[name] for name in MODELS}
 
 
-def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per model: general MSE over all held-out molecules and over the test part, and the time of a run."""
     rows = {
         label(name, lang): {
@@ -52,7 +50,7 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("model", lang))
 
 
-def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the final comparison quotes; the same keys in both languages.
 
     `better_…` are the sizes, among those that the report shows, at which Custom's mean MSE is the smaller one; `gap_…`
@@ -81,13 +79,13 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     return found
 
 
-def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of both models (Figure 10 of the report), a plot per protocol; bands over seeds."""
     shown = list(_groups(records, lang=lang).values())
     return groups.error_by_size(shown, alt=alt("final_comparison", lang), lang=lang)
 
 
-def stability(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """How even learning is (Figures 3 and 4 of the report's appendix): a plot per model, means over seeds.
 
     The loss, and a band from the mean of the five smallest squared errors of a batch to that of the five largest.
@@ -117,15 +115,9 @@ def stability(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def by_step(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
-    """The records of `study.DefaultToCustomParameters` by the last change that they have, from Default to Custom.
-
-    Raises ValueError if a step has no record.
-    """
-    found = {step: [] for step in STEPS}
-    for record in records:
-        found[_step(record)].append(record)
-    config = found["custom"][0].config if found["custom"] else records[0].config
+def by_step(records: Arms[Record], *, lang: str) -> dict[str, Group]:
+    """The records of `study.DefaultToCustomParameters` by the last change that they have, from Default to Custom."""
+    config = records[CUSTOM][0].config
     values = {
         "atoms": style.number((config.data.selection.smallest or 1) - 1, lang),
         "batch": style.number(config.training.batch_size, lang),
@@ -134,22 +126,22 @@ def by_step(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
         "rate": style.plain_number(config.loss.rate, lang),
     }
     return {
-        step: Group(label(f"step_{step}", lang, **values), of_step, style.BLUE, "o") for step, of_step in found.items()
+        step: Group(label(f"step_{step}", lang, **values), records[arm], style.BLUE, "o") for step, arm in STEPS.items()
     }
 
 
-def steps(records: Sequence[Record], *, lang: str, boundary: int = 17) -> style.BookFigure:
+def steps(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """What each change from Default to Custom does to the MSE over held-out molecules: a point per seed and step.
 
-    A plot for all of them and one for those of more than `boundary` atoms.
+    A plot for all of them and one for those of more than 17 atoms.
     """
     shown = by_step(records, lang=lang)
     places = np.arange(len(shown))
     panels = {
         label("mse_whole", lang): groups.general,
-        label("mse_above", lang, atoms=style.number(boundary, lang)): _above(boundary),
+        label("mse_above", lang, atoms=style.number(thesis.LARGE, lang)): _above,
     }
-    columns = dict(zip(("mse_eV2", f"mse_above_{boundary}_atoms_eV2"), panels.values(), strict=True))
+    columns = dict(zip(("mse_eV2", f"mse_above_{thesis.LARGE}_atoms_eV2"), panels.values(), strict=True))
 
     def of_run(record: Record) -> pd.DataFrame:
         return pd.DataFrame({name: of([record]) for name, of in columns.items()})
@@ -173,14 +165,14 @@ def steps(records: Sequence[Record], *, lang: str, boundary: int = 17) -> style.
     return figure
 
 
-def steps_table(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
-    """A row per change from Default to Custom: updates, and MSE over held-out molecules, all and above `boundary`."""
+def steps_table(records: Arms[Record], *, lang: str) -> pd.DataFrame:
+    """A row per change from Default to Custom: updates, and MSE over held-out molecules, all and above 17 atoms."""
     rows = {
         group.name: {
             label("updates", lang): style.number(_updates(group.records[0]), lang),
             label("mse_whole", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
-            label("mse_above", lang, atoms=style.number(boundary, lang)): style.mean_and_deviation(
-                _above(boundary)(group.records), lang, 3
+            label("mse_above", lang, atoms=style.number(thesis.LARGE, lang)): style.mean_and_deviation(
+                _above(group.records), lang, 3
             ),
         }
         for group in by_step(records, lang=lang).values()
@@ -188,13 +180,13 @@ def steps_table(records: Sequence[Record], *, lang: str, boundary: int = 17) -> 
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("changes", lang))
 
 
-def step_facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
-    """Every number that the prose on the steps quotes: their MSE above `boundary` and over all, the same keys in both.
+def step_facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
+    """Every number that the prose on the steps quotes: their MSE above 17 atoms and over all, the same keys in both.
 
-    `times_…` is the mean MSE above `boundary` over that of the step before, as a factor.
+    `times_…` is the mean MSE above 17 atoms over that of the step before, as a factor.
     """
     shown = by_step(records, lang=lang)
-    above = {step: _above(boundary)(group.records) for step, group in shown.items()}
+    above = {step: _above(group.records) for step, group in shown.items()}
     found = {"seeds": style.number(min(len(group.records) for group in shown.values()), lang)}
     for step, group in shown.items():
         found[f"whole_{step}"] = style.mean_and_deviation(groups.general(group.records), lang, 3)
@@ -209,20 +201,8 @@ def _mean_steps(records: Sequence[Record]) -> pd.DataFrame:
     return (sum(record.steps for record in records) / len(records)).assign(run=" ".join(r.id for r in records))
 
 
-def _step(record: Record) -> str:
-    config = record.config
-    own = {"baseline": "default", "directed-training": "large", "final-comparison": "custom"}
-    if config.experiment in own:
-        return own[config.experiment]
-    if config.loss.weighting != "none":
-        return "custom_longer"
-    if config.model.data_cutoff < config.model.training_cutoff:
-        return "cutoff"
-    return "features" if config.model.n_atom_basis == study.CUSTOM["model"]["n_atom_basis"] else "batch"
-
-
-def _above(boundary: int) -> Callable[[Sequence[Record]], list[float]]:
-    return lambda records: groups.of_sizes(records, range(boundary + 1, 30))
+def _above(records: Sequence[Record]) -> list[float]:
+    return groups.of_sizes(records, groups.SIDES["above"])
 
 
 def _updates(record: Record) -> int:
@@ -240,7 +220,7 @@ def _settled(records: Sequence[Record]) -> list[int]:
     return [int((loss <= 1.5 * loss.min()).idxmax()) for loss in losses]
 
 
-def _groups(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
+def _groups(records: Arms[Record], *, lang: str) -> dict[str, Group]:
     return {name: Group(label(name, lang), of, *MODELS[name]) for name, of in by_model(records).items()}
 
 

@@ -3,72 +3,79 @@
 Every function takes the records of `study.DirectedTrainingParameters`, the baseline's among them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
+from types import MappingProxyType
 
 import pandas as pd
 
+from analysis import thesis
+from analysis.arms import Arm, Arms
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
 from analysis.records import Record
 
-CROSSOVER = 19
-"""The report sees its directed training help above so many atoms, and not yet at 18 and 19 (section 5.3.4)."""
-_LARGEST = 29  # atoms of QM9's largest molecule
+KINDS = MappingProxyType(
+    {
+        "chosen": {},
+        "random": {"random": True},
+        "chosen_longer": {"same_updates": True},
+        "random_longer": {"random": True, "same_updates": True},
+    }
+)
+"""The large molecules; as many drawn at random; and both with as many updates as the baseline."""
 
 
-def by_training_set(records: Sequence[Record], *, lang: str) -> dict[int, dict[str, Group]]:
-    """For each least number of atoms, in ascending order, the groups that there are of `groups.by_control`.
-
-    Raises ValueError if there is no directed training, or a control alone.
-    """
-    least = sorted({record.config.data.selection.smallest or 0 for record in records} - {0})
-    if not least:
-        raise ValueError("there is no record of a directed training")
+def by_training_set(
+    records: Arms[Record], *, lang: str, kinds: Collection[str] = ("chosen",)
+) -> dict[int, dict[str, Group]]:
+    """For each least number of atoms, in ascending order, the groups of `KINDS`; those of `kinds` must be there."""
     found = {}
-    for number, smallest in enumerate(least):
-        of_size = groups.by_control([r for r in records if r.config.data.selection.smallest == smallest])
-        found[smallest] = {}
-        for place, (kind, of_kind) in enumerate(of_size.items(), start=len(of_size) * number):
-            if of_kind or kind == "chosen":
+    for number, atoms in enumerate(dict.fromkeys(arm.value for arm in records.of("more than"))):
+        found[atoms + 1] = {}
+        for place, (kind, control) in enumerate(KINDS.items(), start=len(KINDS) * number):
+            arm = Arm("more than", atoms, **control)
+            if arm in records or kind in kinds:
                 look = groups.COLOURS[place % len(groups.COLOURS)], groups.MARKERS[place % len(groups.MARKERS)]
-                line = "--" if kind.startswith("random") else "-"
-                name = label(f"large_{kind}", lang, atoms=style.number(smallest - 1, lang))
-                found[smallest][kind] = Group(name, of_kind, *look, line)
+                name = label(f"large_{kind}", lang, atoms=style.number(atoms, lang))
+                found[atoms + 1][kind] = Group(name, records[arm], *look, "--" if arm.random else "-")
     return found
 
 
-def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of every training set, a plot per protocol (Figure 9 of the report)."""
     return groups.error_by_size(_all(records, lang), alt=alt("directed_training", lang), lang=lang, columns=1)
 
 
-def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
-    """A row per training set: molecules, epochs, and MSE over held-out molecules up to `boundary` atoms and above."""
-    atoms = style.number(boundary, lang)
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
+    """A row per training set: molecules, epochs, and MSE over held-out molecules up to 17 atoms and above."""
+    atoms = style.number(thesis.LARGE, lang)
     rows = {
         group.name: {
             label("train_molecules", lang): style.number(groups.training_molecules(group.records), lang),
             label("epochs", lang): style.number(group.records[0].config.training.epochs, lang),
         }
         | {
-            label(key, lang, atoms=atoms): style.mean_and_deviation(groups.of_sizes(group.records, sizes), lang, 3)
-            for key, sizes in _sides(boundary).items()
+            label(f"mse_{side}", lang, atoms=atoms): style.mean_and_deviation(
+                groups.of_sizes(group.records, sizes), lang, 3
+            )
+            for side, sizes in groups.SIDES.items()
         }
         for group in _all(records, lang)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("training_set", lang))
 
 
-def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
+def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on directed training quotes; the same keys in both languages.
 
     They are about the first of the least sizes, with its controls: `above_…` and `below_…` are the MSE over held-out
-    molecules on either side of `boundary`, `near_…` and `far_…` on either side of `CROSSOVER` above it, `ratio_…` the
+    molecules on either side of 17 atoms, `near_…` and `far_…` on either side of 19 above it, `ratio_…` the
     means' ratio of the directed training to another above it, at as many epochs or (`longer`) updates, and `better_…`
     the sizes at which it has the smaller mean MSE.
     """
-    shown = {"whole": groups.of_baseline(records, lang=lang)} | next(iter(by_training_set(records, lang=lang).values()))
+    (large, *_) = by_training_set(records, lang=lang, kinds=KINDS).values()
+    shown = {"whole": groups.of_baseline(records, lang=lang)} | large
     found = {
         "seeds": style.number(len(shown["chosen"].records), lang),
         "train_whole": style.number(groups.training_molecules(shown["whole"].records), lang),
@@ -78,8 +85,8 @@ def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[s
     }
     means = {}
     for name, group in shown.items():
-        below, above = _sides(boundary).values()
-        near, far = range(above.start, CROSSOVER + 1), range(CROSSOVER + 1, above.stop)
+        below, above = groups.SIDES.values()
+        near, far = range(above.start, thesis.CROSSOVER + 1), range(thesis.CROSSOVER + 1, above.stop)
         for side, sizes in {"below": below, "above": above, "near": near, "far": far}.items():
             values = groups.of_sizes(group.records, sizes)
             means[name, side] = sum(values) / len(values)
@@ -98,11 +105,6 @@ def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[s
     return found
 
 
-def _all(records: Sequence[Record], lang: str) -> list[Group]:
+def _all(records: Arms[Record], lang: str) -> list[Group]:
     found = [groups.of_baseline(records, lang=lang)]
     return found + [group for kinds in by_training_set(records, lang=lang).values() for group in kinds.values()]
-
-
-def _sides(boundary: int) -> dict[str, range]:
-    """The sizes up to a number of atoms, and those above."""
-    return {"mse_up_to": range(1, boundary + 1), "mse_above": range(boundary + 1, max(_LARGEST, boundary) + 1)}

@@ -5,16 +5,22 @@ A group's records are those of its seeds.
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
-from analysis import census, errors
+from analysis import census, errors, thesis
+from analysis.arms import DEFAULT, Arms
 from analysis.figures import baseline, style
 from analysis.figures.labels import label
 from analysis.records import Record
 
+SIDES = MappingProxyType(
+    {"up_to": range(1, thesis.LARGE + 1), "above": range(thesis.LARGE + 1, census.LARGEST_SIZE + 1)}
+)
+"""The sizes up to 17, and those above."""
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 MARKERS = ("s", "^", "D", "v", "P", "X")
 
@@ -34,24 +40,9 @@ class Group:
             raise ValueError(f"there is no record of {self.name!r}: nothing to compare")
 
 
-def of_baseline(records: Sequence[Record], *, lang: str) -> Group:
-    """The baseline's records among these. Raises ValueError if there is none."""
-    whole = [record for record in records if record.config.experiment == "baseline"]
-    return Group(label("whole_part", lang), whole, style.BLACK, "o")
-
-
-def by_control(records: Sequence[Record]) -> dict[str, list[Record]]:
-    """The runs on one selection of the training molecules, with its controls.
-
-    `chosen` is the selection itself and `random` as many molecules drawn at random; `chosen_longer` and `random_longer`
-    are the same with more epochs, to make as many updates as the baseline. All keys are there; a list may be empty.
-    """
-    epochs = min((record.config.training.epochs for record in records), default=0)
-    found = {"chosen": [], "random": [], "chosen_longer": [], "random_longer": []}
-    for record in records:
-        kind = "random" if record.config.data.selection.random_control else "chosen"
-        found[kind if record.config.training.epochs == epochs else f"{kind}_longer"].append(record)
-    return found
+def of_baseline(records: Arms[Record], *, lang: str) -> Group:
+    """The baseline's records among these."""
+    return Group(label("whole_part", lang), records[DEFAULT], style.BLACK, "o")
 
 
 def error_by_size(
@@ -59,7 +50,7 @@ def error_by_size(
     *,
     alt: str,
     lang: str,
-    sizes: Collection[int] = census.REPORT_COMMON_SIZES,
+    sizes: Collection[int] = thesis.COMMON_SIZES,
     columns: int = 2,
 ) -> style.BookFigure:
     """MSE by number of atoms, a plot per protocol and a line per group; bands reach from the best to the worst seed."""
@@ -98,17 +89,13 @@ def of_sizes(records: Sequence[Record], sizes: Collection[int], protocol: str = 
     return [float(errors.mse_of_sizes(record.groups, sizes)[protocol]) for record in records]
 
 
-def spread(
-    records: Sequence[Record], protocol: str, sizes: Collection[int] = census.REPORT_COMMON_SIZES
-) -> list[float]:
+def spread(records: Sequence[Record], protocol: str, sizes: Collection[int] = thesis.COMMON_SIZES) -> list[float]:
     """How uneven the error is, per seed: the standard deviation over sizes of the decimal logarithm of the MSE."""
     table = np.log10(baseline.by_seed(records, "size", protocol).reindex(sizes).dropna())
     return table.std(axis=0, ddof=0).tolist()
 
 
-def lower_at(
-    group: Group, other: Group, protocol: str, sizes: Collection[int] = census.REPORT_COMMON_SIZES
-) -> list[int]:
+def lower_at(group: Group, other: Group, protocol: str, sizes: Collection[int] = thesis.COMMON_SIZES) -> list[int]:
     """The sizes at which a group's mean MSE over seeds is below another's."""
     means = [baseline.by_seed(each.records, "size", protocol).mean(axis=1).reindex(sizes) for each in (group, other)]
     return means[0].index[means[0] < means[1]].tolist()

@@ -14,11 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import spearmanr
 
+from analysis import thesis
 from analysis.figures import baseline, style
 from analysis.figures.labels import alt, label
 from analysis.records import Record
 from analysis.sweeps import parameters_of
-from analysis.trials import REPORT_EPOCHS, TOLERANCE, Stage, objectives, pareto_front
+from analysis.trials import TOLERANCE, Stage, objectives, pareto_front
 from analysis.verdicts import Verdict
 
 _TICKS = (1.0, 2.0, 3.0, 5.0)
@@ -135,8 +136,8 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
                 history = record.history
                 axes.plot(history["epoch"], history["validation_loss"], color=_POINTS[name][1], linewidth=1.6)
             axes.plot([], [], color=_POINTS[name][1], linewidth=1.6, label=label(name, lang))
-        if max(len(record.history) for record in stage.chosen) > REPORT_EPOCHS:
-            axes.axvline(REPORT_EPOCHS, color=style.BLACK, linestyle=":", label=label("report_epochs", lang))
+        if max(len(record.history) for record in stage.chosen) > thesis.STAGE1_EPOCHS:
+            axes.axvline(thesis.STAGE1_EPOCHS, color=style.BLACK, linestyle=":", label=label("report_epochs", lang))
         axes.set_xlabel(label("epoch", lang))
         axes.set_ylabel(label("validation_mse", lang))
         style.log_axis(axes, lang, ticks=_TICKS)
@@ -180,15 +181,15 @@ def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFram
     If the runs have more epochs than the report chose, the validation MSE after as many stands beside the last one.
     There is no time: the seeds were run while the machine did this and that.
     """
-    longer = max(len(record.history) for record in stage.chosen) > REPORT_EPOCHS
+    longer = max(len(record.history) for record in stage.chosen) > thesis.STAGE1_EPOCHS
     rows = {}
     for name, records in reversed(_points(stage).items()):
         values = parameters_of(records[0].config)
         row = {label(each, lang): _value(values[each], lang) for each in names}
         row[label("seeds", lang)] = style.number(len(records), lang)
         if longer:
-            after = label("validation_mse_after", lang, epoch=style.number(REPORT_EPOCHS, lang))
-            row[after] = style.mean_and_deviation([_after(record, REPORT_EPOCHS) for record in records], lang, 4)
+            after = label("validation_mse_after", lang, epoch=style.number(thesis.STAGE1_EPOCHS, lang))
+            row[after] = style.mean_and_deviation([_after(record, thesis.STAGE1_EPOCHS) for record in records], lang, 4)
         row[label("validation_mse", lang)] = style.mean_and_deviation(_losses(records), lang, 4)
         rows[label(name, lang)] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("point", lang))
@@ -266,8 +267,10 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         found |= {
             "report": style.mean_and_deviation(reports, lang, 4),
             "report_range": style.number(max(reports) / min(reports), lang, 1),
-            "report_epochs": style.number(REPORT_EPOCHS, lang),
-            "report_after": style.mean_and_deviation([_after(each, REPORT_EPOCHS) for each in stage.report], lang, 4),
+            "report_epochs": style.number(thesis.STAGE1_EPOCHS, lang),
+            "report_after": style.mean_and_deviation(
+                [_after(each, thesis.STAGE1_EPOCHS) for each in stage.report], lang, 4
+            ),
             "report_batch_minutes": _minutes_of_batch(complete, stage.report[0], lang),
         }
         same = complete["batch_size"] == stage.report[0].config.training.batch_size

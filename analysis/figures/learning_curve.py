@@ -3,14 +3,13 @@
 Every function takes the records of `study.LearningCurveParameters`. Errors are those of the test part.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 
 from analysis import accuracy
+from analysis.arms import Arms
 from analysis.figures import published, published_curves, style
 from analysis.figures.beyond import LOOK, error_axis
 from analysis.figures.labels import alt, label
@@ -27,7 +26,7 @@ _PUBLISHED_LOOKS = (
 _WHOLE = 30  # meV: errors from here on are written without decimals
 
 
-def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per number of training molecules: epochs, and errors over the test part, over seeds."""
     rows = {}
     for number, of in _by_number(records).items():
@@ -41,7 +40,7 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("training_molecules", lang))
 
 
-def curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """Mean absolute error over the test part against training molecules: a point per run, and published models.
 
     Published models are those with several numbers of training
@@ -54,7 +53,7 @@ def curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
             "molecules": record.about["molecules"]["train"],
             "mae_meV": _MEV * accuracy.scores(record).mae,
         }
-        for record in records
+        for record in records.runs
     ]
     ours = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
     theirs = {name: points for name, points in published_curves.by_model().items() if len(points) > 1}
@@ -85,7 +84,7 @@ def curve(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the learning curve quotes; the same keys in both languages.
 
     `curve_mae_…` is the mean absolute error over the test part (meV) with so many training molecules, `curve_epochs_…`
@@ -118,8 +117,5 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     return found
 
 
-def _by_number(records: Sequence[Record]) -> dict[int, list[Record]]:
-    found: dict[int, list[Record]] = {}
-    for record in sorted(records, key=lambda record: (record.about["molecules"]["train"], record.config.seed)):
-        found.setdefault(record.about["molecules"]["train"], []).append(record)
-    return found
+def _by_number(records: Arms[Record]) -> dict[int, list[Record]]:
+    return {arm.value: of for arm, of in records.of("molecules").items()}

@@ -4,7 +4,6 @@ Every function takes the records of `study.LossModificationParameters`. All of t
 their errors are never weighted.
 """
 
-from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -12,7 +11,8 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.ticker import MultipleLocator
 
-from analysis import census, choice, weights
+from analysis import choice, thesis, weights
+from analysis.arms import Arms
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -24,34 +24,29 @@ _MAP = colormaps["cividis"]
 _LEGEND = MappingProxyType({"ncols": 2, "handlelength": 1.2, "columnspacing": 0.8, "labelspacing": 0.3})
 
 
-def by_rate(records: Sequence[Record], weighting: str, *, lang: str) -> dict[float, Group]:
+def by_rate(records: Arms[Record], weighting: str, *, lang: str) -> dict[float, Group]:
     """The records of one weight function by its rate, in ascending order; the unmodified loss is rate 0.
 
-    Raises ValueError if there is no record of the unmodified loss, or none with this function.
+    Raises MissingArmError if there is none of either.
     """
-    of_weighting = {0.0: [record for record in records if record.config.loss.weighting == "none"]}
-    for record in sorted(records, key=lambda record: record.config.loss.rate):
-        if record.config.loss.weighting == weighting:
-            of_weighting.setdefault(record.config.loss.rate, []).append(record)
-    if len(of_weighting) == 1:
-        raise ValueError(f"there is no record with the weights {weighting!r}")
+    arms = {0.0: records["unweighted"]} | {arm.value: of_arm for arm, of_arm in records.of(weighting).items()}
     found = {}
-    for place, (rate, of_rate) in enumerate(of_weighting.items()):
+    for place, (rate, of_rate) in enumerate(arms.items()):
         marker = groups.MARKERS[(place - 1) % len(groups.MARKERS)] if rate else "o"
-        colour = _MAP(0.95 * place / (len(of_weighting) - 1)) if rate else style.BLACK
+        colour = _MAP(0.95 * place / (len(arms) - 1)) if rate else style.BLACK
         name = style.plain_number(rate, lang) if rate else label("unmodified", lang)
         found[rate] = Group(name, of_rate, colour, marker)
     return found
 
 
-def weight_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def weight_curves(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """The weight of a molecule by its number of atoms at each rate of the records (appendix Figure 2 of the report).
 
     The report's two functions are drawn as printed over all sizes of its experiments, where they are defined; a dashed
     line is the floor that guards them. Inverse frequency is drawn at the sizes that the runs were trained on.
     """
-    present = [weighting for weighting in WEIGHTINGS if _has(records, weighting)]
-    trained = _training_sizes(records[0])
+    present = _present(records)
+    trained = _training_sizes(records["unweighted"][0])
     curves = {
         (weighting, rate): _weights_by_size(weighting, rate, trained).rename_axis("n_atoms").rename("weight")
         for weighting in present
@@ -65,7 +60,7 @@ def weight_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
                 v = _weights_by_size(weighting, rate, trained)
                 look = {"color": group.colour, "marker": group.marker, "markersize": 3.5, "label": group.name}
                 axes.plot(v.index, v, **look)
-            floors = {record.config.loss.floor for record in records if record.config.loss.weighting == weighting}
+            floors = {of_arm[0].config.loss.floor for of_arm in records.of(weighting).values()}
             if weighting not in UNGUARDED:
                 for floor in sorted(floors - {None}):
                     axes.axhline(floor, color=style.GREY, linestyle="--", label=label("floor_of_weights", lang))
@@ -80,12 +75,12 @@ def weight_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms at each rate: a row per function, a column per protocol (Figures 7 and 8 of the report).
 
     Lines are means over seeds.
     """
-    present = [weighting for weighting in WEIGHTINGS if _has(records, weighting)]
+    present = _present(records)
     sizes = _sizes(records)
     with style.figure(alt("loss_modification", lang), _data(records, sizes), height=2.9 * len(present) + 0.4) as figure:
         rows = figure.subplots(len(present), 2, sharex=True, sharey="col", squeeze=False)
@@ -105,13 +100,11 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
-    """A row per function and rate: MSE over held-out molecules of the trained sizes, on either side of `boundary`."""
-    sizes, atoms = _sizes(records), style.number(boundary, lang)
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
+    """A row per function and rate: MSE over held-out molecules of the trained sizes, on either side of 17 atoms."""
+    sizes, atoms = _sizes(records), style.number(thesis.LARGE, lang)
     rows, names = [], []
-    for weighting in WEIGHTINGS:
-        if not _has(records, weighting):
-            continue
+    for weighting in _present(records):
         for rate, group in by_rate(records, weighting, lang=lang).items():
             if not rate and names:
                 continue  # the unmodified loss stands in the first row
@@ -122,20 +115,20 @@ def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.D
                     label(key, lang, atoms=atoms): style.mean_and_deviation(
                         groups.of_sizes(group.records, chosen), lang, 4
                     )
-                    for key, chosen in _sides(sizes, boundary).items()
+                    for key, chosen in _sides(sizes).items()
                 }
             )
     return pd.DataFrame(rows, index=names).rename_axis(columns=label("weight_function", lang))
 
 
-def best_rates(records: Sequence[Record], weighting: str, protocol: str, *, boundary: int = 17) -> list[float]:
-    """The rate with the smallest error above `boundary` atoms, the unmodified loss (0) included: of all, then per seed.
+def best_rates(records: Arms[Record], weighting: str, protocol: str) -> list[float]:
+    """The rate with the smallest error above 17 atoms, the unmodified loss (0) included: of all, then per seed.
 
     The error is, with held-out molecules, the MSE over all of those sizes; as reported, the mean over the sizes of the
     logarithm of the MSE with each size's own mean, which is what a reader of the report's figures compares. The first
     rate is that of the smallest mean over seeds.
     """
-    large = _sides(_sizes(records), boundary)["mse_above"]
+    large = _sides(_sizes(records))["mse_above"]
     found = {}
     for rate, group in by_rate(records, weighting, lang="en").items():
         if protocol == "held_out":
@@ -148,28 +141,26 @@ def best_rates(records: Sequence[Record], weighting: str, protocol: str, *, boun
     return [float(table.mean().idxmin()), *map(float, table.idxmin(axis=1))]
 
 
-def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
+def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the loss modification quotes; the same keys in both languages.
 
-    For each function with records: `best_…` the rate with the smallest error above `boundary` atoms with held-out
+    For each function with records: `best_…` the rate with the smallest error above 17 atoms with held-out
     molecules, and `best_reported_…` with each size's own mean (`best_rates`); `mse_…` the MSE of the first,
     `highest_…` the largest rate and `mse_highest_…` its MSE, all over the held-out molecules of those sizes; `helped_…`
     the trained sizes at which it has a smaller mean held-out MSE than the unmodified loss, `effective_…` its effective
     sample size.
     """
-    large = _sides(_sizes(records), boundary)["mse_above"]
-    plain = [record for record in records if record.config.loss.weighting == "none"]
+    large = _sides(_sizes(records))["mse_above"]
+    plain = records["unweighted"]
     found = {
         "seeds": style.number(len(plain), lang),
         "train": style.number(groups.training_molecules(plain), lang),
         "mse_plain": style.mean_and_deviation(groups.of_sizes(plain, large), lang, 4),
     }
-    for weighting in WEIGHTINGS:
-        if not _has(records, weighting):
-            continue
+    for weighting in _present(records):
         rates = by_rate(records, weighting, lang=lang)
         key, last = weighting.replace("-", "_"), max(rates)
-        best, reported = (best_rates(records, weighting, each, boundary=boundary)[0] for each in baseline.PROTOCOLS)
+        best, reported = (best_rates(records, weighting, each)[0] for each in baseline.PROTOCOLS)
         found[f"best_{key}"] = style.plain_number(best, lang)
         found[f"best_reported_{key}"] = style.plain_number(reported, lang)
         found[f"mse_{key}"] = style.mean_and_deviation(groups.of_sizes(rates[best].records, large), lang, 4)
@@ -181,13 +172,13 @@ def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[s
     return found
 
 
-def _data(records: Sequence[Record], sizes: range) -> pd.DataFrame:
+def _data(records: Arms[Record], sizes: range) -> pd.DataFrame:
     """MSE of each run by size, with its weight function and rate."""
     tables = [
         baseline.mse_of_runs([record], "size", sizes).assign(
             weighting=record.config.loss.weighting, rate=record.config.loss.rate
         )
-        for record in records
+        for record in sorted(records.runs, key=lambda record: record.config.seed)
     ]
     return pd.concat(tables, ignore_index=True)
 
@@ -209,13 +200,13 @@ def _weights_by_size(weighting: str, rate: float, trained: np.ndarray) -> pd.Ser
     if weighting in UNGUARDED:
         sizes, first = np.unique(trained, return_index=True)
         return pd.Series(weights.loss_weights(weighting, trained, rate)[first], index=sizes)
-    sizes = np.asarray(census.REPORT_COMMON_SIZES)
+    sizes = np.asarray(thesis.COMMON_SIZES)
     formula = {"size": weights.size_based, "size-frequency": weights.size_and_frequency_based}[weighting]
     return pd.Series(formula(sizes, rate), index=sizes)
 
 
-def _has(records: Sequence[Record], weighting: str) -> bool:
-    return any(record.config.loss.weighting == weighting for record in records)
+def _present(records: Arms[Record]) -> list[str]:
+    return [weighting for weighting in WEIGHTINGS if weighting in {arm.role for arm in records}]
 
 
 def _rate_name(weighting: str) -> str:
@@ -227,14 +218,14 @@ def _name(weighting: str, lang: str) -> str:
     return label(f"weights_{weighting.replace('-', '_')}", lang)
 
 
-def _sizes(records: Sequence[Record]) -> range:
+def _sizes(records: Arms[Record]) -> range:
     """The sizes that the runs were trained on."""
-    selection = records[0].config.data.selection
+    selection = records["unweighted"][0].config.data.selection
     return range(selection.smallest, selection.largest + 1)
 
 
-def _sides(sizes: range, boundary: int) -> dict[str, range]:
+def _sides(sizes: range) -> dict[str, range]:
     return {
-        "mse_up_to": range(sizes.start, min(boundary + 1, sizes.stop)),
-        "mse_above": range(max(boundary + 1, sizes.start), sizes.stop),
+        "mse_up_to": range(sizes.start, min(thesis.LARGE + 1, sizes.stop)),
+        "mse_above": range(max(thesis.LARGE + 1, sizes.start), sizes.stop),
     }

@@ -4,14 +4,11 @@ Every function takes the records of `study.RecipeParameters`. Their errors are t
 the changes were chosen.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis import study
-from analysis.config import RunConfig
+from analysis.arms import Arm, Arms
 from analysis.figures import groups, style
 from analysis.figures.beyond import minutes
 from analysis.figures.groups import Group
@@ -22,40 +19,33 @@ _MEV = 1000  # meV per eV
 _WHOLE = 30  # meV: errors from here on are written without decimals
 
 
-def by_change(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
-    """The records of `study.RecipeParameters` by the last change that they have, then by what is varied in the last.
-
-    Raises ValueError for a record that is none of them.
-    """
-    found: dict[str, list[Record]] = {key: [] for key in ("default", *study.RECIPE, *study.VARIATIONS)}
-    for record in records:
-        found[_change(record)].append(record)
+def by_change(records: Arms[Record], *, lang: str) -> dict[Arm, Group]:
+    """The records of `study.RecipeParameters` by the last change that they have, then by what is varied in the last."""
     return {
-        key: Group(label(f"change_{key.replace('-', '_')}", lang), of, style.GREEN, "o")
-        for key, of in found.items()
-        if of
+        arm: Group(label(f"change_{_key(arm).replace('-', '_')}", lang), of, style.GREEN, "o")
+        for arm, of in records.items()
     }
 
 
-def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per change: mean absolute error over the validation part (meV), over seeds, and what is left of it.
 
     What is left is next to the step before; for a variation, next to the last step.
     """
     rows, before = {}, None
-    for key, group in by_change(records, lang=lang).items():
+    for arm, group in by_change(records, lang=lang).items():
         errors = _errors(group)
         mean = float(np.mean(errors))
         rows[group.name] = {
             label("validation_mae", lang): style.mean_and_deviation(errors, lang, 1),
             label("what_is_left", lang): "" if before is None else style.percent(mean / before, lang),
         }
-        if key not in study.VARIATIONS:
+        if arm.role != "variation":
             before = mean
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("change", lang))
 
 
-def waterfall(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """Mean absolute error over the validation part after each change from "Default" to "Beyond": a point per run.
 
     A bar goes from the error before the change to the one after it, in another colour where the error grows. Below a
@@ -74,7 +64,7 @@ def waterfall(records: Sequence[Record], *, lang: str) -> style.BookFigure:
             }
         ),
     )
-    steps = sum(key not in study.VARIATIONS for key in shown)
+    steps = sum(arm.role != "variation" for arm in shown)
     with style.figure(alt("recipe", lang), data, height=0.34 * len(shown) + 1.4) as figure:
         axes = figure.subplots()
         means = [float(np.mean(each)) for each in values.values()]
@@ -103,24 +93,25 @@ def waterfall(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the recipe quotes; the same keys in both languages.
 
     `recipe_…` is the mean absolute error over the validation part (meV) with each change, `recipe_share_…` what is left
     of the error without it: for a step the one before, for a variation the last step.
     """
     shown = by_change(records, lang=lang)
-    means = {key: float(np.mean(_errors(of))) for key, of in shown.items()}
+    means = {arm: float(np.mean(_errors(of))) for arm, of in shown.items()}
     found = {
         "recipe_seeds": style.number(min(len(group.records) for group in shown.values()), lang),
         "recipe_epochs": style.number(next(iter(shown.values())).records[0].config.training.epochs, lang),
     }
     before = None
-    for key, mean in means.items():
+    for arm, mean in means.items():
+        key = _key(arm)
         found[f"recipe_{key}"] = style.number(mean, lang, 1 if mean < _WHOLE else 0)
         if before is not None:
             found[f"recipe_share_{key}"] = style.percent(mean / before, lang)
-        if key not in study.VARIATIONS:
+        if arm.role != "variation":
             before = mean
     return found
 
@@ -130,26 +121,6 @@ def _errors(group: Group) -> list[float]:
     return [_MEV * float(errors.abs().mean()) for errors in of_validation]
 
 
-def _change(record: Record) -> str:
-    if record.config.experiment == study.BaselineParameters.experiment:
-        return "default"
-    parts = _settings(type(record.config)(experiment="recipe"))
-    wanted = {}
-    for key, change in study.RECIPE.items():
-        parts = {part: settings | change.get(part, {}) for part, settings in parts.items()}
-        wanted[key] = parts
-    for key, change in study.VARIATIONS.items():
-        wanted[key] = {part: settings | change.get(part, {}) for part, settings in parts.items()}
-    found = _settings(record.config)
-    # A profile has epochs and a learning rate of its own, and whoever reruns it perhaps a size of the batches.
-    for own in (("epochs", "learning_rate"), ("epochs", "learning_rate", "batch_size")):
-        for key, settings in wanted.items():
-            asked = {name: found["training"][name] for name in own}
-            if found == settings | {"training": settings["training"] | asked}:
-                return key
-    raise ValueError(f"run {record.id} is no step of the recipe")
-
-
-def _settings(config: RunConfig) -> dict[str, dict[str, object]]:
-    parts = {"model": config.model, "training": config.training, "loss": config.loss}
-    return {name: part.model_dump() for name, part in parts.items()}
+def _key(arm: Arm) -> str:
+    """The name of a change or variation; "default" for where it all begins."""
+    return arm.value or arm.role

@@ -5,47 +5,48 @@ them; all make as many updates. Errors are those of held-out molecules, with the
 """
 
 from collections.abc import Sequence
+from itertools import cycle
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy import stats
 
-from analysis.config import Loss, RunConfig
+from analysis import thesis
+from analysis.arms import DEFAULT, Arm, Arms
+from analysis.config import RunConfig
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
 from analysis.records import Record
 
-_LARGEST = 29  # atoms of QM9's largest molecule
 _CONFIDENCE = 0.95
 _SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FAR = 100  # beyond this times more or less, a ratio's digits say nothing
 
 
-def by_remedy(records: Sequence[Record], *, lang: str) -> dict[str, Group]:
+def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, Group]:
     """The records of each remedy, in the order of the study; "none" is the baseline, "directed" large molecules alone.
 
-    Raises ValueError if the baseline is not among them.
+    Raises MissingArmError if the baseline is not among them.
     """
-    found: dict[str, list[Record]] = {}
-    for record in records:
-        found.setdefault(_key(record.config), []).append(record)
-    if "none" not in found:
-        raise ValueError("there is no record of the baseline: nothing to compare the remedies with")
-    looks = dict(zip(found, _looks(), strict=False))
-    return {key: Group(_name(of[0].config, lang), of, *looks[key]) for key, of in found.items()}
+    arms = {DEFAULT: records[DEFAULT]} | records
+    return {
+        _key(arm, of[0].config): Group(_name(arm, of[0].config, lang), of, *look)
+        for (arm, of), look in zip(arms.items(), cycle(_looks()), strict=False)
+    }
 
 
-def trade_off(records: Sequence[Record], *, lang: str, boundary: int = 17) -> style.BookFigure:
-    """MSE above `boundary` atoms against MSE up to it: the mean over seeds, and bars from the best to the worst seed.
+def trade_off(records: Arms[Record], *, lang: str) -> style.BookFigure:
+    """MSE above 17 atoms against MSE up to it: the mean over seeds, and bars from the best to the worst seed.
 
     A line joins the remedies than which no other is better on both sides (on the means).
     """
     shown = by_remedy(records, lang=lang)
-    errors = {key: _both_sides(group, boundary) for key, group in shown.items()}
+    errors = {key: _both_sides(group) for key, group in shown.items()}
     front = pareto({key: values.mean(axis=1) for key, values in errors.items()})
-    data = groups.of_groups(list(shown.values()), lambda group: _data(group, boundary))
+    data = groups.of_groups(list(shown.values()), _data)
     with style.figure(alt("trade_off", lang), data, height=5.6) as figure:
         axes = figure.subplots()
         corners = np.array([errors[key].mean(axis=1) for key in front])
@@ -56,7 +57,7 @@ def trade_off(records: Sequence[Record], *, lang: str, boundary: int = 17) -> st
             look = {"color": group.colour, "marker": group.marker, "markersize": 8, "linestyle": "", "capsize": 3}
             drawn = axes.errorbar(rest.mean(), large.mean(), xerr=bars[0], yerr=bars[1], **look)
             drawn.lines[0].set_label(group.name)  # the caps would hide the marker in the legend
-        atoms = style.number(boundary, lang)
+        atoms = style.number(thesis.LARGE, lang)
         axes.set_xlabel(label("mse_up_to", lang, atoms=atoms))
         axes.set_ylabel(label("mse_above", lang, atoms=atoms))
         axes.grid(visible=True, axis="both")
@@ -83,26 +84,26 @@ def pareto(errors: dict[str, np.ndarray]) -> list[str]:
     ]
 
 
-def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
-    """A row per remedy: MSE on both sides of `boundary`, and both as a ratio to the baseline's of the same seed.
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
+    """A row per remedy: MSE on both sides of 17 atoms, and both as a ratio to the baseline's of the same seed.
 
     The ratios are geometric means over seeds with 95 % intervals (Student's t on their logarithms).
     """
     shown = by_remedy(records, lang=lang)
-    atoms = style.number(boundary, lang)
+    atoms = style.number(thesis.LARGE, lang)
     rows = {}
     for key, group in shown.items():
-        sides = zip(("up_to", "above"), _both_sides(group, boundary), strict=True)
+        sides = zip(("up_to", "above"), _both_sides(group), strict=True)
         row = {label(f"mse_{side}", lang, atoms=atoms): style.mean_and_deviation(e, lang, 3) for side, e in sides}
         for place, side in enumerate(("up_to", "above")):
-            cell = "1" if key == "none" else _interval_in_words(ratio(group, shown["none"], boundary)[place], lang)
+            cell = "1" if key == "none" else _interval_in_words(ratio(group, shown["none"])[place], lang)
             row[label(f"ratio_{side}", lang, atoms=atoms)] = cell
         rows[group.name] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("remedy", lang))
 
 
-def ratio(group: Group, baseline: Group, boundary: int) -> list[tuple[float, float, float]]:
-    """Error next to the baseline's of the same seed, up to `boundary` atoms and above: mean ratio, lower, upper end.
+def ratio(group: Group, baseline: Group) -> list[tuple[float, float, float]]:
+    """Error next to the baseline's of the same seed, up to 17 atoms and above: mean ratio, lower, upper end.
 
     Geometric means over the seeds that both have, with 95 % intervals; of one seed, infinitely wide ones.
     """
@@ -110,7 +111,7 @@ def ratio(group: Group, baseline: Group, boundary: int) -> list[tuple[float, flo
     pairs = [(record, of_seed[record.config.seed]) for record in group.records if record.config.seed in of_seed]
     ours, theirs = (Group(group.name, list(side), group.colour, group.marker) for side in zip(*pairs, strict=True))
     found = []
-    for logs in np.log(_both_sides(ours, boundary) / _both_sides(theirs, boundary)):
+    for logs in np.log(_both_sides(ours) / _both_sides(theirs)):
         mean, half = logs.mean(), np.inf
         if len(logs) > 1:
             half = stats.t.ppf((1 + _CONFIDENCE) / 2, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
@@ -118,24 +119,24 @@ def ratio(group: Group, baseline: Group, boundary: int) -> list[tuple[float, flo
     return found
 
 
-def facts(records: Sequence[Record], *, lang: str, boundary: int = 17) -> dict[str, str]:
+def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the remedies quotes; the same keys in both languages.
 
-    `ratio_up_to_…` and `ratio_above_…` per remedy, `helped` the remedies whose error above `boundary` is lower than the
+    `ratio_up_to_…` and `ratio_above_…` per remedy, `helped` the remedies whose error above 17 atoms is lower than the
     baseline's with the whole interval, and `hurt` those whose error up to it is higher.
     """
     shown = by_remedy(records, lang=lang)
     found = {
         "seeds": style.number(min(len(group.records) for group in shown.values()), lang),
         "updates": style.number(float(shown["none"].records[0].steps["step"].iloc[-1]), lang),
-        "up_to_none": style.mean_and_deviation(_both_sides(shown["none"], boundary)[0], lang, 3),
-        "above_none": style.mean_and_deviation(_both_sides(shown["none"], boundary)[1], lang, 3),
+        "up_to_none": style.mean_and_deviation(_both_sides(shown["none"])[0], lang, 3),
+        "above_none": style.mean_and_deviation(_both_sides(shown["none"])[1], lang, 3),
     }
     helped, hurt = [], []
     for key, group in shown.items():
         if key == "none":
             continue
-        below, above = ratio(group, shown["none"], boundary)
+        below, above = ratio(group, shown["none"])
         found[f"ratio_up_to_{key}"], found[f"ratio_above_{key}"] = (
             style.number(side[0], lang, 2) for side in (below, above)
         )
@@ -159,52 +160,46 @@ def _ratio_in_words(ratio: float, lang: str) -> str:
     return f"< {style.number(1 / _FAR, lang, 2)}" if 0 < ratio < 1 / _FAR else style.number(ratio, lang, 2)
 
 
-def _both_sides(group: Group, boundary: int) -> np.ndarray:
-    """MSE up to `boundary` atoms and above it, per seed: float [2, seeds], eV²."""
-    sides = range(1, boundary + 1), range(boundary + 1, max(_LARGEST, boundary) + 1)
-    return np.array([groups.of_sizes(group.records, sizes) for sizes in sides])
+def _both_sides(group: Group) -> np.ndarray:
+    """MSE up to 17 atoms and above it, per seed: float [2, seeds], eV²."""
+    return np.array([groups.of_sizes(group.records, sizes) for sizes in groups.SIDES.values()])
 
 
-def _data(group: Group, boundary: int) -> pd.DataFrame:
-    rest, large = _both_sides(group, boundary)
+def _data(group: Group) -> pd.DataFrame:
+    rest, large = _both_sides(group)
     return pd.DataFrame(
         {
             "run": [record.id for record in group.records],
             "seed": [record.config.seed for record in group.records],
-            f"mse_up_to_{boundary}_atoms_eV2": rest,
-            f"mse_above_{boundary}_atoms_eV2": large,
+            f"mse_up_to_{thesis.LARGE}_atoms_eV2": rest,
+            f"mse_above_{thesis.LARGE}_atoms_eV2": large,
         }
     )
 
 
-def _key(config: RunConfig) -> str:
-    if config.fine_tuning is not None:
+_NAMED = MappingProxyType({"default": "none", "more than": "directed", "stratified": "stratified"})
+
+
+def _key(arm: Arm, config: RunConfig) -> str:
+    if arm.role == "fine-tuned, share":
         return f"fine_tuned_{config.fine_tuning.epochs}"
-    if config.training.sampling == "stratified":
-        return "stratified"
-    if config.data.selection.smallest is not None:
-        return "directed"
-    if config.loss.weighting == "none":
-        return "none"
-    return f"{config.loss.weighting.replace('-', '_')}_{config.loss.rate:g}"
+    return _NAMED.get(arm.role) or f"{arm.role.replace('-', '_')}_{arm.value:g}"
 
 
-def _name(config: RunConfig, lang: str) -> str:
-    key = _key(config)
-    if config.fine_tuning is not None:
+def _name(arm: Arm, config: RunConfig, lang: str) -> str:
+    if arm.role == "fine-tuned, share":
         whole, fine = config.training.epochs, config.fine_tuning.epochs
         return label("remedy_fine_tuned", lang, whole=style.number(whole, lang), fine=style.number(fine, lang))
-    if key in ("none", "stratified", "directed"):
-        atoms = style.number((config.data.selection.smallest or 1) - 1, lang)
-        return label(f"remedy_{key}", lang, atoms=atoms)
-    return weighting_name(config.loss, lang)
+    if arm.role in _NAMED:
+        return label(f"remedy_{_NAMED[arm.role]}", lang, atoms=style.number(arm.value or 0, lang))
+    return weighting_name(arm, lang)
 
 
-def weighting_name(loss: Loss, lang: str) -> str:
+def weighting_name(arm: Arm, lang: str) -> str:
     """What a weighting of the loss is called, with its rate."""
-    rate = style.plain_number(loss.rate, lang)
+    rate = style.plain_number(arm.value, lang)
     power = f"−{rate}".translate(_SUPERSCRIPTS)
-    return label(f"remedy_{loss.weighting.replace('-', '_')}", lang, rate=rate, power=power)
+    return label(f"remedy_{arm.role.replace('-', '_')}", lang, rate=rate, power=power)
 
 
 def _looks() -> list[tuple[str, str]]:

@@ -4,40 +4,22 @@ Every function takes the records of several experiments, by the experiment's nam
 """
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 
-from analysis import census
-from analysis.figures import balancing, baseline, comparison, directed, groups, loss_modification, style
+from analysis import thesis
+from analysis.arms import CUSTOM, Arm, Arms
+from analysis.figures import baseline, comparison, groups, loss_modification, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import label
 from analysis.records import Record
 
-REPORT = MappingProxyType(
-    {
-        "mse_default": 0.0643,
-        "mse_custom": 0.0925,
-        "minutes_default": 106.0,
-        "minutes_custom": 88.0,
-        "best_size": 10.0,
-        "best_size_frequency": 10.0,
-        "cap": 2000,
-        "cap_better": range(19, 26),
-        "directed_better": range(20, 26),
-        "custom_better": range(20, 26),
-    }
-)
-"""What the report says: eV² and minutes (section 5.3.4, its last table), rates, and the sizes at which something helps
-("more than 18", "more than 19 atoms", up to the largest that it shows)."""
-
 EXPERIMENTS = ("baseline", "balancing", "loss-modification", "directed-training", "final-comparison")
 WEIGHT_DECAY = 0.01
 """λ of torch's AdamW, which `training.EnergyTask` leaves as it is."""
-_LARGE = range(18, 30)  # "more than 17 atoms", to QM9's largest
 
 
-def beside_the_report(records: Mapping[str, Sequence[Record]], *, lang: str) -> style.WordTable:
+def beside_the_report(records: Mapping[str, Arms[Record]], *, lang: str) -> style.WordTable:
     """A row per figure of the report: its value, and ours with held-out molecules and with each set's own mean.
 
     Errors and times are mean ± deviation over seeds. Rates and sizes are those of the means over seeds; where single
@@ -54,19 +36,19 @@ def beside_the_report(records: Mapping[str, Sequence[Record]], *, lang: str) -> 
     for name, of_model in models.items():
         row(
             f"{label(name, lang)}: {label('mse', lang)}",
-            style.number(REPORT[f"mse_{name}"], lang, 4),
+            style.number(thesis.MSE[name], lang, 4),
             [style.mean_and_deviation(groups.general(of_model, each), lang, 4) for each in baseline.PROTOCOLS],
         )
     row(
         label("custom_own", lang),
         "–",
-        [style.mean_and_deviation(groups.of_sizes(models["custom"], _LARGE, p), lang, 4) for p in baseline.PROTOCOLS],
+        [style.mean_and_deviation(_own(models["custom"], each), lang, 4) for each in baseline.PROTOCOLS],
     )
     minutes = label("minutes", lang)
     for name, of_model in models.items():
         row(
             f"{label(name, lang)}: {minutes[:1].lower()}{minutes[1:]}",
-            style.number(REPORT[f"minutes_{name}"], lang),
+            style.number(thesis.MINUTES[name], lang),
             [style.mean_and_deviation([baseline.minutes(record) for record in of_model], lang, 1), "–"],
         )
     weighted = records["loss-modification"]
@@ -74,19 +56,19 @@ def beside_the_report(records: Mapping[str, Sequence[Record]], *, lang: str) -> 
         key = weighting.replace("-", "_")
         row(
             label("best_rate", lang, weights=label(f"weights_{key}", lang)),
-            style.plain_number(REPORT[f"best_{key}"], lang),
+            style.plain_number(thesis.BEST_RATE, lang),
             [_rates(loss_modification.best_rates(weighted, weighting, each), lang) for each in baseline.PROTOCOLS],
         )
     for key, (better, other) in _pairs(records, lang).items():
         row(
-            label(key, lang, cap=style.number(REPORT["cap"], lang)),
-            style.ranges(REPORT[key], lang),
+            label(f"{key}_better", lang, cap=style.number(thesis.CAPS[0], lang)),
+            style.ranges(thesis.BETTER[key], lang),
             [_better(better, other, each, lang) for each in baseline.PROTOCOLS],
         )
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("quantity", lang))
 
 
-def facts(records: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, str]:
+def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
     """Every number that the prose around the table quotes; the same keys in both languages.
 
     `reached` is the first epoch at which Default's validation loss is at most what the report gives for it (of the
@@ -95,8 +77,8 @@ def facts(records: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, st
     molecules of more than 17 atoms, the only ones that it was trained on.
     """
     models = comparison.by_model(records["final-comparison"])
-    reached = [epoch for record in models["default"] if (epoch := _reached(record, REPORT["mse_default"])) is not None]
-    found = {f"report_{name}": style.number(REPORT[f"mse_{name}"], lang, 4) for name in models}
+    reached = [epoch for record in models["default"] if (epoch := _reached(record, thesis.MSE["default"])) is not None]
+    found = {f"report_{name}": style.number(thesis.MSE[name], lang, 4) for name in models}
     found |= {
         "reached": style.mean_and_deviation(reached, lang, 0) if reached else label("none", lang),
         "epochs": style.number(models["default"][0].config.training.epochs, lang),
@@ -104,33 +86,33 @@ def facts(records: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, st
         "leak": style.percent(float(np.mean([_leak(record) for record in models["default"]])), lang),
         "custom": style.mean_and_deviation(groups.general(models["custom"]), lang, 3),
         "custom_own_mean": style.mean_and_deviation(groups.general(models["custom"], "as_reported"), lang, 1),
-        "own": style.mean_and_deviation(groups.of_sizes(models["custom"], _LARGE), lang, 3),
-        "own_reported": style.mean_and_deviation(groups.of_sizes(models["custom"], _LARGE, "as_reported"), lang, 3),
+        "own": style.mean_and_deviation(_own(models["custom"], "held_out"), lang, 3),
+        "own_reported": style.mean_and_deviation(_own(models["custom"], "as_reported"), lang, 3),
     }
     return found
 
 
-def _pairs(records: Mapping[str, Sequence[Record]], lang: str) -> dict[str, tuple[Group, Group]]:
-    """What the report compares, by the key of its row: a training set or a model, and what it is better than."""
-    capped = records["balancing"]
-    dedicated = records["directed-training"]
-    (large,) = directed.by_training_set(dedicated, lang=lang).values()
-    models = {
-        name: Group(name, of, style.BLACK, "o") for name, of in comparison.by_model(records["final-comparison"]).items()
+def _own(custom: Sequence[Record], protocol: str) -> list[float]:
+    """MSE of Custom, per seed, over the sizes that it was trained on."""
+    return groups.of_sizes(custom, groups.SIDES["above"], protocol)
+
+
+def _pairs(records: Mapping[str, Arms[Record]], lang: str) -> dict[str, tuple[Group, Group]]:
+    """What the report compares, by the key of `thesis.BETTER`: a training set or model, and what it is better than."""
+    pairs = {
+        "cap": ("balancing", Arm("cap", thesis.CAPS[0])),
+        "directed": ("directed-training", Arm("more than", thesis.LARGE)),
+        "custom": ("final-comparison", CUSTOM),
     }
     return {
-        "cap_better": (
-            balancing.by_cap(capped, lang=lang)[REPORT["cap"]]["capped"],
-            groups.of_baseline(capped, lang=lang),
-        ),
-        "directed_better": (large["chosen"], groups.of_baseline(dedicated, lang=lang)),
-        "custom_better": (models["custom"], models["default"]),
+        key: (Group(arm, records[name][arm], style.BLACK, "o"), groups.of_baseline(records[name], lang=lang))
+        for key, (name, arm) in pairs.items()
     }
 
 
 def _better(group: Group, other: Group, protocol: str, lang: str) -> str:
     """The sizes at which a group's mean is below the other's; in brackets those of the seeds, where they differ."""
-    sizes = census.REPORT_COMMON_SIZES
+    sizes = thesis.COMMON_SIZES
     of_all = style.ranges(groups.lower_at(group, other, protocol), lang) or label("none", lang)
     tables = [baseline.by_seed(each.records, "size", protocol).reindex(sizes) for each in (group, other)]
     seeds = [seed for seed in tables[0].columns if seed in tables[1].columns]

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
-from analysis import census
-from analysis.config import RunConfig
+from analysis import census, thesis
+from analysis.arms import DEFAULT, Arm, Arms
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
@@ -20,18 +20,14 @@ from analysis.records import Record
 _MODELS = ("default", "custom")
 
 
-def by_variant(records: Sequence[Record], *, lang: str) -> dict[str, dict[str, Group]]:
+def by_variant(records: Arms[Record], *, lang: str) -> dict[str, dict[str, Group]]:
     """The records of each variant and, in it, of each model that was trained with it.
 
     "split_0", "split_1" … with the report's offsets, then "least-squares", "references" and "none" with split 0.
-    Raises ValueError if Default was not trained with split 0 and the report's offsets.
     """
-    found: dict[str, dict[str, list[Record]]] = {}
-    for record in sorted(records, key=lambda record: _order(record.config)):
-        model = "default" if record.config.data.selection.smallest is None else "custom"
-        found.setdefault(_variant(record.config), {}).setdefault(model, []).append(record)
-    if "default" not in found.get("split_0", {}):
-        raise ValueError("there is no record of Default with split 0: nothing to compare with")
+    found: dict[str, dict[str, list[Record]]] = {"split_0": {"default": records[DEFAULT]}}
+    for arm, of_arm in records.items():
+        found.setdefault(_variant(arm), {})[arm.role] = of_arm
     looks = [(style.BLACK, "o"), *zip(groups.COLOURS, groups.MARKERS, strict=True)]
     return {
         variant: {
@@ -43,18 +39,17 @@ def by_variant(records: Sequence[Record], *, lang: str) -> dict[str, dict[str, G
     }
 
 
-def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.DataFrame:
-    """A row per variant: MSE over held-out molecules of both models, on both sides of `boundary`, and who wins where.
+def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
+    """A row per variant: MSE over held-out molecules of both models, on both sides of 17 atoms, and who wins where.
 
     `better_…` are the sizes, among those that the report shows, at which Custom's mean MSE is the smaller one.
     """
-    sides = {"up_to": range(1, boundary + 1), "above": range(boundary + 1, 30)}
-    atoms = style.number(boundary, lang)
+    atoms = style.number(thesis.LARGE, lang)
     rows = {}
     for models in by_variant(records, lang=lang).values():
         row = {}
         for model in _MODELS:
-            for side, sizes in sides.items():
+            for side, sizes in groups.SIDES.items():
                 title = f"{label(model, lang)}, {label(f'short_{side}', lang, atoms=atoms)}"
                 row[title] = _mse(models[model].records, sizes, lang) if model in models else "–"
         for protocol in baseline.PROTOCOLS:
@@ -64,7 +59,7 @@ def summary(records: Sequence[Record], *, lang: str, boundary: int = 17) -> pd.D
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("variant", lang))
 
 
-def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
+def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE of held-out molecules by number of atoms, a plot per model; the variants' means over seeds, and their bands.
 
     Without the variant "none", whose errors are of another order.
@@ -82,7 +77,7 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
                 if model not in models:
                     continue
                 group = models[model]
-                table = baseline.by_seed(group.records, "size", "held_out").reindex(census.REPORT_COMMON_SIZES).dropna()
+                table = baseline.by_seed(group.records, "size", "held_out").reindex(thesis.COMMON_SIZES).dropna()
                 axes.fill_between(
                     table.index, table.min(axis=1), table.max(axis=1), color=group.colour, alpha=0.2, linewidth=0
                 )
@@ -96,7 +91,7 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
+def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the sensitivity quotes; the same keys in both languages.
 
     `mse_…_…` is the general MSE (eV²) of a model in a variant, `ratio_…` Custom's mean over Default's, `better_…` the
@@ -114,7 +109,7 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
         key = name.replace("-", "_")
         means = {model: float(np.mean(groups.general(group.records))) for model, group in models.items()}
         for model, group in models.items():
-            found[f"mse_{model}_{key}"] = _mse(group.records, range(1, 30), lang)
+            found[f"mse_{model}_{key}"] = _mse(group.records, range(1, census.LARGEST_SIZE + 1), lang)
         if "custom" in models:
             found[f"ratio_{key}"] = style.number(means["custom"] / means["default"], lang, 1)
             for protocol in baseline.PROTOCOLS:
@@ -123,7 +118,7 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
 
 
 def _by_size(group: Group) -> pd.DataFrame:
-    return baseline.mse_of_runs(group.records, "size", census.REPORT_COMMON_SIZES)
+    return baseline.mse_of_runs(group.records, "size", thesis.COMMON_SIZES)
 
 
 def _better(models: dict[str, Group], protocol: str, lang: str) -> str:
@@ -135,15 +130,9 @@ def _mse(records: Sequence[Record], sizes: range, lang: str) -> str:
     return style.mean_and_deviation(values, lang, 3 if np.mean(values) < 10 else 0)
 
 
-def _order(config: RunConfig) -> tuple[int, int]:
-    kinds = ("references-mean", "least-squares", "references", "none")
-    return kinds.index(config.training.offsets), config.data.split_seed
-
-
-def _variant(config: RunConfig) -> str:
-    if config.training.offsets == "references-mean":
-        return f"split_{config.data.split_seed}"
-    return config.training.offsets
+def _variant(arm: Arm) -> str:
+    kind, _, value = (arm.value or "split 0").partition(" ")
+    return f"split_{value}" if kind == "split" else value
 
 
 def _name(variant: str, lang: str) -> str:

@@ -1,6 +1,5 @@
 """The test of each claim of the report. Each docstring holds the rule, which was written before any record was seen."""
 
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -8,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from analysis import census
+from analysis import census, thesis
+from analysis.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.molecules import Molecules
 from analysis.records import Record
 from analysis.verdicts.curves import (
@@ -18,10 +18,6 @@ from analysis.verdicts.curves import (
     estimates,
     frequency_of,
     log_ratios,
-    of_baseline,
-    of_cap,
-    of_custom,
-    of_directed,
     paired,
 )
 from analysis.verdicts.decisions import Part, Verdict, judge, part_of
@@ -47,10 +43,10 @@ SETTLED = 1.5
 
 
 def h1(
-    baseline: Sequence[Record],
+    baseline: Arms[Record],
     protocol: str,
     *,
-    sizes: Collection[int] = census.REPORT_COMMON_SIZES,
+    sizes: Collection[int] = thesis.COMMON_SIZES,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Verdict:
@@ -90,7 +86,7 @@ def h1(
     ValueError
         There is no record of the baseline, fewer than three sizes are left, or there is no such protocol.
     """
-    curves = curves_of([of_baseline(baseline)], "size", sizes, protocol, resamples, seed)
+    curves = curves_of([baseline[DEFAULT]], "size", sizes, protocol, resamples, seed)
     if len(curves.groups) < 3:
         raise ValueError(f"a correlation over sizes needs three of them; there are {curves.groups}")
     frequency = frequency_of(curves.first, "size").loc[curves.groups].to_numpy()
@@ -103,7 +99,7 @@ def h1(
 
 
 def h2(
-    baseline: Sequence[Record], molecules: Molecules, protocol: str, *, resamples: int = RESAMPLES, seed: int = 0
+    baseline: Arms[Record], molecules: Molecules, protocol: str, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Verdict:
     """Hypothesis 2: elements that few molecules hold give poor results (section 5.3.1, Figure 4).
 
@@ -140,7 +136,7 @@ def h2(
         There is no record of the baseline, an element has too few held-out molecules, a held-out molecule is not in
         the database, or there is no such protocol.
     """
-    arms = [of_baseline(baseline)]
+    arms = [baseline[DEFAULT]]
     curves = curves_of(arms, "element", census.ELEMENTS, protocol, resamples, seed, molecules=molecules)
     if missing := sorted(set(census.ELEMENTS) - set(curves.groups)):
         raise ValueError(
@@ -163,11 +159,11 @@ def h2(
 
 
 def h3(
-    balancing: Sequence[Record],
+    balancing: Arms[Record],
     protocol: str,
     *,
-    cap: int = 2000,
-    sizes: Collection[int] = census.REPORT_COMMON_SIZES,
+    cap: int = thesis.CAPS[0],
+    sizes: Collection[int] = thesis.COMMON_SIZES,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Verdict:
@@ -204,7 +200,7 @@ def h3(
     ValueError
         Records of the cap or of its control are missing, the two have no seed in common, or there is no such protocol.
     """
-    arms = [of_cap(balancing, cap), of_cap(balancing, cap, random_control=True)]
+    arms = [balancing[Arm("cap", cap)], balancing[Arm("cap", cap, random=True)]]
     curves = curves_of(arms, "size", sizes, protocol, resamples, seed)
 
     def log_spread(logs: np.ndarray) -> np.ndarray:
@@ -218,11 +214,11 @@ def h3(
 
 
 def threshold_2000(
-    balancing: Sequence[Record],
+    balancing: Arms[Record],
     protocol: str,
     *,
-    cap: int = 2000,
-    above: int = 18,
+    cap: int = thesis.CAPS[0],
+    above: int = thesis.CAP_HELPS_ABOVE,
     longer: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -255,10 +251,10 @@ def threshold_2000(
     ValueError
         Records are missing, two configurations have no seed in common, or there is no such protocol.
     """
-    arms = {"baseline": of_baseline(balancing)}
+    arms = {"baseline": balancing[DEFAULT]}
     if not longer:
-        arms["random"] = of_cap(balancing, cap, random_control=True)
-    first = of_cap(balancing, cap, longer=longer)
+        arms["random"] = balancing[Arm("cap", cap, random=True)]
+    first = balancing[Arm("cap", cap, same_updates=longer)]
     curves = curves_of([first, *arms.values()], "size", _larger(above), protocol, resamples, seed)
     parts = _means(curves, arms, deciding={"baseline"}) + _single_sizes(curves, {"baseline": 1})
     claim = "threshold_2000_same_updates" if longer else "threshold_2000"
@@ -266,12 +262,12 @@ def threshold_2000(
 
 
 def best_rate(
-    loss_modification: Sequence[Record],
+    loss_modification: Arms[Record],
     weighting: str,
     protocol: str,
     *,
-    rate: float = 10.0,
-    above: int = 17,
+    rate: float = thesis.BEST_RATE,
+    above: int = thesis.LARGE,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Verdict:
@@ -307,16 +303,10 @@ def best_rate(
         There is no record of the rate or of the unmodified loss, two rates have no seed in common, or there is no such
         protocol.
     """
-    arms = {0.0: [record for record in loss_modification if record.config.loss.weighting == "none"]}
-    for record in sorted(loss_modification, key=lambda record: record.config.loss.rate):
-        if record.config.loss.weighting == weighting:
-            arms.setdefault(record.config.loss.rate, []).append(record)
-    if not arms[0.0]:
-        raise ValueError("there is no record of the unmodified loss to compare with")
-    if rate not in arms or not rate:
-        raise ValueError(f"there is no record with the weights {weighting!r} and rate {rate:g}")
-    claimed = arms.pop(rate)
-    largest = claimed[0].config.data.selection.largest or census.REPORT_COMMON_SIZES[-1]
+    claimed = loss_modification[Arm(weighting, rate)]
+    arms = {0.0: loss_modification["unweighted"]}
+    arms |= {arm.value: of_arm for arm, of_arm in loss_modification.of(weighting).items() if arm.value != rate}
+    largest = claimed[0].config.data.selection.largest or thesis.COMMON_SIZES[-1]
     curves = curves_of([claimed, *arms.values()], "size", range(above + 1, largest + 1), protocol, resamples, seed)
     found = estimates(curves, lambda logs: log_ratios(logs).mean(axis=-3))
     parts = [
@@ -327,10 +317,10 @@ def best_rate(
 
 
 def h4(
-    directed: Sequence[Record],
+    directed: Arms[Record],
     protocol: str,
     *,
-    above: int = 17,
+    above: int = thesis.LARGE,
     longer: bool = False,
     resamples: int = RESAMPLES,
     seed: int = 0,
@@ -366,21 +356,21 @@ def h4(
         Records are missing, two configurations have no seed in common, or there is no such protocol.
     """
     arms = {
-        "baseline": of_baseline(directed),
-        "random": of_directed(directed, above, random_control=True, longer=longer),
+        "baseline": directed[DEFAULT],
+        "random": directed[Arm("more than", above, random=True, same_updates=longer)],
     }
-    first = of_directed(directed, above, longer=longer)
+    first = directed[Arm("more than", above, same_updates=longer)]
     curves = curves_of([first, *arms.values()], "size", _larger(above), protocol, resamples, seed)
     parts = _means(curves, arms, deciding=set(arms)) + _single_sizes(curves, {"baseline": 1, "random": 2})
     return judge(h4, "h4_same_updates" if longer else "h4", protocol, curves.counts, parts)
 
 
 def directed_by_size(
-    directed: Sequence[Record],
+    directed: Arms[Record],
     protocol: str,
     *,
-    above: int = 17,
-    boundary: int = 19,
+    above: int = thesis.LARGE,
+    boundary: int = thesis.CROSSOVER,
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> Verdict:
@@ -393,11 +383,11 @@ def directed_by_size(
 
     Parameters are those of `h4`, with `boundary` the size of which nothing is claimed; errors, too.
     """
-    arms = [of_directed(directed, above), of_baseline(directed)]
+    arms = [directed[Arm("more than", above)], directed[DEFAULT]]
     return _by_size(directed_by_size, "directed_by_size", arms, protocol, boundary, resamples, seed)
 
 
-def general_mse(comparison: Sequence[Record], protocol: str, *, resamples: int = RESAMPLES, seed: int = 0) -> Verdict:
+def general_mse(comparison: Arms[Record], protocol: str, *, resamples: int = RESAMPLES, seed: int = 0) -> Verdict:
     """Over all molecules Default has the smaller error than Custom (section 5.3.4, last table and "MSE general").
 
     Rule: the effect is the ratio of the mean squared errors over all molecules, Custom over Default (the report's is
@@ -417,14 +407,19 @@ def general_mse(comparison: Sequence[Record], protocol: str, *, resamples: int =
     ValueError
         Records of one of the models are missing, the two have no seed in common, or there is no such protocol.
     """
-    curves = curves_of([of_custom(comparison), of_baseline(comparison)], "all", ["all"], protocol, resamples, seed)
+    curves = curves_of([comparison[CUSTOM], comparison[DEFAULT]], "all", ["all"], protocol, resamples, seed)
     estimate = estimates(curves, lambda logs: log_ratios(logs)[..., 0, :, :])[0]
     part = part_of("default", estimate, LOG_FACTOR, "above", "ratio")
     return judge(general_mse, "general_mse", protocol, curves.counts, [part])
 
 
 def custom_by_size(
-    comparison: Sequence[Record], protocol: str, *, boundary: int = 19, resamples: int = RESAMPLES, seed: int = 0
+    comparison: Arms[Record],
+    protocol: str,
+    *,
+    boundary: int = thesis.CROSSOVER,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Verdict:
     """Custom is better than Default at every size above 19 atoms, worse at every size below (5.3.4, Figure 10).
 
@@ -435,11 +430,11 @@ def custom_by_size(
 
     Parameters are those of `general_mse`, with `boundary` the size of which nothing is claimed; errors, too.
     """
-    arms = [of_custom(comparison), of_baseline(comparison)]
+    arms = [comparison[CUSTOM], comparison[DEFAULT]]
     return _by_size(custom_by_size, "custom_by_size", arms, protocol, boundary, resamples, seed)
 
 
-def run_time(comparison: Sequence[Record]) -> Verdict:
+def run_time(comparison: Arms[Record]) -> Verdict:
     """Custom takes less time than Default (section 5.3.4, last table and "Runtime").
 
     Rule: the effect is the ratio of the wall times of training, validation and evaluation, Custom over Default (the
@@ -452,7 +447,7 @@ def run_time(comparison: Sequence[Record]) -> Verdict:
 
     Raises ValueError if records of one of the models are missing or the two have no seed in common.
     """
-    pairs = paired([of_custom(comparison), of_baseline(comparison)])
+    pairs = paired([comparison[CUSTOM], comparison[DEFAULT]])
     logs = np.array([[np.log(sum(record.about["seconds"].values())) for record in of_seed] for of_seed in pairs])
     estimate = over_seeds(logs[:, 0] - logs[:, 1])
     elsewhere = sum(_machine_of(custom) != _machine_of(default) for custom, default in pairs)
@@ -464,7 +459,7 @@ def run_time(comparison: Sequence[Record]) -> Verdict:
     return judge(run_time, "run_time", INDEPENDENT, (len(pairs), 0), [part], details)
 
 
-def convergence(comparison: Sequence[Record]) -> Verdict:
+def convergence(comparison: Arms[Record]) -> Verdict:
     """Default converges in fewer steps than Custom (section 5.3.4, "Estabilitat"; appendix Figures 3 and 4).
 
     Rule: the effect is the ratio, Custom over Default, of the numbers of updates after which the training loss is at
@@ -478,7 +473,7 @@ def convergence(comparison: Sequence[Record]) -> Verdict:
 
     Raises ValueError if records of one of the models are missing or the two have no seed in common.
     """
-    pairs = paired([of_custom(comparison), of_baseline(comparison)])
+    pairs = paired([comparison[CUSTOM], comparison[DEFAULT]])
     epochs = np.array([[_settled(record) for record in of_seed] for of_seed in pairs])
     per_epoch = np.array([[_updates(record) / len(record.history) for record in of_seed] for of_seed in pairs])
     in_epochs, in_updates = np.log(epochs), np.log(epochs * per_epoch)
@@ -487,7 +482,7 @@ def convergence(comparison: Sequence[Record]) -> Verdict:
     return judge(convergence, "convergence", INDEPENDENT, (len(pairs), _trained(pairs)), [part], details)
 
 
-def stability(comparison: Sequence[Record]) -> Verdict:
+def stability(comparison: Arms[Record]) -> Verdict:
     """In training Custom's losses lie closer together than Default's (5.3.4, "Estabilitat"; appendix Figures 3 and 4).
 
     Rule: the effect is the ratio, Custom over Default, of the difference between the mean of the five largest and the
@@ -500,7 +495,7 @@ def stability(comparison: Sequence[Record]) -> Verdict:
 
     Raises ValueError if records of one of the models are missing or the two have no seed in common.
     """
-    pairs = paired([of_custom(comparison), of_baseline(comparison)])
+    pairs = paired([comparison[CUSTOM], comparison[DEFAULT]])
 
     def mean_logs(of: Callable[[pd.DataFrame], pd.Series]) -> np.ndarray:
         return np.array([[np.log(of(record.history)).mean() for record in of_seed] for of_seed in pairs])
@@ -570,17 +565,14 @@ def stage2(
     return judge(stage2, "stage2", "held_out", (1, 0), parts, details)
 
 
-def seed_deviation(records: Iterable[Record]) -> float:
+def seed_deviation(points: Iterable[Sequence[Record]]) -> float:
     """Standard deviation of the logarithm of the last validation loss between runs that differ only in their seed.
 
-    Pooled over all configurations with at least two seeds. Raises ValueError if there is none.
+    `points` has the records of each configuration, one per seed; pooled over all with at least two seeds. Raises
+    ValueError if there is none.
     """
-    losses = {}
-    for record in records:
-        config = json.dumps(record.config.model_dump(mode="json", exclude={"seed"}), sort_keys=True)
-        of_config = losses.setdefault(config, {})
-        of_config[record.config.seed] = np.log(float(record.history["validation_loss"].iloc[-1]))
-    several = [np.array(list(of_config.values())) for of_config in losses.values() if len(of_config) > 1]
+    of_points = [np.log([float(record.history["validation_loss"].iloc[-1]) for record in point]) for point in points]
+    several = [logs for logs in of_points if len(logs) > 1]
     if not several:
         raise ValueError("no configuration has two seeds: the deviation between them is unknown")
     squares = sum(((logs - logs.mean()) ** 2).sum() for logs in several)
@@ -588,7 +580,7 @@ def seed_deviation(records: Iterable[Record]) -> float:
 
 
 def _larger(above: int) -> range:
-    return range(above + 1, census.REPORT_COMMON_SIZES[-1] + 1)
+    return range(above + 1, thesis.COMMON_SIZES[-1] + 1)
 
 
 def _means(curves: Curves, arms: Mapping[str, object], deciding: Collection[str]) -> list[Part]:
@@ -622,7 +614,7 @@ def _by_size(
     seed: int,
 ) -> Verdict:
     """The first arm against the second: lower at every size above a boundary, higher at every size below."""
-    sizes = [size for size in census.REPORT_COMMON_SIZES if size != boundary]
+    sizes = [size for size in thesis.COMMON_SIZES if size != boundary]
     curves = curves_of(arms, "size", sizes, protocol, resamples, seed)
     found = estimates(curves, lambda logs: log_ratios(logs)[..., 0, :])
     parts = [

@@ -137,51 +137,6 @@ def log_ratios(logs: np.ndarray) -> np.ndarray:
     return logs[..., :1, :] - logs[..., 1:, :]
 
 
-def of_baseline(records: Sequence[Record]) -> list[Record]:
-    """The model "Default" on the whole training part."""
-    return _some([record for record in records if record.config.experiment == "baseline"], "of the baseline")
-
-
-def of_custom(records: Sequence[Record]) -> list[Record]:
-    """The model "Custom"."""
-    return _some([record for record in records if record.config.experiment == "final-comparison"], "of Custom")
-
-
-def of_cap(records: Sequence[Record], cap: int, *, random_control: bool = False, longer: bool = False) -> list[Record]:
-    """Training with a cap per size, or its control of equal size; `longer` makes as many updates as the baseline."""
-    found = [record for record in records if record.config.data.selection.cap_per_size == cap]
-    return _kind(found, f"with at most {cap} molecules per size", random_control=random_control, longer=longer)
-
-
-def of_directed(
-    records: Sequence[Record], above: int, *, random_control: bool = False, longer: bool = False
-) -> list[Record]:
-    """Training on molecules of more than `above` atoms, or its control; `longer` as in `of_cap`."""
-    found = [record for record in records if record.config.data.selection.smallest == above + 1]
-    return _kind(found, f"of training with more than {above} atoms", random_control=random_control, longer=longer)
-
-
-def _kind(records: Sequence[Record], what: str, *, random_control: bool, longer: bool) -> list[Record]:
-    """Those that are a random control or not, with the fewest epochs that there are or (`longer`) with more."""
-    fewest = min((record.config.training.epochs for record in records), default=0)
-    kind = f"{'the random control ' if random_control else ''}{'with as many updates ' if longer else ''}"
-    return _some(
-        [
-            record
-            for record in records
-            if record.config.data.selection.random_control == random_control
-            and (record.config.training.epochs > fewest) == longer
-        ],
-        f"{kind}{what}",
-    )
-
-
-def _some(records: list[Record], what: str) -> list[Record]:
-    if not records:
-        raise ValueError(f"there is no record {what}")
-    return records
-
-
 def paired(arms: Sequence[Sequence[Record]]) -> list[tuple[Record, ...]]:
     """The records of all arms by seed, for the seeds that all of them have: a tuple per seed, in the order of arms."""
     of_arms = []

@@ -7,6 +7,7 @@ from typing import Literal
 
 import pandas as pd
 
+from analysis.arms import Arms
 from analysis.molecules import Molecules
 from analysis.records import Record
 from analysis.verdicts.claims import (
@@ -41,10 +42,10 @@ class Evidence:
     anything: that favours the claim.
     """
 
-    records: Mapping[str, Sequence[Record]]
+    records: Mapping[str, Arms[Record]]
     molecules: Molecules
     trials: pd.DataFrame | None = None
-    repeats: Sequence[Record] = ()
+    repeats: Sequence[Sequence[Record]] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def _of(experiment: str, test: Callable[..., Verdict], **settings: object) -> di
     }
 
 
-def _of_curves(test: Callable[[Sequence[Record]], Verdict]) -> dict[str, object]:
+def _of_curves(test: Callable[[Arms[Record]], Verdict]) -> dict[str, object]:
     """What a claim needs that compares Default and Custom under no protocol."""
     return {
         "experiments": ("final-comparison",),

@@ -1,0 +1,57 @@
+"""Every run of every experiment: which arms a notebook's parameters mean, and their records."""
+
+from analysis.study.base import ExperimentParameters, matched_updates, seed_by_seed, steps_per_epoch, work
+from analysis.study.description import describe
+from analysis.study.experiments import (
+    BEYOND,
+    EPOCHS_OF_BUDGET,
+    EXPERIMENTS,
+    RECIPE,
+    VARIATIONS,
+    BalancingParameters,
+    BaselineParameters,
+    BeyondParameters,
+    BeyondRemediesParameters,
+    DefaultToCustomParameters,
+    DirectedTrainingParameters,
+    FinalComparisonParameters,
+    LargeMoleculesParameters,
+    LearningCurveParameters,
+    LossModificationParameters,
+    RecipeParameters,
+    SensitivityParameters,
+)
+from analysis.study.runs import Standing, StudyError, load_or_train, other_records, plan, recorded, standing
+
+__all__ = [
+    "BEYOND",
+    "EPOCHS_OF_BUDGET",
+    "EXPERIMENTS",
+    "RECIPE",
+    "VARIATIONS",
+    "BalancingParameters",
+    "BaselineParameters",
+    "BeyondParameters",
+    "BeyondRemediesParameters",
+    "DefaultToCustomParameters",
+    "DirectedTrainingParameters",
+    "ExperimentParameters",
+    "FinalComparisonParameters",
+    "LargeMoleculesParameters",
+    "LearningCurveParameters",
+    "LossModificationParameters",
+    "RecipeParameters",
+    "SensitivityParameters",
+    "Standing",
+    "StudyError",
+    "describe",
+    "load_or_train",
+    "matched_updates",
+    "other_records",
+    "plan",
+    "recorded",
+    "seed_by_seed",
+    "standing",
+    "steps_per_epoch",
+    "work",
+]
