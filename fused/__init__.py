@@ -1,1 +1,20 @@
 """SchNetPack's SchNet and PaiNN, fast on a CPU."""
+
+from importlib import import_module
+
+_PLACES = {
+    "Accelerate": "callback",
+    "FusedPaiNN": "painn",
+    "FusedSchNet": "schnet",
+    "HalfNeighborList": "halflist",
+    "Report": "acceleration",
+    "accelerate": "acceleration",
+}
+__all__ = list(_PLACES)
+
+
+def __getattr__(name: str) -> object:
+    """What is asked for, imported then: torch takes seconds."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)

@@ -8,22 +8,15 @@ from torch.nn import functional
 
 from fused.convolution import Dense, Spare
 from fused.equivariant import Layer, can_interact, interact, share_out
-from fused.halflist import (
-    PAIR_CUTOFF,
-    PAIR_DISTANCE,
-    PAIR_FIRST,
-    PAIR_OFFSETS,
-    PAIR_SECOND,
-    can_fuse,
-    directed_list,
-)
+from fused.halflist import half_list, with_vectors
+from fused.standin import StandIn
 from fused.tables import checked_fineness, grid
 
 INTERVALS_PER_GAUSSIAN = 16
 """Default fineness of the filters' tables, see `FusedPaiNN`."""
 
 
-class FusedPaiNN(PaiNN):
+class FusedPaiNN(StandIn, PaiNN):
     """A `schnetpack.representation.PaiNN`, fast for batches with the half list of `fused.halflist`.
 
     It has the stock PaiNN's parameters, initialisation and `state_dict`. As long as nobody asks for derivatives with
@@ -39,33 +32,37 @@ class FusedPaiNN(PaiNN):
         Gaussians. With the default of 16 the interpolation error is at most 1.9e-6 of a Gaussian's height.
     """
 
+    stock = PaiNN
+    own = ("intervals_per_gaussian", "threads", "any_batch", "_spare")
+    threads: int | None = None
+    """Threads of the fast path; None for as many as torch has."""
+    any_batch: bool = False
+    """Whether SchNetPack's own batches take the fast path, too."""
+
     def __init__(self, *args: object, intervals_per_gaussian: int = INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.intervals_per_gaussian = checked_fineness(intervals_per_gaussian)
-        self.threads: int | None = None
-        """Threads of the fast path; None for as many as torch has."""
         self._spare = Spare()
 
-    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `scalar_representation` [A, n_atom_basis], and on the stock path `vector_representation`."""
-        if not can_fuse(inputs):
-            return super().forward(inputs)
-        if not self._is_plain():
-            return super().forward(_with_vectors(inputs))
-        n_atoms = inputs[properties.n_atoms]
+        half = half_list(self, inputs) if self._can_interact() else None
+        if half is None:
+            return PaiNN.forward(self, with_vectors(inputs))
+        threads = self.threads or torch.get_num_threads()
         pairs = share_out(
-            inputs[PAIR_FIRST],
-            inputs[PAIR_SECOND],
-            inputs[PAIR_DISTANCE],
-            atoms=torch.cat([n_atoms.new_zeros(1), n_atoms.cumsum(0)]),
-            pairs=inputs[PAIR_OFFSETS],
-            threads=self.threads or torch.get_num_threads(),
+            half.first,
+            half.second,
+            half.distance,
+            atoms=half.atoms,
+            pairs=half.pairs,
+            threads=threads,
             width=self.n_atom_basis,
         )
         table = grid(
             self.radial_basis,
             self.cutoff_fn,
-            data_cutoff=inputs[PAIR_CUTOFF].item(),
+            data_cutoff=half.cutoff,
             intervals_per_gaussian=self.intervals_per_gaussian,
             like=self.embedding.weight,
         )
@@ -85,21 +82,15 @@ class FusedPaiNN(PaiNN):
         )
         return inputs
 
-    def _is_plain(self) -> bool:
-        """Whether an atom begins with its element's features, activations are the paper's, and the loops take them."""
+    def _can_interact(self) -> bool:
+        return self.has_usual_layers() and can_interact(self.embedding.weight)
+
+    def has_usual_layers(self) -> bool:
+        """Whether an atom begins with its element's features, and activations are the paper's."""
         embedded = isinstance(self.embedding, torch.nn.Embedding) and not self.electronic_embeddings
         hidden = [block.interatomic_context_net[0] for block in self.interactions]
         hidden += [block.intraatomic_context_net[0] for block in self.mixing]
-        usual = all(layer.activation is functional.silu for layer in hidden)
-        return embedded and usual and can_interact(self.embedding.weight)
-
-
-def _with_vectors(inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The batch with the directed list and the vectors that the stock path needs."""
-    inputs.update(directed_list(inputs))
-    positions = inputs[properties.R]
-    inputs[properties.Rij] = positions[inputs[properties.idx_j]] - positions[inputs[properties.idx_i]]
-    return inputs
+        return embedded and all(layer.activation is functional.silu for layer in hidden)
 
 
 def _layer(interaction: PaiNNInteraction, mixing: PaiNNMixing) -> Layer:

@@ -14,24 +14,30 @@ from schnetpack.representation.schnet import SchNetInteraction
 from torch.nn import functional
 
 from fused import choice
+from fused._lists import in_order
 from fused.convolution import Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
-from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, can_fuse
+from fused.halflist import can_fuse, half_list, with_vectors
+from fused.standin import StandIn, hooked
 from fused.tables import INTERVALS_PER_GAUSSIAN, checked_fineness, grid
 
 
-class Readout(Atomwise):
+class Readout(StandIn, Atomwise):
     """SchNetPack's `Atomwise`, compiled for a sum over atoms of one dense layer with a SiLU and one without.
 
-    Everything else, and batches without the half list of `fused.halflist`, take the stock path.
+    Everything else takes the stock path, as do batches without a half list unless `any_batch` is set.
     """
 
+    stock = Atomwise
+    own = ("threads", "any_batch")
     threads: int | None = None
     """Threads of the fast path; None for as many as torch has."""
+    any_batch: bool = False
+    """Whether SchNetPack's own batches take the fast path, too."""
 
-    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add the sum over each molecule's atoms, [M], under `output_key`."""
-        if not (self._is_plain() and can_fuse(inputs)):
-            return super().forward(inputs)
+        if not (self.is_plain() and (can_fuse(inputs) or (self.any_batch and self._can_sum(inputs)))):
+            return Atomwise.forward(self, inputs)
         hidden, output = (Dense(layer.weight, layer.bias) for layer in self.outnet)
         inputs[self.output_key] = energies(
             inputs["scalar_representation"],
@@ -42,16 +48,25 @@ class Readout(Atomwise):
         )
         return inputs
 
-    def _is_plain(self) -> bool:
+    def _can_sum(self, inputs: dict[str, torch.Tensor]) -> bool:
+        """Whether a batch's molecules lie one after the other, on the CPU, and nobody asks for forces."""
+        x, weight = inputs["scalar_representation"], self.outnet[0].weight
+        if properties.n_atoms not in inputs or inputs[properties.R].requires_grad or x.device.type != "cpu":
+            return False
+        same = x.dtype == weight.dtype == torch.float32
+        return same and in_order(inputs[properties.idx_m].numpy(), inputs[properties.n_atoms].numpy())
+
+    def is_plain(self) -> bool:
+        """Whether it is a sum over atoms of two dense layers as `energies` has them."""
         whole = self.aggregation_mode == "sum" and self.per_atom_output_key is None and self.n_out == 1
-        if not whole or len(self.outnet) != 2:
+        if not whole or len(self.outnet) != 2 or hooked(self):
             return False
         hidden, output = self.outnet
         usual = hidden.activation is functional.silu and isinstance(output.activation, torch.nn.Identity)
         return usual and hidden.bias is not None and output.bias is not None
 
 
-class FusedSchNet(SchNet):
+class FusedSchNet(StandIn, SchNet):
     """A `schnetpack.representation.SchNet`, fast for batches with the half list of `fused.halflist`.
 
     Parameters
@@ -63,33 +78,39 @@ class FusedSchNet(SchNet):
         Gaussians.
     """
 
+    stock = SchNet
+    own = ("intervals_per_gaussian", "threads", "any_batch", "_spare")
+    threads: int | None = None
+    """Threads of the fast path; None for as many as torch has."""
+    any_batch: bool = False
+    """Whether SchNetPack's own batches take the fast path, too."""
+
     def __init__(self, *args: object, intervals_per_gaussian: int = INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.intervals_per_gaussian = checked_fineness(intervals_per_gaussian)
-        self.threads: int | None = None
-        """Threads of the fast path; None for as many as torch has."""
         self._spare = Spare()
 
-    def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `scalar_representation` [A, n_atom_basis]."""
-        if not can_fuse(inputs):
-            return super().forward(inputs)
-        n_atoms = inputs[properties.n_atoms]
+        half = half_list(self, inputs)
+        if half is None:
+            return SchNet.forward(self, with_vectors(inputs))
+        threads = self.threads or torch.get_num_threads()
         pairs = HalfList.share_out(
-            inputs[PAIR_FIRST],
-            inputs[PAIR_SECOND],
-            inputs[PAIR_DISTANCE],
-            atoms=torch.cat([n_atoms.new_zeros(1), n_atoms.cumsum(0)]),
-            pairs=inputs[PAIR_OFFSETS],
-            threads=self.threads or torch.get_num_threads(),
+            half.first,
+            half.second,
+            half.distance,
+            atoms=half.atoms,
+            pairs=half.pairs,
+            threads=threads,
             block=choice.way("schnet", self.n_atom_basis).block,
         )
         table = grid(
             self.radial_basis,
             self.cutoff_fn,
-            data_cutoff=inputs[PAIR_CUTOFF].item(),
+            data_cutoff=half.cutoff,
             intervals_per_gaussian=self.intervals_per_gaussian,
-            like=self.embedding.weight,
+            like=next(self.parameters()),
         )
         numbers = inputs[properties.Z]
         if self._is_plain(table):

@@ -1,5 +1,7 @@
 """The distances that a network's filters are tabulated at."""
 
+import copy
+
 import torch
 
 from fused.convolution import MIN_INTERVALS, Grid
@@ -11,6 +13,8 @@ The interpolation error is then at most 1.2e-7 of a Gaussian's height, 6.7e-8 aw
 rounding.
 """
 
+_TOLERANCE = 4e-6
+_NEAREST = 0.3  # Å; no two atoms are nearer
 _FEWEST_GAUSSIANS = 8  # with very wide Gaussians it is the cut-off function and the filter network that bend the filter
 
 
@@ -48,6 +52,27 @@ def grid(
     intervals = max(MIN_INTERVALS, -int(-per_cutoff * end // training_cutoff))
     distances = torch.linspace(0, end, intervals + 1, dtype=torch.float64, device=like.device).to(like.dtype)
     return Grid(_without_tails(radial_basis(distances)), cutoff_fn(distances), end)
+
+
+def fine_enough(radial_basis: torch.nn.Module, cutoff_fn: torch.nn.Module, intervals_per_gaussian: int) -> int | None:
+    """The same fineness, or as many times as much as a basis other than Gaussians takes; None if none will do.
+
+    The table of each basis function times the cut-off function is compared, between its nodes, with the function
+    itself, for distances that two atoms can have. It will do if they differ by no more than 4e-6 of the largest value.
+    """
+    basis, cutoff = copy.deepcopy(radial_basis).cpu().double(), copy.deepcopy(cutoff_fn).cpu().double()
+    end, like = cutoff_fn.cutoff.item(), torch.zeros(1, dtype=torch.float64)
+    for fineness in (intervals_per_gaussian << k for k in range(4)):
+        with torch.no_grad():
+            found = grid(basis, cutoff, data_cutoff=end, intervals_per_gaussian=fineness, like=like)
+            values = found.basis * found.cutoff[:, None]
+            between = (torch.arange(1, len(values) - 2) + 0.5).double() * end / (len(values) - 1)
+            exact = basis(between) * cutoff(between)[:, None]
+        cubic = (9 * (values[1:-2] + values[2:-1]) - values[:-3] - values[3:]) / 16
+        error = (cubic - exact)[between > _NEAREST].abs().max()
+        if error <= _TOLERANCE * exact.abs().max():  # never true of what is no number
+            return fineness
+    return None
 
 
 def _without_tails(values: torch.Tensor) -> torch.Tensor:
