@@ -64,8 +64,7 @@ class Half:
         one direction only, or positions that need a gradient.
         """
         positions = batch[properties.R]
-        given = (positions, *(batch[key] for key in (properties.Rij, properties.offsets) if key in batch))
-        if any(tensor.requires_grad for tensor in given) or properties.n_atoms not in batch:
+        if needs_forces(batch) or properties.n_atoms not in batch:
             return None
         if positions.dtype != like.dtype or like.device.type != "cpu" or positions.device.type != "cpu":
             return None
@@ -101,6 +100,11 @@ def _placed(
 def has_half_list(batch: dict[str, torch.Tensor]) -> bool:
     """Whether a batch carries the half list whole."""
     return PAIR_FIRST in batch
+
+
+def needs_forces(batch: dict[str, torch.Tensor]) -> bool:
+    """Whether somebody asks for derivatives with respect to positions, or to what is made of them."""
+    return any(batch[key].requires_grad for key in (properties.R, properties.Rij, properties.offsets) if key in batch)
 
 
 def can_fuse(batch: dict[str, torch.Tensor]) -> bool:

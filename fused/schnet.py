@@ -16,7 +16,7 @@ from torch.nn import functional
 from fused import choice
 from fused._lists import in_order
 from fused.convolution import Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
-from fused.halflist import can_fuse, half_list, with_vectors
+from fused.halflist import can_fuse, half_list, needs_forces, with_vectors
 from fused.standin import StandIn, hooked
 from fused.tables import INTERVALS_PER_GAUSSIAN, checked_fineness, grid
 
@@ -51,7 +51,7 @@ class Readout(StandIn, Atomwise):
     def _can_sum(self, inputs: dict[str, torch.Tensor]) -> bool:
         """Whether a batch's molecules lie one after the other, on the CPU, and nobody asks for forces."""
         x, weight = inputs["scalar_representation"], self.outnet[0].weight
-        if properties.n_atoms not in inputs or inputs[properties.R].requires_grad or x.device.type != "cpu":
+        if properties.n_atoms not in inputs or needs_forces(inputs) or x.device.type != "cpu":
             return False
         same = x.dtype == weight.dtype == torch.float32
         return same and in_order(inputs[properties.idx_m].numpy(), inputs[properties.n_atoms].numpy())
