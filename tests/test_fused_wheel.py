@@ -1,5 +1,6 @@
 """`fused` is a project of its own: a wheel, used where there is SchNetPack and nothing of this repository."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -46,21 +47,11 @@ print(fused.__file__)
 def installed(tmp_path_factory) -> Path:
     """What the wheel holds, as pip would install it."""
     folder = tmp_path_factory.mktemp("wheel")
-    shutil.copytree(
-        ROOT / "fused", folder / "fused", ignore=shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
-    )
-    words = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--wheel-dir",
-        folder,
-    ]
-    done = subprocess.run([*words, folder / "fused"], capture_output=True, text=True, check=False)
+    built = shutil.ignore_patterns("__pycache__", "build", "*.egg-info")
+    shutil.copytree(ROOT / "fused", folder / "fused", ignore=built)
+    words = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+    words += ["--wheel-dir", folder, folder / "fused"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
     assert wheel.name == f"schnet_fused-{PROJECT['version']}-py3-none-any.whl"
@@ -91,8 +82,16 @@ def test_it_makes_schnetpacks_model_fast_where_there_is_schnetpack_alone(install
     assert Path(place).parent == installed / "fused"
 
 
-def test_it_asks_for_no_more_than_what_it_imports():
-    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def test_it_asks_for_what_it_imports():
+    imported = set()
+    for path in (ROOT / "fused").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            imported |= {name.split(".")[0] for name in names}
     asked = {Requirement(text).name for text in PROJECT["dependencies"]}
+    brought = {"fused", "llvmlite"}  # the latter by numba
+    assert imported - sys.stdlib_module_names - brought == {name.replace("-", "_") for name in asked}
+    whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert asked <= {Requirement(text).name for text in whole["dependencies"]}
     assert PROJECT["requires-python"] == whole["requires-python"]
