@@ -150,7 +150,7 @@ class Ensemble:
             raise PredictError("; ".join(refused))
         if not atoms:
             return []
-        molecules = _packed(atoms)
+        molecules = without_energies(atoms)
         energies = self.energies(molecules)
         mean = energies.mean(axis=0)
         alone = len(energies) == 1
@@ -188,8 +188,8 @@ def model_of(record: Record, *, stock: bool = False) -> NeuralNetworkPotential:
     return model.eval()
 
 
-def _packed(atoms: Sequence[Atoms]) -> Molecules:
-    """Molecules whose energies are not known."""
+def without_energies(atoms: Sequence[Atoms]) -> Molecules:
+    """Molecules, Å, whose energies are not known and stand at 0."""
     n_atoms = np.array([len(one) for one in atoms])
     return Molecules(
         index=np.arange(1, len(atoms) + 1),

@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 from typing import Literal, get_args
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 
 from analysis.benchmark import Git, Machine
@@ -200,6 +201,25 @@ def load(path: str | os.PathLike[str] | None = None) -> Robustness:
 def load_memory(path: str | os.PathLike[str] | None = None) -> StudyMemory:
     """As `load`, of the study's memory."""
     return _read(Path(path or memory_path()), StudyMemory, "`python -m tools.robustness memory`")
+
+
+def warnings_path() -> Path:
+    """Where the record of the warnings that the book shows lies."""
+    return default_path().with_name("warnings.csv")
+
+
+def load_warnings(path: Path | None = None) -> pd.DataFrame:
+    """A row per kind of geometry: how many there are, how many are refused, and how many each warning names.
+
+    Raises RobustnessError, which names the file, if it can't be read.
+    """
+    path = path or warnings_path()
+    try:
+        return pd.read_csv(path, index_col="geometries")
+    except (OSError, ValueError) as error:
+        raise RobustnessError(
+            f"{path} can't be read ({error}): restore it, or make it with `python -m tools.robustness warnings`"
+        ) from error
 
 
 def _read[R: BaseModel](path: Path, kind: type[R], command: str) -> R:

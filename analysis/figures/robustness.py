@@ -5,6 +5,8 @@ Tables are data frames of strings. What the programs said is shown as they said 
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 from analysis.figures import style
 from analysis.figures.labels import label
 from analysis.repetitions import Repetition, Training
@@ -61,6 +63,19 @@ def feeds_table(record: Robustness, *, lang: str) -> style.WordTable:
         for feed in record.feeds
     }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("feed", lang))
+
+
+def warnings_table(counts: pd.DataFrame, *, lang: str) -> style.WordTable:
+    """A row per kind of geometry: the shares that are refused, and of which each warning says something."""
+    rows = {
+        label(f"geometries_{name}", lang): {label("how_many", lang): style.number(row.number, lang)}
+        | {
+            label(f"warned_{kind}", lang): style.percent(row[kind] / row.number, lang, decimals=1)
+            for kind in ("refused", "environment", "distance", "parts", "spread", "any")
+        }
+        for name, row in counts.iterrows()
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("geometries", lang))
 
 
 TABLES = (kills_table, straits_table, feeds_table)

@@ -9,7 +9,7 @@ import typer
 from analysis import robustness
 from analysis.molecules import check_output, whole_file
 from tools.kept import ForeignError
-from tools.robustness import kills, load, plan
+from tools.robustness import kills, load, plan, warned
 from tools.robustness.victims import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -34,6 +34,20 @@ def run(
         typer.echo("\n".join(f"failed: {trouble}" for trouble in troubles), err=True)
         raise typer.Exit(1)
     typer.echo(f"{done.kills} kills: nothing half-written was read, nothing recorded was lost, all numbers are equal")
+
+
+@app.command("warnings")
+def warnings_of_predictions(
+    out: Annotated[Path | None, typer.Option(help="The record; by default the book's.")] = None,
+    some: Annotated[int, typer.Option(min=1, help="Test molecules to make wrong geometries of.")] = 1000,
+) -> None:
+    """Count which good and which wrong geometries the warnings of a prediction name, some minutes, and record it."""
+    out = out or robustness.warnings_path()
+    check_output(out)
+    found = warned.measure(some)
+    with whole_file(out) as temporary:
+        found.to_csv(temporary, index=False, lineterminator="\n")
+    typer.echo(found.to_string(index=False))
 
 
 @app.command()
