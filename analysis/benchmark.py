@@ -243,7 +243,8 @@ class Benchmark(_Frozen):
 class Trial(_Frozen):
     """The step of one network (forward and backward, without optimiser and loading) in one way to work, s.
 
-    `seconds` is the least of the repeats, in which all ways took turns. `chosen`: the way taken on this machine.
+    `seconds` is the processor's time, all threads together, the least of the repeats, in which all ways took turns.
+    `chosen`: the way taken on this machine.
     """
 
     network: Literal["schnet", "painn"]

@@ -33,16 +33,17 @@ def block(kind: Kind, width: int, way: Way) -> Way:
 def _best(ways: Sequence[Way], works: Sequence[Callable[[], object]]) -> Way:
     """The way whose work takes the least time; the first one if no other is clearly faster.
 
-    Of several repeats the least counts, and the works take turns, so that another process hardly decides.
+    What counts is the processor's time, the least of several repeats, and the works take turns: so another process
+    hardly decides.
     """
     for work in works:
         work()  # compiles
     times = np.full((_REPEATS, len(works)), np.inf)
     for repeat in range(_REPEATS):
         for k, work in enumerate(works):
-            start = time.perf_counter()
+            start = time.thread_time()
             work()
-            times[repeat, k] = time.perf_counter() - start
+            times[repeat, k] = time.thread_time() - start
     least = times.min(axis=0)
     best = int(least.argmin())
     return ways[best if least[best] < _MARGIN * least[0] else 0]

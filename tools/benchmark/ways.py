@@ -66,12 +66,12 @@ def measure(
 def _least(
     model: torch.nn.Module, batch: dict[str, torch.Tensor], ways: Sequence[choice.Way], repeats: int
 ) -> list[float]:
-    """The least time of a step in each way, s, after one that is not counted."""
+    """The least processor time of a step in each way, s, after one that is not counted."""
     times = np.zeros((repeats + 1, len(ways)))
     for repeat in range(repeats + 1):
         for k, way in enumerate(ways):
             with choice.forced(way):
-                start = time.perf_counter()
+                start = time.process_time()
                 model(dict(batch))[ENERGY].square().mean().backward()
-                times[repeat, k] = time.perf_counter() - start
+                times[repeat, k] = time.process_time() - start
     return times[1:].min(axis=0).tolist()
