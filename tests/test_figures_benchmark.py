@@ -8,9 +8,9 @@ import jupytext
 import pytest
 
 from analysis import benchmark
-from analysis.benchmark import Benchmark
+from analysis.benchmark import Benchmark, Ways
 from analysis.figures import benchmark as figures
-from analysis.figures import labels
+from analysis.figures import labels, style
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = [figures.throughput, figures.scaling]
@@ -199,19 +199,71 @@ def test_the_page_shows_every_figure_and_table_with_its_own_alternative_text(lan
     book = jupytext.read(ROOT / "book" / lang / "benchmark.md", fmt="md:myst")
     called = {}
     for cell in book.cells:
-        if found := re.search(r"^figures\.(\w+)\(record, lang=\"(\w+)\"\)$", cell.source, re.MULTILINE):
+        if found := re.search(r"^figures\.(\w+)\((?:record|ways), lang=\"(\w+)\"\)$", cell.source, re.MULTILINE):
             assert found[2] == lang
             called[found[1]] = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
     expected = {draw.__name__: labels.alt(draw.__name__, lang) for draw in DRAWN}
-    assert called == expected | {table.__name__: None for table in figures.TABLES}
+    assert called == expected | {table.__name__: None for table in (*figures.TABLES, figures.ways_table)}
 
 
 @EACH_LANGUAGE
 def test_the_page_quotes_only_facts_and_all_that_it_needs(lang):
     text = (ROOT / "book" / lang / "benchmark.md").read_text(encoding="utf-8")
     quoted = set(re.findall(rf"\{{glue:text\}}`{lang}-(\w+)`", text))
-    known = figures.facts(made(), lang=lang).keys()
+    known = figures.facts(made(), lang=lang).keys() | figures.ways_facts([ways()], lang=lang).keys()
     assert quoted == set(known) - {"repeats", *(f"rate_{name}" for name in list(RATES)[:3])}
+
+
+def ways(**machine: str) -> Ways:
+    """Own products in vectors of 64 bytes are the fastest for SchNet, the library's are for PaiNN and not chosen."""
+    tile = "tile=8x2,pairs=4"
+    seconds = {f"vector=64,{tile},products=own,block=4096": (0.020, 0.120)}
+    seconds[f"vector=32,{tile},products=own,block=4096"] = (0.030, 0.150)
+    seconds[f"vector=64,{tile},products=library,block=4096"] = (0.025, 0.100)
+    trials = [
+        {
+            "network": network,
+            "width": 38,
+            "batch": 512,
+            "way": way,
+            "seconds": both[k],
+            "chosen": way == next(iter(seconds)),
+        }
+        for k, network in enumerate(("schnet", "painn"))
+        for way, both in seconds.items()
+    ]
+    base = {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2} | machine
+    content = {"machine": base, "versions": {"numba": "1"}, "git": None, "repeats": 5, "load": 3.0, "trials": trials}
+    return Ways.model_validate_json(json.dumps(content))
+
+
+@EACH_LANGUAGE
+def test_the_table_of_ways_compares_the_chosen_one_with_the_others_on_each_machine(lang):
+    table = figures.ways_table([ways(processor="An abacus"), ways()], lang=lang)
+    unknown = labels.label("processor_unknown", lang)
+    assert list(table.index) == ["An abacus", "An abacus", unknown, unknown]
+    assert list(table[labels.label("network", lang)]) == ["SchNet", "PaiNN"] * 2
+    columns = ("chosen_over_best", "library_over_own", "narrow_over_wide")
+    found = [[table[labels.label(name, lang)].iloc[row] for name in columns] for row in (0, 1)]
+    expected = [[1.0, 1.25, 1.5], [1.2, 100 / 120, 1.5]]
+    assert found == [[style.number(value, lang, 2) for value in row] for row in expected]
+    assert "8 × 2" in table[labels.label("chosen_way", lang)].iloc[0]
+    facts = figures.ways_facts([ways(), ways()], lang=lang)
+    assert facts == {
+        "ways_machines": "2",
+        "ways_worst": style.number(1.2, lang, 2),
+        "ways_repeats": "5",
+        "ways_load": style.number(1.5, lang, 1),
+    }
+
+
+def test_the_ways_of_the_machines_that_the_book_shows_can_be_read():
+    records = benchmark.load_ways()
+    assert records
+    for record in records:
+        assert record.machine.processor
+        for trials in figures._trials(record).values():
+            assert sum(one.chosen for one in trials.values()) == 1
 
 
 def test_the_record_that_the_book_shows_can_be_read():
