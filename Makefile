@@ -75,7 +75,7 @@ rerun: env ## Rerun one notebook: make rerun NOTEBOOK=03_baseline ARGS='-p profi
 # ---- benchmark -----------------------------------------------------------------------------------------------
 .PHONY: bench
 bench: env ## Measure training speed against SchNetPack and PyTorch Geometric, print and record it (ARGS=--quick: a check)
-	@$(BIN)/python -m tools.benchmark run $(ARGS)
+	@$(BIN)/python -m harness.benchmark run $(ARGS)
 
 # ---- trust ---------------------------------------------------------------------------------------------------
 RUN ?= baseline/141dc8907d24
@@ -85,7 +85,7 @@ verify: env ## Train a record of all of QM9 again and compare (minutes): the fir
 
 .PHONY: kills
 kills: env ## Kill trainings, searches, notebooks and book builds at random and check what is left (ARGS=--quick: a check)
-	@$(BIN)/python -m tools.robustness run $(ARGS)
+	@$(BIN)/python -m harness.robustness run $(ARGS)
 
 .PHONY: audit
 audit: env ## Look for known vulnerabilities in the pinned packages (needs the network)

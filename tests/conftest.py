@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from analysis import qm9
-from analysis.molecules import Molecules
+from analysis.data import qm9
+from analysis.data.molecules import Molecules
 
 os.environ["FUSED_LOOPS"] = "default"  # no test measures how fast this machine is, nor keeps what it found
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from analysis.arms import Arm, Arms
-from analysis.config import RunConfig
-from analysis.molecules import Molecules
-from analysis.records import Record
+from analysis.data.molecules import Molecules
+from analysis.runs.arms import Arm, Arms
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 from analysis.study import ExperimentParameters
 
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis import accuracy, study
+from analysis import study
+from analysis.evaluation import accuracy
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis.arms import Arm, Arms, MissingArmError
+from analysis.runs.arms import Arm, Arms, MissingArmError
 
 
 def runs(*ids: str) -> list[SimpleNamespace]:

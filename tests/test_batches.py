@@ -12,9 +12,9 @@ from schnetpack.representation import PaiNN
 from schnetpack.transform import ASENeighborList, CastTo32
 from scipy.spatial.distance import pdist
 
-from analysis.batches import ENERGY, PackedLoader, PackedMolecules
-from analysis.molecules import to_ase
-from analysis.pairs import neighbour_pairs
+from analysis.data.molecules import to_ase
+from analysis.data.neighbours import neighbour_pairs
+from analysis.training.batches import ENERGY, PackedLoader, PackedMolecules
 from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, has_half_list
 
 # SchNetPack 2.2 hands tensors to ASE, which NumPy 2 warns about.

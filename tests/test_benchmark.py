@@ -13,15 +13,17 @@ import torch
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 
-from analysis import benchmark, checkout, schnet, training
-from analysis.batches import ENERGY, PackedMolecules
-from analysis.benchmark import Benchmark, BenchmarkError, Spread
-from analysis.choice import choose_molecules
-from analysis.config import adjust
-from analysis.pairs import neighbour_pairs
+from analysis.data.neighbours import neighbour_pairs
+from analysis.runs import checkout
+from analysis.runs.config import adjust
+from analysis.runs.selection import choose_molecules
+from analysis.training import loop, networks
+from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice as fused_choice
-from tools.benchmark import contestants, floor, geometric, measure, plan, ways
-from tools.benchmark.window import Window, WindowClosedError
+from harness.benchmark import contestants, floor, geometric, measure, plan, ways
+from harness.benchmark import record as benchmark
+from harness.benchmark.record import Benchmark, BenchmarkError, Spread
+from harness.benchmark.window import Window, WindowClosedError
 
 WIDTH, BATCH, COUNT = 16, 50, 200
 SETTINGS = plan.settings(
@@ -111,7 +113,7 @@ def test_every_contestant_sees_the_same_molecules(folder, packed):
 def test_all_four_predict_the_same_energies(folder, packed):
     inputs, train = packed
     stock = contestants.stock_model(SETTINGS, WIDTH, [])
-    fused = schnet.build(n_atom_basis=WIDTH, cutoff=SETTINGS.cutoff)
+    fused = networks.build(n_atom_basis=WIDTH, cutoff=SETTINGS.cutoff)
     fused.load_state_dict(stock.state_dict())
     theirs = copied(stock, WIDTH)
     everything = geometric.read(folder / "edges.npz")
@@ -129,7 +131,7 @@ def test_stock_and_ours_follow_the_same_losses_on_the_same_molecules(packed, qm9
     for convolution in ("stock", "fused"):
         config = contestants.config_of(SETTINGS, width=WIDTH, batch=BATCH, molecules=COUNT, epochs=2)
         config = adjust(config, model={"convolution": convolution})
-        trained[convolution] = training.train(config, qm9_molecules, tmp_path / convolution)
+        trained[convolution] = loop.train(config, qm9_molecules, tmp_path / convolution)
     stock, fused = trained["stock"].history, trained["fused"].history
     np.testing.assert_allclose(fused["train_loss"], stock["train_loss"], rtol=1e-4)
     inputs, train = packed
@@ -140,7 +142,7 @@ def test_stock_and_ours_follow_the_same_losses_on_the_same_molecules(packed, qm9
 
 def test_the_bare_loop_learns_what_ours_learns(qm9_molecules, tmp_path):
     config = contestants.config_of(SETTINGS, width=WIDTH, batch=BATCH, molecules=COUNT, epochs=2)
-    trained = training.train(config, qm9_molecules, tmp_path)
+    trained = loop.train(config, qm9_molecules, tmp_path)
     losses, numbers = [], []
     original = torch.nn.functional.mse_loss
     with pytest.MonkeyPatch.context() as patch:
@@ -198,7 +200,7 @@ def test_a_draw_can_take_nearly_all_molecules(qm9_molecules):
 
 def test_the_window_leaves_out_the_warm_up_and_steps_across_epochs(monkeypatch):
     times = iter([0.0, 1.0, 2.0, 5.0, 7.0, 17.0, 20.0])
-    monkeypatch.setattr("tools.benchmark.window.time.perf_counter", lambda: next(times))
+    monkeypatch.setattr("harness.benchmark.window.time.perf_counter", lambda: next(times))
     window = Window(warm_up=2, min_steps=3, seconds=4)
     window.network(torch.nn.Linear(3, 1))
     window.epoch_begins()
@@ -468,7 +470,7 @@ def test_a_measurement_that_fails_says_why(tmp_path):
 def test_the_command_prints_a_records_tables(record, tmp_path):
     path = tmp_path / "benchmark.json"
     path.write_text(record.model_dump_json(), encoding="utf-8")
-    command = [sys.executable, "-W", "ignore", "-m", "tools.benchmark"]
+    command = [sys.executable, "-W", "ignore", "-m", "harness.benchmark"]
     shown = subprocess.run([*command, "show", path], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "30" in shown
     assert "molecules" not in shown.splitlines()[0]

@@ -13,8 +13,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import callbacks, console, failures, training
-from analysis.config import RunConfig, adjust
+from analysis.runs import console, failures
+from analysis.runs.config import RunConfig, adjust
+from analysis.training import callbacks, loop
 
 SMALL = adjust(
     RunConfig(experiment="tests"),
@@ -39,9 +40,9 @@ def test_fewer_than_five_molecules_are_all_taken():
 
 
 def test_the_curve_per_step_is_thinned_by_means_over_equal_blocks(qm9_molecules, tmp_path, monkeypatch):
-    every = training.train(SMALL, qm9_molecules, tmp_path / "every")
+    every = loop.train(SMALL, qm9_molecules, tmp_path / "every")
     monkeypatch.setattr(callbacks, "MOST_ROWS", 5)
-    thinned = training.train(SMALL, qm9_molecules, tmp_path / "thinned")
+    thinned = loop.train(SMALL, qm9_molecules, tmp_path / "thinned")
     assert every.steps["step"].tolist() == list(range(1, 19))
     assert thinned.steps["step"].tolist() == [4, 8, 12, 16, 18]  # 18 steps: blocks of 4, and the rest
     for column in ("loss", "lowest", "highest"):
@@ -206,7 +207,7 @@ def test_a_checkpoint_that_is_not_there_is_not_damaged(tmp_path):
 
 def test_a_log_file_gets_one_plain_line_per_epoch(qm9_molecules, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(callbacks, "_LINE_SECONDS", 0)
-    trained = training.train(SMALL, qm9_molecules, tmp_path, progress=True)
+    trained = loop.train(SMALL, qm9_molecules, tmp_path, progress=True)
     shown = capfd.readouterr()
     assert shown.out == ""
     assert "\r" not in shown.err
@@ -221,13 +222,13 @@ def test_a_log_file_gets_one_plain_line_per_epoch(qm9_molecules, tmp_path, monke
 
 def test_fast_epochs_do_not_fill_a_log_file(qm9_molecules, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(callbacks, "_LINE_SECONDS", 3600)
-    training.train(SMALL, qm9_molecules, tmp_path, progress=True)
+    loop.train(SMALL, qm9_molecules, tmp_path, progress=True)
     lines = capfd.readouterr().err.splitlines()
     assert [LINE.fullmatch(line)[1] for line in lines] == ["1", "6"]
 
 
 def test_no_progress_no_word(qm9_molecules, tmp_path, capfd):
-    training.train(SMALL, qm9_molecules, tmp_path)
+    loop.train(SMALL, qm9_molecules, tmp_path)
     shown = capfd.readouterr()
     assert (shown.out, shown.err) == ("", "")
 
@@ -241,7 +242,7 @@ def test_a_terminal_gets_one_bar(qm9_molecules, tmp_path, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(callbacks, "_BAR_SECONDS", 0)
-    training.train(SMALL, qm9_molecules, tmp_path, progress=True)
+    loop.train(SMALL, qm9_molecules, tmp_path, progress=True)
     shown = terminal.getvalue()
     assert "\r" in shown
     assert shown.count("\n") == 1  # it stays, and the prompt begins on a line of its own
@@ -254,7 +255,7 @@ def test_a_bar_is_not_drawn_at_every_step(qm9_molecules, tmp_path, monkeypatch):
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setattr(callbacks, "_BAR_SECONDS", 3600)
-    training.train(SMALL, qm9_molecules, tmp_path, progress=True)
+    loop.train(SMALL, qm9_molecules, tmp_path, progress=True)
     assert terminal.getvalue().count("%|") <= 4  # at the start, the first step, the end, and when it is closed
 
 

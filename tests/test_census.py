@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from pyarrow import csv
 from scipy.stats import spearmanr
 
-from analysis import census, subsets, thesis
-from analysis.molecules import Molecules
+from analysis.data import splits, statistics, thesis
+from analysis.data.molecules import Molecules
 
 # Counts over the whole of QM9 (design.md, section 2), not taken from this code.
 QM9_SIZES = {
@@ -52,7 +52,7 @@ def stoichiometry() -> pd.DataFrame:
 
 
 def test_element_shares_of_qm9(qm9_molecules):
-    table = census.element_share(qm9_molecules)
+    table = statistics.element_share(qm9_molecules)
     assert list(table.index) == ["H", "C", "N", "O", "F"]
     assert thesis.ELEMENT_SHARES == {"H": 1, "C": 1, "N": 0.62, "O": 0.85, "F": 0.02}  # as printed
     for element, share in QM9_SHARES.items():
@@ -61,12 +61,12 @@ def test_element_shares_of_qm9(qm9_molecules):
 
 
 def test_elements_agree_with_qm9s_own_formulas(qm9_molecules, stoichiometry):
-    table = census.element_share(qm9_molecules)
+    table = statistics.element_share(qm9_molecules)
     assert table["molecules"].to_dict() == (stoichiometry > 0).sum().to_dict()
 
 
 def test_sizes_of_qm9(qm9_molecules):
-    table = census.size_counts(qm9_molecules)
+    table = statistics.size_counts(qm9_molecules)
     assert list(table.index) == list(range(3, 30))
     assert table["molecules"].loc[10:].to_dict() == QM9_SIZES
     assert table["molecules"].loc[:9].sum() == 130_831 - sum(QM9_SIZES.values())
@@ -74,7 +74,7 @@ def test_sizes_of_qm9(qm9_molecules):
 
 
 def test_the_sizes_above_one_per_cent_are_not_those_of_the_report(qm9_molecules):
-    table = census.common_sizes(qm9_molecules)
+    table = statistics.common_sizes(qm9_molecules)
     assert list(table.index[table["common"]]) == [*range(12, 24), 25]
     assert list(table.index[table["in_report"]]) == list(range(10, 26))
     assert list(table.index[table["in_report"] & ~table["common"]]) == [10, 11, 24]
@@ -82,12 +82,12 @@ def test_the_sizes_above_one_per_cent_are_not_those_of_the_report(qm9_molecules)
 
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.05, 0.13])
 def test_common_sizes_are_the_sets_that_the_study_takes(qm9_molecules, share):
-    table = census.common_sizes(qm9_molecules, share)
-    assert list(table.index[table["common"]]) == subsets.sizes_above(qm9_molecules, share)
+    table = statistics.common_sizes(qm9_molecules, share)
+    assert list(table.index[table["common"]]) == splits.sizes_above(qm9_molecules, share)
 
 
 def test_the_reports_sizes_stand_in_the_table_even_where_no_molecule_has_them():
-    table = census.common_sizes(build("CH4", "H2O"), 0.4)
+    table = statistics.common_sizes(build("CH4", "H2O"), 0.4)
     assert list(table.index) == list(range(3, 26))
     assert table["molecules"].sum() == 2
     assert list(table.index[table["common"]]) == [3, 5]
@@ -96,11 +96,11 @@ def test_the_reports_sizes_stand_in_the_table_even_where_no_molecule_has_them():
 @pytest.mark.parametrize("share", [0, 1, -0.01, 1.5, float("nan")])
 def test_a_share_outside_0_to_1_is_refused(share):
     with pytest.raises(ValueError, match="share = "):
-        census.common_sizes(build("CH4"), share)
+        statistics.common_sizes(build("CH4"), share)
 
 
 def test_fluorine_departs_from_the_trend_as_no_other_element(qm9_molecules, stoichiometry):
-    shift = census.size_shift(qm9_molecules)
+    shift = statistics.size_shift(qm9_molecules)
     sizes = stoichiometry.sum(axis=1)
     for element in "HCNOF":
         holds = stoichiometry[element] > 0
@@ -111,28 +111,28 @@ def test_fluorine_departs_from_the_trend_as_no_other_element(qm9_molecules, stoi
 
 
 def test_rows_of_element_by_size_sum_to_one_and_keep_the_means(qm9_molecules):
-    table = census.element_by_size(qm9_molecules)
+    table = statistics.element_by_size(qm9_molecules)
     assert table.sum(axis=1).to_numpy() == pytest.approx(np.ones(5))
     means = table.to_numpy() @ table.columns.to_numpy()
-    assert means == pytest.approx(census.size_shift(qm9_molecules)["mean_with"].to_numpy())
+    assert means == pytest.approx(statistics.size_shift(qm9_molecules)["mean_with"].to_numpy())
 
 
 def test_a_hand_made_census():
     molecules = build("CH4", "H2O", "CO2", "HF")
-    assert census.element_share(molecules)["molecules"].to_dict() == {"H": 3, "C": 2, "N": 0, "O": 2, "F": 1}
-    by_size = census.element_by_size(molecules)
+    assert statistics.element_share(molecules)["molecules"].to_dict() == {"H": 3, "C": 2, "N": 0, "O": 2, "F": 1}
+    by_size = statistics.element_by_size(molecules)
     assert list(by_size.columns) == [2, 3, 4, 5]
     assert by_size.loc["O"].tolist() == [0, 1, 0, 0]
     assert by_size.loc["C"].tolist() == [0, 0.5, 0, 0.5]
     assert by_size.loc["N"].isna().all()
-    shift = census.size_shift(molecules)
+    shift = statistics.size_shift(molecules)
     assert shift.loc["O", "total_variation"] == pytest.approx(0.5)  # 3 atoms: all of the row, half of the database
     assert shift.loc["F"].tolist() == pytest.approx([2, 11 / 3, 0.75])
     assert shift.loc["N", ["mean_with", "total_variation"]].isna().all()
-    heavy = census.heavy_by_size(molecules)
+    heavy = statistics.heavy_by_size(molecules)
     assert heavy.loc[1].tolist() == [1, 1, 0, 1]
     assert heavy.loc[3].tolist() == [0, 1, 0, 0]
-    composition = census.composition_by_size(molecules)
+    composition = statistics.composition_by_size(molecules)
     assert composition.loc[3, "heavy_atoms_mean"] == 2
     assert composition.loc[3, "hydrogen_share_mean"] == pytest.approx(1 / 3)
     assert composition.loc[4, "molecules"] == 0
@@ -140,7 +140,7 @@ def test_a_hand_made_census():
 
 
 def test_heavy_atoms_of_qm9(qm9_molecules, stoichiometry):
-    table = census.heavy_by_size(qm9_molecules)
+    table = statistics.heavy_by_size(qm9_molecules)
     heavy = stoichiometry.drop(columns="H").sum(axis=1)
     pairs = Counter(zip(heavy, stoichiometry.sum(axis=1), strict=True))
     assert table.to_numpy().sum() == len(qm9_molecules)
@@ -149,7 +149,7 @@ def test_heavy_atoms_of_qm9(qm9_molecules, stoichiometry):
 
 
 def test_size_is_confounded_with_hydrogen_and_hardly_with_heavy_atoms(qm9_molecules, stoichiometry):
-    correlations = census.size_correlations(qm9_molecules)
+    correlations = statistics.size_correlations(qm9_molecules)
     sizes = stoichiometry.sum(axis=1)
     expected = {
         "heavy_atoms": sizes - stoichiometry["H"],
@@ -161,7 +161,7 @@ def test_size_is_confounded_with_hydrogen_and_hardly_with_heavy_atoms(qm9_molecu
 
 
 def test_composition_of_qm9(qm9_molecules, stoichiometry):
-    table = census.composition_by_size(qm9_molecules)
+    table = statistics.composition_by_size(qm9_molecules)
     for size in (5, 10, 18, 24):
         formulas = stoichiometry[stoichiometry.sum(axis=1) == size]
         for quantity, values in (("heavy_atoms", size - formulas["H"]), ("hydrogen_share", formulas["H"] / size)):
@@ -174,7 +174,7 @@ def test_composition_of_qm9(qm9_molecules, stoichiometry):
 
 
 def test_what_the_chapter_says_of_odd_and_even_sizes(qm9_molecules, stoichiometry):
-    counts = census.size_counts(qm9_molecules)["molecules"]
+    counts = statistics.size_counts(qm9_molecules)["molecules"]
     peak = counts.idxmax()
     assert peak % 2 == 1
     for odd in range(peak + 2, 30, 2):
@@ -184,7 +184,7 @@ def test_what_the_chapter_says_of_odd_and_even_sizes(qm9_molecules, stoichiometr
 
 
 def test_the_normal_law_has_the_databases_mean_spread_and_total(qm9_molecules):
-    expected = census.normal_counts(qm9_molecules)
+    expected = statistics.normal_counts(qm9_molecules)
     sizes = expected.index.to_numpy()
     assert expected.sum() == pytest.approx(len(qm9_molecules), rel=1e-3)
     mean = np.average(sizes, weights=expected)
@@ -196,21 +196,21 @@ def test_the_normal_law_has_the_databases_mean_spread_and_total(qm9_molecules):
 
 def test_no_normal_law_for_one_size():
     with pytest.raises(ValueError, match="every molecule has 3 atoms"):
-        census.normal_counts(build("H2O", "CO2"))
+        statistics.normal_counts(build("H2O", "CO2"))
 
 
 @pytest.mark.parametrize(
     "table",
     [
-        census.element_share,
-        census.size_counts,
-        census.normal_counts,
-        census.common_sizes,
-        census.element_by_size,
-        census.size_shift,
-        census.heavy_by_size,
-        census.composition_by_size,
-        census.size_correlations,
+        statistics.element_share,
+        statistics.size_counts,
+        statistics.normal_counts,
+        statistics.common_sizes,
+        statistics.element_by_size,
+        statistics.size_shift,
+        statistics.heavy_by_size,
+        statistics.composition_by_size,
+        statistics.size_correlations,
     ],
 )
 def test_no_molecules_no_census(table):
@@ -226,9 +226,14 @@ def test_the_order_of_the_molecules_does_not_matter(formulas, random):
     shuffled = list(range(len(formulas)))
     random.shuffle(shuffled)
     other = molecules.select(np.array(shuffled))
-    for table in (census.element_share, census.size_counts, census.element_by_size, census.heavy_by_size):
+    for table in (
+        statistics.element_share,
+        statistics.size_counts,
+        statistics.element_by_size,
+        statistics.heavy_by_size,
+    ):
         pd.testing.assert_frame_equal(table(molecules), table(other))
-    pd.testing.assert_frame_equal(census.size_shift(molecules), census.size_shift(other))
+    pd.testing.assert_frame_equal(statistics.size_shift(molecules), statistics.size_shift(other))
 
 
 @settings(deadline=None, max_examples=50)
@@ -237,11 +242,11 @@ def test_counts_against_ases_formulas(formulas):
     molecules = build(*formulas)
     counts = [Formula(formula).count() for formula in formulas]
     sizes = Counter(sum(count.values()) for count in counts)
-    table = census.size_counts(molecules)["molecules"]
+    table = statistics.size_counts(molecules)["molecules"]
     assert table[table > 0].to_dict() == sizes
-    shares = census.element_share(molecules)["molecules"]
+    shares = statistics.element_share(molecules)["molecules"]
     assert shares.to_dict() == {element: sum(element in count for count in counts) for element in "HCNOF"}
-    variation = census.size_shift(molecules)["total_variation"].dropna()
+    variation = statistics.size_shift(molecules)["total_variation"].dropna()
     assert variation.between(0, 1).all()
     everywhere = shares.index[shares == len(molecules)]
     assert variation[everywhere].to_list() == pytest.approx([0] * len(everywhere))

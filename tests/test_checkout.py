@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import checkout
+from analysis.runs import checkout
 
 ROOT = Path(__file__).resolve().parent.parent
 AUTHOR = {"GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b"}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import drivers, records
+from analysis.evaluation import error_sources
+from analysis.runs import records
 from tools import links
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +51,7 @@ def test_every_file_is_the_same_to_the_byte(clone):
 
 def test_the_records_are_read(clone):
     assert records.load(clone / RECORD).id == RECORD.name
-    assert drivers.load("default", folder=clone / "results" / "drivers")
+    assert error_sources.load("default", folder=clone / "results" / "drivers")
 
 
 def test_the_build_makes_the_links_and_git_sees_no_change(clone):

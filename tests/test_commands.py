@@ -14,9 +14,15 @@ import pytest
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
-from analysis import checkout, commands, qm9, repetitions, runner, runs, study, trials, verdicts
-from analysis.config import RunConfig, adjust
-from analysis.records import FILES, Record, description, load, recorded_folders, sha256
+from analysis import study
+from analysis.cli import commands, runner
+from analysis.data import qm9
+from analysis.evaluation import verdicts
+from analysis.runs import checkout
+from analysis.runs.config import RunConfig, adjust
+from analysis.runs.records import FILES, Record, description, load, recorded_folders, sha256
+from analysis.study import trials
+from analysis.training import recording, repetitions
 
 SMOKE = ["--profile", "smoke"]
 ROOT = Path(__file__).resolve().parent.parent
@@ -43,7 +49,7 @@ def config(qm9_molecules) -> RunConfig:
 
 @pytest.fixture(scope="module")
 def recorded(config, qm9_molecules, tmp_path_factory) -> Record:
-    return runs.load_or_train(config, qm9_molecules, results=tmp_path_factory.mktemp("results"))
+    return recording.load_or_train(config, qm9_molecules, results=tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture
@@ -234,7 +240,7 @@ def test_run_trains_what_is_missing_and_nothing_else(results, monkeypatch):
     assert re.fullmatch(r"\[1/1\] baseline [0-9a-f]{12}, seed 1: the model Default on all training molecules", first)
     assert others[-1].startswith("epoch 2/2: ")
     assert len(list((results / "logs" / "baseline").iterdir())) == 2
-    monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(recording.training, "train", lambda *_, **__: pytest.fail("trained again"))
     assert invoke(*asked).stdout == "2 runs: 0 trained, 2 recorded before, 0 failed\n"
 
 
@@ -453,7 +459,7 @@ def test_ctrl_c_leaves_nothing_of_a_repetition(results, folder, monkeypatch):
     def interrupt(*_args, **_settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(runs.training, "train", interrupt)
+    monkeypatch.setattr(recording.training, "train", interrupt)
     before = content(folder)
     assert refused("verify", folder.name, "--results", results, code=130).startswith("stopped: the record is as it was")
     assert content(folder) == before
@@ -478,7 +484,7 @@ def test_show_tells_all_about_a_record(results, recorded):
     assert f"{recorded.history['validation_loss'].iloc[-1]:.5g}" in usual
     sizes = usual.split("by number of atoms, eV²")[1].splitlines()
     assert sizes[1].split() == ["molecules", "held", "out", "held", "out", "as", "reported"]
-    table = runs.errors.mse(recorded.groups, "size")
+    table = recording.errors.mse(recorded.groups, "size")
     assert len(sizes) == 2 + len(table)
     row = next(line for line in sizes if line.startswith("17 ")).split()
     assert row[1:] == [

@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from analysis import records
-from analysis.config import Loss, RunConfig, Training, adjust, apply_profile
+from analysis.runs import records
+from analysis.runs.config import Loss, RunConfig, Training, adjust, apply_profile
 
 DATA = "0" * 64
 

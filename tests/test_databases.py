@@ -17,8 +17,8 @@ from schnetpack.data import ASEAtomsData, AtomsDataFormat, create_dataset, load_
 from schnetpack.datasets import QM9
 from test_molecules import assert_same
 
-from analysis import databases, qm9
-from analysis.molecules import Molecules, MoleculesError
+from analysis.data import databases, qm9
+from analysis.data.molecules import Molecules, MoleculesError
 
 
 def test_units_are_those_of_schnetpack():

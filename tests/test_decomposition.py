@@ -9,10 +9,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import choice, decomposition, errors, offsets, records, schnet, study, subsets, training
-from analysis.batches import PackedMolecules
-from analysis.config import Data, Selection
-from analysis.pairs import neighbour_pairs
+from analysis import study
+from analysis.data import offsets, splits
+from analysis.data.neighbours import neighbour_pairs
+from analysis.evaluation import decomposition
+from analysis.runs import protocols, records, selection
+from analysis.runs.config import Data, Selection
+from analysis.training import loop, networks
+from analysis.training.batches import PackedMolecules
 
 FOLDERS = sorted(path.parent for path in records.results_folder().glob("*/*/run.json"))
 WHICH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
@@ -26,7 +30,7 @@ def training_mean_of(qm9_molecules):
 
     @cache
     def mean(data: Data) -> float:
-        return offsets.fit(qm9_molecules, choice.training_part(qm9_molecules, data)).mean
+        return offsets.fit(qm9_molecules, selection.training_part(qm9_molecules, data)).mean
 
     return mean
 
@@ -45,8 +49,8 @@ def test_the_terms_add_up_to_the_error_as_reported_in_every_set(folder):
     for kind in KINDS:
         parts = decomposition.decompose(sums, kind)
         known = parts["held_out"].notna()
-        pd.testing.assert_series_equal(parts["as_reported"], errors.mse(sums, kind)["as_reported"])
-        pd.testing.assert_series_equal(parts["held_out"], errors.mse(sums, kind)["held_out"])
+        pd.testing.assert_series_equal(parts["as_reported"], protocols.mse(sums, kind)["as_reported"])
+        pd.testing.assert_series_equal(parts["held_out"], protocols.mse(sums, kind)["held_out"])
         total, size = parts[TERMS].sum(axis=1), parts[TERMS].abs().sum(axis=1)
         off = ((total - parts["as_reported"]).abs() / size)[known]
         assert off.max() < 1e-13  # 2⁻⁵³ is 1.1e-16, and sums over 10⁵ molecules are rounded on the way
@@ -91,8 +95,8 @@ def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
     """A recorded network predicts every molecule of three sizes, and each term is a plain mean over them."""
     config = EXAMPLES[which](qm9_molecules)
     record = records.load(records.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint()))
-    whole = subsets.split(qm9_molecules, seed=config.data.split_seed)
-    train = choice.training_part(qm9_molecules, config.data)
+    whole = splits.split(qm9_molecules, seed=config.data.split_seed)
+    train = selection.training_part(qm9_molecules, config.data)
     positions = np.flatnonzero(np.isin(qm9_molecules.n_atoms, [11, 17, 24]))
     molecules = qm9_molecules.select(positions)
     mean = record.offsets().mean
@@ -101,15 +105,15 @@ def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
         neighbour_pairs(molecules, config.model.data_cutoff),
         targets=molecules.energy - offsets.Offsets(mean).of(molecules),
     )
-    model = schnet.build(
+    model = networks.build(
         n_atom_basis=config.model.n_atom_basis,
         n_interactions=config.model.n_interactions,
         n_rbf=config.model.n_rbf,
         cutoff=config.model.training_cutoff,
-        postprocessors=schnet.postprocessors(record.offsets(), "energy_U0"),
+        postprocessors=networks.postprocessors(record.offsets(), "energy_U0"),
     )
     model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
-    e = training.predict_errors(model, packed, np.arange(len(molecules)))
+    e = loop.predict_errors(model, packed, np.arange(len(molecules)))
     parts = decomposition.decompose(record.groups, "size")
     for size in (11, 17, 24):
         of_size = molecules.n_atoms == size
@@ -148,8 +152,8 @@ def test_whatever_the_network_the_terms_add_up_and_a_constant_per_atom_changes_n
     moved = {part: (of, e + c * few_molecules.n_atoms[of]) for part, (of, e) in found.items()}
     mean = offsets.fit(few_molecules, groups["train"]).mean
     for kind in KINDS:
-        parts = decomposition.decompose(errors.group_sums(few_molecules, found, offsets.Offsets(mean)), kind)
-        other = decomposition.decompose(errors.group_sums(few_molecules, moved, offsets.Offsets(mean + c)), kind)
+        parts = decomposition.decompose(protocols.group_sums(few_molecules, found, offsets.Offsets(mean)), kind)
+        other = decomposition.decompose(protocols.group_sums(few_molecules, moved, offsets.Offsets(mean + c)), kind)
         np.testing.assert_allclose(other["as_reported"], parts["as_reported"], rtol=1e-9, atol=1e-12)
         for each in (parts, other):
             whole = each[each["held_out"].notna()]
@@ -164,7 +168,7 @@ def test_a_set_without_held_out_molecules_has_no_held_out_terms(few_molecules):
         part: (order[mask], np.full(mask.sum(), 0.1))
         for part, mask in {"train": smallest, "held_out": ~smallest}.items()
     }
-    parts = decomposition.decompose(errors.group_sums(few_molecules, found, offsets.Offsets(-4.2)), "size")
+    parts = decomposition.decompose(protocols.group_sums(few_molecules, found, offsets.Offsets(-4.2)), "size")
     first = parts.iloc[0]
     assert first[["held_out", "leakage", "left_out"]].isna().all()
     assert first[["cross", "offset", "as_reported"]].notna().all()
@@ -176,7 +180,7 @@ def test_a_network_that_knows_its_molecules_by_heart_leaks(few_molecules):
     train, held_out = order[::2], order[1::2]
     found = {"train": (train, np.zeros(len(train))), "held_out": (held_out, np.full(len(held_out), 2.0))}
     fitted = offsets.fit(few_molecules, order)
-    parts = decomposition.decompose(errors.group_sums(few_molecules, found, fitted), "all").loc["all"]
+    parts = decomposition.decompose(protocols.group_sums(few_molecules, found, fitted), "all").loc["all"]
     assert parts["held_out"] == 4
     assert parts["leakage"] == pytest.approx(-4 * len(train) / len(order))
     assert parts["offset"] == parts["cross"] == pytest.approx(0, abs=1e-20)
@@ -198,7 +202,7 @@ def test_leakage_is_told_from_chance(qm9_molecules):
             table = pd.DataFrame(
                 {"index": molecules.index[held_out], "n_atoms": molecules.n_atoms[held_out], "error": e[held_out]}
             )
-            seeds.append((errors.group_sums(molecules, parts, offsets.Offsets(-4.2)), table))
+            seeds.append((protocols.group_sums(molecules, parts, offsets.Offsets(-4.2)), table))
         return decomposition.leakage_in_errors(*map(list, zip(*seeds, strict=True)))
 
     alike = pd.concat([found(1.0) for _ in range(30)])

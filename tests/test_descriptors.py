@@ -7,8 +7,8 @@ from rdkit import Chem
 from rdkit.Chem import rdDistGeom, rdMolDescriptors
 from scipy.spatial.transform import Rotation
 
-from analysis import descriptors
-from analysis.molecules import Molecules
+from analysis.data import descriptors
+from analysis.data.molecules import Molecules
 
 
 def made(*smiles: str, first: int = 1) -> Molecules:

@@ -7,9 +7,13 @@ import pytest
 from sklearn.linear_model import PoissonRegressor
 from typer.testing import CliRunner
 
-from analysis import choice, commands, descriptors, drivers, qm9, study, subsets
-from analysis.drivers import compute, record, size, trees
-from analysis.records import Record, results_folder
+from analysis import study
+from analysis.cli import commands
+from analysis.data import descriptors, qm9, splits
+from analysis.evaluation import error_sources
+from analysis.evaluation.error_sources import compute, record, size, trees
+from analysis.runs import selection
+from analysis.runs.records import Record, results_folder
 
 SEEDS = [0, 1, 2, 3, 4]
 
@@ -31,7 +35,7 @@ def test_the_parts_of_the_error_are_found_where_they_are_known():
     rng = np.random.default_rng(0)
     shifts = np.array([-2, -1, 0, 1, 2])  # variance 2.5
     e = 2 * normal(rng, 20_000, 1) + shifts + normal(rng, 20_000, 5)
-    found = drivers.parts(pd.DataFrame(e, columns=SEEDS))
+    found = error_sources.parts(pd.DataFrame(e, columns=SEEDS))
     whole = 4 + 2 + 1  # the mean over these seeds of a squared shift is 2
     assert sum(one.value for one in found.values()) == pytest.approx(1)
     # Unbiased for seeds drawn at random: what the shifts' variance over-counts is taken from what molecules share.
@@ -43,28 +47,28 @@ def test_the_parts_of_the_error_are_found_where_they_are_known():
 def test_noise_alone_is_nothing_that_seeds_repeat():
     rng = np.random.default_rng(1)
     e = pd.DataFrame(normal(rng, 5_000, 5))
-    found = drivers.parts(e)
+    found = error_sources.parts(e)
     low, high = found["molecules"].interval()
     assert low < 0 < high
     assert found["molecules"].value == pytest.approx(0, abs=0.03)  # a mean over seeds, squared, would give a fifth
-    assert drivers.repeated(e) == pytest.approx(0, abs=0.03)
-    assert drivers.repeated(pd.DataFrame({0: e[0], 1: -2 * e[0]})) == pytest.approx(1, abs=1e-3)
+    assert error_sources.repeated(e) == pytest.approx(0, abs=0.03)
+    assert error_sources.repeated(pd.DataFrame({0: e[0], 1: -2 * e[0]})) == pytest.approx(1, abs=1e-3)
 
 
 def test_two_seeds_are_too_few():
     with pytest.raises(ValueError, match="2 seeds: it takes three"):
-        drivers.parts(pd.DataFrame(np.ones((4, 2))))
+        error_sources.parts(pd.DataFrame(np.ones((4, 2))))
 
 
 def test_the_worst_bear_their_share():
     e = pd.DataFrame({0: [1.0] * 90 + [3.0] * 10, 1: [-1.0] * 90 + [3.0] * 10})
-    assert drivers.worst_share(e, 0.1) == pytest.approx(90 / 180)
-    assert drivers.worst_share(e, 1.0) == pytest.approx(1)
+    assert error_sources.worst_share(e, 0.1) == pytest.approx(90 / 180)
+    assert error_sources.worst_share(e, 1.0) == pytest.approx(1)
 
 
 def test_errors_by_size():
     e = pd.DataFrame({7: [1.0, -3.0, 2.0], 8: [0.0, 1.0, -2.0]}, index=[10, 11, 12])
-    table = drivers.by_size(e, pd.Series([4, 4, 8], index=[10, 11, 12])).set_index(["n_atoms", "seed"])
+    table = error_sources.by_size(e, pd.Series([4, 4, 8], index=[10, 11, 12])).set_index(["n_atoms", "seed"])
     assert table.loc[(4, 7)].to_dict() == {"molecules": 2, "mse": 5.0, "median": 2.0, "per_atom": 0.5}
     assert table.loc[(8, 8)].to_dict() == {"molecules": 1, "mse": 4.0, "median": 2.0, "per_atom": 0.25}
 
@@ -88,10 +92,10 @@ def synthetic(rng: np.random.Generator, count: int = 3_000) -> pd.DataFrame:
 
 def test_descriptors_that_go_together_are_one_group():
     table = synthetic(np.random.default_rng(0))
-    grouped = drivers.groups(drivers.correlations(table))
+    grouped = error_sources.groups(error_sources.correlations(table))
     assert grouped == {"n_atoms": ["n_atoms", "hydrogens"], "unsaturation": ["unsaturation"], "rings": ["rings"]}
-    assert len(drivers.groups(drivers.correlations(table), least=0.3)) == 2
-    assert len(drivers.groups(drivers.correlations(table), least=0.999)) == 4
+    assert len(error_sources.groups(error_sources.correlations(table), least=0.3)) == 2
+    assert len(error_sources.groups(error_sources.correlations(table), least=0.999)) == 4
 
 
 @pytest.mark.parametrize("cause", ["n_atoms", "unsaturation"])
@@ -100,10 +104,10 @@ def test_the_cause_is_told_from_what_goes_with_it(cause):
     rng = np.random.default_rng(3)
     table = synthetic(rng)
     errors = errors_of(np.exp(0.8 * table[cause].to_numpy()), rng)
-    grouped = drivers.groups(drivers.correlations(table))
-    found = drivers.summarised(trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
+    grouped = error_sources.groups(error_sources.correlations(table))
+    found = error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
     (bystander,) = {"n_atoms", "unsaturation"} - {cause}
-    for target in drivers.TARGETS:
+    for target in error_sources.TARGETS:
         of = found.loc[target]
         assert of.loc[("score", "")]["value"] > 0.15
         for way in ("permuted", "without"):
@@ -113,7 +117,7 @@ def test_the_cause_is_told_from_what_goes_with_it(cause):
         # By itself the bystander tells something: that is why it must not be looked at by itself.
         assert of.loc[("alone", bystander)]["value"] > 0.005
         assert of.loc[("alone", cause)]["value"] > of.loc[("alone", bystander)]["value"]
-    ranks = drivers.rank_correlations(table, errors, grouped)
+    ranks = error_sources.rank_correlations(table, errors, grouped)
     assert abs(ranks.loc[bystander, "plain"]) > 0.1
     assert ranks.loc[bystander, "partial_low"] < 0.02
     assert ranks.loc[bystander, "partial_high"] > -0.02
@@ -126,10 +130,10 @@ def test_twins_permuted_one_by_one_would_hide_each_other():
     table = synthetic(rng)
     table["hydrogens"] = table["n_atoms"]
     errors = errors_of(np.exp(0.8 * table["n_atoms"].to_numpy()), rng, n_seeds=1)
-    together = drivers.groups(drivers.correlations(table))
+    together = error_sources.groups(error_sources.correlations(table))
     singly = {name: [name] for name in table}
     as_group, alone = (
-        drivers.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"])).loc[
+        error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"])).loc[
             ("squared", "without", "n_atoms")
         ]["value"]
         for grouped in (together, singly)
@@ -145,7 +149,7 @@ def test_importance_has_a_row_for_everything():
     grouped = {"n_atoms": ["n_atoms", "hydrogens"], "rings": ["rings", "unsaturation"]}
     rows = trees.importance(table, errors, grouped, refit=["rings"], folds=4)
     assert len(rows) == 2 * 2 * 4 * (1 + 2 + 2)
-    found = drivers.summarised(rows)
+    found = error_sources.summarised(rows)
     values = rows[(rows["target"] == "typical") & (rows["what"] == "score")]["value"]
     score = found.loc[("typical", "score", "")]
     half = 2.364624 * np.sqrt((1 / 8 + 1 / 3) * values.var(ddof=1))  # t of 7 degrees of freedom
@@ -166,7 +170,7 @@ def test_a_partial_correlation_is_that_of_what_the_others_leave():
     rng = np.random.default_rng(6)
     table = synthetic(rng, 500)
     errors = errors_of(np.exp(table["rings"].to_numpy()), rng, n_seeds=2)
-    found = drivers.rank_correlations(table, errors, {name: [name] for name in table})
+    found = error_sources.rank_correlations(table, errors, {name: [name] for name in table})
     ranks = table.rank()
     design = np.column_stack([np.ones(500), ranks.drop(columns="rings")])
     of_seeds = []
@@ -207,8 +211,8 @@ def test_an_error_of_unsaturation_is_no_effect_of_size():
     rng = np.random.default_rng(0)
     table = homologous(rng)
     errors = errors_of(np.exp(0.3 * table["unsaturation"].to_numpy()), rng)
-    found = drivers.size_effects(table, errors, FIXED).set_index(["target", "comparison"])
-    for target in drivers.TARGETS:
+    found = error_sources.size_effects(table, errors, FIXED).set_index(["target", "comparison"])
+    for target in error_sources.TARGETS:
         of = found.loc[target]
         assert of.loc["nothing", "high"] < 1
         per_atom = np.exp(-0.3) if target == "squared" else np.exp(-0.15)  # two atoms fewer per degree; e² is e twice
@@ -221,7 +225,7 @@ def test_an_error_of_size_is_one_in_whatever_way_molecules_grow():
     rng = np.random.default_rng(1)
     table = homologous(rng)
     errors = errors_of(np.exp(0.05 * table["n_atoms"].to_numpy()), rng)
-    found = drivers.size_effects(table, errors, FIXED)
+    found = error_sources.size_effects(table, errors, FIXED)
     for row in found.itertuples():
         truth = np.exp(0.1 if row.target == "squared" else 0.05)
         assert row.low < truth < row.high
@@ -243,14 +247,16 @@ def test_strata_of_one_size_say_nothing():
     rng = np.random.default_rng(3)
     table = homologous(rng, 500)
     table.loc[table["unsaturation"] == 0, "nitrogens"] = np.arange((table["unsaturation"] == 0).sum())
-    found = drivers.size_effects(table, errors_of(np.ones(500), rng), {"saturation": size.COMPARISONS["saturation"]})
+    found = error_sources.size_effects(
+        table, errors_of(np.ones(500), rng), {"saturation": size.COMPARISONS["saturation"]}
+    )
     assert set(found["molecules"]) == {(table["unsaturation"] > 0).sum()}
 
 
 def test_the_curves_by_unsaturation():
     table = homologous(np.random.default_rng(4), 2_000)
     errors = pd.DataFrame({0: table["unsaturation"] * 1.0, 1: table["unsaturation"] * 2.0})
-    curves = drivers.by_unsaturation(table, errors, least=60)
+    curves = error_sources.by_unsaturation(table, errors, least=60)
     count = table.groupby(["heavy_atoms", "unsaturation"]).size()
     assert len(curves) == 2 * (count >= 60).sum() < 2 * len(count)
     assert (curves["mse"] == (curves["unsaturation"] * (1 + curves["seed"])) ** 2).all()
@@ -274,7 +280,7 @@ def few() -> pd.DataFrame:
 
 def test_ratios_and_attributable_shares_are_those_of_the_sums(few):
     e = pd.DataFrame({0: np.where(few["rings"] == 4, 2.0, 1.0), 1: np.where(few["rings"] == 4, -4.0, 1.0)}, few.index)
-    found = drivers.class_ratios(few, e)
+    found = error_sources.class_ratios(few, e)
     rings = found.loc["three_or_more_rings"]
     assert rings["molecules"] == 20
     assert rings["share"] == 0.2
@@ -297,7 +303,7 @@ def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says(few):
     for _ in range(100):
         hard = normal(rng, 500, 1) * np.where(inside, 2, 1)[:, None]  # in every seed
         e = pd.DataFrame(0.8 * hard + 0.6 * normal(rng, 500, 3) * np.where(inside, 2, 1)[:, None])
-        found = drivers.class_ratios(table[["rings"]], e, resamples=100).loc["three_or_more_rings"]
+        found = error_sources.class_ratios(table[["rings"]], e, resamples=100).loc["three_or_more_rings"]
         hits += found["low"] < 4 < found["high"]
     assert hits >= 90
 
@@ -311,16 +317,16 @@ def test_the_weak_group_is_the_one_that_most_of_the_error_hangs_on():
         "farthest": (3.0, 4.0, 0.5),  # not a class by itself
     }
     ratios = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    assert drivers.weak_classes(ratios) == ["three_or_more_rings", "zwitterions"]
-    assert drivers.weak_group(ratios) == "three_or_more_rings"
-    assert drivers.weak_group(ratios.drop(index="three_or_more_rings")) == "zwitterions"
-    assert drivers.weak_group(ratios.loc[["four_rings", "farthest"]]) is None
+    assert error_sources.weak_classes(ratios) == ["three_or_more_rings", "zwitterions"]
+    assert error_sources.weak_group(ratios) == "three_or_more_rings"
+    assert error_sources.weak_group(ratios.drop(index="three_or_more_rings")) == "zwitterions"
+    assert error_sources.weak_group(ratios.loc[["four_rings", "farthest"]]) is None
 
 
 def test_members_are_those_of_the_mask(few):
-    np.testing.assert_array_equal(drivers.members("zwitterions", few), np.arange(100) < 4)
+    np.testing.assert_array_equal(error_sources.members("zwitterions", few), np.arange(100) < 4)
     with pytest.raises(KeyError):
-        drivers.members("no such class", few)
+        error_sources.members("no such class", few)
 
 
 def test_reasons_are_weak_classes_then_rare_values_one_per_group(few):
@@ -335,15 +341,15 @@ def test_reasons_are_weak_classes_then_rare_values_one_per_group(few):
     grouped = {name: [name] for name in table if name not in ("rings", "unsaturation")} | {
         "rings": ["rings", "unsaturation"]
     }
-    first = drivers.reasons(1, table, ratios, grouped)
+    first = error_sources.reasons(1, table, ratios, grouped)
     assert [(one.kind, one.name) for one in first[:2]] == [("class", "zwitterions"), ("class", "three_or_more_rings")]
     assert {(one.kind, one.name, one.value, one.beyond) for one in first[2:]} == {
         ("high", "triple_bonds", 1, 0.01),
         ("high", "rings", 6, 0.01),  # unsaturation, as rare, goes with it
         ("low", "distance", 0, 0.01),
     }
-    assert [one.name for one in drivers.reasons(51, table, ratios, grouped)] == ["n_atoms"]
-    assert drivers.reasons(60, table, ratios, grouped) == []
+    assert [one.name for one in error_sources.reasons(51, table, ratios, grouped)] == ["n_atoms"]
+    assert error_sources.reasons(60, table, ratios, grouped) == []
 
 
 # ---- the record
@@ -351,44 +357,48 @@ def test_reasons_are_weak_classes_then_rare_values_one_per_group(few):
 
 @pytest.fixture
 def folder(tmp_path):
-    shutil.copytree(drivers.default_folder(), tmp_path / "drivers")
+    shutil.copytree(error_sources.default_folder(), tmp_path / "drivers")
     return tmp_path / "drivers"
 
 
-@pytest.mark.parametrize("model", drivers.MODELS)
+@pytest.mark.parametrize("model", error_sources.MODELS)
 def test_a_record_reads_back_what_was_written(model, tmp_path):
-    found = drivers.load(model)
-    drivers.save(found, tmp_path / model)
-    again = drivers.load(model, folder=tmp_path)
+    found = error_sources.load(model)
+    error_sources.save(found, tmp_path / model)
+    again = error_sources.load(model, folder=tmp_path)
     assert again.about == found.about
     for name in record.TABLES:
         pd.testing.assert_frame_equal(getattr(again, name), getattr(found, name))
 
 
 def test_a_record_that_cant_be_trusted_is_refused(folder):
-    with pytest.raises(drivers.DriversError, match=r"nothing/about\.json can't be read .* `python -m analysis drivers"):
-        drivers.load("nothing", folder=folder)
+    with pytest.raises(
+        error_sources.DriversError, match=r"nothing/about\.json can't be read .* `python -m analysis drivers"
+    ):
+        error_sources.load("nothing", folder=folder)
     about = folder / "default" / "about.json"
     content = json.loads(about.read_text())
     about.write_text(json.dumps(content | {"schema_version": 0}))
-    with pytest.raises(drivers.DriversError, match="schema version 0"):
-        drivers.load("default", folder=folder)
+    with pytest.raises(error_sources.DriversError, match="schema version 0"):
+        error_sources.load("default", folder=folder)
     about.write_text(json.dumps(content))
     table = folder / "default" / "classes.csv"
     table.write_text(table.read_text().replace("zwitterions", "zwitterion"))
-    with pytest.raises(drivers.DriversError, match=r"classes\.csv is missing or not what was written"):
-        drivers.load("default", folder=folder)
+    with pytest.raises(error_sources.DriversError, match=r"classes\.csv is missing or not what was written"):
+        error_sources.load("default", folder=folder)
 
 
-@pytest.fixture(scope="module", params=drivers.MODELS)
-def recorded(request, qm9_molecules) -> tuple[drivers.Drivers, list[Record]]:
-    return drivers.load(request.param), study.recorded(study.FinalComparisonParameters(), qm9_molecules)[request.param]
+@pytest.fixture(scope="module", params=error_sources.MODELS)
+def recorded(request, qm9_molecules) -> tuple[error_sources.Drivers, list[Record]]:
+    return error_sources.load(request.param), study.recorded(study.FinalComparisonParameters(), qm9_molecules)[
+        request.param
+    ]
 
 
 @pytest.fixture(scope="module")
 def described(qm9_molecules) -> pd.DataFrame:
     """Structure of all held-out molecules."""
-    return descriptors.structure(qm9_molecules.select(subsets.split(qm9_molecules).held_out))
+    return descriptors.structure(qm9_molecules.select(splits.split(qm9_molecules).held_out))
 
 
 def test_a_record_is_of_the_runs_that_the_final_comparison_has(recorded, qm9_molecules):
@@ -402,21 +412,21 @@ def test_a_record_is_of_the_runs_that_the_final_comparison_has(recorded, qm9_mol
 def test_what_takes_little_time_comes_out_as_recorded(recorded, described):
     """All that needs neither the training set nor trees: computed again from the runs."""
     found, records = recorded
-    errors = drivers.errors_by_seed(records)
-    again = {name: one.value for name, one in drivers.parts(errors, resamples=2).items()}
+    errors = error_sources.errors_by_seed(records)
+    again = {name: one.value for name, one in error_sources.parts(errors, resamples=2).items()}
     assert again == pytest.approx(found.parts["value"].to_dict(), rel=1e-4)
-    assert drivers.repeated(errors) == pytest.approx(found.about["repeated"], rel=1e-4)
+    assert error_sources.repeated(errors) == pytest.approx(found.about["repeated"], rel=1e-4)
     table = described.loc[errors.index]
     close = {"rtol": 1e-4, "check_dtype": False}
-    pd.testing.assert_frame_equal(drivers.by_size(errors, table["n_atoms"]), found.sizes, **close)
-    pd.testing.assert_frame_equal(drivers.by_unsaturation(table, errors), found.unsaturation, **close)
-    effects = drivers.size_effects(table, errors, resamples=2)
+    pd.testing.assert_frame_equal(error_sources.by_size(errors, table["n_atoms"]), found.sizes, **close)
+    pd.testing.assert_frame_equal(error_sources.by_unsaturation(table, errors), found.unsaturation, **close)
+    effects = error_sources.size_effects(table, errors, resamples=2)
     pd.testing.assert_frame_equal(
         effects.drop(columns=["low", "high"]), found.size_effects.drop(columns=["low", "high"]), **close
     )
-    correlation = drivers.correlations(table)
+    correlation = error_sources.correlations(table)
     pd.testing.assert_frame_equal(correlation, found.correlations.loc[list(table), list(table)], **close)
-    ratios = drivers.class_ratios(table, errors, resamples=2).drop(columns=["low", "high"])
+    ratios = error_sources.class_ratios(table, errors, resamples=2).drop(columns=["low", "high"])
     pd.testing.assert_frame_equal(ratios, found.classes.loc[ratios.index, list(ratios)], **close)
     worst = errors.abs().mean(axis=1).nlargest(compute.WORST)
     assert worst.index.tolist() == found.worst.index.tolist()
@@ -427,7 +437,7 @@ def test_what_takes_little_time_comes_out_as_recorded(recorded, described):
 def test_the_trees_score_what_is_recorded(recorded, described):
     """Of one seed, without what only the training set tells, learnt from half of the molecules: somewhat less."""
     found, records = recorded
-    errors = drivers.errors_by_seed(records[:1])
+    errors = error_sources.errors_by_seed(records[:1])
     rows = trees.importance(described.loc[errors.index], errors, {"n_atoms": ["n_atoms"]}, folds=2)
     for target, score in rows[rows["what"] == "score"].groupby("target")["value"].mean().items():
         assert score == pytest.approx(found.importance.loc[(target, "score", ""), "value"], abs=0.15)
@@ -435,7 +445,7 @@ def test_the_trees_score_what_is_recorded(recorded, described):
 
 def test_the_worst_are_as_far_from_the_training_set_as_is_recorded(recorded, qm9_molecules):
     found, records = recorded
-    train = choice.training_part(qm9_molecules, records[0].config.data)[::20]
+    train = selection.training_part(qm9_molecules, records[0].config.data)[::20]
     position = np.flatnonzero(np.isin(qm9_molecules.index, found.worst.index))
     fewer = descriptors.novelty(qm9_molecules, train, position).loc[found.worst.index]
     # A part of the training set is never nearer, and holds no environment more often.
@@ -446,10 +456,10 @@ def test_the_worst_are_as_far_from_the_training_set_as_is_recorded(recorded, qm9
 
 def test_groups_and_weak_group_follow_from_the_tables_recorded(recorded):
     found, _ = recorded
-    assert list(drivers.groups(found.correlations).values()) == found.about["groups"]
-    assert drivers.weak_group(found.validation_classes) == found.about["weak_group"]
+    assert list(error_sources.groups(found.correlations).values()) == found.about["groups"]
+    assert error_sources.weak_group(found.validation_classes) == found.about["weak_group"]
     assert found.validation_classes["molecules"].max() < found.about["molecules"] / 2
-    weak = set(drivers.weak_classes(found.classes))
+    weak = set(error_sources.weak_classes(found.classes))
     assert set(found.reasons.loc[found.reasons["kind"] == "class", "name"]) <= weak
     assert set(found.reasons["index"]) <= set(found.worst.index)
     assert (found.reasons.loc[found.reasons["kind"] != "class", "beyond"] <= 0.01).all()
@@ -471,7 +481,7 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
         asked.append((name, [one.config.seed for one in records]))
         assert molecules is qm9_molecules
         progress("descriptors")
-        return drivers.load(name, folder=results_folder() / "drivers")
+        return error_sources.load(name, folder=results_folder() / "drivers")
 
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
     monkeypatch.setattr(compute, "analyse", analyse)
@@ -481,7 +491,7 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
     models = ["custom"] if model == "custom" else ["default", "custom"]
     assert asked == [(name, SEEDS) for name in models]
     assert sorted(path.name for path in (tmp_path / "drivers").iterdir()) == sorted(models)
-    assert drivers.load("custom", folder=tmp_path / "drivers").about == drivers.load("custom").about
+    assert error_sources.load("custom", folder=tmp_path / "drivers").about == error_sources.load("custom").about
     assert "custom: descriptors" in result.stderr
     assert "weak group: aromatic" in result.stdout
 

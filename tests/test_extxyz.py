@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_molecules import assert_same, tables, water_and_methane, with_room
 
-from analysis import extxyz, geometries
-from analysis.molecules import Molecules, MoleculesError, to_ase
-from tools.robustness import feeds
+from analysis.data import extxyz
+from analysis.data.molecules import Molecules, MoleculesError, to_ase
+from analysis.predict import geometries
+from harness.robustness import feeds
 
 
 def test_extxyz_comes_back_to_the_last_digit(few_molecules: Molecules, tmp_path: Path):

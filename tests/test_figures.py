@@ -21,9 +21,10 @@ from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis import census, parameters
+from analysis.data import statistics
 from analysis.figures import census as figures
 from analysis.figures import labels, style
+from analysis.study import parameters
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = [figures.size_histogram, figures.common_sizes, figures.element_size_heatmap, figures.composition]
@@ -240,7 +241,7 @@ def test_a_drawing_carries_no_data():
 
 
 def test_the_data_of_the_census_are_what_is_drawn(qm9_molecules):
-    counts = census.size_counts(qm9_molecules)["molecules"]
+    counts = statistics.size_counts(qm9_molecules)["molecules"]
     histogram = figures.size_histogram(qm9_molecules, lang="ca").data.set_index("n_atoms")
     assert histogram["molecules"].to_dict() == counts.to_dict()
     assert histogram.index[histogram["above_threshold"]].tolist() == [*range(12, 24), 25]
@@ -293,12 +294,12 @@ def test_the_histogram_is_the_census(qm9_molecules):
     figure = figures.size_histogram(qm9_molecules, lang="ca", share=0.05)
     (axes,) = figure.axes
     bars = {round(bar.get_x() + bar.get_width() / 2): bar for bar in axes.patches}
-    counts = census.size_counts(qm9_molecules)
+    counts = statistics.size_counts(qm9_molecules)
     assert {size: bar.get_height() for size, bar in bars.items()} == counts["molecules"].to_dict()
     colours = {size: to_hex(bar.get_facecolor()).upper() for size, bar in bars.items()}
     assert {size for size, colour in colours.items() if colour == style.BLUE} == {14, 15, 16, 17, 18, 19, 20, 21}
     assert {colour for size, colour in colours.items() if not 14 <= size <= 21} == {style.VERMILION}
-    assert axes.lines[0].get_ydata() == pytest.approx(census.normal_counts(qm9_molecules).to_numpy())
+    assert axes.lines[0].get_ydata() == pytest.approx(statistics.normal_counts(qm9_molecules).to_numpy())
     assert {"5.000", "Nombre d’àtoms", "> 5\xa0%", "≤ 5\xa0%"} <= {text.get_text() for text in shown(figure)}
 
 
@@ -319,19 +320,19 @@ def test_the_heat_map_has_a_row_per_element_and_the_whole_databases_on_top(qm9_m
     axes = figure.axes[0]
     cells = axes.collections[0].get_array().filled(0).reshape(6, -1)
     assert cells.sum(axis=1) == pytest.approx(np.ones(6))
-    assert cells[0] == pytest.approx(census.size_counts(qm9_molecules)["share"].to_numpy())
+    assert cells[0] == pytest.approx(statistics.size_counts(qm9_molecules)["share"].to_numpy())
     assert cells[5].argmax() + 3 == 14
     figure.png()
     assert [text.get_text() for text in axes.get_yticklabels()] == ["Totes", "H", "C", "N", "O", "F"]
     assert axes.yaxis_inverted()
     marks = axes.lines[-1].get_xdata()
-    assert marks == pytest.approx([qm9_molecules.n_atoms.mean(), *census.size_shift(qm9_molecules)["mean_with"]])
+    assert marks == pytest.approx([qm9_molecules.n_atoms.mean(), *statistics.size_shift(qm9_molecules)["mean_with"]])
     assert {"18,0", "13,5"} <= {text.get_text() for text in shown(figure)}
 
 
 def test_the_composition_figure_is_the_census(qm9_molecules):
     upper, lower, _ = figures.composition(qm9_molecules, lang="ca").axes
-    table = census.composition_by_size(qm9_molecules)
+    table = statistics.composition_by_size(qm9_molecules)
     for axes, quantity in ((upper, "heavy_atoms"), (lower, "hydrogen_share")):
         assert axes.lines[0].get_ydata() == pytest.approx(table[f"{quantity}_mean"].to_numpy(), nan_ok=True)
     cells = upper.collections[0].get_array().filled(0).reshape(10, -1)

@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis import choice, decomposition, errors, study, thesis
-from analysis.arms import Arms
+from analysis import study
+from analysis.data import thesis
+from analysis.evaluation import decomposition
 from analysis.figures import artefact, comparison, labels, replication, style
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs import selection as choice
+from analysis.runs.arms import Arms
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 SIZES = list(thesis.COMMON_SIZES)
@@ -35,7 +39,7 @@ def statements(records, qm9_molecules) -> dict[str, artefact.Statement]:
 
 
 def mean_over_seeds(of: list[Record], column: str) -> np.ndarray:
-    return np.mean([errors.mse(record.groups, "size").loc[SIZES, column] for record in of], axis=0)
+    return np.mean([protocols.mse(record.groups, "size").loc[SIZES, column] for record in of], axis=0)
 
 
 def sizes_in(text: str) -> set[int]:

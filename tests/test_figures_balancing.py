@@ -5,11 +5,12 @@ import pandas as pd
 import pytest
 from made_up import arms_of, only
 
-from analysis import errors, study
-from analysis.arms import Arm, Arms, MissingArmError
-from analysis.config import RunConfig
+from analysis import study
 from analysis.figures import balancing, groups, labels
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs.arms import Arm, Arms, MissingArmError
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 CAPS = [2000, 6000]
@@ -64,7 +65,7 @@ def test_longer_runs_alone_are_not_taken_for_the_capped_ones(records):
 def test_the_spread_is_the_deviation_of_the_logarithms(records):
     whole = groups.of_baseline(records, lang="en")
     for record, spread in zip(whole.records, groups.spread(whole.records, "held_out"), strict=True):
-        table = errors.mse(record.groups, "size").loc[10:25, "held_out"]
+        table = protocols.mse(record.groups, "size").loc[10:25, "held_out"]
         assert spread == pytest.approx(np.std(np.log10(table)))
     capped = balancing.by_cap(records, lang="en")[2000]["capped"]
     ratio = np.array(groups.spread(capped.records, "held_out")) / groups.spread(whole.records, "held_out")
@@ -144,7 +145,7 @@ def test_what_the_page_says_of_the_balance_holds_in_the_records(recorded):
     assert all(capped > whole for capped, _ in spreads.values())
     assert facts["better_random_same_held_out"] == "10–13"
     for kinds in caps.values():  # the error falls with size, whatever the distribution
-        means = pd.concat([errors.mse(r.groups, "size")["held_out"] for r in kinds["capped"].records], axis=1).mean(
+        means = pd.concat([protocols.mse(r.groups, "size")["held_out"] for r in kinds["capped"].records], axis=1).mean(
             axis=1
         )
         assert means.loc[10:13].min() > means.loc[23:25].max()

@@ -10,9 +10,11 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from analysis import census, errors, study, thesis
+from analysis import study
+from analysis.data import statistics, thesis
 from analysis.figures import baseline, card, labels
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs.records import Record
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = [baseline.learning_curves, baseline.error_by_size, baseline.error_by_element]
@@ -51,7 +53,7 @@ def test_a_table_is_text(table, lang, records):
 def test_the_size_curves_are_the_mean_over_seeds(records):
     axes = baseline.error_by_size(records, lang="en").axes[0]
     for line, protocol in zip(axes.lines, ("held_out", "as_reported"), strict=True):
-        each = [errors.mse(record.groups, "size")[protocol] for record in records]
+        each = [protocols.mse(record.groups, "size")[protocol] for record in records]
         expected = np.mean([mse.reindex(thesis.COMMON_SIZES) for mse in each], axis=0)
         np.testing.assert_allclose(line.get_ydata(), expected)
         assert list(line.get_xdata()) == list(thesis.COMMON_SIZES)
@@ -68,8 +70,8 @@ def test_the_size_curves_are_the_mean_over_seeds(records):
 def test_the_element_figure_has_a_point_per_seed_rarest_element_last(records):
     axes = baseline.error_by_element(records, lang="ca").axes[0]
     assert [text.get_text() for text in axes.get_xticklabels()][-1] == "F, fluor"
-    assert len(axes.get_xticks()) == len(census.ELEMENTS)
-    fluorine = [errors.mse(record.groups, "element").loc["F", "as_reported"] for record in records]
+    assert len(axes.get_xticks()) == len(statistics.ELEMENTS)
+    fluorine = [protocols.mse(record.groups, "element").loc["F", "as_reported"] for record in records]
     assert list(axes.lines[1].get_ydata()[-len(records) :]) == fluorine
     data = axes.figure.data
     assert data.loc[data["element"] == "F", "mse_as_reported_eV2"].tolist() == fluorine
@@ -96,7 +98,7 @@ def test_the_summary_has_a_row_per_seed_and_their_mean(records):
 def test_the_tables_hold_both_protocols(records):
     table = baseline.size_table(records, lang="ca")
     assert list(table.index) == [str(size) for size in thesis.COMMON_SIZES]
-    of_18 = [errors.mse(record.groups, "size").loc[18] for record in records]
+    of_18 = [protocols.mse(record.groups, "size").loc[18] for record in records]
     own = [row["as_reported"] for row in of_18]
     expected = f"{np.mean(own):.3f} ± {np.std(own, ddof=1):.3f}".replace(".", ",")
     assert table.loc["18", "MSE, mitjana pròpia (eV²)"] == expected
@@ -107,8 +109,8 @@ def test_the_facts_of_the_prose(records):
     ca, en = (baseline.facts(records, lang=lang) for lang in labels.LANGUAGES)
     assert ca.keys() == en.keys()
     assert (ca["runs"], ca["train"], en["train"]) == ("3", "104.664", "104,664")
-    by_size = np.mean([errors.mse(record.groups, "size")["as_reported"] for record in records], axis=0)
-    sizes = errors.mse(records[0].groups, "size").index
+    by_size = np.mean([protocols.mse(record.groups, "size")["as_reported"] for record in records], axis=0)
+    sizes = protocols.mse(records[0].groups, "size").index
     shown = {size: mse for size, mse in zip(sizes, by_size, strict=True) if size in thesis.COMMON_SIZES}
     assert en["best_as_reported"] == str(min(shown, key=shown.get))
     assert en["span_as_reported"] == f"{max(shown.values()) / min(shown.values()):.0f}"

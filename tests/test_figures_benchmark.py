@@ -7,10 +7,10 @@ from pathlib import Path
 import jupytext
 import pytest
 
-from analysis import benchmark
-from analysis.benchmark import Benchmark, Ways
-from analysis.figures import benchmark as figures
 from analysis.figures import labels, style
+from harness.benchmark import figures
+from harness.benchmark import record as benchmark
+from harness.benchmark.record import Benchmark, Ways
 
 ROOT = Path(__file__).resolve().parent.parent
 DRAWN = [figures.throughput, figures.scaling]

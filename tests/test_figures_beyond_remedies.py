@@ -5,11 +5,13 @@ import pytest
 from made_up import arms_of, only
 from test_figures import assert_readable
 
-from analysis import accuracy, descriptors, study
-from analysis.arms import Arm, Arms, MissingArmError
-from analysis.config import RunConfig
+from analysis import study
+from analysis.data import descriptors
+from analysis.evaluation import accuracy
 from analysis.figures import beyond_remedies, labels
-from analysis.records import Record
+from analysis.runs.arms import Arm, Arms, MissingArmError
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 SEEDS = [0, 1, 2]

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 from made_up import arms_of, only
 
-from analysis import errors, study, thesis
-from analysis.arms import Arm, Arms, MissingArmError
-from analysis.config import RunConfig
+from analysis import study
+from analysis.data import thesis
 from analysis.figures import comparison, groups, labels
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs.arms import Arm, Arms, MissingArmError
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
@@ -54,7 +56,7 @@ def test_the_facts_of_the_prose(records):
         better = []
         for size in thesis.COMMON_SIZES:
             means = {
-                name: np.mean([errors.mse(record.groups, "size").loc[size, protocol] for record in of_model])
+                name: np.mean([protocols.mse(record.groups, "size").loc[size, protocol] for record in of_model])
                 for name, of_model in models.items()
             }
             if means["custom"] < means["default"]:
@@ -75,7 +77,7 @@ def test_the_figure_has_both_protocols_and_both_models(records, lang):
         assert [line.get_label() for line in axes.get_lines()] == ["Default", "Custom"]
         assert axes.get_yscale() == "log"
     custom = comparison.by_model(records)["custom"]
-    means = np.mean([errors.mse(record.groups, "size").loc[10:25, "as_reported"] for record in custom], axis=0)
+    means = np.mean([protocols.mse(record.groups, "size").loc[10:25, "as_reported"] for record in custom], axis=0)
     np.testing.assert_allclose(lower.get_lines()[1].get_ydata(), means)
     assert figure.alt == labels.alt("final_comparison", lang)
     data = figure.data.groupby(["series", "n_atoms"])["mse_as_reported_eV2"].mean()

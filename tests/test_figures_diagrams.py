@@ -7,9 +7,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from analysis import schnet, study, subsets
-from analysis.config import Data, Model
+from analysis import study
+from analysis.data import splits
 from analysis.figures import architecture, boxes, labels, pipeline, style
+from analysis.runs.config import Data, Model
+from analysis.training import networks
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 SVG = "{http://www.w3.org/2000/svg}"
@@ -34,7 +36,7 @@ def texts(drawing: style.Drawings) -> list[str]:
 @pytest.mark.parametrize("model", [Model(), CUSTOM], ids=["default", "custom"])
 def test_the_counts_of_a_part_are_those_of_its_parameters(model, few_molecules):
     found = architecture.parts(model, few_molecules)
-    built = schnet.build(
+    built = networks.build(
         n_atom_basis=model.n_atom_basis, n_interactions=model.n_interactions, n_rbf=model.n_rbf, cutoff=5.0
     )
     modules = dict(built.named_modules())
@@ -109,7 +111,7 @@ def test_the_facts_of_the_network(lang, qm9_molecules):
 def test_the_path_has_the_numbers_of_the_split(lang, few_molecules):
     data, odd = Data(split_seed=3, held_out=0.4), few_molecules.select(np.arange(101))
     said = texts(pipeline.diagram(data, odd, lang=lang))
-    split = subsets.split(odd, 3, 0.4)
+    split = splits.split(odd, 3, 0.4)
     for name, members in (("train", split.train), ("validation", split.validation), ("test", split.test)):
         place = said.index(labels.label(f"pipe_{name}", lang))
         assert said[place + 1] == labels.label(f"pipe_{name}_how", lang, count=style.number(len(members), lang))

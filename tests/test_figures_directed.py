@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 from made_up import only
 
-from analysis import errors, study
-from analysis.arms import Arms, MissingArmError
+from analysis import study
 from analysis.figures import directed, groups, labels
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs.arms import Arms, MissingArmError
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
@@ -111,7 +112,7 @@ def test_the_figure_has_both_protocols_and_every_training_set(records, lang):
     for axes, protocol in ((upper, "held_out"), (lower, "as_reported")):
         for line, group in zip(axes.get_lines(), shown(records, lang).values(), strict=True):
             assert line.get_label() == group.name
-            means = np.mean([errors.mse(r.groups, "size").loc[10:25, protocol] for r in group.records], axis=0)
+            means = np.mean([protocols.mse(r.groups, "size").loc[10:25, protocol] for r in group.records], axis=0)
             np.testing.assert_allclose(line.get_ydata(), means)
     assert figure.alt == labels.alt("directed_training", lang)
     assert figure.data["series"].drop_duplicates().tolist() == [group.name for group in shown(records, lang).values()]

@@ -9,7 +9,9 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from test_figures import assert_readable, shown
 
-from analysis import descriptors, drivers, study, subsets
+from analysis import study
+from analysis.data import descriptors, splits
+from analysis.evaluation import error_sources
 from analysis.figures import drivers as figures
 from analysis.figures import labels, style
 
@@ -21,9 +23,9 @@ EACH_FIGURE = pytest.mark.parametrize("draw", ONE + BOTH, ids=lambda draw: draw.
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, drivers.Drivers]:
+def found() -> dict[str, error_sources.Drivers]:
     """What the book shows."""
-    return {model: drivers.load(model) for model in drivers.MODELS}
+    return {model: error_sources.load(model) for model in error_sources.MODELS}
 
 
 def drawn(draw, found, lang) -> style.BookFigure:
@@ -65,7 +67,7 @@ def test_a_figure_carries_its_data_the_same_in_both_languages_with_its_runs(draw
     assert catalan.csv() == english.csv()
     assert catalan.data.columns[0] == "run"
     assert catalan.data.notna().all(axis=None)
-    models = ["default"] if draw in ONE else drivers.MODELS
+    models = ["default"] if draw in ONE else error_sources.MODELS
     expected = {one["id"] for model in models for one in found[model].about["runs"]}
     assert set(" ".join(catalan.data["run"]).split()) == expected
     if "seed" in catalan.data:
@@ -76,7 +78,7 @@ def test_a_figure_carries_its_data_the_same_in_both_languages_with_its_runs(draw
 # ---- what the figures show
 
 
-def over_seeds(drawn_from: drivers.Drivers, column: str) -> np.ndarray:
+def over_seeds(drawn_from: error_sources.Drivers, column: str) -> np.ndarray:
     table = drawn_from.sizes[drawn_from.sizes["molecules"] >= 30]
     return table.groupby("n_atoms")[column].mean().to_numpy()
 
@@ -106,13 +108,13 @@ def test_factors_are_for_three_atoms_and_stand_beside_one(found):
     (axes,) = figures.size_effects(found, lang="en").axes
     rows = [text.get_text().split(":")[0] for text in axes.get_yticklabels()]
     assert rows[:2] == ["nothing", "number of heavy atoms"]
-    for container, model in zip(axes.containers, drivers.MODELS, strict=True):
+    for container, model in zip(axes.containers, error_sources.MODELS, strict=True):
         table = found[model].size_effects.set_index(["target", "comparison"]).loc["squared"]
-        expected = table["value"].loc[list(drivers.COMPARISONS)].to_numpy() ** 3
+        expected = table["value"].loc[list(error_sources.COMPARISONS)].to_numpy() ** 3
         assert container.lines[0].get_xdata() == pytest.approx(expected)
         (bars,) = container.lines[2]
         ends = np.array([segment[:, 0] for segment in bars.get_segments()])
-        assert ends[:, 1] == pytest.approx(table["high"].loc[list(drivers.COMPARISONS)].to_numpy() ** 3)
+        assert ends[:, 1] == pytest.approx(table["high"].loc[list(error_sources.COMPARISONS)].to_numpy() ** 3)
 
 
 def test_the_heat_map_frames_its_groups(found):
@@ -171,7 +173,7 @@ def test_the_worst_molecules_have_their_error_and_what_is_out_of_the_ordinary(fo
 
 def test_the_other_tables_have_a_row_per_class_and_per_descriptor(found):
     table = figures.class_table(found["default"], lang="en")
-    assert set(table.index) == {labels.label(f"class_{name}", "en") for name in drivers.CLASSES}
+    assert set(table.index) == {labels.label(f"class_{name}", "en") for name in error_sources.CLASSES}
     assert table.loc["Zwitterions", "Molecules"] == f"{found['default'].classes.loc['zwitterions', 'molecules']}"
     assert len(figures.rank_table(found["default"], lang="ca")) == len(found["default"].correlations)
 
@@ -229,7 +231,7 @@ def test_what_the_page_says_of_the_descriptors(found):
     assert table[("typical", "score", "")] < 0.15
     assert default.about["repeated"] < 0.3
     assert table[("squared", "score", "")] > 0.3
-    for target in drivers.TARGETS:
+    for target in error_sources.TARGETS:
         assert table[target]["permuted"].idxmax() == "rings"
     assert table["squared"]["permuted"].sort_values().index[-2] == "zwitterion"
     (rings,) = [group for group in default.about["groups"] if group[0] == "rings"]
@@ -291,7 +293,9 @@ def test_what_the_page_says_of_custom(found):
 
 def test_what_falls_with_size_are_the_worst_errors(qm9_molecules):
     """From the small to the large sizes: the worst hundredth falls by a third, the median by less than a quarter."""
-    errors = drivers.errors_by_seed(study.recorded(study.FinalComparisonParameters(), qm9_molecules)["default"]).abs()
+    errors = error_sources.errors_by_seed(
+        study.recorded(study.FinalComparisonParameters(), qm9_molecules)["default"]
+    ).abs()
     n_atoms = pd.Series(qm9_molecules.n_atoms, qm9_molecules.index).loc[errors.index]
     small, large = (errors[n_atoms.between(*sizes)].to_numpy() for sizes in ((10, 14), (23, 25)))
     assert np.quantile(large, 0.99) < 0.67 * np.quantile(small, 0.99)
@@ -300,12 +304,12 @@ def test_what_falls_with_size_are_the_worst_errors(qm9_molecules):
 
 def test_what_the_page_says_of_the_molecules(qm9_molecules):
     """Three rings share atoms; zwitterions and stretched bonds are rarer above 18 atoms; fluorine is in small ones."""
-    table = descriptors.structure(qm9_molecules.select(subsets.split(qm9_molecules).held_out))
+    table = descriptors.structure(qm9_molecules.select(splits.split(qm9_molecules).held_out))
     assert (table.loc[table["rings"] >= 3, "shared_ring_atoms"] > 0).mean() > 0.95
     assert (table.loc[table["fluorines"] > 0, "n_atoms"] <= 17).mean() > 0.9
     large = table["n_atoms"] > 18
     for name in ("zwitterions", "stretched_bond"):
-        mask = drivers.members(name, table)
+        mask = error_sources.members(name, table)
         assert mask[large].mean() < 0.5 * mask[~large].mean()
     assert (table["heavy_atoms"] == 9).mean() > 0.8
     assert table["hydrogen_share"].corr(table["n_atoms"], method="spearman") > 0.9

@@ -5,10 +5,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import runs, search, study, sweeps, thesis, trials, verdicts
-from analysis.config import adjust
+from analysis import study
+from analysis.data import thesis
+from analysis.evaluation import verdicts
 from analysis.figures import hyperparameters, labels, style
-from analysis.records import Record
+from analysis.runs.config import adjust
+from analysis.runs.records import Record
+from analysis.study import search, sweeps, trials
+from analysis.training import recording
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 NAMES = ["batch_size", "learning_rate"]
@@ -242,7 +246,7 @@ def test_the_facts_of_the_verdict(verdict):
 def shown(qm9_molecules) -> dict[str, trials.Stage]:
     """What the book shows; a test that had to train it would be wrong."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(runs.training, "train", lambda *_, **__: pytest.fail("it is not recorded in full"))
+        patched.setattr(recording.training, "train", lambda *_, **__: pytest.fail("it is not recorded in full"))
         return {
             name: search.load_or_search(sweeps.load_sweep(name), search.SearchParameters(), qm9_molecules)
             for name in thesis.STAGES

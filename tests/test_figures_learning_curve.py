@@ -6,11 +6,12 @@ import pytest
 from made_up import arms_of, only
 from test_figures import assert_readable
 
-from analysis import accuracy, study
-from analysis.arms import Arm, Arms
-from analysis.config import RunConfig
+from analysis import study
+from analysis.evaluation import accuracy
 from analysis.figures import labels, learning_curve
-from analysis.records import Record
+from analysis.runs.arms import Arm, Arms
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from made_up import arms_of, only
 
-from analysis import choice, errors, study
-from analysis.arms import Arm, Arms, MissingArmError
-from analysis.config import Loss, RunConfig, adjust
+from analysis import study
 from analysis.figures import groups, labels, loss_modification
-from analysis.records import Record
+from analysis.runs import protocols, selection
+from analysis.runs.arms import Arm, Arms, MissingArmError
+from analysis.runs.config import Loss, RunConfig, adjust
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 FACTORS = {"size 2": 0.9, "size 10": 0.5, "inverse-frequency 1": 2.0}
@@ -103,7 +104,7 @@ def test_the_best_rates_are_those_of_all_seeds_and_of_each(records):
     large = range(18, 24)
     for seed, rate in enumerate(reported[1:]):
         logs = {
-            record.config.loss.rate: np.log10(errors.mse(record.groups, "size").loc[large, "as_reported"]).mean()
+            record.config.loss.rate: np.log10(protocols.mse(record.groups, "size").loc[large, "as_reported"]).mean()
             for record in (records[name][seed] for name in ("unweighted", "size 2", "size 10"))
         }
         assert rate == min(logs, key=logs.get)
@@ -116,7 +117,7 @@ def test_the_figure_has_a_row_per_function_and_a_column_per_protocol(records, la
     for axes, protocol in zip(figure.axes[:2], ("held_out", "as_reported"), strict=True):
         line = axes.get_lines()[2]
         of_rate = loss_modification.by_rate(records, "size", lang=lang)[10].records
-        means = np.mean([errors.mse(r.groups, "size").loc[13:23, protocol] for r in of_rate], axis=0)
+        means = np.mean([protocols.mse(r.groups, "size").loc[13:23, protocol] for r in of_rate], axis=0)
         np.testing.assert_allclose(line.get_ydata(), means)
         assert line.get_label() == "10"
     assert figure.alt == labels.alt("loss_modification", lang)
@@ -164,7 +165,7 @@ def test_what_the_page_says_of_sizes_that_gain_holds_in_the_records(recorded):
         gain = groups.lower_at(rates[max(rates)], rates[0.0], "held_out", sizes.tolist())
         record = rates[max(rates)].records[0]
         counted = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
-        weights = choice.loss_weights(
+        weights = selection.loss_weights(
             record.config.loss, np.repeat(counted["group"].astype(int), counted["molecules"]).to_numpy()
         )
         of_size = dict(zip(np.repeat(counted["group"].astype(int), counted["molecules"]), weights, strict=True))
@@ -185,7 +186,9 @@ def test_with_own_means_the_curves_lie_on_top_of_one_another(recorded):
     for weighting in loss_modification.WEIGHTINGS:
         rates = loss_modification.by_rate(recorded, weighting, lang="en")
         curves = [
-            np.log10(np.mean([errors.mse(r.groups, "size").loc[13:23, "as_reported"] for r in group.records], axis=0))
+            np.log10(
+                np.mean([protocols.mse(r.groups, "size").loc[13:23, "as_reported"] for r in group.records], axis=0)
+            )
             for group in rates.values()
         ]
         between = np.ptp(curves, axis=0)

@@ -4,7 +4,7 @@ import pytest
 
 from analysis import study
 from analysis.figures import labels, provenance
-from analysis.records import Record
+from analysis.runs.records import Record
 
 
 @pytest.fixture(scope="module")

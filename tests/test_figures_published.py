@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import search, study, sweeps
+from analysis import study
 from analysis.figures import labels, published, style
-from analysis.records import Record
+from analysis.runs.records import Record
+from analysis.study import search, sweeps
 
 ROOT = Path(__file__).resolve().parent.parent
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)

@@ -6,10 +6,10 @@ from made_up import arms_of
 from test_figures import assert_readable
 
 from analysis import study
-from analysis.arms import Arm, Arms
-from analysis.config import RunConfig
 from analysis.figures import labels, recipe
-from analysis.records import Record
+from analysis.runs.arms import Arm, Arms
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 

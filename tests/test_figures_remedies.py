@@ -6,10 +6,10 @@ from made_up import arms_of, only
 from test_figures import assert_readable
 
 from analysis import study
-from analysis.arms import Arm, Arms, MissingArmError
-from analysis.config import RunConfig
 from analysis.figures import labels, remedies
-from analysis.records import Record
+from analysis.runs.arms import Arm, Arms, MissingArmError
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 NAMES = ["none", "directed", "fine_tuned_10", "fine_tuned_26", "per_atom_2", "inverse_frequency_1", "size_10"]

@@ -5,10 +5,14 @@ import numpy as np
 import pytest
 import torch
 
-from analysis import errors, study, sweeps, thesis, trials, verdicts
-from analysis.arms import Arms
+from analysis import study
+from analysis.data import thesis
+from analysis.evaluation import verdicts
 from analysis.figures import comparison, labels, replication
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs.arms import Arms
+from analysis.runs.records import Record
+from analysis.study import sweeps, trials
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
@@ -46,7 +50,7 @@ def test_single_seeds_are_named_where_they_differ(records):
     for column, protocol in (("held-out molecules", "held_out"), ("own mean", "as_reported")):
         single = []
         for one, other in zip(models["custom"], models["default"], strict=True):
-            mse = [errors.mse(record.groups, "size")[protocol].loc[10:25] for record in (one, other)]
+            mse = [protocols.mse(record.groups, "size")[protocol].loc[10:25] for record in (one, other)]
             single.append([int(size) for size in mse[0].index[mse[0] < mse[1]]])
         said = table.loc["Sizes at which Custom beats Default", column]
         if "(" in said:

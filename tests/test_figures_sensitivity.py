@@ -5,11 +5,12 @@ import pytest
 from made_up import arms_of, only
 from test_figures import assert_readable
 
-from analysis import errors, study
-from analysis.arms import Arm, Arms, MissingArmError
-from analysis.config import RunConfig
+from analysis import study
 from analysis.figures import groups, labels, sensitivity
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs.arms import Arm, Arms, MissingArmError
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 # By how much another split or other offsets are taken to multiply the squared errors of both models.
@@ -91,7 +92,7 @@ def test_the_figure_has_a_plot_per_model_and_readable_words_within_it(records, l
         lines = axes.get_lines()
         assert [line.get_label() for line in lines] == [found[name][model].name for name in list(FACTORS)[:4]]
         for line, name in zip(lines, FACTORS, strict=False):
-            of_seeds = [errors.mse(r.groups, "size").loc[10:25, "held_out"] for r in found[name][model].records]
+            of_seeds = [protocols.mse(r.groups, "size").loc[10:25, "held_out"] for r in found[name][model].records]
             np.testing.assert_allclose(line.get_ydata(), np.mean(of_seeds, axis=0))
     assert figure.alt == labels.alt("sensitivity", lang)
     assert figure.data["model"].unique().tolist() == ["default", "custom"]

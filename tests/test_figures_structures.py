@@ -12,9 +12,9 @@ from playwright.sync_api import sync_playwright
 from waiting import PATIENCE
 
 from analysis import study
+from analysis.data.molecules import to_ase
 from analysis.figures import labels, structures
-from analysis.molecules import to_ase
-from analysis.records import Record
+from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 SVG = "{http://www.w3.org/2000/svg}"

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from analysis import verdicts
+from analysis.evaluation import verdicts
 from analysis.figures import labels, style
 from analysis.figures import verdicts as figures
 

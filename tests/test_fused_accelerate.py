@@ -24,7 +24,7 @@ from torch import nn
 from torch.nn import functional
 
 import fused
-from analysis.molecules import to_ase
+from analysis.data.molecules import to_ase
 from fused import painn, schnet, tables
 from fused.halflist import PairVectors
 from fused.standin import StandIn

@@ -13,16 +13,16 @@ from schnetpack.nn.embedding import NuclearEmbedding
 from schnetpack.representation import PaiNN
 from torch.nn import functional
 
-from analysis import schnet
-from analysis.batches import ENERGY, PackedMolecules
-from analysis.pairs import neighbour_pairs
+from analysis.data.neighbours import neighbour_pairs
+from analysis.training import networks
+from analysis.training.batches import ENERGY, PackedMolecules
 from fused import _equivariant, _kernels, choice, equivariant
 from fused.convolution import Dense, HalfList
 
 
 def build(seed: int = 0, **settings):
     torch.manual_seed(seed)
-    return schnet.build(**{"representation": "painn", "n_atom_basis": 24, "n_interactions": 2} | settings)
+    return networks.build(**{"representation": "painn", "n_atom_basis": 24, "n_interactions": 2} | settings)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import predict, records
+from analysis.predict import ensemble
+from analysis.runs import records
 
 ROOT = Path(__file__).resolve().parent.parent
 PIP = ("--quiet", "--no-deps", "--no-index")
@@ -60,7 +61,7 @@ def test_the_wheel_holds_the_records_of_the_models_and_no_others(wheel, qm9_mole
         names = [name for name in archive.namelist() if name.startswith("analysis/models/")]
         sizes = {name: archive.getinfo(name).file_size for name in names}
     files = {*records.FILES, records.DESCRIPTION}
-    asked = predict.default_records(qm9_molecules)
+    asked = ensemble.default_records(qm9_molecules)
     assert set(names) == {f"analysis/models/beyond/{one.id}/{name}" for one in asked for name in files}
     for one in asked:
         for name in files:

@@ -108,16 +108,16 @@ SLOW = ("torch", "pytorch_lightning", "schnetpack", "sklearn")
 TRAINING = {"architecture"}
 """The figures that look into a network."""
 READING = [
-    "analysis.records",
+    "analysis.runs.records",
     "analysis.study",
-    "analysis.qm9",
-    "analysis.trials",
-    "analysis.verdicts",
-    "analysis.drivers",
-    "analysis.domain",
-    "analysis.geometries",
-    "analysis.search",
-    "analysis.commands",
+    "analysis.data.qm9",
+    "analysis.study.trials",
+    "analysis.evaluation.verdicts",
+    "analysis.evaluation.error_sources",
+    "analysis.predict.applicability",
+    "analysis.predict.geometries",
+    "analysis.study.search",
+    "analysis.cli.commands",
     *sorted(f"analysis.figures.{path.stem}" for path in PACKAGE.glob("figures/[a-z]*.py") if path.stem not in TRAINING),
 ]
 
@@ -149,7 +149,7 @@ def test_the_molecules_are_there_without_the_readers_of_ases_files():
 def test_commands_that_read_import_nothing_slow(arguments):
     run_id = next((PACKAGE.parent / "results" / "baseline").iterdir()).name
     given = [argument.format(id=run_id) for argument in arguments]
-    found = slow_modules_after(f"from analysis.commands import app\napp({given!r}, standalone_mode=False)")
+    found = slow_modules_after(f"from analysis.cli.commands import app\napp({given!r}, standalone_mode=False)")
     assert not found, f"`python -m analysis {' '.join(given)}` imports {', '.join(found)}"
 
 

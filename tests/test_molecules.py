@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from analysis.molecules import (
+from analysis.data.molecules import (
     Molecules,
     MoleculesError,
     check_separation,

@@ -14,7 +14,7 @@ import nbformat
 import pytest
 
 from analysis.figures import labels
-from analysis.records import load
+from analysis.runs.records import load
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

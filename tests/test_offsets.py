@@ -7,8 +7,9 @@ from schnetpack import properties
 from schnetpack.data import ASEAtomsData, AtomsLoader, calculate_stats, estimate_atomrefs
 from schnetpack.transform import RemoveOffsets
 
-from analysis import databases, offsets, qm9, schnet
-from analysis.molecules import Molecules
+from analysis.data import databases, offsets, qm9
+from analysis.data.molecules import Molecules
+from analysis.training import networks
 
 KEY = "energy_U0"
 
@@ -59,7 +60,7 @@ def test_the_postprocessors_add_back_what_was_removed(few_molecules):
         properties.n_atoms: torch.from_numpy(few_molecules.n_atoms.copy()),
         properties.idx_m: torch.from_numpy(np.repeat(np.arange(len(few_molecules)), few_molecules.n_atoms)),
     }
-    for postprocessor in schnet.postprocessors(ours, KEY):
+    for postprocessor in networks.postprocessors(ours, KEY):
         batch = postprocessor(batch)
     assert batch[KEY].dtype == torch.float64
     # the targets went through float32 once; a float32 sum near −10⁴ eV would be wrong by 10⁻³

@@ -10,10 +10,10 @@ from ase.neighborlist import neighbor_list
 from schnetpack import properties
 from schnetpack.transform import ASENeighborList, MatScipyNeighborList, VesinNeighborList
 
-from analysis import pairs
-from analysis.molecules import Molecules, MoleculesError, to_ase
-from analysis.offsets import reference_energies
-from analysis.pairs import check_units, neighbour_pairs
+from analysis.data import neighbours
+from analysis.data.molecules import Molecules, MoleculesError, to_ase
+from analysis.data.neighbours import check_units, neighbour_pairs
+from analysis.data.offsets import reference_energies
 
 # SchNetPack 2.2 hands tensors to ASE, which NumPy 2 warns about.
 tensors_to_ase = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
@@ -92,7 +92,7 @@ def test_all_of_qm9_has_as_many_pairs_as_the_design_counted_in_little_memory(qm9
 
 def test_a_list_cut_into_small_blocks_is_the_same(few_molecules, monkeypatch):
     whole = neighbour_pairs(few_molecules, 5.0)
-    monkeypatch.setattr(pairs, "_BLOCK", 500)
+    monkeypatch.setattr(neighbours, "_BLOCK", 500)
     cut = neighbour_pairs(few_molecules, 5.0)
     for name in ("first", "second", "distance", "offsets"):
         np.testing.assert_array_equal(getattr(cut, name), getattr(whole, name))

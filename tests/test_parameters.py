@@ -7,9 +7,8 @@ import yaml
 from IPython.core.interactiveshell import InteractiveShell
 from pydantic import Field
 
-from analysis import parameters
-from analysis.parameters import NotebookParameters, ParameterError, check, parsed
-from analysis.study import BalancingParameters, BaselineParameters, LossModificationParameters
+from analysis.study import BalancingParameters, BaselineParameters, LossModificationParameters, parameters
+from analysis.study.parameters import NotebookParameters, ParameterError, check, parsed
 
 
 class Example(NotebookParameters):
@@ -159,7 +158,7 @@ def test_what_is_wrong_is_one_line_that_names_the_parameter(given, said):
 
 def test_ipython_shows_the_line_without_a_traceback(capsys):
     shell = InteractiveShell()
-    shell.run_cell("from analysis.parameters import check\nfrom analysis.study import BaselineParameters")
+    shell.run_cell("from analysis.study.parameters import check\nfrom analysis.study import BaselineParameters")
     shell.run_cell("epoch: int = 3\ncheck(BaselineParameters, globals())")
     said = capsys.readouterr().out
     assert "unknown parameter 'epoch'; this notebook takes lang, profile, seeds, epochs" in said

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from test_molecules import water_and_methane
 
-from analysis import databases, extxyz, geometries, qm9
-from analysis.molecules import whole_file
+from analysis.data import databases, extxyz, qm9
+from analysis.data.molecules import whole_file
+from analysis.predict import geometries
 
 PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
 PATH = "str | os.PathLike[str]"

@@ -23,13 +23,18 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
-from analysis import commands, conformers, domain, electrons, extxyz, geometries, predict, qm9, robustness, study
-from analysis.arms import Arms
-from analysis.calculator import EnsembleCalculator
-from analysis.molecules import Molecules, to_ase
-from analysis.qm9 import ATOMIC_REFERENCES_U0
-from analysis.records import Record
-from tools.robustness import feeds, warned
+from analysis import study
+from analysis.cli import commands
+from analysis.data import extxyz, qm9
+from analysis.data.molecules import Molecules, to_ase
+from analysis.data.qm9 import ATOMIC_REFERENCES_U0
+from analysis.predict import applicability, conformers, electrons, geometries
+from analysis.predict import ensemble as predict
+from analysis.predict.calculator import EnsembleCalculator
+from analysis.runs.arms import Arms
+from analysis.runs.records import Record
+from harness.robustness import feeds, warned
+from harness.robustness import record as robustness
 
 ROOT = Path(__file__).resolve().parent.parent
 FLOAT32 = 6e-5  # eV, of a sum over some twenty atoms
@@ -270,11 +275,11 @@ def test_a_charge_and_a_spin_are_seen_under_any_of_their_names(kind, key):
     closed = 1 if kind == "multiplicity" else 0
     known = "neutral molecules" if kind == "charge" else "closed shells"
     for value in (closed + 2, np.float64(closed + 2), str(closed + 2), [closed + 2], f"{closed + 2}+", "two"):
-        why = domain.refusal(changed(**{key: value}))
+        why = applicability.refusal(changed(**{key: value}))
         assert key in why, value
         assert known in why or "no number" in why, value
-    assert domain.refusal(changed(key_value_pairs={key: closed + 2}))
-    assert domain.refusal(changed(**{key: closed})) == ""
+    assert applicability.refusal(changed(key_value_pairs={key: closed + 2}))
+    assert applicability.refusal(changed(**{key: closed})) == ""
     assert electrons.doubts(changed(**{key: closed})) == ()
 
 
@@ -282,12 +287,12 @@ def test_a_spin_of_one_is_a_closed_shell_and_says_so(shipped):
     """As fairchem's multiplicity; as a number of unpaired electrons it goes with an odd number of electrons alone."""
     words = "its spin is 1, taken as the multiplicity of a closed shell, and not as S = 1"
     assert words in said(shipped, changed(charge=0, spin=1))
-    assert "odd number" in domain.refusal(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]], info={"spin": 1}))
+    assert "odd number" in applicability.refusal(Atoms("OH", [[0, 0, 0], [0, 0, 0.97]], info={"spin": 1}))
 
 
 @pytest.mark.parametrize("value", [2, 0.5, -1, 3])
 def test_a_spin_of_anything_else_is_an_open_shell(value):
-    assert f"its spin is {value:g}; " in domain.refusal(changed(spin=value))
+    assert f"its spin is {value:g}; " in applicability.refusal(changed(spin=value))
 
 
 @pytest.mark.parametrize(
@@ -310,18 +315,18 @@ def test_charges_and_moments_of_atoms_are_seen_wherever_they_lie():
     water = molecule("H2O")
     for where in ("results", "parameters"):
         water.calc = SimpleNamespace(**{where: {"charge": 1}})
-        assert "its charge is +1" in domain.refusal(water)
+        assert "its charge is +1" in applicability.refusal(water)
     water.calc = SimpleNamespace(results={"magmom": 2.0})
-    assert "its magmom is 2" in domain.refusal(water)
+    assert "its magmom is 2" in applicability.refusal(water)
     water.calc = SimpleNamespace(results={"magmom": 1e-9, "magmoms": np.full(3, 1e-9), "charges": [-0.8, 0.4, 0.4001]})
-    assert domain.refusal(water) == ""
+    assert applicability.refusal(water) == ""
     water.calc = None
     water.arrays["formal_charges"] = np.array([1, 0, 0])
-    assert "its formal_charges add up to +1" in domain.refusal(water)
+    assert "its formal_charges add up to +1" in applicability.refusal(water)
     water.arrays["formal_charges"][1] = -1
-    assert domain.refusal(water) == ""
+    assert applicability.refusal(water) == ""
     water.arrays["spins"] = np.array([1.0, -1.0, 0.0])
-    assert "the spins of its atoms are not zero" in domain.refusal(water)
+    assert "the spins of its atoms are not zero" in applicability.refusal(water)
 
 
 @pytest.mark.parametrize(
@@ -332,7 +337,7 @@ def test_a_comment_that_says_so_is_refused_from_its_file(comment, tmp_path):
     path = tmp_path / "ion.xyz"
     path.write_text(f"3\n{comment}\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n")
     (found,) = geometries.read_file(path)
-    assert domain.refusal(found.atoms)
+    assert applicability.refusal(found.atoms)
 
 
 def test_a_molecule_torn_by_its_box_is_predicted_in_one_piece(shipped, ethanol, tmp_path):
@@ -352,7 +357,7 @@ def test_a_molecule_torn_by_its_box_is_predicted_in_one_piece(shipped, ethanol, 
 
 
 def test_nothing_of_qm9_is_refused(few_molecules):
-    assert {domain.refusal(atoms) for atoms in to_ase(few_molecules)} == {""}
+    assert {applicability.refusal(atoms) for atoms in to_ase(few_molecules)} == {""}
 
 
 # ---- what is warned of -----------------------------------------------------------------------------------------------
@@ -415,13 +420,13 @@ def test_environments_are_counted_as_by_hand(few_molecules):
             (z, *sorted(zip(atoms.numbers[row].tolist(), degree[row].tolist(), strict=True)))
             for z, row in zip(atoms.numbers.tolist(), bonded, strict=True)
         ]
-    codes = domain._Looked.at(few_molecules).codes.tolist()
+    codes = applicability._Looked.at(few_molecules).codes.tolist()
     assert len(set(by_hand)) > 50
     assert len(set(by_hand)) == len(set(codes)) == len(set(zip(by_hand, codes, strict=True)))
 
 
 def test_distances_are_counted_as_by_hand(few_molecules):
-    looked = domain._Looked.at(few_molecules)
+    looked = applicability._Looked.at(few_molecules)
     found = Counter(looked.steps.tolist())
     by_hand = Counter()
     for atoms in to_ase(few_molecules):
@@ -748,7 +753,7 @@ def test_whatever_a_file_holds_each_molecule_is_read_or_said_why_not(rng, tmp_pa
     for one in found:
         assert (one.atoms is None) == bool(one.trouble)
         if one.atoms is not None:
-            assert isinstance(domain.refusal(one.atoms), str)
+            assert isinstance(applicability.refusal(one.atoms), str)
     assert len({one.name for one in found}) == len(found)
 
 

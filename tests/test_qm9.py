@@ -16,8 +16,8 @@ from ase.build import molecule as g2_molecule
 from safetensors.numpy import load_file, save_file
 from test_molecules import assert_same
 
-from analysis import databases, extxyz, qm9
-from analysis.molecules import Molecules, MoleculesError
+from analysis.data import databases, extxyz, qm9
+from analysis.data.molecules import Molecules, MoleculesError
 
 INSTALLED = Path(importlib.util.find_spec("qm9pack").submodule_search_locations[0]) / "data"
 
@@ -329,7 +329,7 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, caplog: pytest.LogCaptureF
     assert_same(qm9.load(cache), whole)
     (record,) = caplog.records
     assert record.levelno == logging.WARNING
-    assert record.name == "analysis.qm9"
+    assert record.name == "analysis.data.qm9"
     assert any(part in record.getMessage() for part in reason.split("|"))
     caplog.clear()
     assert_same(qm9.load(cache), whole)

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from analysis import records, repetitions
-from analysis.figures import robustness as figures
 from analysis.figures.labels import LANGUAGES
+from analysis.runs import records
+from analysis.training import repetitions
+from harness.robustness import figures
 
 ONE = {
     "schema_version": 2,

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import reproduction
-from analysis.config import RunConfig, adjust
-from analysis.reproduction import SCORE_TOLERANCE, TOLERANCE, compare
+from analysis.runs.config import RunConfig, adjust
+from analysis.training import repetition
+from analysis.training.repetition import SCORE_TOLERANCE, TOLERANCE, compare
 
 ABOUT = {
     "machine": {"system": "Linux", "architecture": "x86_64", "processor": "A", "device": "cpu", "threads": 1},
@@ -53,7 +53,7 @@ def on_another_machine(one: SimpleNamespace) -> SimpleNamespace:
     return one
 
 
-def the_one_that_differs(compared) -> reproduction.Difference:
+def the_one_that_differs(compared) -> repetition.Difference:
     (part,) = [part for part in compared.parts if not part.none]
     return part
 

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from scipy.special import huber
 
-from analysis import choice, errors, records, reproduction, study
+from analysis import study
+from analysis.runs import protocols, records, selection
+from analysis.training import repetition
 
 FOLDERS = sorted(path.parent for path in records.results_folder().glob("*/*/run.json"))
 WHICH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
@@ -22,7 +24,7 @@ def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules):
     record = records.load(folder)  # schema, id and checksums
     assert record.config.experiment == folder.parent.name
     assert record.about["molecules_fingerprint"] == qm9_molecules.fingerprint()
-    chosen = choice.choose_molecules(qm9_molecules, record.config.data)
+    chosen = selection.choose_molecules(qm9_molecules, record.config.data)
     assert record.about["split_fingerprint"] == chosen.parts.fingerprint(chosen.molecules)
     held_out = chosen.molecules.select(chosen.parts.held_out)
     np.testing.assert_array_equal(np.sort(held_out.index), record.errors["index"])
@@ -32,7 +34,7 @@ def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules):
 @WHICH
 def test_a_records_errors_and_sums_tell_the_same(folder):
     record = records.load(folder)
-    by_size = errors.mse(record.groups, "size")["held_out"].dropna()
+    by_size = protocols.mse(record.groups, "size")["held_out"].dropna()
     squared = record.errors["error"].astype(float) ** 2
     np.testing.assert_allclose(squared.groupby(record.errors["n_atoms"]).mean(), by_size, rtol=1e-5)
     losses, loss = squared, record.config.loss
@@ -47,6 +49,6 @@ def test_the_tiny_record_is_what_training_it_again_gives(qm9_molecules):
     (config,) = study.BaselineParameters(profile="smoke", seeds=[0]).configs(qm9_molecules)
     folder = records.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint())
     record = records.load(folder, expected=config)
-    with reproduction.trained_again(record, qm9_molecules) as again:
-        found = reproduction.compare(record, again)
+    with repetition.trained_again(record, qm9_molecules) as again:
+        found = repetition.compare(record, again)
     assert found.within_tolerance, found

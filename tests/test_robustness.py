@@ -21,12 +21,14 @@ from typer.testing import CliRunner
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 
-from analysis import records, robustness, runs, training
-from analysis.callbacks import read_checkpoint
-from analysis.config import RunConfig, adjust
-from tools.robustness import feeds, kills, load, plan, straits, victims
-from tools.robustness.__main__ import app as harness
-from tools.robustness.victims import HalfReadError, Look
+from analysis.runs import records
+from analysis.runs.config import RunConfig, adjust
+from analysis.training import loop, recording
+from analysis.training.callbacks import read_checkpoint
+from harness.robustness import feeds, kills, load, plan, straits, victims
+from harness.robustness import record as robustness
+from harness.robustness.__main__ import app as harness
+from harness.robustness.victims import HalfReadError, Look
 
 SMALL = adjust(
     RunConfig(experiment="tests"),
@@ -61,8 +63,8 @@ def test_a_command_that_is_killed_goes_on_and_comes_to_the_same_bits(victim, tim
 def recorded(qm9_molecules, tmp_path_factory) -> Path:
     """A folder with a record and the checkpoint of the same run."""
     folder = tmp_path_factory.mktemp("robustness")
-    runs.load_or_train(SMALL, qm9_molecules, results=folder / "results", logger=None)
-    training.train(SMALL, qm9_molecules, folder / "training", logger=None)
+    recording.load_or_train(SMALL, qm9_molecules, results=folder / "results", logger=None)
+    loop.train(SMALL, qm9_molecules, folder / "training", logger=None)
     return folder
 
 
@@ -142,7 +144,7 @@ def test_the_study_in_little_memory_is_measured_and_recorded(tmp_path):
     assert found.memory_limit == load.memory_limit()
     out.write_text(out.read_text().replace('"runs": 2', '"runs": 0'))
     with pytest.raises(
-        robustness.RobustnessError, match=r"runs: .*; restore it, or `python -m tools.robustness memory`"
+        robustness.RobustnessError, match=r"runs: .*; restore it, or `python -m harness.robustness memory`"
     ):
         robustness.load_memory(out)
 
@@ -209,7 +211,7 @@ def test_every_row_of_the_table_of_refusals_is_backed_by_a_test():
 @pytest.fixture(scope="module")
 def doors(qm9_molecules, recorded) -> feeds.Doors:
     (record,) = records.recorded_folders(recorded / "results")
-    return feeds.Doors(recorded / "doors", qm9_molecules, record, recorded / "training" / training.CHECKPOINT)
+    return feeds.Doors(recorded / "doors", qm9_molecules, record, recorded / "training" / loop.CHECKPOINT)
 
 
 @pytest.mark.parametrize("name", robustness.FEEDS)
@@ -241,7 +243,7 @@ def test_what_is_handed_in_is_predicted_up_to_a_number(name, doors, monkeypatch)
     def nothing_known(_ensemble, atoms, _names):
         return [SimpleNamespace(energy=float("nan")) for _ in atoms]
 
-    monkeypatch.setattr("analysis.predict.Ensemble.predict", nothing_known)
+    monkeypatch.setattr("analysis.predict.ensemble.Ensemble.predict", nothing_known)
     answers = [doors.feed(name, random.Random(seed)) for seed in range(30)]
     assert any(answer == "wrong" and "nan" in said for answer, said in answers)
 
@@ -253,9 +255,9 @@ def test_edits_change_something_and_leave_the_original(recorded):
     edits = [feeds.edited(about, random.Random(seed)) for seed in range(50)]
     assert json.dumps(about) == before
     assert sum(json.dumps(one) != before for one in edits) > 40
-    content = (recorded / "training" / training.CHECKPOINT).read_bytes()
+    content = (recorded / "training" / loop.CHECKPOINT).read_bytes()
     assert sum(feeds.damaged(content, random.Random(seed)) != content for seed in range(50)) > 40
-    assert read_checkpoint(recorded / "training" / training.CHECKPOINT)["epoch"] == 1
+    assert read_checkpoint(recorded / "training" / loop.CHECKPOINT)["epoch"] == 1
 
 
 # ---- straits -------------------------------------------------------------------------------------------------------

@@ -15,12 +15,14 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from analysis import callbacks, choice, errors, failures, records, runs, schnet, subsets, training
-from analysis.batches import ENERGY, PackedMolecules
-from analysis.config import RunConfig, adjust
+from analysis.data import splits
+from analysis.runs import failures, protocols, records, selection
+from analysis.runs.config import RunConfig, adjust
+from analysis.training import callbacks, loop, networks, recording
+from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice as fused_choice
 
-PACKAGE = Path(runs.__file__).parent
+PACKAGE = Path(recording.__file__).parent
 CONFIG = adjust(
     RunConfig(experiment="tests"),
     data={"train_molecules": 100, "held_out_molecules": 50},
@@ -31,7 +33,7 @@ CONFIG = adjust(
 
 @pytest.fixture(scope="module")
 def recorded(qm9_molecules, tmp_path_factory) -> records.Record:
-    return runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path_factory.mktemp("results"))
+    return recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path_factory.mktemp("results"))
 
 
 @pytest.fixture
@@ -44,8 +46,8 @@ def test_a_record_is_loaded_and_not_trained_again(recorded, qm9_molecules, monke
     def refuse(*_args, **_kwargs):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(training, "train", refuse)
-    again = runs.load_or_train(CONFIG, qm9_molecules, results=recorded.folder.parent.parent)
+    monkeypatch.setattr(loop, "train", refuse)
+    again = recording.load_or_train(CONFIG, qm9_molecules, results=recorded.folder.parent.parent)
     pd.testing.assert_frame_equal(again.errors, recorded.errors)
     pd.testing.assert_frame_equal(again.history, recorded.history)
     pd.testing.assert_frame_equal(again.steps, recorded.steps)
@@ -80,7 +82,7 @@ def test_what_a_run_trained_with_is_freed_when_it_has_ended(qm9_molecules, tmp_p
     before = alive()
     gc.disable()
     try:
-        runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path, logger=None)
+        recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path, logger=None)
         assert alive() == before
     finally:
         gc.enable()
@@ -94,11 +96,11 @@ def test_callbacks_and_logger_reach_the_training(qm9_molecules, tmp_path):
             self.steps += 1
 
     counter = Counter()
-    runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path, callbacks=[counter], logger=None)
+    recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path, callbacks=[counter], logger=None)
     assert counter.steps == 8
     assert not (tmp_path / "logs").exists()
-    with pytest.raises(training.LoggerError, match="no logger 'mlflow'"):
-        runs.load_or_train(CONFIG.model_copy(update={"seed": 1}), qm9_molecules, results=tmp_path, logger="mlflow")
+    with pytest.raises(loop.LoggerError, match="no logger 'mlflow'"):
+        recording.load_or_train(CONFIG.model_copy(update={"seed": 1}), qm9_molecules, results=tmp_path, logger="mlflow")
 
 
 def test_the_learning_curve_per_step_is_recorded(recorded):
@@ -120,7 +122,7 @@ def test_a_record_of_the_first_schema_is_refused_with_what_to_do(copy, qm9_molec
     edit(copy / "run.json", downgrade)
     (copy / "steps.parquet").unlink()
     with pytest.raises(records.RecordError, match=r"schema version 1, this code reads 2 and 3: .* delete .* to train"):
-        runs.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
+        recording.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
 
 
 def test_run_json_says_what_was_run(recorded, qm9_molecules):
@@ -166,19 +168,19 @@ def test_recorded_folders_are_those_of_records(tmp_path):
 
 def test_the_finished_epochs_of_a_run_under_way(recorded, tmp_path):
     folder = tmp_path / "tests" / recorded.id
-    assert runs.finished_epochs(folder) is None
+    assert recording.finished_epochs(folder) is None
     partial = folder.with_name(f".{recorded.id}.partial")
     partial.mkdir(parents=True)
-    assert runs.finished_epochs(folder) == 0
+    assert recording.finished_epochs(folder) == 0
     torch.save({"epoch": 1}, partial / "last.ckpt")
-    assert runs.finished_epochs(folder) == 2
+    assert recording.finished_epochs(folder) == 2
     torch.save([], partial / "last.ckpt")
     with pytest.raises(failures.CheckpointError, match=r"last\.ckpt can't be read"):
-        runs.finished_epochs(folder)
+        recording.finished_epochs(folder)
 
 
 def test_the_errors_are_those_of_the_held_out_molecules(recorded, qm9_molecules):
-    held_out = subsets.split(qm9_molecules).held_out
+    held_out = splits.split(qm9_molecules).held_out
     assert set(recorded.errors["index"]) <= set(qm9_molecules.index[held_out])
     assert len(recorded.errors) == 50
     assert recorded.errors["test"].sum() == 25
@@ -186,24 +188,24 @@ def test_the_errors_are_those_of_the_held_out_molecules(recorded, qm9_molecules)
     assert all(
         sizes[row.index_] == row.n_atoms for row in recorded.errors.rename(columns={"index": "index_"}).itertuples()
     )
-    general = errors.mse(recorded.groups, "all").loc["all", "held_out"]
+    general = protocols.mse(recorded.groups, "all").loc["all", "held_out"]
     assert np.mean(recorded.errors["error"].astype(float) ** 2) == pytest.approx(general, rel=1e-6)
 
 
 def test_the_recorded_model_gives_the_recorded_errors(recorded, qm9_molecules):
-    trained = choice.choose_molecules(qm9_molecules, CONFIG.data).molecules
-    model = schnet.build(
+    trained = selection.choose_molecules(qm9_molecules, CONFIG.data).molecules
+    model = networks.build(
         n_atom_basis=8,
         n_interactions=1,
         n_rbf=CONFIG.model.n_rbf,
         cutoff=CONFIG.model.training_cutoff,
-        postprocessors=schnet.postprocessors(recorded.offsets(), ENERGY),
+        postprocessors=networks.postprocessors(recorded.offsets(), ENERGY),
     )
     model.load_state_dict({name: torch.from_numpy(value) for name, value in recorded.state_dict().items()})
     held_out = trained.select(np.isin(trained.index, recorded.errors["index"]))
     targets = held_out.energy - recorded.offsets().of(held_out)
-    packed = training.PackedMolecules(held_out, training.neighbour_pairs(held_out, 5.0), targets=targets)
-    e = training.predict_errors(model, packed, np.arange(len(held_out)))
+    packed = loop.PackedMolecules(held_out, loop.neighbour_pairs(held_out, 5.0), targets=targets)
+    e = loop.predict_errors(model, packed, np.arange(len(held_out)))
     np.testing.assert_allclose(e, recorded.errors["error"], atol=1e-5)
 
 
@@ -240,7 +242,7 @@ def edit(path: Path, change) -> None:
 def test_a_damaged_record_is_named_and_refused(copy, qm9_molecules, damage, said):
     damage(copy)
     with pytest.raises(records.RecordError, match=said) as caught:
-        runs.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
+        recording.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
     assert copy.name in str(caught.value)
     assert copy.exists()
 
@@ -249,17 +251,17 @@ def test_a_record_under_another_runs_id_is_refused(copy, qm9_molecules):
     other = CONFIG.model_copy(update={"seed": 1})
     copy.rename(copy.with_name(other.run_id(qm9_molecules.fingerprint())))
     with pytest.raises(records.RecordError, match="was edited or moved"):
-        runs.load_or_train(other, qm9_molecules, results=copy.parent.parent)
+        recording.load_or_train(other, qm9_molecules, results=copy.parent.parent)
 
 
 def test_a_run_that_fails_leaves_no_record(qm9_molecules, tmp_path):
     with pytest.raises(failures.TrainingDivergedError):
-        runs.load_or_train(adjust(CONFIG, training={"learning_rate": 1e20}), qm9_molecules, results=tmp_path)
+        recording.load_or_train(adjust(CONFIG, training={"learning_rate": 1e20}), qm9_molecules, results=tmp_path)
     assert [path.name for path in (tmp_path / "tests").iterdir() if not path.name.startswith(".")] == []
 
 
 def _record_in_process(results: Path, molecules) -> str:
-    return runs.load_or_train(CONFIG, molecules, results=results).id
+    return recording.load_or_train(CONFIG, molecules, results=results).id
 
 
 def test_two_processes_that_ask_for_one_run_share_its_record(tmp_path, qm9_molecules):
@@ -336,7 +338,7 @@ def test_every_file_of_a_record_is_on_the_disk_before_the_record_is_in_place(qm9
         seen.append((path.name, path.parent.name, any(records.recorded_folders(tmp_path))))
 
     monkeypatch.setattr(os, "fsync", fsync)
-    record = runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path)
+    record = recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path)
     written = {path.name for path in record.folder.iterdir()}
     assert {name for name, folder, _ in seen if folder == "record"} == written
     assert not any(recorded for *_, recorded in seen)
@@ -350,10 +352,10 @@ def test_a_full_disk_leaves_no_record_and_the_next_start_goes_on(recorded, qm9_m
             limits.enter_context(full_disk((recorded.folder / "model.safetensors").stat().st_size - 1))
 
     with ExitStack() as limits, pytest.raises(OSError, match=str(tmp_path)):
-        runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path, callbacks=[Fills()], logger=None)
+        recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path, callbacks=[Fills()], logger=None)
     assert records.recorded_folders(tmp_path) == []
-    assert runs.finished_epochs(tmp_path / "tests" / recorded.id) == 2
-    again = runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path, logger=None)
+    assert recording.finished_epochs(tmp_path / "tests" / recorded.id) == 2
+    again = recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path, logger=None)
     for name in records.FILES:
         assert (again.folder / name).read_bytes() == (recorded.folder / name).read_bytes(), name
 
@@ -362,7 +364,7 @@ def test_what_a_kill_right_after_the_recording_leaves_is_removed(copy, qm9_molec
     partial = copy.with_name(f".{copy.name}.partial")
     partial.mkdir()
     (partial / "last.ckpt").write_bytes(b"half")
-    runs.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
+    recording.load_or_train(CONFIG, qm9_molecules, results=copy.parent.parent)
     assert list(copy.parent.iterdir()) == [copy]
 
 

@@ -15,10 +15,10 @@ from schnetpack.representation import PaiNN, SchNet
 from schnetpack.transform import ASENeighborList
 from scipy.spatial.transform import Rotation
 
-from analysis import schnet
-from analysis.batches import ENERGY, PackedMolecules
-from analysis.molecules import Molecules, to_ase
-from analysis.pairs import neighbour_pairs
+from analysis.data.molecules import Molecules, to_ase
+from analysis.data.neighbours import neighbour_pairs
+from analysis.training import networks
+from analysis.training.batches import ENERGY, PackedMolecules
 from fused import schnet as engine
 from fused.halflist import PAIR_FIRST
 from fused.painn import FusedPaiNN
@@ -34,7 +34,7 @@ def two_threads():
 
 def build(seed: int = 0, **settings) -> NeuralNetworkPotential:
     torch.manual_seed(seed)
-    return schnet.build(**settings)
+    return networks.build(**settings)
 
 
 def pack(molecules: Molecules, cutoff: float = 5.0) -> PackedMolecules:
@@ -125,8 +125,8 @@ def test_one_seed_gives_schnetpacks_own_weights_and_they_go_both_ways(settings):
 @pytest.mark.parametrize("kind", REPRESENTATIONS)
 def test_the_whole_potential_has_the_stock_potentials_state(packed, kind):
     fused, stock = build(fused=True, representation=kind), build(seed=1, fused=False, representation=kind)
-    assert schnet.is_fused(fused)
-    assert not schnet.is_fused(stock)
+    assert networks.is_fused(fused)
+    assert not networks.is_fused(stock)
     stock.load_state_dict(fused.state_dict(), strict=True)
     positions = np.arange(0, len(packed), 7)
     theirs, ours = predict(stock, packed.batch(positions, stock=True)), predict(fused, packed.batch(positions))
@@ -372,11 +372,11 @@ def test_the_fast_path_has_torchs_threads_unless_told_otherwise(packed, monkeypa
     )
     model, batch = build(), packed.batch(np.arange(9))
     model(dict(batch))
-    with schnet.own_threads(model):
+    with networks.own_threads(model):
         model(dict(batch))
     model(dict(batch))
     model.representation.threads = 3
-    with schnet.own_threads(model):
+    with networks.own_threads(model):
         model(dict(batch))
     assert seen == [(2, 2), (2, 1), (2, 2), (3, 1)]
     assert torch.get_num_threads() == 2
@@ -384,13 +384,13 @@ def test_the_fast_path_has_torchs_threads_unless_told_otherwise(packed, monkeypa
 
 
 def test_a_stock_model_keeps_torchs_threads():
-    with schnet.own_threads(build(fused=False)):
+    with networks.own_threads(build(fused=False)):
         assert torch.get_num_threads() == 2
 
 
 def test_threads_come_back_after_an_error():
     model = build()
-    with pytest.raises(KeyError), schnet.own_threads(model):
+    with pytest.raises(KeyError), networks.own_threads(model):
         raise KeyError
     assert torch.get_num_threads() == 2
     assert model.representation.threads is None

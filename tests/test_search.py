@@ -15,9 +15,11 @@ import yaml
 from optuna.trial import TrialState
 from waiting import join_all
 
-from analysis import pruning, runs, search, sweeps, thesis, trials
-from analysis.records import RESULTS_VARIABLE, RecordError, load, results_folder
-from analysis.sweeps import SweepError, load_sweep
+from analysis.data import thesis
+from analysis.runs.records import RESULTS_VARIABLE, RecordError, load, results_folder
+from analysis.study import pruning, search, sweeps, trials
+from analysis.study.sweeps import SweepError, load_sweep
+from analysis.training import recording
 
 SMALL = {"n_atom_basis": {"value": 8}, "n_interactions": {"value": 1}, "epochs": {"value": 1}}
 RANGE = {"distribution": "log_uniform_values", "min": 0.0001, "max": 0.01}
@@ -25,7 +27,7 @@ RANGE = {"distribution": "log_uniform_values", "min": 0.0001, "max": 0.01}
 
 def written(folder: Path, *, method: str = "grid", run_cap: int | None = None, **parameters: object) -> Path:
     content = {
-        "program": "analysis/search.py",
+        "program": "analysis/study/search.py",
         "method": method,
         "metric": {"name": "validation_loss", "goal": "minimize"},
         "parameters": SMALL | parameters,
@@ -57,7 +59,7 @@ def no_training(monkeypatch) -> list[dict[str, float]]:
             about={"seconds": {"data": 50.0, "training": 100.0 / found["batch_size"], "validation": 1.0}},
         )
 
-    monkeypatch.setattr(runs, "load_or_train", answer)
+    monkeypatch.setattr(recording, "load_or_train", answer)
     return asked
 
 
@@ -88,7 +90,7 @@ def test_trials_are_runs_that_are_recorded_and_loaded(qm9_molecules, tmp_path, r
     assert trials.recorded(sweep, profile="quick", results=results) == []
     assert trials.recorded(sweep, profile="smoke", seed=1, results=results) == []
 
-    monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(recording.training, "train", lambda *_, **__: pytest.fail("trained again"))
     again = search.search(sweep, qm9_molecules, profile="smoke", results=results)
     pd.testing.assert_frame_equal(again, frame)
     (results / "search.db").unlink()
@@ -105,7 +107,7 @@ def test_a_diverged_trial_fails_and_the_search_goes_on(qm9_molecules, tmp_path, 
     assert "became" in failed["said"]
     assert pd.isna(failed["validation_mse"])
     assert len(trials.recorded(sweep, profile="smoke", results=results)) == 1
-    monkeypatch.setattr(runs, "load_or_train", lambda *_, **__: pytest.fail("asked for again"))
+    monkeypatch.setattr(recording, "load_or_train", lambda *_, **__: pytest.fail("asked for again"))
     assert len(search.search(sweep, qm9_molecules, profile="smoke", results=results)) == 2
 
 
@@ -115,11 +117,11 @@ def test_only_runs_that_are_no_slower_can_stop_a_run(seconds, stopped, qm9_molec
     config = sweep.config({"learning_rate": 1e-8}, profile="smoke")
     callback = pruning.StopHopeless(trials.Pruning(epochs=2, rivals=1), lambda: [([1e-9] * 4, seconds)])
     if not stopped:
-        runs.load_or_train(config, qm9_molecules, results=results, callbacks=[callback])
+        recording.load_or_train(config, qm9_molecules, results=results, callbacks=[callback])
         assert len(callback.curve) == 4
         return
     with pytest.raises(optuna.TrialPruned, match=r"after epoch 2 .* median of 1 trials"):
-        runs.load_or_train(config, qm9_molecules, results=results, callbacks=[callback])
+        recording.load_or_train(config, qm9_molecules, results=results, callbacks=[callback])
     assert len(callback.curve) == 2
     assert callback.seconds > 0
 
@@ -192,14 +194,14 @@ def test_a_killed_search_takes_its_trial_up_again(qm9_molecules, tmp_path, resul
 
 
 def _work(path: Path, results: Path, url: str, barrier) -> None:
-    train, met = runs.load_or_train, []
+    train, met = recording.load_or_train, []
 
     def when_both_have_a_trial(*arguments, **settings):
         if not met:
             met.append(barrier.wait())
         return train(*arguments, **settings)
 
-    runs.load_or_train = when_both_have_a_trial
+    recording.load_or_train = when_both_have_a_trial
     search.search(load_sweep(path), search.qm9.load(), profile="smoke", storage=url, results=results)
 
 
@@ -289,16 +291,16 @@ def test_a_changed_sweep_is_another_study(qm9_molecules, tmp_path, results):
 @pytest.mark.parametrize("stop", [OSError("disk full"), KeyboardInterrupt(), SystemExit(1)])
 def test_a_trial_that_was_stopped_is_run_again_with_its_values(stop, qm9_molecules, tmp_path, results, monkeypatch):
     sweep = load_sweep(written(tmp_path, method="random", run_cap=3, learning_rate=RANGE))
-    answer, tried = runs.load_or_train, []
+    answer, tried = recording.load_or_train, []
 
     def stopped(config, *_, **__):
         tried.append(config.training.learning_rate)
         raise stop
 
-    monkeypatch.setattr(runs, "load_or_train", stopped)
+    monkeypatch.setattr(recording, "load_or_train", stopped)
     with pytest.raises(KeyboardInterrupt if isinstance(stop, SystemExit) else type(stop)):
         search.search(sweep, qm9_molecules, profile="smoke", results=results)
-    monkeypatch.setattr(runs, "load_or_train", answer)
+    monkeypatch.setattr(recording, "load_or_train", answer)
     frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
     assert frame["state"].tolist() == ["complete"] * 3
     assert frame["learning_rate"].tolist()[0] == tried[0]
@@ -310,16 +312,16 @@ def test_a_trial_that_was_stopped_is_run_again_with_its_values(stop, qm9_molecul
 def test_a_trial_whose_end_could_not_be_written_is_run_again(qm9_molecules, tmp_path, results, monkeypatch):
     """The disk is full: the run fails, and the database takes no other trial in its place."""
     sweep = load_sweep(written(tmp_path, method="random", run_cap=3, learning_rate=RANGE))
-    answer, queue_again = runs.load_or_train, search._queue_again
+    answer, queue_again = recording.load_or_train, search._queue_again
 
     def full(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr(runs, "load_or_train", full)
+    monkeypatch.setattr(recording, "load_or_train", full)
     monkeypatch.setattr(search, "_queue_again", full)
     with pytest.raises(OSError, match="disk full"):
         search.search(sweep, qm9_molecules, profile="smoke", results=results)
-    monkeypatch.setattr(runs, "load_or_train", answer)
+    monkeypatch.setattr(recording, "load_or_train", answer)
     monkeypatch.setattr(search, "_queue_again", queue_again)
     frame = search.search(sweep, qm9_molecules, profile="smoke", results=results)
     peace = search.search(sweep, qm9_molecules, profile="smoke", results=results / "peace")
@@ -367,7 +369,7 @@ def test_ctrl_c_is_one_line_that_says_how_it_goes_on(tmp_path, results, monkeypa
     def stopped(*_, **__):
         raise SystemExit(1)  # as Lightning does
 
-    monkeypatch.setattr(runs, "load_or_train", stopped)
+    monkeypatch.setattr(recording, "load_or_train", stopped)
     path = written(tmp_path, method="random", run_cap=2, learning_rate=RANGE)
     code, _, err = call(monkeypatch, capsys, "run", path, "--profile", "smoke")
     assert code == 130
@@ -380,7 +382,7 @@ def test_a_damaged_record_is_one_line(tmp_path, results, monkeypatch, capsys):
     def damaged(*_, **__):
         raise RecordError("run.json can't be read")
 
-    monkeypatch.setattr(runs, "load_or_train", damaged)
+    monkeypatch.setattr(recording, "load_or_train", damaged)
     path = written(tmp_path, method="random", run_cap=2, learning_rate=RANGE)
     code, _, err = call(monkeypatch, capsys, "run", path, "--profile", "smoke")
     assert code == 1
@@ -482,7 +484,7 @@ def test_the_choice_and_the_reports_point_are_run_in_every_seed(qm9_molecules, t
     assert {record.id for record in everything} == both | set(found.records)
     assert trials.repeated(sweep, profile="quick", results=results) == []
 
-    monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(recording.training, "train", lambda *_, **__: pytest.fail("trained again"))
     again = search.load_or_search(sweep, asked, qm9_molecules, results=results)
     pd.testing.assert_frame_equal(again.trials, found.trials)
     assert [record.id for record in again.chosen] == [record.id for record in found.chosen]

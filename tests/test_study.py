@@ -4,15 +4,17 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
-from analysis import choice, records, runs, study
-from analysis.config import FineTuning, Loss, RunConfig, Selection, adjust
-from analysis.failures import TrainingDivergedError
-from analysis.parameters import ParameterError
+from analysis import study
+from analysis.runs import records, selection
+from analysis.runs.config import FineTuning, Loss, RunConfig, Selection, adjust
+from analysis.runs.failures import TrainingDivergedError
 from analysis.study import description
+from analysis.study.parameters import ParameterError
+from analysis.training import recording
 
 
 def sizes_of(config: RunConfig, molecules) -> list[int]:
-    return molecules.n_atoms[choice.training_part(molecules, config.data)]
+    return molecules.n_atoms[selection.training_part(molecules, config.data)]
 
 
 @pytest.mark.parametrize("parameters", study.EXPERIMENTS.values())
@@ -174,7 +176,7 @@ def test_what_might_help_large_molecules_takes_the_baselines_updates(qm9_molecul
     baseline, directed, *others = configs
     assert directed in study.DirectedTrainingParameters(seeds=[2]).configs(qm9_molecules)
     steps = study.steps_per_epoch(baseline, qm9_molecules)
-    large = int((qm9_molecules.n_atoms[choice.training_part(qm9_molecules, baseline.data)] > 17).sum())
+    large = int((qm9_molecules.n_atoms[selection.training_part(qm9_molecules, baseline.data)] > 17).sum())
     of_large = -(-large // baseline.training.batch_size)
     for config in others:
         updates = config.training.epochs * steps + (config.fine_tuning.epochs * of_large if config.fine_tuning else 0)
@@ -247,8 +249,8 @@ def test_the_remedies_on_beyond_make_as_many_updates(qm9_molecules):
         made = study.steps_per_epoch(config, qm9_molecules) * config.training.epochs
         allowed = study.steps_per_epoch(config, qm9_molecules) / 2
         if (fine := config.fine_tuning) is not None:
-            train = choice.training_part(qm9_molecules, config.data)
-            each = -(-len(choice.fine_tuned(qm9_molecules, train, fine)) // config.training.batch_size)
+            train = selection.training_part(qm9_molecules, config.data)
+            each = -(-len(selection.fine_tuned(qm9_molecules, train, fine)) // config.training.batch_size)
             made, allowed = made + fine.epochs * each, each / 2
         assert abs(made - steps) <= allowed
         assert config.model == plain.model
@@ -351,7 +353,7 @@ def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, mon
     parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
     first = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert [record.config.seed for record in first["default"]] == [1, 0]
-    monkeypatch.setattr(runs.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(recording.training, "train", lambda *_, **__: pytest.fail("trained again"))
     again = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert [record.id for record in again["default"]] == [record.id for record in first["default"]]
 
@@ -359,13 +361,13 @@ def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, mon
 def test_a_run_that_diverges_keeps_none_of_the_others_from_being_trained(qm9_molecules, tmp_path, monkeypatch):
     parameters = study.BaselineParameters(profile="smoke", seeds=[0, 1, 2], epochs=1)
     wild = parameters.configs(qm9_molecules)[1]
-    original = runs.load_or_train
+    original = recording.load_or_train
 
     def wild_second(config, *given, **settings):
         rate = 1e20 if config == wild else 1e-3
         return original(adjust(config, training={"learning_rate": rate}), *given, **settings)
 
-    monkeypatch.setattr(runs, "load_or_train", wild_second)
+    monkeypatch.setattr(recording, "load_or_train", wild_second)
     with pytest.raises(TrainingDivergedError, match=r"1 of 3 runs diverged, .* recorded:\n1 epochs, seed 1: the loss"):
         study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert {records.load(folder).config.seed for folder in records.recorded_folders(tmp_path)} == {0, 2}

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import subsets
-from analysis.molecules import Molecules
-from analysis.subsets import Split
+from analysis.data import splits
+from analysis.data.molecules import Molecules
+from analysis.data.splits import Split
 
 # Records tell by this that they were made from the same split.
 QM9_SPLIT = "42f979d2ed22e0dfbe330c42c289dc59d7e2838b63b46c9d9a764d0790504d9f"
@@ -37,7 +37,7 @@ some_sizes = st.lists(st.integers(1, 6), min_size=1, max_size=60)
 
 
 def test_the_split_of_qm9(qm9_molecules: Molecules):
-    parts = subsets.split(qm9_molecules)
+    parts = splits.split(qm9_molecules)
     assert (len(parts.train), len(parts.validation), len(parts.test)) == (104_664, 13_083, 13_084)
     assert len(parts.held_out) == 26_167
     assert parts.fingerprint(qm9_molecules) == QM9_SPLIT
@@ -45,7 +45,7 @@ def test_the_split_of_qm9(qm9_molecules: Molecules):
 
 def test_the_split_of_qm9_is_fair(qm9_molecules: Molecules):
     """Each part's mean size and share of fluorine lie within four standard errors of the whole's."""
-    parts = subsets.split(qm9_molecules)
+    parts = splits.split(qm9_molecules)
     fluorine = qm9_molecules.element_counts([9])[:, 0] > 0
     for part in (parts.train, parts.validation, parts.test):
         for values in (qm9_molecules.n_atoms, fluorine):
@@ -59,9 +59,9 @@ def test_parts_make_up_the_whole(n_molecules: int, percent: int, seed: int):
     n_held_out = -(-n_molecules * percent // 100)
     if n_held_out < 2 or n_held_out == n_molecules:
         with pytest.raises(ValueError, match="a part would be empty"):
-            subsets.split(molecules, seed, percent / 100)
+            splits.split(molecules, seed, percent / 100)
         return
-    parts = subsets.split(molecules, seed, percent / 100)
+    parts = splits.split(molecules, seed, percent / 100)
     together = np.concatenate([parts.train, parts.validation, parts.test])
     assert sorted(together.tolist()) == list(range(n_molecules))
     assert len(parts.held_out) == n_held_out
@@ -80,11 +80,11 @@ def test_the_share_is_taken_as_it_is_written():
         (130, 0.2, 26),
         (131, 0.2, 27),
     ]:
-        assert len(subsets.split(hydrogen_rings([1] * n_molecules), 0, share).held_out) == held_out
+        assert len(splits.split(hydrogen_rings([1] * n_molecules), 0, share).held_out) == held_out
 
 
 def test_seeds_make_the_split(few_molecules: Molecules):
-    first, again, other = (subsets.split(few_molecules, seed) for seed in (1, 1, 2))
+    first, again, other = (splits.split(few_molecules, seed) for seed in (1, 1, 2))
     assert first.fingerprint(few_molecules) == again.fingerprint(few_molecules) != other.fingerprint(few_molecules)
     np.testing.assert_array_equal(first.train, again.train)
 
@@ -92,12 +92,12 @@ def test_seeds_make_the_split(few_molecules: Molecules):
 @pytest.mark.parametrize("held_out", [0, 1, -0.1, 1.5, math.nan])
 def test_an_impossible_share_is_refused(few_molecules: Molecules, held_out: float):
     with pytest.raises(ValueError, match=r"held_out is .*; it must be between 0 and 1"):
-        subsets.split(few_molecules, held_out=held_out)
+        splits.split(few_molecules, held_out=held_out)
 
 
 def test_too_few_molecules_to_split():
     with pytest.raises(ValueError, match=r"2 molecules can't be split with 0\.2 held out"):
-        subsets.split(hydrogen_rings([1, 1]))
+        splits.split(hydrogen_rings([1, 1]))
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_fingerprint_is_that_of_the_indices(few_molecules: Molecules):
 
 
 def test_sets_by_size(qm9_molecules: Molecules):
-    sizes = subsets.by_size(qm9_molecules)
+    sizes = splits.by_size(qm9_molecules)
     assert list(sizes) == [*range(3, 28), 29]
     assert (len(sizes[18]), len(sizes[24]), len(sizes[29])) == (17442, 712, 35)  # design.md
     assert (qm9_molecules.n_atoms[sizes[18]] == 18).all()
@@ -155,14 +155,14 @@ def test_sets_by_size(qm9_molecules: Molecules):
 def test_sets_by_size_are_a_partition(sizes: list[int], data):
     molecules = hydrogen_rings(sizes)
     among = np.array(data.draw(st.lists(st.integers(0, len(sizes) - 1), unique=True)), dtype=int)
-    groups = subsets.by_size(molecules, among)
+    groups = splits.by_size(molecules, among)
     assert list(groups) == sorted({sizes[m] for m in among})
     for size, members in groups.items():
         assert members.tolist() == sorted(m for m in among.tolist() if sizes[m] == size)
 
 
 def test_sets_by_element(qm9_molecules: Molecules):
-    elements = subsets.by_element(qm9_molecules)
+    elements = splits.by_element(qm9_molecules)
     assert list(elements) == ["H", "C", "N", "O", "F"]
     shares = [len(members) / len(qm9_molecules) for members in elements.values()]
     np.testing.assert_allclose(shares, [0.9997, 0.99998, 0.6106, 0.8509, 0.0147], atol=5.1e-5)  # design.md
@@ -171,31 +171,31 @@ def test_sets_by_element(qm9_molecules: Molecules):
 
 
 def test_sets_by_element_among_some(few_molecules: Molecules):
-    everywhere = subsets.by_element(few_molecules)
+    everywhere = splits.by_element(few_molecules)
     among = np.arange(len(few_molecules))[::3]
-    for symbol, members in subsets.by_element(few_molecules, among).items():
+    for symbol, members in splits.by_element(few_molecules, among).items():
         np.testing.assert_array_equal(members, np.intersect1d(everywhere[symbol], among))
     water = np.flatnonzero(few_molecules.smiles == "O")
-    assert list(subsets.by_element(few_molecules, water)) == ["H", "O"]
+    assert list(splits.by_element(few_molecules, water)) == ["H", "O"]
 
 
 def test_sizes_above_one_per_cent(qm9_molecules: Molecules):
     """The report says 10 to 25; 10, 11 and 24 are below (design.md, section 11)."""
-    assert subsets.sizes_above(qm9_molecules) == [*range(12, 24), 25]
+    assert splits.sizes_above(qm9_molecules) == [*range(12, 24), 25]
 
 
 def test_sizes_above_is_strict():
     molecules = hydrogen_rings([1, 2, 2, 3])
-    assert subsets.sizes_above(molecules, 0.25) == [2]
-    assert subsets.sizes_above(molecules, 0.24) == [1, 2, 3]
+    assert splits.sizes_above(molecules, 0.25) == [2]
+    assert splits.sizes_above(molecules, 0.24) == [1, 2, 3]
     with pytest.raises(ValueError, match=r"no size makes up more than 0\.5 of the 4 molecules"):
-        subsets.sizes_above(molecules, 0.5)
+        splits.sizes_above(molecules, 0.5)
 
 
 @pytest.mark.parametrize("share", [0, 1, -1, 2, math.nan])
 def test_an_impossible_share_of_sizes_is_refused(few_molecules: Molecules, share: float):
     with pytest.raises(ValueError, match=r"share is .*; it must be between 0 and 1"):
-        subsets.sizes_above(few_molecules, share)
+        splits.sizes_above(few_molecules, share)
 
 
 # ---- draws -----------------------------------------------------------------------------------------------------------
@@ -204,7 +204,7 @@ def test_an_impossible_share_of_sizes_is_refused(few_molecules: Molecules, share
 @pytest.mark.parametrize("cap", [2000, 4000, 6000])
 def test_caps_of_the_report(qm9_molecules: Molecules, cap: int):
     sizes, counts = np.unique(qm9_molecules.n_atoms, return_counts=True)
-    capped = subsets.cap_per_size(qm9_molecules, cap, seed=0)
+    capped = splits.cap_per_size(qm9_molecules, cap, seed=0)
     found, kept = np.unique(qm9_molecules.n_atoms[capped], return_counts=True)
     np.testing.assert_array_equal(found, sizes)
     np.testing.assert_array_equal(kept, np.minimum(counts, cap))
@@ -215,15 +215,15 @@ def test_a_cap_keeps_what_it_can(sizes: list[int], cap: int, seed: int, data):
     molecules = hydrogen_rings(sizes)
     positions = st.integers(0, len(sizes) - 1)
     among = np.array(data.draw(st.lists(positions, unique=True, min_size=1)))
-    capped = subsets.cap_per_size(molecules, cap, seed, among)
+    capped = splits.cap_per_size(molecules, cap, seed, among)
     assert (np.diff(capped) > 0).all()
     assert set(capped.tolist()) <= set(among.tolist())
     for size in {sizes[m] for m in among}:
         available = sum(sizes[m] == size for m in among)
         assert sum(sizes[m] == size for m in capped) == min(cap, available)
     # The order of `among` is nobody's business, and a smaller cap keeps a part of what a larger one keeps.
-    np.testing.assert_array_equal(capped, subsets.cap_per_size(molecules, cap, seed, among[::-1]))
-    assert set(capped.tolist()) <= set(subsets.cap_per_size(molecules, cap + 1, seed, among).tolist())
+    np.testing.assert_array_equal(capped, splits.cap_per_size(molecules, cap, seed, among[::-1]))
+    assert set(capped.tolist()) <= set(splits.cap_per_size(molecules, cap + 1, seed, among).tolist())
 
 
 @given(some_sizes, st.integers(1, 8))
@@ -234,26 +234,26 @@ def test_the_first_of_each_size_are_those_that_a_loop_would_keep(sizes: list[int
         if counts[size] <= cap:
             kept.append(position)
     molecules = hydrogen_rings(sizes)
-    np.testing.assert_array_equal(subsets.first_per_size(molecules, cap), kept)
+    np.testing.assert_array_equal(splits.first_per_size(molecules, cap), kept)
     among = np.array(kept[::2])
-    np.testing.assert_array_equal(subsets.first_per_size(molecules, len(sizes), among[::-1]), among)
+    np.testing.assert_array_equal(splits.first_per_size(molecules, len(sizes), among[::-1]), among)
     with pytest.raises(ValueError, match="a cap of 0 molecules per size leaves none"):
-        subsets.first_per_size(molecules, 0)
+        splits.first_per_size(molecules, 0)
 
 
 def test_the_first_of_a_size_are_no_fair_sample(qm9_molecules: Molecules):
     """QM9 is in the order of its indices, which is that of an enumeration."""
     assert (np.diff(qm9_molecules.index) > 0).all()
-    first = subsets.first_per_size(qm9_molecules, 2000)
-    drawn = subsets.cap_per_size(qm9_molecules, 2000, seed=0)
+    first = splits.first_per_size(qm9_molecules, 2000)
+    drawn = splits.cap_per_size(qm9_molecules, 2000, seed=0)
     assert len(first) == len(drawn)
     nitrogen = qm9_molecules.element_counts((7,))[:, 0] > 0
     assert nitrogen[first].mean() < 0.9 * nitrogen[drawn].mean()
 
 
 def test_a_size_is_drawn_by_itself(qm9_molecules: Molecules):
-    whole = subsets.cap_per_size(qm9_molecules, 100, seed=3)
-    some = subsets.cap_per_size(qm9_molecules, 100, 3, np.flatnonzero(qm9_molecules.n_atoms >= 18))
+    whole = splits.cap_per_size(qm9_molecules, 100, seed=3)
+    some = splits.cap_per_size(qm9_molecules, 100, 3, np.flatnonzero(qm9_molecules.n_atoms >= 18))
     np.testing.assert_array_equal(some, whole[qm9_molecules.n_atoms[whole] >= 18])
 
 
@@ -261,8 +261,8 @@ def test_draws_are_fair():
     """Over many seeds each of 20 molecules is drawn in a quarter of the draws of 5."""
     molecules = hydrogen_rings([4] * 20)
     for draw in (
-        lambda seed: subsets.cap_per_size(molecules, 5, seed),
-        lambda seed: subsets.random_subset(np.arange(20), 5, seed),
+        lambda seed: splits.cap_per_size(molecules, 5, seed),
+        lambda seed: splits.random_subset(np.arange(20), 5, seed),
     ):
         counts = np.bincount(np.concatenate([draw(seed) for seed in range(2000)]), minlength=20)
         # Four standard deviations of a binomial law, 2000 draws of probability 1/4.
@@ -272,20 +272,20 @@ def test_draws_are_fair():
 @given(st.lists(st.integers(0, 10**6), unique=True, min_size=1, max_size=80), seeds, st.data())
 def test_random_subsets(among: list[int], seed: int, data):
     n = data.draw(st.integers(1, len(among)))
-    drawn = subsets.random_subset(np.array(among), n, seed)
+    drawn = splits.random_subset(np.array(among), n, seed)
     assert len(drawn) == n
     assert (np.diff(drawn) > 0).all()
     assert set(drawn.tolist()) <= set(among)
-    np.testing.assert_array_equal(drawn, subsets.random_subset(np.array(sorted(among)), n, seed))
-    larger = subsets.random_subset(np.array(among), min(n + 1, len(among)), seed)
+    np.testing.assert_array_equal(drawn, splits.random_subset(np.array(sorted(among)), n, seed))
+    larger = splits.random_subset(np.array(among), min(n + 1, len(among)), seed)
     assert set(drawn.tolist()) <= set(larger.tolist())
 
 
 def test_seeds_make_the_draws(qm9_molecules: Molecules):
     everything = np.arange(len(qm9_molecules))
     for draw in (
-        lambda seed: subsets.random_subset(everything, 1000, seed),
-        lambda seed: subsets.cap_per_size(qm9_molecules, 100, seed),
+        lambda seed: splits.random_subset(everything, 1000, seed),
+        lambda seed: splits.cap_per_size(qm9_molecules, 100, seed),
     ):
         first, again, other = draw(1), draw(1), draw(2)
         np.testing.assert_array_equal(first, again)
@@ -294,8 +294,8 @@ def test_seeds_make_the_draws(qm9_molecules: Molecules):
 
 def test_a_control_is_no_copy_of_the_split(qm9_molecules: Molecules):
     """With one seed for both, a random subset holds each part in proportion."""
-    parts = subsets.split(qm9_molecules, seed=0)
-    control = subsets.random_subset(np.arange(len(qm9_molecules)), 26_167, seed=0)
+    parts = splits.split(qm9_molecules, seed=0)
+    control = splits.random_subset(np.arange(len(qm9_molecules)), 26_167, seed=0)
     share = np.isin(control, parts.held_out).mean()
     assert abs(share - 0.2) < 4 * math.sqrt(0.2 * 0.8 / 26_167)
 
@@ -303,15 +303,15 @@ def test_a_control_is_no_copy_of_the_split(qm9_molecules: Molecules):
 @pytest.mark.parametrize("cap", [0, -5])
 def test_an_impossible_cap_is_refused(few_molecules: Molecules, cap: int):
     with pytest.raises(ValueError, match=f"a cap of {cap} molecules per size leaves none"):
-        subsets.cap_per_size(few_molecules, cap, seed=0)
+        splits.cap_per_size(few_molecules, cap, seed=0)
 
 
 def test_nothing_to_cap(few_molecules: Molecules):
     with pytest.raises(ValueError, match="there are no molecules to draw from"):
-        subsets.cap_per_size(few_molecules, 5, 0, np.zeros(0, dtype=int))
+        splits.cap_per_size(few_molecules, 5, 0, np.zeros(0, dtype=int))
 
 
 @pytest.mark.parametrize("n", [0, -1, 11])
 def test_an_impossible_number_is_refused(n: int):
     with pytest.raises(ValueError, match=f"{n} molecules can't be drawn from 10"):
-        subsets.random_subset(np.arange(10), n, seed=0)
+        splits.random_subset(np.arange(10), n, seed=0)

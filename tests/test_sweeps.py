@@ -4,12 +4,12 @@ import pytest
 import yaml
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-from analysis import sweeps
-from analysis.config import RunConfig
-from analysis.sweeps import SweepError
+from analysis.runs.config import RunConfig
+from analysis.study import sweeps
+from analysis.study.sweeps import SweepError
 
 CONTENT = {
-    "program": "analysis/search.py",
+    "program": "analysis/study/search.py",
     "method": "random",
     "metric": {"name": "validation_loss", "goal": "minimize"},
     "run_cap": 3,

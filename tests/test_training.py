@@ -23,10 +23,12 @@ from schnetpack.transform import MatScipyNeighborList
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
-from analysis import callbacks, choice, databases, descriptors, failures, offsets, schnet, training, weights
-from analysis.batches import ENERGY
-from analysis.config import Data, FineTuning, Loss, RunConfig, Selection, Training, adjust
-from analysis.molecules import MoleculesError, to_ase
+from analysis.data import databases, descriptors, offsets
+from analysis.data.molecules import MoleculesError, to_ase
+from analysis.runs import failures, selection, weights
+from analysis.runs.config import Data, FineTuning, Loss, RunConfig, Selection, Training, adjust
+from analysis.training import callbacks, loop, networks
+from analysis.training.batches import ENERGY
 
 SMALL = adjust(
     RunConfig(experiment="tests"),
@@ -39,8 +41,8 @@ WEIGHTED = adjust(SMALL, loss={"weighting": "size", "rate": 10})
 
 
 @pytest.fixture(scope="module")
-def trained(qm9_molecules, tmp_path_factory) -> training.Trained:
-    return training.train(SMALL, qm9_molecules, tmp_path_factory.mktemp("run"))
+def trained(qm9_molecules, tmp_path_factory) -> loop.Trained:
+    return loop.train(SMALL, qm9_molecules, tmp_path_factory.mktemp("run"))
 
 
 def test_training_learns(trained):
@@ -51,7 +53,7 @@ def test_training_learns(trained):
 
 
 def test_the_validation_loss_is_the_mse_of_the_last_model(trained):
-    e = training.predict_errors(trained.model, trained.packed, trained.parts.validation)
+    e = loop.predict_errors(trained.model, trained.packed, trained.parts.validation)
     assert trained.history["validation_loss"].iloc[-1] == pytest.approx(np.mean(e**2), rel=1e-5)
 
 
@@ -63,7 +65,7 @@ def test_a_trained_model_predicts_total_energies_as_schnetpack_would_ask_it(trai
     """One molecule from ASE through SchNetPack's own converter and neighbour list, postprocessors on."""
     converter = AtomsConverter(neighbor_list=MatScipyNeighborList(cutoff=5.0), dtype=torch.float32)
     positions = trained.parts.test[:5]
-    e = training.predict_errors(trained.model, trained.packed, positions)
+    e = loop.predict_errors(trained.model, trained.packed, positions)
     trained.model.eval()
     for position, expected in zip(positions, e, strict=True):
         one = trained.molecules.select([position])
@@ -72,18 +74,18 @@ def test_a_trained_model_predicts_total_energies_as_schnetpack_would_ask_it(trai
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(trained, qm9_molecules, tmp_path):
-    again = training.train(SMALL, qm9_molecules, tmp_path / "again")
+    again = loop.train(SMALL, qm9_molecules, tmp_path / "again")
     pd.testing.assert_frame_equal(again.history, trained.history, check_exact=True)
     for name, value in trained.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[name]), name
-    other = training.train(SMALL.model_copy(update={"seed": 1}), qm9_molecules, tmp_path / "other")
+    other = loop.train(SMALL.model_copy(update={"seed": 1}), qm9_molecules, tmp_path / "other")
     assert not other.history.equals(trained.history)
 
 
 def test_training_leaves_the_callers_random_state_alone(qm9_molecules, tmp_path):
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path)
+    loop.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -118,11 +120,11 @@ class Epochs(Callback):
 def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(config, qm9_molecules, tmp_path, monkeypatch):
     """Stopped in its third epoch; the second start does the third epoch alone."""
     monkeypatch.setattr(callbacks, "MOST_ROWS", 4)  # blocks of 5 steps, 6 steps an epoch: one is open at the stop
-    whole = training.train(config, qm9_molecules, tmp_path / "whole")
+    whole = loop.train(config, qm9_molecules, tmp_path / "whole")
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        training.train(config, qm9_molecules, tmp_path / "stopped", callbacks=[Interrupt()])
+        loop.train(config, qm9_molecules, tmp_path / "stopped", callbacks=[Interrupt()])
     epochs = Epochs()
-    resumed = training.train(config, qm9_molecules, tmp_path / "stopped", callbacks=[epochs])
+    resumed = loop.train(config, qm9_molecules, tmp_path / "stopped", callbacks=[epochs])
     assert epochs.seen == [2]
     assert list(whole.steps["step"]) == [5, 10, 15, 18]
     pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
@@ -133,10 +135,10 @@ def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(config, qm9_molecu
 
 def test_a_run_that_was_killed_after_its_last_epoch_is_taken_as_it_is(qm9_molecules, tmp_path, monkeypatch):
     monkeypatch.setattr(callbacks, "MOST_ROWS", 4)
-    whole = training.train(SMALL, qm9_molecules, tmp_path)
-    counted = torch.load(tmp_path / training.CHECKPOINT, weights_only=True)["callbacks"]["Stopwatch"]
+    whole = loop.train(SMALL, qm9_molecules, tmp_path)
+    counted = torch.load(tmp_path / loop.CHECKPOINT, weights_only=True)["callbacks"]["Stopwatch"]
     epochs = Epochs()
-    again = training.train(SMALL, qm9_molecules, tmp_path, callbacks=[epochs])
+    again = loop.train(SMALL, qm9_molecules, tmp_path, callbacks=[epochs])
     assert epochs.seen == []
     pd.testing.assert_frame_equal(again.history, whole.history, check_exact=True)
     pd.testing.assert_frame_equal(again.steps, whole.steps, check_exact=True)
@@ -147,29 +149,29 @@ def test_a_run_that_was_killed_after_its_last_epoch_is_taken_as_it_is(qm9_molecu
 
 
 def test_a_checkpoint_of_another_version_is_refused_with_what_to_do(qm9_molecules, tmp_path):
-    training.train(SMALL, qm9_molecules, tmp_path)
-    path = tmp_path / training.CHECKPOINT
+    loop.train(SMALL, qm9_molecules, tmp_path)
+    path = tmp_path / loop.CHECKPOINT
     content = torch.load(path, weights_only=True)
     del content["callbacks"]["LearningCurves"]["blocks"]
     torch.save(content, path)
     with pytest.raises(failures.CheckpointError, match=r"lacks 'blocks'.* delete it"):
-        training.train(SMALL, qm9_molecules, tmp_path)
+        loop.train(SMALL, qm9_molecules, tmp_path)
     del content["callbacks"]["LearningCurves"]
     torch.save(content, path)
     with pytest.raises(failures.CheckpointError, match=f"done 18 steps, but .* holds 0.* delete {path}"):
-        training.train(SMALL, qm9_molecules, tmp_path)
+        loop.train(SMALL, qm9_molecules, tmp_path)
     del content["optimizer_states"][0]["param_groups"]
     torch.save(content, path)
     with pytest.raises(failures.CheckpointError, match=f"{path} can't be taken up .*delete it to train from the"):
-        training.train(SMALL, qm9_molecules, tmp_path)
+        loop.train(SMALL, qm9_molecules, tmp_path)
 
 
 def test_a_checkpoint_of_another_run_is_refused_with_what_to_do(qm9_molecules, tmp_path):
     """Its tensors would fit."""
-    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path)
+    loop.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path)
     other = SMALL.run_id(qm9_molecules.fingerprint())
     with pytest.raises(failures.CheckpointError, match=rf"of run [0-9a-f]{{12}}, not of {other}; delete it to train"):
-        training.train(SMALL, qm9_molecules, tmp_path)
+        loop.train(SMALL, qm9_molecules, tmp_path)
 
 
 def test_an_error_of_the_training_itself_is_not_laid_on_the_checkpoint(qm9_molecules, tmp_path):
@@ -178,13 +180,13 @@ def test_an_error_of_the_training_itself_is_not_laid_on_the_checkpoint(qm9_molec
             raise LookupError("a callback's own")
 
     with pytest.raises(LookupError):
-        training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Fails()])
-    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path / "first")
-    checkpoint = torch.load(tmp_path / "first" / training.CHECKPOINT, weights_only=True)
+        loop.train(SMALL, qm9_molecules, tmp_path, callbacks=[Fails()])
+    loop.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path / "first")
+    checkpoint = torch.load(tmp_path / "first" / loop.CHECKPOINT, weights_only=True)
     checkpoint["callbacks"]["KeepLast"]["run"] = SMALL.run_id(qm9_molecules.fingerprint())
-    torch.save(checkpoint, tmp_path / training.CHECKPOINT)
+    torch.save(checkpoint, tmp_path / loop.CHECKPOINT)
     with pytest.raises(LookupError):
-        training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Fails()])
+        loop.train(SMALL, qm9_molecules, tmp_path, callbacks=[Fails()])
 
 
 class Seen(Callback):
@@ -198,13 +200,13 @@ class Seen(Callback):
         self.order.setdefault(trainer.current_epoch, []).extend(positions)
         self.losses.append(float(outputs["loss"]))
         self.squared.append(outputs[callbacks.SQUARED_ERRORS].numpy())
-        if training.LOSS_WEIGHT in batch:
-            self.weights |= dict(zip(positions, batch[training.LOSS_WEIGHT].tolist(), strict=True))
+        if loop.LOSS_WEIGHT in batch:
+            self.weights |= dict(zip(positions, batch[loop.LOSS_WEIGHT].tolist(), strict=True))
 
 
 def test_every_epoch_has_an_order_of_its_own_and_all_molecules(qm9_molecules, tmp_path):
     seen = Seen()
-    trained = training.train(SMALL, qm9_molecules, tmp_path, callbacks=[seen])
+    trained = loop.train(SMALL, qm9_molecules, tmp_path, callbacks=[seen])
     assert len({tuple(order) for order in seen.order.values()}) == 3
     assert all(sorted(order) == sorted(trained.parts.train) for order in seen.order.values())
     assert not seen.weights
@@ -212,7 +214,7 @@ def test_every_epoch_has_an_order_of_its_own_and_all_molecules(qm9_molecules, tm
 
 def test_the_curves_are_the_unweighted_losses_of_the_steps(qm9_molecules, tmp_path):
     seen = Seen()
-    trained = training.train(WEIGHTED, qm9_molecules, tmp_path, callbacks=[seen])
+    trained = loop.train(WEIGHTED, qm9_molecules, tmp_path, callbacks=[seen])
     assert trained.steps["step"].tolist() == list(range(1, 19))
     np.testing.assert_allclose(trained.steps["epoch"], np.arange(1, 19) / 6, rtol=1e-6)
     np.testing.assert_allclose(trained.steps["loss"], [squared.mean() for squared in seen.squared], rtol=1e-6)
@@ -228,7 +230,7 @@ def test_the_curves_are_the_unweighted_losses_of_the_steps(qm9_molecules, tmp_pa
 
 def test_the_batches_carry_the_weight_of_each_molecules_size(qm9_molecules, tmp_path):
     seen = Seen()
-    trained = training.train(WEIGHTED, qm9_molecules, tmp_path, callbacks=[seen])
+    trained = loop.train(WEIGHTED, qm9_molecules, tmp_path, callbacks=[seen])
     assert seen.weights.keys() == set(trained.parts.train.tolist())
     for position, weight in seen.weights.items():
         expected = max(1, weights.size_based(trained.molecules.n_atoms[position], 10))
@@ -242,19 +244,21 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
     rate = 2 if weighting in weights.UNGUARDED else 6
     positions = trained.parts.train[:40]
     sizes = trained.molecules.n_atoms[trained.parts.train]
-    v = choice.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
-    batch = next(iter(training._WeightedLoader(trained.packed, trained.parts.train, v, batch_size=40)))
+    v = selection.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
+    batch = next(iter(loop._WeightedLoader(trained.packed, trained.parts.train, v, batch_size=40)))
     assert batch[properties.idx].tolist() == positions.tolist()
-    task = training.EnergyTask(
-        schnet.build(n_atom_basis=16, n_interactions=2, postprocessors=schnet.postprocessors(trained.offsets, ENERGY)),
-        training.WeightedOutput(ENERGY),
+    task = loop.EnergyTask(
+        networks.build(
+            n_atom_basis=16, n_interactions=2, postprocessors=networks.postprocessors(trained.offsets, ENERGY)
+        ),
+        loop.WeightedOutput(ENERGY),
         settings=Training(learning_rate=1e-3),
     )
     task.model.load_state_dict(trained.model.state_dict())
     found = task.batch_loss(batch)
     found.backward()
 
-    by_hand = schnet.build(n_atom_basis=16, n_interactions=2, fused=False)
+    by_hand = networks.build(n_atom_basis=16, n_interactions=2, fused=False)
     state = {name: value for name, value in trained.model.state_dict().items() if "postprocessors" not in name}
     by_hand.load_state_dict(state)
     by_hand.double()
@@ -279,7 +283,7 @@ def test_weights_of_one_change_no_bit(trained, qm9_molecules, tmp_path):
     """Rate 0 goes through the weighted loss, with weights that are all 1."""
     seen = Seen()
     config = adjust(SMALL, loss={"weighting": "size", "rate": 0.0})
-    ones = training.train(config, qm9_molecules, tmp_path, callbacks=[seen])
+    ones = loop.train(config, qm9_molecules, tmp_path, callbacks=[seen])
     assert set(seen.weights.values()) == {1.0}
     pd.testing.assert_frame_equal(ones.history, trained.history, check_exact=True)
     pd.testing.assert_frame_equal(ones.steps, trained.steps, check_exact=True)
@@ -288,33 +292,33 @@ def test_weights_of_one_change_no_bit(trained, qm9_molecules, tmp_path):
 
 
 def test_the_validation_loss_is_never_weighted(qm9_molecules, tmp_path):
-    weighted = training.train(WEIGHTED, qm9_molecules, tmp_path)
-    e = training.predict_errors(weighted.model, weighted.packed, weighted.parts.validation)
+    weighted = loop.train(WEIGHTED, qm9_molecules, tmp_path)
+    e = loop.predict_errors(weighted.model, weighted.packed, weighted.parts.validation)
     assert weighted.history["validation_loss"].iloc[-1] == pytest.approx(np.mean(e**2), rel=1e-5)
 
 
 def test_a_weight_that_cannot_be_stops_the_training_before_it_begins(qm9_molecules, tmp_path):
     config = adjust(SMALL, loss=Loss(weighting="size-frequency", rate=10, floor=None))
     with pytest.raises(weights.WeightError, match=r"(undefined|negative) .* at s = \d+ atoms and rate r = 10"):
-        training.train(config, qm9_molecules, tmp_path)
+        loop.train(config, qm9_molecules, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_molecule_without_a_weight_makes_the_loss_nan(trained):
     """Should a batch ever hold one, the training stops instead of learning from a made-up weight."""
     ones = np.ones(len(trained.parts.train))
-    loader = training._WeightedLoader(trained.packed, trained.parts.train, ones, batch_size=8)
+    loader = loop._WeightedLoader(trained.packed, trained.parts.train, ones, batch_size=8)
     loader.positions = trained.parts.test
-    assert all(torch.isnan(batch[training.LOSS_WEIGHT]).all() for batch in loader)
+    assert all(torch.isnan(batch[loop.LOSS_WEIGHT]).all() for batch in loader)
 
 
 def test_hubers_loss_is_that_of_the_formula(trained):
     delta = 1.0
     batch = trained.packed.batch(trained.parts.train[:40])
-    output = training.WeightedOutput(ENERGY, huber_delta=delta)
-    task = training.EnergyTask(trained.model, output, settings=Training(learning_rate=1e-3))
+    output = loop.WeightedOutput(ENERGY, huber_delta=delta)
+    task = loop.EnergyTask(trained.model, output, settings=Training(learning_rate=1e-3))
     found = task.batch_loss(batch).item()
-    error = np.abs(training.predict_errors(trained.model, trained.packed, trained.parts.train[:40]))
+    error = np.abs(loop.predict_errors(trained.model, trained.packed, trained.parts.train[:40]))
     expected = np.where(error < delta, error**2 / 2, delta * (error - delta / 2))
     assert (error < delta).any()
     assert (error > delta).any()
@@ -330,7 +334,7 @@ def test_the_learning_rate_rises_and_falls_as_asked(qm9_molecules, tmp_path):
             self.seen.append(trainer.optimizers[0].param_groups[0]["lr"])
 
     config = adjust(SMALL, training={"schedule": "cosine", "warm_up": 0.2}, data={"train_molecules": 100})
-    training.train(config, qm9_molecules, tmp_path, callbacks=[Rates()])
+    loop.train(config, qm9_molecules, tmp_path, callbacks=[Rates()])
     peak = config.training.learning_rate
     assert len(Rates.seen) == 15
     np.testing.assert_allclose(Rates.seen[:3], [peak / 3, 2 * peak / 3, peak])
@@ -341,7 +345,7 @@ def test_fine_tuning_goes_on_with_the_molecules_and_the_learning_rate_asked_for(
     seen = Seen()
     fine = FineTuning(smallest=18, epochs=2, learning_rate=1e-5)
     config = adjust(SMALL, training={"epochs": 1}, fine_tuning=fine, loss={"weighting": "per-atom", "rate": 0.0})
-    trained = training.train(config, qm9_molecules, tmp_path, callbacks=[seen])
+    trained = loop.train(config, qm9_molecules, tmp_path, callbacks=[seen])
     train = trained.parts.train
     large = train[trained.molecules.n_atoms[train] >= 18]
     assert 20 < len(large) < len(train)
@@ -350,10 +354,10 @@ def test_fine_tuning_goes_on_with_the_molecules_and_the_learning_rate_asked_for(
     assert len(seen.squared) == sum(steps) == trained.steps["step"].iloc[-1]
     assert sum(map(len, seen.squared)) == len(train) + 2 * len(large)
     np.testing.assert_allclose(trained.steps["epoch"].iloc[np.cumsum(steps) - 1], [1, 2, 3], rtol=1e-6)
-    part = choice.fine_tuned(trained.molecules, train, fine)
+    part = selection.fine_tuned(trained.molecules, train, fine)
     assert part.tolist() == large.tolist()
-    course = training.course_of_learning_rate(
-        [training.Phase((range(6),), 2e-3), training.Phase((range(4),) * 2, 1e-5)], Training()
+    course = loop.course_of_learning_rate(
+        [loop.Phase((range(6),), 2e-3), loop.Phase((range(4),) * 2, 1e-5)], Training()
     )
     assert [course(step) for step in range(14)] == [2e-3] * 6 + [1e-5] * 8
 
@@ -363,12 +367,10 @@ def test_a_batch_grows_in_the_second_half_of_the_epochs(qm9_molecules, tmp_path)
     size, molecules = config.training.batch_size, config.data.train_molecules
     steps = [-(-molecules // batch) for batch in (size, size, 4 * size)]
     seen = _Steps()
-    grown = training.train(config, qm9_molecules, tmp_path, callbacks=[seen])
+    grown = loop.train(config, qm9_molecules, tmp_path, callbacks=[seen])
     assert seen.of_epochs == steps
     np.testing.assert_allclose(grown.history["epoch"], [1, 2, 3])
-    course = training.course_of_learning_rate(
-        training._phases(config, grown.packed, grown.parts.train), config.training
-    )
+    course = loop.course_of_learning_rate(loop._phases(config, grown.packed, grown.parts.train), config.training)
     share = (1 + np.cos(np.pi * np.arange(sum(steps)) / sum(steps))) / 2
     np.testing.assert_allclose([course(step) for step in range(sum(steps))], share * config.training.learning_rate)
 
@@ -403,8 +405,8 @@ def test_averaged_weights_are_those_of_the_formula(qm9_molecules, tmp_path):
     """An exponential moving average that begins with the first step's weights; the training itself is as without."""
     decay, seen, plain = 0.8, _Weights(), _Weights()
     config = adjust(SMALL, training={"epochs": 2, "averaging": decay})
-    averaged = training.train(config, qm9_molecules, tmp_path / "mean", callbacks=[seen])
-    training.train(adjust(config, training={"averaging": 0.0}), qm9_molecules, tmp_path / "last", callbacks=[plain])
+    averaged = loop.train(config, qm9_molecules, tmp_path / "mean", callbacks=[seen])
+    loop.train(adjust(config, training={"averaging": 0.0}), qm9_molecules, tmp_path / "last", callbacks=[plain])
     for ours, theirs in zip(seen.after_steps, plain.after_steps, strict=True):
         assert torch.equal(ours, theirs)
     mean = seen.after_steps[0].double()
@@ -427,20 +429,20 @@ def test_soap_takes_its_steps_as_documented(qm9_molecules, tmp_path, monkeypatch
     of float64 vanishes beside its epsilon.
     """
     config = adjust(SMALL, model={"convolution": "stock"}, training={"optimizer": "soap", "epochs": 1})
-    build = schnet.build_from
-    monkeypatch.setattr(schnet, "build_from", lambda *arguments, **settings: build(*arguments, **settings).double())
+    build = networks.build_from
+    monkeypatch.setattr(networks, "build_from", lambda *arguments, **settings: build(*arguments, **settings).double())
     seen = []
 
     class Look(Callback):
         def on_train_end(self, _trainer, module):
             seen.extend(module.optimizers().optimizer.param_groups)
 
-    trained = training.train(config, qm9_molecules, tmp_path, callbacks=[Look()])
+    trained = loop.train(config, qm9_molecules, tmp_path, callbacks=[Look()])
     torch.manual_seed(config.seed)
-    model = schnet.build_from(config.model)
+    model = networks.build_from(config.model)
     settings = {"betas": (0.95, 0.95), "weight_decay": 0.0, "precondition_frequency": 10, "max_precondition_dim": 256}
     optimizer = SOAP(model.parameters(), lr=2e-3, **settings)
-    loader = training._phases(config, trained.packed, trained.parts.train)[0].of_epochs[0]
+    loader = loop._phases(config, trained.packed, trained.parts.train)[0].of_epochs[0]
     for batch in loader:
         target = batch[ENERGY]
         optimizer.zero_grad()
@@ -459,7 +461,7 @@ def test_soap_takes_its_steps_as_documented(qm9_molecules, tmp_path, monkeypatch
 
 def test_fine_tuning_takes_molecules_with_rings(qm9_molecules):
     train = np.arange(20_000, 30_000)
-    found = choice.fine_tuned(qm9_molecules, train, FineTuning(rings=3, largest=18, epochs=1))
+    found = selection.fine_tuned(qm9_molecules, train, FineTuning(rings=3, largest=18, epochs=1))
     inside = descriptors.structure(qm9_molecules.select(train)).reset_index()
     expected = train[(inside["rings"] >= 3) & (inside["n_atoms"] <= 18)]
     np.testing.assert_array_equal(found, expected)
@@ -469,13 +471,13 @@ def test_fine_tuning_takes_molecules_with_rings(qm9_molecules):
 def test_fine_tuning_on_nobody_is_refused(qm9_molecules, tmp_path):
     config = adjust(SMALL, fine_tuning=FineTuning(largest=2, epochs=1))
     with pytest.raises(ValueError, match="no training molecule to fine-tune on has between 1 and 2 atoms"):
-        training.train(config, qm9_molecules, tmp_path)
+        loop.train(config, qm9_molecules, tmp_path)
 
 
 def test_a_stratified_epoch_gives_every_range_of_sizes_its_share(qm9_molecules):
     """As SchNetPack's sampler does, on its own terms: ten equal ranges of the number of atoms."""
     sizes = qm9_molecules.n_atoms
-    chances = training.stratified(sizes)
+    chances = loop.stratified(sizes)
     ranges = np.minimum((sizes - sizes.min()) * 10 // (sizes.max() - sizes.min()), 9)
     held = np.unique(ranges)
     np.testing.assert_allclose([chances[ranges == one].sum() for one in held], 1 / len(held))
@@ -483,25 +485,25 @@ def test_a_stratified_epoch_gives_every_range_of_sizes_its_share(qm9_molecules):
     np.testing.assert_allclose(chances, theirs.weights / theirs.weights.sum())
 
 
-@pytest.mark.parametrize("kind", list(training.OFFSETS))
+@pytest.mark.parametrize("kind", list(loop.OFFSETS))
 def test_a_model_with_other_offsets_predicts_total_energies_too(kind, qm9_molecules, tmp_path):
     config = adjust(SMALL, training={"offsets": kind, "epochs": 1})
-    trained = training.train(config, qm9_molecules, tmp_path)
+    trained = loop.train(config, qm9_molecules, tmp_path)
     positions = trained.parts.test[:20]
-    e = training.predict_errors(trained.model, trained.packed, positions)
+    e = loop.predict_errors(trained.model, trained.packed, positions)
     energies = trained.model(trained.packed.batch(positions))[ENERGY].detach().numpy()
     np.testing.assert_allclose(energies - trained.molecules.energy[positions], e, atol=2e-3)
 
 
 def test_stock_and_fused_training_agree(trained, qm9_molecules, tmp_path):
-    stock = training.train(STOCK, qm9_molecules, tmp_path)
+    stock = loop.train(STOCK, qm9_molecules, tmp_path)
     for column in ("train_loss", "validation_loss"):
         np.testing.assert_allclose(stock.history[column], trained.history[column], rtol=1e-3)
 
 
 def test_stock_and_fused_training_agree_with_weights(qm9_molecules, tmp_path):
-    fused = training.train(WEIGHTED, qm9_molecules, tmp_path / "fused")
-    stock = training.train(adjust(WEIGHTED, model={"convolution": "stock"}), qm9_molecules, tmp_path / "stock")
+    fused = loop.train(WEIGHTED, qm9_molecules, tmp_path / "fused")
+    stock = loop.train(adjust(WEIGHTED, model={"convolution": "stock"}), qm9_molecules, tmp_path / "stock")
     for column in ("train_loss", "validation_loss", "lowest", "highest"):
         np.testing.assert_allclose(stock.history[column], fused.history[column], rtol=2e-3)
 
@@ -530,7 +532,7 @@ def test_stock_and_fused_training_agree_with_weights(qm9_molecules, tmp_path):
 def test_a_diverging_run_stops_at_once_and_names_step_and_weight(config, rate, said, qm9_molecules, tmp_path):
     config = adjust(config, training={"learning_rate": rate})
     with pytest.raises(failures.TrainingDivergedError, match=said) as stopped:
-        training.train(config, qm9_molecules, tmp_path)
+        loop.train(config, qm9_molecules, tmp_path)
     found = re.search(said, str(stopped.value))
     if config.loss.rate:
         expected = weights.loss_weights("size", np.array([int(found[2])]), 10, floor=1)[0]
@@ -542,14 +544,14 @@ def test_molecules_in_other_units_are_not_trained_on(few_molecules, tmp_path):
     config = adjust(SMALL, data=Data(held_out=0.3), training={"batch_size": 20})
     wrong = replace(few_molecules, energy=few_molecules.energy / ase.units.Hartree)
     with pytest.raises(MoleculesError, match=r"energies are in hartree, it seems: .* multiply them by 27\.211"):
-        training.train(config, wrong, tmp_path)
+        loop.train(config, wrong, tmp_path)
 
 
 def test_the_parts_are_thinned_from_the_split(qm9_molecules):
-    some = choice.choose_molecules(qm9_molecules, Data(train_molecules=500, held_out_molecules=101))
+    some = selection.choose_molecules(qm9_molecules, Data(train_molecules=500, held_out_molecules=101))
     assert (len(some.parts.train), len(some.parts.validation), len(some.parts.test)) == (500, 50, 51)
     assert len(some.molecules) == 601
-    whole = choice.choose_molecules(qm9_molecules, Data())
+    whole = selection.choose_molecules(qm9_molecules, Data())
     assert len(whole.molecules) == len(qm9_molecules)
     assert len(some.left_out) == len(whole.left_out) == 0
     for part in ("train", "validation", "test"):
@@ -558,8 +560,8 @@ def test_the_parts_are_thinned_from_the_split(qm9_molecules):
 
 
 def test_a_selection_changes_the_training_part_alone(qm9_molecules):
-    whole = choice.choose_molecules(qm9_molecules, Data())
-    large = choice.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=18)))
+    whole = selection.choose_molecules(qm9_molecules, Data())
+    large = selection.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=18)))
     assert len(large.molecules) == len(qm9_molecules)
     sizes = large.molecules.n_atoms
     assert sizes[large.parts.train].min() == 18
@@ -567,16 +569,16 @@ def test_a_selection_changes_the_training_part_alone(qm9_molecules):
     np.testing.assert_array_equal(np.union1d(large.parts.train, large.left_out), whole.parts.train)
     for part in ("validation", "test"):
         np.testing.assert_array_equal(getattr(large.parts, part), getattr(whole.parts, part))
-    middle = choice.training_part(qm9_molecules, Data(selection=Selection(smallest=13, largest=23)))
+    middle = selection.training_part(qm9_molecules, Data(selection=Selection(smallest=13, largest=23)))
     assert set(qm9_molecules.n_atoms[middle]) == set(range(13, 24))
 
 
 def test_a_cap_leaves_no_size_more_than_it_and_its_control_is_as_large(qm9_molecules):
-    capped = choice.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
+    capped = selection.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
     counts = np.bincount(qm9_molecules.n_atoms[capped])
-    whole = np.bincount(qm9_molecules.n_atoms[choice.training_part(qm9_molecules, Data())])
+    whole = np.bincount(qm9_molecules.n_atoms[selection.training_part(qm9_molecules, Data())])
     np.testing.assert_array_equal(counts, np.minimum(whole, 2000))
-    control = choice.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000, random_control=True)))
+    control = selection.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000, random_control=True)))
     assert len(control) == len(capped)
     share = np.bincount(qm9_molecules.n_atoms[control]) / len(control)
     np.testing.assert_allclose(share, whole / whole.sum(), atol=0.01)
@@ -584,21 +586,21 @@ def test_a_cap_leaves_no_size_more_than_it_and_its_control_is_as_large(qm9_molec
 
 def test_a_thinned_selection_is_a_miniature_of_it_and_leaves_nobody_out(qm9_molecules):
     data = Data(selection=Selection(cap_per_size=2000), train_molecules=1000, held_out_molecules=100)
-    chosen = choice.choose_molecules(qm9_molecules, data)
+    chosen = selection.choose_molecules(qm9_molecules, data)
     assert len(chosen.molecules) == 1100
     assert len(chosen.left_out) == 0
-    capped = choice.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
+    capped = selection.training_part(qm9_molecules, Data(selection=Selection(cap_per_size=2000)))
     assert set(chosen.molecules.index[chosen.parts.train]) <= set(qm9_molecules.index[capped])
 
 
 def test_a_selection_that_leaves_nobody_is_refused(qm9_molecules):
     with pytest.raises(ValueError, match="between 30 and any number of atoms; they have 3 to 29"):
-        choice.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=30)))
+        selection.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=30)))
 
 
 def test_more_molecules_than_there_are_is_refused(qm9_molecules):
     with pytest.raises(ValueError, match="leaves 104,664 training molecules, fewer than the 200,000"):
-        choice.choose_molecules(qm9_molecules, Data(train_molecules=200_000))
+        selection.choose_molecules(qm9_molecules, Data(train_molecules=200_000))
 
 
 def test_molecules_from_another_source_train_too(few_molecules, tmp_path):
@@ -606,20 +608,20 @@ def test_molecules_from_another_source_train_too(few_molecules, tmp_path):
     molecules = databases.read(tmp_path / "few.db")
     config = adjust(SMALL, training={"epochs": 1})
     config = config.model_copy(update={"data": Data()})
-    trained = training.train(config, molecules, tmp_path)
+    trained = loop.train(config, molecules, tmp_path)
     assert np.isfinite(trained.history["validation_loss"]).all()
     assert properties.idx in next(iter(trained_batches(trained)))
 
 
 def trained_batches(trained):
-    return training.PackedLoader(trained.packed, trained.parts.test, batch_size=8)
+    return loop.PackedLoader(trained.packed, trained.parts.test, batch_size=8)
 
 
 def test_callbacks_of_the_caller_are_called(qm9_molecules, tmp_path):
     """A bar and a checkpoint of Lightning's own among them, and one that stops the training."""
     stop = EarlyStopping("val_loss", min_delta=1e9, patience=1)
     keep = ModelCheckpoint(tmp_path / "kept", monitor="val_loss")
-    trained = training.train(
+    trained = loop.train(
         SMALL, qm9_molecules, tmp_path, callbacks=[stop, keep, TQDMProgressBar(refresh_rate=0)], logger=None
     )
     assert len(trained.history) == 2
@@ -636,8 +638,8 @@ def test_the_last_checkpoint_holds_what_other_callbacks_did_in_its_epoch(qm9_mol
         def state_dict(self):
             return {"count": self.count}
 
-    training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Counter()])
-    content = torch.load(tmp_path / training.CHECKPOINT, weights_only=True)
+    loop.train(SMALL, qm9_molecules, tmp_path, callbacks=[Counter()])
+    content = torch.load(tmp_path / loop.CHECKPOINT, weights_only=True)
     (state,) = [state for key, state in content["callbacks"].items() if "Counter" in key]
     assert state == {"count": 3}
 
@@ -647,7 +649,7 @@ def expected_log(trained) -> pd.DataFrame:
 
 
 def test_the_csv_log_is_the_history(qm9_molecules, tmp_path):
-    trained = training.train(SMALL, qm9_molecules, tmp_path)
+    trained = loop.train(SMALL, qm9_molecules, tmp_path)
     log = pd.read_csv(tmp_path / "logs" / "version_0" / "metrics.csv")
     expected = expected_log(trained)
     pd.testing.assert_frame_equal(log[expected.columns], expected, check_exact=True)
@@ -658,15 +660,15 @@ def test_the_csv_log_is_the_history(qm9_molecules, tmp_path):
 
 def test_each_start_of_a_run_has_a_log_of_its_own(qm9_molecules, tmp_path):
     with pytest.raises((KeyboardInterrupt, SystemExit)):
-        training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Interrupt()])
-    training.train(SMALL, qm9_molecules, tmp_path)
+        loop.train(SMALL, qm9_molecules, tmp_path, callbacks=[Interrupt()])
+    loop.train(SMALL, qm9_molecules, tmp_path)
     logs = [pd.read_csv(tmp_path / "logs" / f"version_{n}" / "metrics.csv") for n in (0, 1)]
     assert [list(log["epoch"]) for log in logs] == [[1, 2], [3]]
 
 
 def test_the_tensorboard_log_is_the_history(qm9_molecules, tmp_path):
     logs = tmp_path / "elsewhere"
-    trained = training.train(SMALL, qm9_molecules, tmp_path / "run", logger="tensorboard", logs=logs)
+    trained = loop.train(SMALL, qm9_molecules, tmp_path / "run", logger="tensorboard", logs=logs)
     events = EventAccumulator(str(logs / "version_0")).Reload()
     expected = expected_log(trained)
     for name in set(expected.columns) - {"step"}:
@@ -692,8 +694,8 @@ def wandb_records(path) -> list[Record]:
 def test_the_wandb_log_stays_on_the_machine_and_holds_the_history(qm9_molecules, tmp_path, monkeypatch, capfd):
     monkeypatch.delenv("WANDB_MODE", raising=False)
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")  # nobody answers there
-    trained = training.train(SMALL, qm9_molecules, tmp_path, logger="wandb")
-    training.train(SMALL.model_copy(update={"seed": 1}), qm9_molecules, tmp_path / "other", logger="wandb")
+    trained = loop.train(SMALL, qm9_molecules, tmp_path, logger="wandb")
+    loop.train(SMALL.model_copy(update={"seed": 1}), qm9_molecules, tmp_path / "other", logger="wandb")
     assert "WANDB_MODE" not in os.environ
     assert capfd.readouterr().err == ""
     (path,) = (tmp_path / "logs" / "wandb").glob("offline-run-*/*.wandb")
@@ -711,17 +713,17 @@ def test_the_wandb_log_stays_on_the_machine_and_holds_the_history(qm9_molecules,
 
 
 def test_no_logger_writes_nothing(qm9_molecules, tmp_path):
-    training.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path, logger=None)
-    assert [path.name for path in tmp_path.iterdir()] == [training.CHECKPOINT]
+    loop.train(adjust(SMALL, training={"epochs": 1}), qm9_molecules, tmp_path, logger=None)
+    assert [path.name for path in tmp_path.iterdir()] == [loop.CHECKPOINT]
 
 
 def test_a_logger_that_there_is_not_is_refused_before_anything_runs(qm9_molecules, tmp_path, monkeypatch):
-    with pytest.raises(training.LoggerError, match="no logger 'mlflow': choose one of csv, tensorboard, wandb"):
-        training.train(SMALL, qm9_molecules, tmp_path, logger="mlflow")
-    monkeypatch.setattr(training.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(loop.LoggerError, match="no logger 'mlflow': choose one of csv, tensorboard, wandb"):
+        loop.train(SMALL, qm9_molecules, tmp_path, logger="mlflow")
+    monkeypatch.setattr(loop.importlib.util, "find_spec", lambda _name: None)
     for name in ("tensorboard", "wandb"):
-        with pytest.raises(training.LoggerError, match=rf"needs the package {name}, .* pip install -e '\.\[loggers\]'"):
-            training.train(SMALL, qm9_molecules, tmp_path, logger=name)
+        with pytest.raises(loop.LoggerError, match=rf"needs the package {name}, .* pip install -e '\.\[loggers\]'"):
+            loop.train(SMALL, qm9_molecules, tmp_path, logger=name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -740,11 +742,11 @@ def test_the_time_is_that_of_the_phases(qm9_molecules, tmp_path, monkeypatch):
     def late(*arguments):
         nonlocal now
         now += 7
-        return choice.choose_molecules(*arguments)
+        return selection.choose_molecules(*arguments)
 
     monkeypatch.setattr(callbacks.time, "perf_counter", lambda: now)
-    monkeypatch.setattr(training, "choose_molecules", late)
-    trained = training.train(SMALL, qm9_molecules, tmp_path, callbacks=[Slow()])
+    monkeypatch.setattr(loop, "choose_molecules", late)
+    trained = loop.train(SMALL, qm9_molecules, tmp_path, callbacks=[Slow()])
     assert trained.seconds == {"data": 7, "training": 18, "validation": 300}
     assert trained.preparation_seconds == 0
 
@@ -775,7 +777,7 @@ def test_a_run_is_one_process_on_one_device_wherever_it_is_started(
     for name, value in SURROUNDINGS[where].items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(rank_zero_only, "rank", _get_rank() or 0)  # which Lightning finds out at its import
-    again = training.train(SMALL, qm9_molecules, tmp_path)
+    again = loop.train(SMALL, qm9_molecules, tmp_path)
     for name, value in trained.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], value)
     log = pd.read_csv(tmp_path / "logs" / "version_0" / "metrics.csv")

@@ -14,10 +14,12 @@ from schnetpack import transform
 from schnetpack.data import AtomsDataFormat, AtomsDataModule
 from schnetpack.task import AtomisticTask, ModelOutput
 
-from analysis import choice, databases, errors, offsets, qm9, records, runs, schnet, training
-from analysis.batches import ENERGY
-from analysis.config import RunConfig, adjust
-from analysis.molecules import Molecules
+from analysis.data import databases, offsets, qm9
+from analysis.data.molecules import Molecules
+from analysis.runs import protocols, records, selection
+from analysis.runs.config import RunConfig, adjust
+from analysis.training import loop, networks, recording
+from analysis.training.batches import ENERGY
 
 CONFIG = adjust(
     RunConfig(experiment="trap"),
@@ -31,13 +33,13 @@ FLOAT32 = 4e-3  # eV; SchNetPack adds up references in float32, whose step is 10
 
 @pytest.fixture(scope="module")
 def record(qm9_molecules, tmp_path_factory) -> records.Record:
-    return runs.load_or_train(CONFIG, qm9_molecules, results=tmp_path_factory.mktemp("results"), logger=None)
+    return recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path_factory.mktemp("results"), logger=None)
 
 
 @pytest.fixture(scope="module")
 def molecules(qm9_molecules) -> Molecules:
     """Those of the run, of all parts."""
-    return choice.choose_molecules(qm9_molecules, CONFIG.data).molecules
+    return selection.choose_molecules(qm9_molecules, CONFIG.data).molecules
 
 
 def of_size(molecules: Molecules, size: int, record: records.Record, *, held_out: bool = False) -> Molecules:
@@ -66,13 +68,13 @@ def validated_by_schnetpack(
         transforms=[remove, transform.MatScipyNeighborList(cutoff=CONFIG.model.data_cutoff), transform.CastTo32()],
         num_workers=0,
     )
-    model = schnet.build(
+    model = networks.build(
         n_atom_basis=CONFIG.model.n_atom_basis,
         n_interactions=CONFIG.model.n_interactions,
         n_rbf=CONFIG.model.n_rbf,
         cutoff=CONFIG.model.training_cutoff,
         fused=False,
-        postprocessors=schnet.postprocessors(record.offsets(), ENERGY),
+        postprocessors=networks.postprocessors(record.offsets(), ENERGY),
     )
     model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
     with warnings.catch_warnings():
@@ -82,7 +84,7 @@ def validated_by_schnetpack(
             outputs=[ModelOutput(ENERGY, loss_fn=torch.nn.MSELoss(), metrics={})],
             optimizer_args={"lr": CONFIG.training.learning_rate},
         )
-        trainer = training.lone_trainer(
+        trainer = loop.lone_trainer(
             accelerator="cpu",
             logger=False,
             enable_checkpointing=False,
@@ -122,7 +124,7 @@ def test_a_data_module_per_size_gives_the_number_as_reported(record, molecules, 
     chosen = of_size(molecules, size, record)
     remove = own_offsets()
     found = validated_by_schnetpack(record, chosen, folder, remove)
-    expected = errors.mse(record.groups, "size").loc[size]
+    expected = protocols.mse(record.groups, "size").loc[size]
     assert np.sqrt(found) == pytest.approx(np.sqrt(expected["as_reported"]), abs=FLOAT32)
     own = offsets.fit(chosen, np.arange(len(chosen))).mean
     assert float(remove.mean) == pytest.approx(own, abs=FLOAT32 / size)
@@ -133,7 +135,7 @@ def test_a_data_module_per_size_gives_the_number_as_reported(record, molecules, 
 def test_with_the_training_offsets_it_gives_the_number_held_out(record, molecules, folder, size):
     chosen = of_size(molecules, size, record, held_out=True)
     found = validated_by_schnetpack(record, chosen, folder, training_offsets(record))
-    expected = errors.mse(record.groups, "size").loc[size]
+    expected = protocols.mse(record.groups, "size").loc[size]
     assert len(chosen) == expected["molecules"]
     assert found == pytest.approx(expected["held_out"], rel=1e-3)
 
@@ -148,6 +150,6 @@ def test_the_offset_is_all_that_lies_between_the_two(record, molecules, folder, 
     assert count == len(chosen)
     shift = offsets.fit(chosen, np.arange(len(chosen))).mean - record.offsets().mean
     moved = size * shift
-    reported = errors.mse(record.groups, "size").loc[size, "as_reported"]
+    reported = protocols.mse(record.groups, "size").loc[size, "as_reported"]
     assert found + 2 * moved * mean_e + moved**2 == pytest.approx(reported, rel=1e-3)
     assert abs(found - reported) > 0.05 * reported

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from analysis import trials
+from analysis.study import trials
 
 
 def frame_of(*rows: tuple[float, float], state: str = "complete") -> pd.DataFrame:

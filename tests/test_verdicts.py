@@ -12,11 +12,14 @@ from ase.data import atomic_numbers
 from made_up import each, only
 from scipy import stats
 
-from analysis import census, errors, study, thesis, verdicts
-from analysis.arms import CUSTOM, DEFAULT, Arm, Arms, MissingArmError
-from analysis.config import Loss, RunConfig, Selection, adjust
-from analysis.molecules import Molecules
-from analysis.records import Record
+from analysis import study
+from analysis.data import statistics, thesis
+from analysis.data.molecules import Molecules
+from analysis.evaluation import verdicts
+from analysis.runs import protocols
+from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms, MissingArmError
+from analysis.runs.config import Loss, RunConfig, Selection, adjust
+from analysis.runs.records import Record
 
 EACH_PROTOCOL = pytest.mark.parametrize("protocol", verdicts.PROTOCOLS)
 SIZES = np.array(thesis.COMMON_SIZES)
@@ -68,7 +71,7 @@ class MadeUp:
         self.held_out = within < np.repeat(np.ceil(frequency.to_numpy() / 5), frequency)
         groups = [("all", "all", np.full(len(self.n_atoms), True))]
         groups += [("size", str(size), self.n_atoms == size) for size in frequency.index]
-        groups += [("element", name, self.holds[name]) for name in census.ELEMENTS]
+        groups += [("element", name, self.holds[name]) for name in statistics.ELEMENTS]
         parts = {"train": ~self.held_out, "held_out": self.held_out}
         self._inside = np.array([members & of_part for of_part in parts.values() for _, _, members in groups], float)
         self._labels = pd.DataFrame(
@@ -81,7 +84,7 @@ class MadeUp:
         """The database as the package knows it: one atom of each element that a molecule holds, the rest hydrogen."""
         numbers = np.full(self.n_atoms.sum(), atomic_numbers["H"])
         first = np.cumsum(self.n_atoms) - self.n_atoms
-        for place, name in enumerate(census.ELEMENTS):
+        for place, name in enumerate(statistics.ELEMENTS):
             numbers[(first + place)[self.holds[name]]] = atomic_numbers[name]
         return Molecules(
             index=self.index,
@@ -360,7 +363,7 @@ def test_h2_looks_at_the_molecules_that_hold_an_element():
         name: np.mean(
             [np.log(np.mean(r.errors["error"][made.holds[name][made.held_out]] ** 2)) for r in records["default"]]
         )
-        for name in census.ELEMENTS
+        for name in statistics.ELEMENTS
     }
     rest = np.mean([logs[name] for name in "HCNO"])
     assert found.effect == pytest.approx(np.exp(logs["F"] - rest))
@@ -395,7 +398,7 @@ def test_h3_measures_the_spread_as_the_book_does():
     made = MadeUp(0)
     records = capped(made, uneven(1.0), uneven(2.0), seeds=2)
     found = verdicts.h3(records, "as_reported")
-    spreads = [np.log10(errors.mse(r.groups, "size")["as_reported"]).std(ddof=0) for r in records["cap 2000"]]
+    spreads = [np.log10(protocols.mse(r.groups, "size")["as_reported"]).std(ddof=0) for r in records["cap 2000"]]
     assert found.details["spread"] == pytest.approx(stats.gmean(spreads))
 
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis import weights
-from analysis.weights import WeightError
+from analysis.runs import weights
+from analysis.runs.weights import WeightError
 
 SIZES = np.arange(3, 30)
 REPORT_RATES = [2, 4, 6, 8, 10]

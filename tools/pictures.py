@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from analysis import qm9, study
+from analysis import study
+from analysis.data import qm9
 from analysis.figures import baseline, card
 
 STATIC = Path(__file__).resolve().parent.parent / "book" / "_static"

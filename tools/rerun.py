@@ -14,7 +14,7 @@ from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 from papermill.exceptions import PapermillException, PapermillExecutionError, strip_color
 
-from analysis.console import INTERRUPTED, complain, one_line
+from analysis.runs.console import INTERRUPTED, complain, one_line
 
 NOTEBOOKS = Path("notebooks")
 _LINE_SECONDS = 10.0  # in a log file, between two lines of one training

@@ -1,6 +1,6 @@
 """The network as it was built, drawn from itself: modules, shapes of their results, numbers of parameters (Figure 2).
 
-Nothing here is typed: the model is made by `schnet.build`, given two small batches, and asked.
+Nothing here is typed: the model is made by `networks.build`, given two small batches, and asked.
 """
 
 from collections.abc import Mapping
@@ -14,14 +14,14 @@ import torch
 from schnetpack import properties
 from schnetpack.model import NeuralNetworkPotential
 
-from analysis import schnet
-from analysis.batches import ENERGY, PackedMolecules
-from analysis.config import Model
+from analysis.data.molecules import Molecules
+from analysis.data.neighbours import neighbour_pairs
 from analysis.figures import style
 from analysis.figures.boxes import DATA, LEARNED, Box, Canvas
 from analysis.figures.labels import alt, label
-from analysis.molecules import Molecules
-from analysis.pairs import neighbour_pairs
+from analysis.runs.config import Model
+from analysis.training import networks
+from analysis.training.batches import ENERGY, PackedMolecules
 
 # Modules that return SchNetPack's dictionary: what they put into it.
 _RESULTS = MappingProxyType(
@@ -67,7 +67,7 @@ def parts(model: Model, molecules: Molecules) -> dict[str, Part]:
     if len(molecules) < 3:
         raise ValueError(f"{len(molecules)} molecules: shapes are found by comparing batches of two and of three")
     # SchNetPack's own modules, so that each step can be watched; the fused ones have the same parameters.
-    built = schnet.build_from(model, fused=False)
+    built = networks.build_from(model, fused=False)
     few = molecules.select(np.arange(3))
     packed = PackedMolecules(few, neighbour_pairs(few, model.data_cutoff))
     batches = [packed.batch(np.arange(count), stock=True) for count in (2, 3)]

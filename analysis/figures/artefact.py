@@ -14,14 +14,15 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 from scipy import stats
 
-from analysis import census, decomposition, offsets, subsets, thesis
-from analysis.arms import CUSTOM, DEFAULT, Arm, Arms
-from analysis.config import Selection
+from analysis.data import offsets, splits, statistics, thesis
+from analysis.data.molecules import Molecules
+from analysis.evaluation import decomposition
+from analysis.evaluation.verdicts import CLEAR, FACTOR
 from analysis.figures import baseline, comparison, groups, loss_modification, style
 from analysis.figures.labels import alt, label
-from analysis.molecules import Molecules
-from analysis.records import Record
-from analysis.verdicts import CLEAR, FACTOR
+from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
+from analysis.runs.config import Selection
+from analysis.runs.records import Record
 
 SIZES = thesis.COMMON_SIZES
 
@@ -85,7 +86,7 @@ def cases(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: st
         for key, of in of_case.items()
     }
     for cap in thesis.CAPS:
-        first = subsets.first_per_size(molecules, cap)
+        first = splits.first_per_size(molecules, cap)
         key = f"in_order_{cap}"
         found[key] = Case(_name(key, lang), offsets.fit(molecules, first).mean, ())
     return found
@@ -154,7 +155,7 @@ def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> 
     Takes the records of one configuration; means over seeds. Negative shares are those of terms that lower the error.
     """
     parts = decomposed(records, kind)
-    shown = SIZES if kind == "size" else census.ELEMENTS
+    shown = SIZES if kind == "size" else statistics.ELEMENTS
     mean = parts.groupby(level="group").mean().loc[list(shown)]
     share = decomposition.shares(mean)
     rows = [
@@ -215,7 +216,7 @@ def _curves_of_runs(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame])
         return rows
 
     of_sizes = [table(key, "size", SIZES) for key in SELECTIONS]
-    return pd.concat([*of_sizes, table("default", "element", census.ELEMENTS)], ignore_index=True)
+    return pd.concat([*of_sizes, table("default", "element", statistics.ELEMENTS)], ignore_index=True)
 
 
 def _draw_sizes(axes: Axes, case: Case, sets: Mapping[str, pd.DataFrame], lang: str) -> None:
@@ -532,7 +533,7 @@ def _facts_of_splits(molecules: Molecules, sets: Mapping[str, pd.DataFrame], lan
             key: decomposition.training_mean(molecules, SELECTIONS[key], split_seed=seed)
             for key in ("default", "custom", f"cap_{thesis.CAPS[0]}")
         }
-        means["cap_first"] = offsets.fit(molecules, subsets.cap_per_size(molecules, thesis.CAPS[0], seed)).mean
+        means["cap_first"] = offsets.fit(molecules, splits.cap_per_size(molecules, thesis.CAPS[0], seed)).mean
         curve = {key: decomposition.offset_of(sets["size"].loc[list(SIZES)], mean) for key, mean in means.items()}
         crossing += decomposition.crossings(curve["default"], curve["custom"])
         for name, sizes in best.items():

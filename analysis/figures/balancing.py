@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 
-from analysis.arms import Arm, Arms
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs.arms import Arm, Arms
+from analysis.runs.records import Record
 
 KINDS = ("capped", "random_same", "same_updates")
 """The capped set; as many molecules drawn at random; the capped set with as many updates as the baseline."""

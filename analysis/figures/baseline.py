@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
-from analysis import census, errors, thesis
+from analysis.data import statistics, thesis
 from analysis.figures import style
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs.records import Record
 
 # colour and marker: told apart in grey, too
 PROTOCOLS = MappingProxyType({"held_out": (style.BLUE, "o"), "as_reported": (style.VERMILION, "s")})
@@ -24,7 +25,7 @@ _MEV = 1000  # meV per eV
 def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     """A row per seed and one for all: errors over the held-out molecules, and the time that the run took."""
     columns = {
-        "mse": [errors.mse(record.groups, "all").loc["all", "held_out"] for record in records],
+        "mse": [protocols.mse(record.groups, "all").loc["all", "held_out"] for record in records],
         "rmse": [_MEV * np.sqrt(np.mean(record.errors["error"].astype(float) ** 2)) for record in records],
         "mae": [_MEV * np.mean(np.abs(record.errors["error"].astype(float))) for record in records],
         "minutes": [minutes(record) for record in records],
@@ -49,7 +50,7 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     `span_…` is the largest over the smallest MSE (mean over seeds) among the sizes that the report shows, `best_…` the
     size of the smallest.
     """
-    general = [errors.mse(record.groups, "all").loc["all", "held_out"] for record in records]
+    general = [protocols.mse(record.groups, "all").loc["all", "held_out"] for record in records]
     molecules = records[0].about["molecules"]
     found = {
         "runs": style.number(len(records), lang),
@@ -76,7 +77,7 @@ def size_table(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
 
 def element_table(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     """MSE per element under both protocols, mean and deviation over seeds."""
-    return _protocol_table(records, "element", list(census.ELEMENTS), lang)
+    return _protocol_table(records, "element", list(statistics.ELEMENTS), lang)
 
 
 def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure:
@@ -118,7 +119,7 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
 
 def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by element under both protocols (Figure 4 of the report), a point per seed, rarest element last."""
-    data = mse_of_runs(records, "element", census.ELEMENTS)
+    data = mse_of_runs(records, "element", statistics.ELEMENTS)
     with style.figure(alt("error_by_element", lang), data, height=3.8) as figure:
         axes = figure.subplots()
         order = list(_held_out_molecules(records, "element").sort_values(ascending=False).index)
@@ -141,7 +142,7 @@ def minutes(record: Record) -> float:
 
 def by_seed(records: Sequence[Record], kind: str, protocol: str) -> pd.DataFrame:
     """MSE per group of one kind under one protocol, eV²: a row per group, a column per seed."""
-    return pd.concat({record.config.seed: errors.mse(record.groups, kind)[protocol] for record in records}, axis=1)
+    return pd.concat({record.config.seed: protocols.mse(record.groups, kind)[protocol] for record in records}, axis=1)
 
 
 def of_runs(records: Sequence[Record], table: Callable[[Record], pd.DataFrame]) -> pd.DataFrame:
@@ -161,7 +162,7 @@ def mse_of_runs(records: Sequence[Record], kind: str, groups: Collection) -> pd.
     names = {"molecules": "held_out_molecules"} | {protocol: f"mse_{protocol}_eV2" for protocol in PROTOCOLS}
 
     def table(record: Record) -> pd.DataFrame:
-        found = errors.mse(record.groups, kind).rename(columns=names)
+        found = protocols.mse(record.groups, kind).rename(columns=names)
         found = found[found.index.isin(groups)].rename_axis("n_atoms" if kind == "size" else kind)
         return found.reset_index()
 
@@ -169,7 +170,7 @@ def mse_of_runs(records: Sequence[Record], kind: str, groups: Collection) -> pd.
 
 
 def _held_out_molecules(records: Sequence[Record], kind: str) -> pd.Series:
-    return errors.mse(records[0].groups, kind)["molecules"]
+    return protocols.mse(records[0].groups, kind)["molecules"]
 
 
 def _protocol_table(records: Sequence[Record], kind: str, groups: list, lang: str) -> pd.DataFrame:

@@ -12,12 +12,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
 
-from analysis import accuracy, study, thesis
-from analysis.arms import Arms
+from analysis import study
+from analysis.data import thesis
+from analysis.data.molecules import Molecules
+from analysis.evaluation import accuracy
 from analysis.figures import comparison, published, published_curves, style
 from analysis.figures.labels import alt, label
-from analysis.molecules import Molecules
-from analysis.records import Record
+from analysis.runs.arms import Arms
+from analysis.runs.records import Record
 
 _MEV = 1000  # meV per eV
 DEMANDS = MappingProxyType({"first": (14.0, 25), "second": (10.0, 106)})

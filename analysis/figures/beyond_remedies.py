@@ -12,15 +12,16 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import blended_transform_factory
 
-from analysis import accuracy, descriptors, thesis
-from analysis.arms import Arm, Arms
+from analysis.data import descriptors, thesis
+from analysis.data.molecules import Molecules
+from analysis.evaluation import accuracy
+from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
 from analysis.figures.remedies import weighting_name
-from analysis.molecules import Molecules
-from analysis.records import Record
-from analysis.verdicts.intervals import over_seeds
+from analysis.runs.arms import Arm, Arms
+from analysis.runs.records import Record
 
 _MEV = 1000  # meV per eV
 _RINGS = 3

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from analysis import thesis
+from analysis.data import thesis
 from analysis.figures import baseline, style
 from analysis.figures.labels import LANGUAGES, label
-from analysis.records import Record
+from analysis.runs.records import Record
 
 SIZE = (1200, 630)
 """Width and height in pixels: what Open Graph and Twitter ask for."""

@@ -12,11 +12,11 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 from pydantic import Field
 
-from analysis import census, offsets, subsets, thesis
+from analysis.data import offsets, splits, statistics, thesis
+from analysis.data.molecules import Molecules
 from analysis.figures import style
 from analysis.figures.labels import alt, label
-from analysis.molecules import Molecules
-from analysis.parameters import NotebookParameters
+from analysis.study.parameters import NotebookParameters
 
 _SMALLEST_SHARE = 1e-4  # of a row of the heat map: below, colours no longer change
 # Means, drawn over dark and light cells alike.
@@ -31,7 +31,7 @@ class CensusParameters(NotebookParameters):
 
 def element_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
     """Molecules with and without each element, and the share beside the report's (Table 1)."""
-    shares = census.element_share(molecules)
+    shares = statistics.element_share(molecules)
     rows = [
         {
             label("with", lang): style.number(count, lang),
@@ -45,8 +45,8 @@ def element_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
 
 
 def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
-    """How far each element's sizes are from the whole database's (`census.size_shift`)."""
-    shifts = census.size_shift(molecules)
+    """How far each element's sizes are from the whole database's (`statistics.size_shift`)."""
+    shifts = statistics.size_shift(molecules)
     rows = [
         {
             label("mean_with", lang): style.number(shift.mean_with, lang, 1),
@@ -59,8 +59,8 @@ def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
 
 
 def correlation_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
-    """Spearman's correlation of the size with what it is confounded with (`census.size_correlations`)."""
-    correlations = census.size_correlations(molecules)
+    """Spearman's correlation of the size with what it is confounded with (`statistics.size_correlations`)."""
+    correlations = statistics.size_correlations(molecules)
     rows = [{label("spearman", lang): style.number(value, lang, 2)} for value in correlations]
     return _table(rows, [label(quantity, lang) for quantity in correlations.index], label("quantity", lang))
 
@@ -72,12 +72,12 @@ def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dic
     `with`, `without`, `share`, `report`, `mean_with`, `mean_without`, `variation`, `variation_percent`. Raises
     ValueError if no size makes up more than `share`.
     """
-    sizes, common = census.size_counts(molecules), census.common_sizes(molecules, share)
-    by_size = census.composition_by_size(molecules)["hydrogen_share_mean"]
-    heavy = census.heavy_by_size(molecules).sum(axis=1)
-    correlations = census.size_correlations(molecules)
+    sizes, common = statistics.size_counts(molecules), statistics.common_sizes(molecules, share)
+    by_size = statistics.composition_by_size(molecules)["hydrogen_share_mean"]
+    heavy = statistics.heavy_by_size(molecules).sum(axis=1)
+    correlations = statistics.size_correlations(molecules)
     largest_three = sizes["molecules"].nlargest(3)
-    frequent = subsets.sizes_above(molecules, share)
+    frequent = splits.sizes_above(molecules, share)
     facts = {
         "molecules": style.number(len(molecules), lang),
         "smallest": style.number(sizes.index[0], lang),
@@ -98,13 +98,13 @@ def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dic
     }
     for quantity, correlation in correlations.items():
         facts[f"rank_{quantity}"] = style.number(correlation, lang, 2)
-    for element, count, fraction in census.element_share(molecules).itertuples():
+    for element, count, fraction in statistics.element_share(molecules).itertuples():
         facts[f"with_{element}"] = style.number(count, lang)
         facts[f"without_{element}"] = style.number(len(molecules) - count, lang)
         facts[f"share_{element}"] = style.number(fraction, lang, 3)
         facts[f"percent_{element}"] = style.percent(fraction, lang, 1)
         facts[f"report_{element}"] = style.number(thesis.ELEMENT_SHARES[element], lang, 2)
-    for shift in census.size_shift(molecules).itertuples():
+    for shift in statistics.size_shift(molecules).itertuples():
         facts[f"mean_with_{shift.Index}"] = style.number(shift.mean_with, lang, 1)
         facts[f"mean_without_{shift.Index}"] = style.number(shift.mean_without, lang, 1)
         facts[f"variation_{shift.Index}"] = style.number(shift.total_variation, lang, 2)
@@ -148,15 +148,15 @@ def energy_facts(molecules: Molecules, *, lang: str, example: str = "C") -> dict
 
 def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> style.BookFigure:
     """Molecules by number of atoms, sizes above `share` told apart (Figure 1 of the report)."""
-    sizes = census.size_counts(molecules)
+    sizes = statistics.size_counts(molecules)
     common = sizes["share"] > share
-    data = sizes.assign(above_threshold=common, normal_law=census.normal_counts(molecules)).reset_index()
+    data = sizes.assign(above_threshold=common, normal_law=statistics.normal_counts(molecules)).reset_index()
     with style.figure(alt("size_histogram", lang), data) as figure:
         axes = figure.subplots()
         limit = style.threshold(share, lang)
         axes.bar(sizes.index[common], sizes["molecules"][common], color=style.BLUE, label=f"> {limit}")
         axes.bar(sizes.index[~common], sizes["molecules"][~common], color=style.VERMILION, label=f"≤ {limit}")
-        axes.plot(census.normal_counts(molecules), "--", color=style.BLACK, label=label("normal", lang))
+        axes.plot(statistics.normal_counts(molecules), "--", color=style.BLACK, label=label("normal", lang))
         axes.set_ylabel(label("molecules", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
         _size_axis(axes, lang)
@@ -166,7 +166,7 @@ def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> s
 
 def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> style.BookFigure:
     """Which sizes are above `share`, on a log scale, beside those that the report names."""
-    table = census.common_sizes(molecules, share)
+    table = statistics.common_sizes(molecules, share)
     held = table[table["molecules"] > 0]
     with style.figure(alt("common_sizes", lang), table.reset_index()) as figure:
         axes = figure.subplots()
@@ -199,10 +199,10 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
 
     Beside the elements' rows, that of the whole database; a mark at each row's mean.
     """
-    database = census.size_counts(molecules)["share"]
-    rows = pd.concat([database.to_frame().T, census.element_by_size(molecules)])
-    means = [molecules.n_atoms.mean(), *census.size_shift(molecules)["mean_with"]]
-    data = rows.set_axis(["all", *census.ELEMENTS]).rename_axis(index="element", columns="n_atoms")
+    database = statistics.size_counts(molecules)["share"]
+    rows = pd.concat([database.to_frame().T, statistics.element_by_size(molecules)])
+    means = [molecules.n_atoms.mean(), *statistics.size_shift(molecules)["mean_with"]]
+    data = rows.set_axis(["all", *statistics.ELEMENTS]).rename_axis(index="element", columns="n_atoms")
     data = data.reset_index().melt("element", value_name="share_of_row")
     with style.figure(alt("element_size_heatmap", lang), data, height=3.6) as figure:
         axes = figure.subplots()
@@ -224,7 +224,7 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
             **_MEANS,
             label=label("row_mean", lang),
         )
-        axes.set_yticks(np.arange(len(rows)), [label("database", lang), *census.ELEMENTS])
+        axes.set_yticks(np.arange(len(rows)), [label("database", lang), *statistics.ELEMENTS])
         axes.invert_yaxis()
         axes.grid(visible=False)
         _size_axis(axes, lang)
@@ -240,8 +240,8 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
 
 def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
     """Heavy atoms (above) and share of hydrogen (below) against size: what size is confounded with in QM9."""
-    heavy = census.heavy_by_size(molecules)
-    table = census.composition_by_size(molecules)
+    heavy = statistics.heavy_by_size(molecules)
+    table = statistics.composition_by_size(molecules)
     counts = heavy.reset_index().melt("heavy_atoms", value_name="molecules")
     data = counts[counts["molecules"] > 0].merge(table.drop(columns="molecules").reset_index(), on="n_atoms")
     with style.figure(alt("composition", lang), data, height=5.4) as figure:

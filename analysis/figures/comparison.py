@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis import thesis
-from analysis.arms import CUSTOM, Arm, Arms
+from analysis.data import thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs.arms import CUSTOM, Arm, Arms
+from analysis.runs.records import Record
 
 MODELS = MappingProxyType({"default": (style.ORANGE, "o"), "custom": (style.BLUE, "s")})
 """Colour, as in Figure 10 of the report, and marker."""

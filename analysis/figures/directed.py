@@ -8,12 +8,12 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from analysis import thesis
-from analysis.arms import Arm, Arms
+from analysis.data import thesis
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs.arms import Arm, Arms
+from analysis.runs.records import Record
 
 KINDS = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Figures and tables of what drives the error, from the records that `analysis.drivers` makes.
+"""Figures and tables of what drives the error, from the records that `analysis.evaluation.error_sources` makes.
 
 Tables are data frames of strings, written as the language writes numbers. Those that compare the models take both
 records, by the model's name.
@@ -22,7 +22,7 @@ from matplotlib.ticker import (
     NullLocator,
 )
 
-from analysis.drivers import COMPARISONS, STRUCTURAL, TARGETS, Drivers
+from analysis.evaluation.error_sources import COMPARISONS, STRUCTURAL, TARGETS, Drivers
 from analysis.figures import style
 from analysis.figures.comparison import MODELS
 from analysis.figures.labels import alt, label

@@ -11,14 +11,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
-from analysis import census, errors, thesis
-from analysis.arms import DEFAULT, Arms
+from analysis.data import statistics, thesis
 from analysis.figures import baseline, style
 from analysis.figures.labels import label
-from analysis.records import Record
+from analysis.runs import protocols
+from analysis.runs.arms import DEFAULT, Arms
+from analysis.runs.records import Record
 
 SIDES = MappingProxyType(
-    {"up_to": range(1, thesis.LARGE + 1), "above": range(thesis.LARGE + 1, census.LARGEST_SIZE + 1)}
+    {"up_to": range(1, thesis.LARGE + 1), "above": range(thesis.LARGE + 1, statistics.LARGEST_SIZE + 1)}
 )
 """The sizes up to 17, and those above."""
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
@@ -81,12 +82,12 @@ def of_groups(groups: Sequence[Group], table: Callable[[Group], pd.DataFrame]) -
 
 def general(records: Sequence[Record], protocol: str = "held_out") -> list[float]:
     """MSE over all molecules, eV², per seed."""
-    return [errors.mse(record.groups, "all").loc["all", protocol] for record in records]
+    return [protocols.mse(record.groups, "all").loc["all", protocol] for record in records]
 
 
 def of_sizes(records: Sequence[Record], sizes: Collection[int], protocol: str = "held_out") -> list[float]:
     """MSE over the molecules of these sizes, taken as one set, eV², per seed; NaN if there are none."""
-    return [float(errors.mse_of_sizes(record.groups, sizes)[protocol]) for record in records]
+    return [float(protocols.mse_of_sizes(record.groups, sizes)[protocol]) for record in records]
 
 
 def spread(records: Sequence[Record], protocol: str, sizes: Collection[int] = thesis.COMMON_SIZES) -> list[float]:

@@ -14,13 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 from scipy.stats import spearmanr
 
-from analysis import thesis
+from analysis.data import thesis
+from analysis.evaluation.verdicts import Verdict
 from analysis.figures import baseline, style
 from analysis.figures.labels import alt, label
-from analysis.records import Record
-from analysis.sweeps import parameters_of
-from analysis.trials import TOLERANCE, Stage, objectives, pareto_front
-from analysis.verdicts import Verdict
+from analysis.runs.records import Record
+from analysis.study.sweeps import parameters_of
+from analysis.study.trials import TOLERANCE, Stage, objectives, pareto_front
 
 _TICKS = (1.0, 2.0, 3.0, 5.0)
 _OUTSIDE = 10.0

@@ -8,12 +8,12 @@ import pandas as pd
 from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 
-from analysis import accuracy
-from analysis.arms import Arms
+from analysis.evaluation import accuracy
 from analysis.figures import published, published_curves, style
 from analysis.figures.beyond import LOOK, error_axis
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs.arms import Arms
+from analysis.runs.records import Record
 
 _MEV = 1000  # meV per eV
 _PUBLISHED_LOOKS = (

@@ -11,13 +11,15 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.ticker import MultipleLocator
 
-from analysis import choice, thesis, weights
-from analysis.arms import Arms
+from analysis.data import thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.records import Record
-from analysis.weights import UNGUARDED
+from analysis.runs import selection as choice
+from analysis.runs import weights
+from analysis.runs.arms import Arms
+from analysis.runs.records import Record
+from analysis.runs.weights import UNGUARDED
 
 WEIGHTINGS = ("size", "size-frequency", "inverse-frequency")
 _MAP = colormaps["cividis"]

@@ -1,11 +1,11 @@
 """The path of the data, drawn: from QM9 to the figures of this book (appendix Figure 1 of the report)."""
 
-from analysis import subsets
-from analysis.config import Data
+from analysis.data import splits
+from analysis.data.molecules import Molecules
 from analysis.figures import style
 from analysis.figures.boxes import DATA, LEARNED, PLAIN, WIDTH, Canvas
 from analysis.figures.labels import alt, label
-from analysis.molecules import Molecules
+from analysis.runs.config import Data
 
 # px: the margin, the gap between boxes that an arrow joins, and the widths of boxes.
 _MARGIN, _GAP = 12.0, 24.0
@@ -24,7 +24,7 @@ def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
     molecules
         The whole database.
     """
-    split = subsets.split(molecules, data.split_seed, data.held_out)
+    split = splits.split(molecules, data.split_seed, data.held_out)
     canvas = Canvas(label("pipeline", lang))
 
     def lines(name: str, count: int | None = None) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.figures import style
 from analysis.figures.baseline import minutes
 from analysis.figures.labels import label
-from analysis.records import Record
+from analysis.runs.records import Record
 
 
 def took(records: Sequence[Record], *, lang: str) -> pd.DataFrame:

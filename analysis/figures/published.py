@@ -16,7 +16,7 @@ from matplotlib.ticker import NullLocator
 from analysis.figures import style
 from analysis.figures.baseline import minutes
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs.records import Record
 
 _MEV = 1000  # meV per eV
 CHEMICAL_ACCURACY = _MEV * units.kcal / units.mol

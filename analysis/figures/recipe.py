@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis.arms import Arm, Arms
 from analysis.figures import groups, style
 from analysis.figures.beyond import minutes
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs.arms import Arm, Arms
+from analysis.runs.records import Record
 
 _MEV = 1000  # meV per eV
 _WHOLE = 30  # meV: errors from here on are written without decimals

@@ -13,13 +13,13 @@ import pandas as pd
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from scipy import stats
 
-from analysis import thesis
-from analysis.arms import DEFAULT, Arm, Arms
-from analysis.config import RunConfig
+from analysis.data import thesis
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs.arms import DEFAULT, Arm, Arms
+from analysis.runs.config import RunConfig
+from analysis.runs.records import Record
 
 _CONFIDENCE = 0.95
 _SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")

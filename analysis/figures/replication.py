@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis import thesis
-from analysis.arms import CUSTOM, Arm, Arms
+from analysis.data import thesis
 from analysis.figures import baseline, comparison, groups, loss_modification, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import label
-from analysis.records import Record
+from analysis.runs.arms import CUSTOM, Arm, Arms
+from analysis.runs.records import Record
 
 EXPERIMENTS = ("baseline", "balancing", "loss-modification", "directed-training", "final-comparison")
 WEIGHT_DECAY = 0.01

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MultipleLocator
 
-from analysis import census, thesis
-from analysis.arms import DEFAULT, Arm, Arms
+from analysis.data import statistics, thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.records import Record
+from analysis.runs.arms import DEFAULT, Arm, Arms
+from analysis.runs.records import Record
 
 _MODELS = ("default", "custom")
 
@@ -109,7 +109,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         key = name.replace("-", "_")
         means = {model: float(np.mean(groups.general(group.records))) for model, group in models.items()}
         for model, group in models.items():
-            found[f"mse_{model}_{key}"] = _mse(group.records, range(1, census.LARGEST_SIZE + 1), lang)
+            found[f"mse_{model}_{key}"] = _mse(group.records, range(1, statistics.LARGEST_SIZE + 1), lang)
         if "custom" in models:
             found[f"ratio_{key}"] = style.number(means["custom"] / means["default"], lang, 1)
             for protocol in baseline.PROTOCOLS:

@@ -16,11 +16,11 @@ from rdkit import Chem, rdBase
 from rdkit.Chem import rdCoordGen
 from rdkit.Chem.Draw import rdMolDraw2D
 
-from analysis.drivers import errors_by_seed
+from analysis.data.molecules import Molecules, to_ase
+from analysis.evaluation.error_sources import errors_by_seed
 from analysis.figures import style
 from analysis.figures.labels import alt, check_language, label
-from analysis.molecules import Molecules, to_ase
-from analysis.records import Record
+from analysis.runs.records import Record
 
 if TYPE_CHECKING:
     from chemiscope.widget import ChemiscopeWidget

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from analysis.evaluation.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Verdict
 from analysis.figures import style
 from analysis.figures.labels import label
-from analysis.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Verdict
 
 _SPACE = "\N{NO-BREAK SPACE}"
 _JOINER = "\N{WORD JOINER}"  # a line may end after a dash, no-break space or not

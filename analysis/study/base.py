@@ -6,11 +6,11 @@ from typing import ClassVar
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator
 
-from analysis import choice
-from analysis.arms import Arm
-from analysis.config import Profile, RunConfig, adjust, apply_profile
-from analysis.molecules import Molecules
-from analysis.parameters import NotebookParameters, refused
+from analysis.data.molecules import Molecules
+from analysis.runs import selection
+from analysis.runs.arms import Arm
+from analysis.runs.config import Profile, RunConfig, adjust, apply_profile
+from analysis.study.parameters import NotebookParameters, refused
 
 _POSITIVE_INTEGER = "a positive whole number, or None for the profile's"
 
@@ -87,12 +87,12 @@ def matched_updates(config: RunConfig, reference: RunConfig, molecules: Molecule
 
 def steps_per_epoch(config: RunConfig, molecules: Molecules) -> int:
     """How many updates an epoch over a run's training molecules makes."""
-    return -(-len(choice.training_part(molecules, config.data)) // config.training.batch_size)
+    return -(-len(selection.training_part(molecules, config.data)) // config.training.batch_size)
 
 
 def work(config: RunConfig, molecules: Molecules) -> float:
     """How long a run takes next to others, in any unit: per molecule, and per step for what doesn't grow with it."""
-    chosen = len(choice.training_part(molecules, config.data))
+    chosen = len(selection.training_part(molecules, config.data))
     per_molecule = 1 + (config.model.n_atom_basis / 64) ** 2
     if config.model.representation == "painn":
         per_molecule *= 2.5
@@ -102,7 +102,7 @@ def work(config: RunConfig, molecules: Molecules) -> float:
 
 def _check_batches(configs: Collection[RunConfig], molecules: Molecules) -> None:
     """Raise ValueError for a run without molecules to train on, or with fewer than a batch."""
-    sizes = {data: len(choice.training_part(molecules, data)) for data in {config.data for config in configs}}
+    sizes = {data: len(selection.training_part(molecules, data)) for data in {config.data for config in configs}}
     for config in configs:
         batch, there = config.training.batch_size, sizes[config.data]
         if batch > there:

@@ -1,7 +1,7 @@
 """What is special about a run, in words."""
 
-from analysis.config import Loss, Profile, RunConfig, Selection, apply_profile
-from analysis.weights import DEFAULT_FLOOR, UNGUARDED
+from analysis.runs.config import Loss, Profile, RunConfig, Selection, apply_profile
+from analysis.runs.weights import DEFAULT_FLOOR, UNGUARDED
 
 _SETTINGS = {
     "data": {

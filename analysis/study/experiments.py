@@ -20,12 +20,13 @@ from pydantic import (
     field_validator,
 )
 
-from analysis import choice, thesis
-from analysis.arms import CUSTOM, DEFAULT, Arm
-from analysis.config import FineTuning, Loss, Profile, RunConfig, Selection, adjust
-from analysis.molecules import Molecules
+from analysis.data import thesis
+from analysis.data.molecules import Molecules
+from analysis.runs import selection as choice
+from analysis.runs.arms import CUSTOM, DEFAULT, Arm
+from analysis.runs.config import FineTuning, Loss, Profile, RunConfig, Selection, adjust
+from analysis.runs.weights import DEFAULT_FLOOR
 from analysis.study.base import ExperimentParameters, matched_updates, steps_per_epoch
-from analysis.weights import DEFAULT_FLOOR
 
 BEYOND = {
     "model": {"representation": "painn", "n_atom_basis": 64, "n_interactions": 3, "n_rbf": 20},

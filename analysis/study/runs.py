@@ -10,17 +10,17 @@ from typing import Literal
 
 from tqdm import tqdm
 
-from analysis import records
-from analysis.arms import Arms
-from analysis.config import RunConfig
-from analysis.console import in_notebook, one_line
-from analysis.failures import CheckpointError, TrainingDivergedError
-from analysis.molecules import Molecules
-from analysis.parameters import check
-from analysis.records import Record
+from analysis.data.molecules import Molecules
+from analysis.runs import records
+from analysis.runs.arms import Arms
+from analysis.runs.config import RunConfig
+from analysis.runs.console import in_notebook, one_line
+from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.runs.records import Record
 from analysis.study.base import ExperimentParameters, each_once
 from analysis.study.description import describe
 from analysis.study.experiments import EXPERIMENTS
+from analysis.study.parameters import check
 
 
 class StudyError(ValueError):
@@ -60,11 +60,11 @@ def load_or_train(
 
 
 def _runs() -> ModuleType:
-    """The module `analysis.runs`, for what is not recorded yet."""
+    """The module `analysis.training.recording`, for what is not recorded yet."""
     # Training needs torch, which takes seconds to import; reading records, which most want, does not.
-    from analysis import runs
+    from analysis.training import recording
 
-    return runs
+    return recording
 
 
 def recorded(parameters: ExperimentParameters, molecules: Molecules, *, results: Path | None = None) -> Arms[Record]:

@@ -1,0 +1,363 @@
+"""The study from the command line: what is recorded, train what is missing or once more, show a record, predict."""
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from analysis import study
+from analysis.data import qm9
+from analysis.data.molecules import MoleculesError, check_output
+from analysis.evaluation import error_sources, verdicts
+from analysis.predict import geometries
+from analysis.runs import checkout, protocols, records, weights
+from analysis.runs.config import RunConfig
+from analysis.runs.console import clock, complain, errors_in_one_line
+from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.study import sweeps, trials
+from analysis.study.parameters import ParameterError, parsed
+from fused.choice import WayError
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False
+)
+
+_NAMED = 10  # as many records are named for a prefix that fits several
+_EXPECTED = (
+    study.StudyError,
+    ParameterError,
+    MoleculesError,
+    qm9.QM9NotInstalledError,
+    records.RecordError,
+    CheckpointError,
+    TrainingDivergedError,
+    weights.WeightError,
+    WayError,
+    OSError,
+)
+
+_Experiment = Annotated[str, typer.Argument(help=f"{', '.join(study.EXPERIMENTS)}, or all.")]
+_Profile = Annotated[str, typer.Option(help="smoke, quick or full.")]
+_Seeds = Annotated[str | None, typer.Option(help="Numbers with commas between them; by default each experiment's own.")]
+_Results = Annotated[
+    Path | None,
+    typer.Option(
+        help="Where records lie; by default what the variable COMPENDIUM_RESULTS names, the checkout's results/, or "
+        "results/ in the working folder.",
+    ),
+]
+_RunId = Annotated[str, typer.Argument(help="A run's id, or its beginning; experiment/id if several have it.")]
+
+
+@app.command("list")
+def list_runs(
+    experiment: _Experiment = "all",
+    profile: _Profile = "full",
+    seeds: _Seeds = None,
+    results: _Results = None,
+    check: Annotated[bool, typer.Option("--check", help="Read all files of each record and check them.")] = False,
+) -> None:
+    """List every run of the study, or of one experiment, and records that are none of these."""
+    with errors_in_one_line(*_EXPECTED):
+        results = results or records.results_folder()
+        molecules = qm9.load()
+        configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
+        data = molecules.fingerprint()
+        found = [study.standing(config, data, results, whole=check) for config in configs]
+        searches, others = [], []
+        if experiment == "all":
+            searches = [_over(sweeps.load_sweep(name), results) for name in sweeps.shipped()]
+            ours = {one.folder for one in found}
+            ours |= {results / sweep.experiment / run for sweep, over, _ in searches for run in over["run"]}
+            ours |= {record.folder for _, _, repeats in searches for point in repeats for record in point}
+            others = study.other_records(ours, results, whole=check)
+        if not records.recorded_folders(results):
+            complain(_no_records(results))
+        typer.echo(_table(found, profile))
+        states = [one.state for one in found]
+        counted = ", ".join(f"{states.count(state)} {state}" for state in ("recorded", "under way", "missing"))
+        damaged = [one for one in found + others if one.state == "damaged"]
+        typer.echo(f"\n{len(found)} runs: {counted}, {states.count('damaged')} damaged")
+        for sweep, over, repeats in searches:
+            seeds = f"; {sum(map(len, repeats))} records of points in several seeds" if repeats else ""
+            said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {_count(over)}{seeds}"
+            typer.echo(f"{sweep.experiment}: {said}")
+        if others:
+            typer.echo(f"\n{len(others)} other records, of none of these experiments or with other parameters:\n")
+            typer.echo(_table(others, profile))
+        for one in damaged:
+            complain(f"damaged: {one.trouble}")
+        if damaged:
+            raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    experiment: _Experiment = "all",
+    profile: _Profile = "full",
+    seeds: _Seeds = None,
+    logger: Annotated[str, typer.Option(help="csv, tensorboard, wandb (offline) or none.")] = "csv",
+    results: _Results = None,
+) -> None:
+    """Train and record what is missing, seed by seed; started again after a kill or Ctrl-C, it goes on where it was."""
+    runner = _runner()
+    with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
+        results = results or records.results_folder()
+        log = runner.logger_named(logger)
+        if checkout.folder() is None:
+            complain(f"records go to {results}")
+        molecules = qm9.load()
+        configs = study.seed_by_seed(study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds)))
+        runner.run(configs, molecules, results, profile=profile, logger=log)
+
+
+@app.command()
+def verify(
+    run_id: _RunId,
+    results: _Results = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="By default as many as the record's.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Keep what was found in this file too, as JSON.")] = None,
+) -> None:
+    """Train a recorded run again, in a temporary folder, and compare; the record is not touched."""
+    runner = _runner()
+    with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
+        recorded = records.load(_find(run_id, results or records.results_folder()))
+        runner.verify(recorded, _name(recorded), threads=threads, out=out)
+
+
+@app.command()
+def show(run_id: _RunId, results: _Results = None) -> None:
+    """Show a record: configuration, data, times, versions, machine, losses, and errors under both protocols."""
+    with errors_in_one_line(*_EXPECTED):
+        record = records.load(_find(run_id, results or records.results_folder()))
+        about = record.about
+        typer.echo(f"run {_name(record)}\n{record.folder}")
+        special, usual = _settings(record.config)
+        _section("settings that differ from the default", special or {"": "none"})
+        _section("settings at the default", usual)
+        _section("molecules", about["molecules"] | {"fingerprint": about["molecules_fingerprint"]})
+        prepared = about.get("preparation_seconds")
+        before = {} if prepared is None else {"preparation, in no phase": prepared}
+        _section("wall time", {phase: clock(seconds) for phase, seconds in (before | about["seconds"]).items()})
+        _section("versions", about["versions"])
+        git = about.get("git") or {}
+        code = {"code": git.get("commit", "outside a git checkout") + ("" if git.get("clean", True) else ", changed")}
+        _section("machine", about["machine"] | code)
+        last = record.history.iloc[-1].drop("epoch")
+        _section(
+            f"after {len(record.history)} epochs, eV²",
+            {name.replace("_", " "): f"{value:.5g}" for name, value in last.items()},
+        )
+        for kind, title in (("all", "mean squared error, eV²"), ("size", "mean squared error by number of atoms, eV²")):
+            typer.echo(f"\n{title}")
+            typer.echo(_mse(record, kind))
+
+
+@app.command("verdicts")
+def judge(results: _Results = None) -> None:
+    """Judge every claim of the report by the records: verdict, effect, interval, under both protocols."""
+    with errors_in_one_line(*_EXPECTED):
+        molecules = qm9.load()
+        stage2 = sweeps.load_sweep("stage2")
+        over = trials.known(stage2, results=results)
+        evidence = verdicts.Evidence(
+            {
+                name: study.recorded(parameters(), molecules, results=results)
+                for name, parameters in study.EXPERIMENTS.items()
+                if any(name in claim.experiments for claim in verdicts.CLAIMS.values())
+            },
+            molecules,
+            over if len(over) >= stage2.run_cap else None,
+            trials.repeated(stage2, results=results),
+        )
+        found = verdicts.all_claims(evidence)
+        rows = [("claim", "section", "the report", "protocol", "verdict", "effect", "95 % interval", "seeds")]
+        rows += [_verdict_row(verdict) for verdict in found]
+        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        for row in rows:
+            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        if any(verdict.verdict != verdict.verdict_in_table for verdict in found):
+            typer.echo("* does not stand after Holm's correction over the whole table")
+        if evidence.trials is None or not evidence.repeats:
+            typer.echo(
+                "stage2 is not judged: its search is not over (python -m analysis.study.search run stage2), or none of its "
+                "points is recorded in several seeds (the notebook 02_hyperparameter_search runs them)"
+            )
+        for name in dict.fromkeys(verdict.claim for verdict in found):
+            rule = next(verdict.rule for verdict in found if verdict.claim == name)
+            typer.echo(f"\n{name}: {rule}")
+
+
+@app.command("drivers")
+def find_drivers(
+    model: Annotated[str, typer.Argument(help=f"{', '.join(error_sources.MODELS)}, or all.")] = "all",
+    results: _Results = None,
+) -> None:
+    """Compute what drives the error of a model from its recorded runs, and record it in results/drivers (minutes)."""
+    from analysis.evaluation.error_sources import (
+        compute,  # the import of scikit-learn, which no other command needs, takes a second
+    )
+
+    with errors_in_one_line(*_EXPECTED):
+        if model not in (*error_sources.MODELS, "all"):
+            raise study.StudyError(
+                f"there is no model {model!r}: choose one of {', '.join(error_sources.MODELS)}, or all"
+            )
+        recorded = (results or records.results_folder()) / "drivers"
+        recorded.mkdir(parents=True, exist_ok=True)
+        check_output(recorded / "about.json")
+        molecules = qm9.load()
+        for name in error_sources.MODELS if model == "all" else (model,):
+            of_model = study.recorded(study.FinalComparisonParameters(), molecules, results=results)[name]
+            found = compute.analyse(
+                name, of_model, molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
+            )
+            folder = recorded / name
+            error_sources.save(found, folder)
+            shares = ", ".join(f"{part} {row.value:.0%}" for part, row in found.parts.iterrows())
+            typer.echo(f"{folder}: squared error: {shares}; weak group: {found.about['weak_group'] or 'none'}")
+
+
+@app.command()
+def predict(
+    files: Annotated[list[Path] | None, typer.Argument(help="XYZ or extended XYZ files, Å.")] = None,
+    smiles: Annotated[list[str] | None, typer.Option(help="A SMILES; its geometry is then not DFT's.")] = None,
+    run_id: Annotated[
+        list[str] | None, typer.Option("--run", help="A recorded model in place of Beyond's five; one per seed.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the predictions to this file too.")] = None,
+    results: _Results = None,
+) -> None:
+    """Predict U0 and the energy of atomisation of molecules, with a warning where the models are out of their depth."""
+    with errors_in_one_line(*_EXPECTED):
+        if csv is not None:
+            check_output(csv)
+        given = [one for path in files or () for one in geometries.read_file(path)]
+        given += geometries.all_from_smiles(smiles or ())
+        if not given:
+            raise study.StudyError("there is nothing to predict: name an XYZ file, or give a --smiles")
+        found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
+        runner = _runner()
+        with errors_in_one_line(*runner.EXPECTED):
+            runner.predict_all(given, found, qm9.load(), csv, results=results)
+
+
+def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
+    claim = verdicts.CLAIMS[verdict.claim]
+    star = "" if verdict.verdict == verdict.verdict_in_table else "*"
+    low, high = verdict.interval
+    interval = f"{low:.3g} to {high:.3g}"
+    words = (verdict.claim, claim.section, claim.said, verdict.protocol, verdict.verdict + star)
+    return (*words, f"{verdict.effect:.3g}", interval, str(verdict.n_seeds))
+
+
+def _runner() -> ModuleType:
+    """The module `analysis.cli.runner`, for the commands that need networks."""
+    # They need torch, which takes seconds to import; the other commands read records and do not.
+    from analysis.cli import runner
+
+    return runner
+
+
+def _numbers(text: str | None) -> list | None:
+    """Seeds with commas, in brackets or not; whether they can be is for `study.plan` to check."""
+    if text is None:
+        return None
+    found = parsed(text)
+    return list(found) if isinstance(found, list | tuple) else [found]
+
+
+def _find(wanted: str, results: Path) -> Path:
+    """The folder of the one record whose id begins so; `experiment/id` names it among several."""
+    folders = {f"{folder.parent.name}/{folder.name}": folder for folder in records.recorded_folders(results)}
+    if not folders:
+        raise study.StudyError(_no_records(results))
+    fitting = [name for name in folders if (name if "/" in wanted else folders[name].name).startswith(wanted)]
+    if len(fitting) > 1:
+        more = f" and {len(fitting) - _NAMED} more" if len(fitting) > _NAMED else ""
+        raise study.StudyError(f"{wanted!r} fits several records: {', '.join(fitting[:_NAMED])}{more}")
+    if not fitting:
+        ids = sorted({folder.name for folder in folders.values()})
+        nearest = difflib.get_close_matches(wanted.rpartition("/")[2], ids, n=3, cutoff=0.0)
+        raise study.StudyError(f"no record {wanted!r} in {results}; the nearest ids are {', '.join(nearest)}")
+    return folders[fitting[0]]
+
+
+def _no_records(results: Path) -> str:
+    return (
+        f"there are no records in {results}: --results, or {records.RESULTS_VARIABLE}, names the folder that holds them"
+    )
+
+
+def _name(record: records.Record) -> str:
+    return f"{record.id} ({record.folder.parent.name}, seed {record.config.seed}: {study.describe(record.config)})"
+
+
+def _table(found: Sequence[study.Standing], profile: str) -> str:
+    rows = [("run", "experiment", "seed", "state", "validation, eV²", "time", "what is special")]
+    rows += [_row(one, profile) for one in found]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
+    )
+
+
+def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[list[records.Record]]]:
+    """A search, its trials that are over, and its points in several seeds.
+
+    None of either if a record is damaged, which is then listed with the others.
+    """
+    try:
+        return sweep, trials.known(sweep, results=results), trials.repeated(sweep, results=results)
+    except records.RecordError:
+        return sweep, trials.trials_of([]), []
+
+
+def _count(over: pd.DataFrame) -> str:
+    states = {"complete": "recorded", "failed": "diverged", "pruned": "stopped"}
+    return ", ".join(f"{(over['state'] == state).sum()} {word}" for state, word in states.items())
+
+
+def _row(one: study.Standing, profile: str) -> tuple[str, ...]:
+    state, loss, seconds = str(one.state), "", ""
+    if one.outline is not None:
+        value = one.outline.validation_loss
+        loss = "?" if value is None else f"{value:.4g}"
+        seconds = clock(one.outline.seconds)
+    elif one.state == "under way":
+        state = f"under way, epoch {one.epochs} of {one.config.epochs}"
+    seed, what = ("?", "?") if one.config is None else (str(one.config.seed), study.describe(one.config, profile))
+    return one.folder.name, one.folder.parent.name, seed, state, loss, seconds, what
+
+
+def _settings(config: RunConfig) -> tuple[dict[str, object], dict[str, object]]:
+    """Settings that differ from the default, and those that don't, by their full name."""
+    default = _flat(RunConfig(experiment=config.experiment).model_dump())
+    given = _flat(config.model_dump())
+    special = {name: value for name, value in given.items() if value != default[name] or name == "experiment"}
+    return special, {name: value for name, value in given.items() if name not in special}
+
+
+def _flat(content: dict, prefix: str = "") -> dict[str, object]:
+    flat = {}
+    for name, value in content.items():
+        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return flat
+
+
+def _section(title: str, content: dict[str, object]) -> None:
+    typer.echo(f"\n{title}")
+    width = max(map(len, content), default=0)
+    for name, value in content.items():
+        typer.echo(f"  {name.ljust(width)}  {value}".rstrip())
+
+
+def _mse(record: records.Record, kind: str) -> str:
+    table = protocols.mse(record.groups, kind).rename_axis(None)
+    table.columns = ["molecules held out", "held out", "as reported"]
+    with pd.option_context("display.max_rows", None):
+        return table.to_string(float_format=lambda value: f"{value:.4g}", na_rep="-")

@@ -1,0 +1,318 @@
+"""What the commands do with networks: train the runs that are missing, or a recorded run once more, and predict."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytorch_lightning as pl
+import typer
+from pytorch_lightning.callbacks import Callback
+from tqdm import tqdm
+
+from analysis import study
+from analysis.data import qm9
+from analysis.data.molecules import Molecules, check_output, whole_file
+from analysis.predict import ensemble as predict
+from analysis.predict.applicability import refusal
+from analysis.predict.geometries import Geometry
+from analysis.runs.config import RunConfig, adjust
+from analysis.runs.console import INTERRUPTED, clock, complain, one_line
+from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.runs.records import Record, RecordError
+from analysis.training import recording, repetition, repetitions
+from analysis.training.loop import LoggerError, LoggerName, check_logger
+
+EXPECTED = (LoggerError, repetition.OtherMoleculesError, predict.PredictError)
+"""What all may raise beside the errors of those who read records."""
+
+_MEV = 1000  # meV per eV
+_LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
+
+
+def logger_named(name: str) -> LoggerName | None:
+    """The logger that an option names; raises training.LoggerError if it is neither "none" nor one that there is."""
+    logger = None if name == "none" else name
+    check_logger(logger)
+    return logger
+
+
+def run(
+    configs: Sequence[RunConfig],
+    molecules: Molecules,
+    results: str | os.PathLike[str],
+    *,
+    profile: str,
+    logger: LoggerName | None,
+) -> None:
+    """Train and record those of the runs that are missing, in this order; ends the command if one of them fails."""
+    results = Path(results)
+    results.mkdir(parents=True, exist_ok=True)
+    data = molecules.fingerprint()
+    found = [study.standing(config, data, results) for config in configs]
+    to_do = [one for one in found if one.state in ("missing", "under way")]
+    troubles = [one.trouble for one in found if one.state == "damaged"]
+    recorded = len(found) - len(to_do) - len(troubles)
+    overall = Overall(to_do, molecules, profile)
+    trained = 0
+    try:
+        for one in to_do:
+            with overall.run(one):
+                try:
+                    recording.load_or_train(
+                        one.config, molecules, results=results, progress=True, callbacks=[overall], logger=logger
+                    )
+                    trained += 1
+                except (TrainingDivergedError, CheckpointError, RecordError) as error:
+                    troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {one_line(error)}")
+                    tqdm.write(f"error: {troubles[-1]}; going on with the others", file=sys.stderr)
+    # Lightning makes an exit of a Ctrl-C during training.
+    except (KeyboardInterrupt, SystemExit) as stop:
+        overall.close()
+        complain("stopped: the same command goes on after the last finished epoch of the run under way")
+        raise typer.Exit(INTERRUPTED) from stop
+    except OSError as error:  # a full disk, a folder that may not be written
+        overall.close()
+        complain(f"error: {one_line(error)}; once that is mended, the same command goes on where it was")
+        raise typer.Exit(1) from error
+    finally:
+        overall.close()
+    typer.echo(f"{len(found)} runs: {trained} trained, {recorded} recorded before, {len(troubles)} failed")
+    for trouble in troubles:
+        complain(f"failed: {trouble}")
+    if troubles:
+        raise typer.Exit(1)
+
+
+def verify(recorded: Record, name: str, *, threads: int | None, out: str | os.PathLike[str] | None = None) -> None:
+    """Train a recorded run again and say how far the two are apart; ends the command if it is too far.
+
+    `name` is how the run is called in what is said. What was found is kept in `out` (see `repetitions`), a new file.
+    """
+    out = None if out is None else Path(out)
+    if out is not None:
+        if out.exists():
+            complain(f"error: {out} exists: name another file, or remove it")
+            raise typer.Exit(1)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        check_output(out)
+    typer.echo(f"training {name} again; recorded in {clock(_seconds(recorded.about))}")
+    try:
+        with repetition.trained_again(recorded, qm9.load(), threads=threads, progress=True) as again:
+            compared = repetition.compare(recorded, again)
+            found = repetition.repetition(recorded, again, compared)
+            typer.echo(f"trained again in {clock(_seconds(again.about))}")
+    except (KeyboardInterrupt, SystemExit) as stop:
+        complain("stopped: the record is as it was, and nothing is left of the repetition")
+        raise typer.Exit(INTERRUPTED) from stop
+    for words in compared.surroundings:
+        typer.echo(f"different around it: {words}")
+    for words in _told(compared):
+        typer.echo(words)
+    if out is not None:
+        _keep(out, found)
+    if not compared.within_tolerance:
+        names = ", ".join(part.part for part in compared.parts if not part.none)
+        why = (
+            f"by more than the tolerance of {_allowed(compared)}"
+            if compared.surroundings
+            else "and nothing around it does"
+        )
+        complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
+        raise typer.Exit(1)
+
+
+def _told(compared: repetition.Comparison) -> Iterator[str]:
+    """What is the same and what differs, a line each."""
+    if compared.identical:
+        yield "the same bits: history, learning curve, held-out errors, group sums, weights and offsets"
+        return
+    for part in compared.parts:
+        yield f"{part.part}: {_words(part)}"
+    if (score := compared.score) is not None:
+        yield f"{score.part}: {score.relative:.2g} of its size apart, {score.largest:.2g} {score.unit}"
+    if compared.within_tolerance:
+        yield f"not the same bits, but within the tolerance of {_allowed(compared)}"
+
+
+def _allowed(compared: repetition.Comparison) -> str:
+    return f"{compared.allowed} for another machine, other versions or another number of threads"
+
+
+def _keep(out: Path, found: repetitions.Repetition) -> None:
+    with whole_file(out) as temporary:
+        temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def predict_all(
+    given: Sequence[Geometry],
+    found: Sequence[Record],
+    molecules: Molecules,
+    csv: str | os.PathLike[str] | None,
+    *,
+    results: str | os.PathLike[str] | None,
+) -> None:
+    """Say what an ensemble predicts of each molecule, and write it to `csv`; ends the command if one is refused.
+
+    `found` are the models' records, none for the five of `predict.default_records`; `molecules` is all of QM9.
+    """
+    ensemble = predict.Ensemble(found or predict.default_records(molecules, results=results), molecules)
+    refused = [(one.name, why) for one in given if (why := one.trouble or refusal(one.atoms))]
+    names = {name for name, _ in refused}
+    accepted = [one for one in given if one.name not in names]
+    predicted = ensemble.predict([one.atoms for one in accepted], [one.name for one in accepted])
+    predicted = [
+        replace(one, warnings=(*where.notes, *one.warnings)) for one, where in zip(predicted, accepted, strict=True)
+    ]
+    if predicted:
+        for line in _prediction_lines(predicted):
+            typer.echo(line)
+        first, scores = ensemble.records[0], ensemble.scores
+        typer.echo(
+            f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(ensemble.records)} models, "
+            f"{study.describe(first.config)}\n{first.errors['test'].sum():,} test molecules of QM9: "
+            f"mean absolute error {_MEV * scores.mae:.1f} meV, root mean square {_MEV * scores.rmse:.1f} meV"
+        )
+        for one in predicted:
+            for warning in one.warnings:
+                typer.echo(f"warning: {one.name}: {warning}")
+    if csv is not None:
+        with whole_file(csv) as partial:
+            predict.table(predicted).to_csv(partial, index=False)
+    for name, why in refused:
+        complain(f"refused: {name}: {why}")
+    if refused:
+        raise typer.Exit(1)
+
+
+def _prediction_lines(predicted: Sequence[predict.Prediction]) -> Iterator[str]:
+    rows = [("molecule", "formula", "U0, eV", "U0, Hartree", "atomisation, eV", "kcal/mol", "spread, eV", "warnings")]
+    rows += [
+        (
+            one.name,
+            one.formula,
+            f"{one.energy:.3f}",
+            f"{one.energy_hartree:.5f}",
+            f"{one.atomisation_energy:.3f}",
+            f"{one.atomisation_energy_kcal:.1f}",
+            f"{one.spread:.3f}",
+            str(len(one.warnings)),
+        )
+        for one in predicted
+    ]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        words = zip(row[:2], widths, strict=False)
+        numbers = zip(row[2:], widths[2:], strict=True)
+        yield "  ".join(
+            [*(word.ljust(width) for word, width in words), *(cell.rjust(width) for cell, width in numbers)]
+        )
+
+
+class Overall(Callback):
+    """Which run of how many is trained, and how long all that are left take at the pace of this session so far.
+
+    In a terminal that is a bar above the run's own; in a log file a line when a run begins, one when the pace is first
+    known, and one every 10 min. All of it goes to the standard error.
+
+    Parameters
+    ----------
+    to_do
+        The runs, in the order in which they are trained.
+    molecules
+        The whole database.
+    profile
+        That of the runs.
+    """
+
+    def __init__(self, to_do: Sequence[study.Standing], molecules: Molecules, profile: str) -> None:
+        self._works = [_work_left(one, molecules) for one in to_do]
+        self._profile = profile
+        self._place = -1
+        self._done_works, self._done_seconds = 0.0, 0.0  # of the runs that this session trained
+        self._start = self._said = 0.0
+        self._share = 0.0  # of what was left of the run under way
+        self._first_epoch: int | None = None
+        self._bar = None
+        if to_do and sys.stderr.isatty():
+            self._bar = tqdm(
+                total=sum(self._works), bar_format="{desc} |{bar}| {percentage:3.0f}%", dynamic_ncols=True, leave=False
+            )
+
+    @contextmanager
+    def run(self, one: study.Standing) -> Iterator[None]:
+        """Within it, the next run is trained."""
+        self._place += 1
+        self._start, self._share, self._first_epoch = time.perf_counter(), 0.0, None
+        what = study.describe(one.config, self._profile)
+        left = self.seconds_left()
+        estimate = "" if left is None else f" ({clock(left)} left for all)"
+        tqdm.write(
+            f"[{self._place + 1}/{len(self._works)}] {one.folder.parent.name} {one.folder.name}, seed "
+            f"{one.config.seed}: {what}{estimate}",
+            file=sys.stderr,
+        )
+        self._said = time.perf_counter() if left is not None else -_LINE_SECONDS
+        self._show()
+        yield
+        # A run that another process recorded meanwhile says nothing about the pace.
+        if self._share:
+            self._done_works += self._works[self._place] * self._share
+            self._done_seconds += time.perf_counter() - self._start
+        self._share, self._works[self._place] = 0.0, 0.0
+        if self._bar is not None:
+            self._show()
+
+    def seconds_left(self) -> float | None:
+        """For this run and all after it, s; None as long as no epoch is done."""
+        under_way = self._works[self._place] * self._share
+        works = self._done_works + under_way
+        if not works:
+            return None
+        seconds = self._done_seconds + (time.perf_counter() - self._start if under_way else 0.0)
+        return seconds / works * (sum(self._works[self._place :]) - under_way)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Note where this session takes up the run."""
+        if self._first_epoch is None:
+            self._first_epoch = trainer.current_epoch
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """One epoch more."""
+        self._share = (trainer.current_epoch + 1 - self._first_epoch) / (trainer.max_epochs - self._first_epoch)
+        self._show()
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def _show(self) -> None:
+        left = self.seconds_left()
+        if self._bar is not None:
+            self._bar.n = self._bar.total - sum(self._works) + self._works[self._place] * self._share
+            estimate = "" if left is None else f", {clock(left)} left"
+            self._bar.set_description_str(f"run {self._place + 1} of {len(self._works)}{estimate}")
+        elif left and time.perf_counter() - self._said >= _LINE_SECONDS and len(self._works) > 1:
+            self._said = time.perf_counter()
+            tqdm.write(f"[{self._place + 1}/{len(self._works)}] {clock(left)} left for all", file=sys.stderr)
+
+
+def _work_left(one: study.Standing, molecules: Molecules) -> float:
+    """What is left of a run, in the unit of `study.work`; never nothing: an evaluation always is."""
+    left = max(1, one.config.epochs - (one.epochs or 0))
+    return study.work(adjust(one.config, training={"epochs": left}), molecules)
+
+
+def _seconds(about: dict) -> float:
+    return sum(about["seconds"].values())
+
+
+def _words(part: repetition.Difference) -> str:
+    if part.none:
+        return "the same bits"
+    unit = f" {part.unit}" if part.unit else ""
+    return f"differs most in {part.where}: {part.relative:.2g} of its size, a single number by {part.largest:.2g}{unit}"

@@ -1,0 +1,1 @@
+"""Molecules: sources, splits, neighbour lists, offsets, descriptors, statistics."""

@@ -1,0 +1,290 @@
+"""Where QM9 comes from: the installed package qm9pack, or a checked cache of it.
+
+QM9: Ramakrishnan et al., Sci. Data 1, 140022 (2014). Energies leave this room in eV, lengths in Å.
+"""
+
+import importlib.metadata
+import importlib.util
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import MappingProxyType
+
+import ase.units
+import numpy as np
+import platformdirs
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+from ase.data import atomic_numbers
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from analysis.data.molecules import Molecules, MoleculesError, check_separation, remove_leftovers, whole_file
+
+_log = logging.getLogger(__name__)
+
+# 133,885 molecules less the 3,054 that QM9's authors flag as uncharacterised.
+N_MOLECULES = 130_831
+
+_REFERENCES_HARTREE = {1: -0.500273, 6: -37.846772, 7: -54.583861, 8: -75.064579, 9: -99.718730}
+ATOMIC_REFERENCES_U0 = MappingProxyType({z: e * ase.units.Hartree for z, e in _REFERENCES_HARTREE.items()})
+"""U0 of the free atoms by atomic number, eV: QM9's `atomref.txt` (Ramakrishnan et al. 2014)."""
+
+_PARTS = ("qm9_part1.csv", "qm9_part2.csv", "qm9_part3.csv")
+_COLUMNS = ("Index", "SMILES", "N_atoms", "Elements", "XYZ_Ang", "InternalEnergy_0K_au")
+
+_CACHE_FORMAT = "1"
+_CACHE_FILE = "qm9.safetensors"
+_ARRAYS = ("index", "n_atoms", "numbers", "positions", "energy")
+
+
+class QM9NotInstalledError(ImportError):
+    """The package that carries QM9 is not installed, or holds no data."""
+
+
+def load(cache_dir: str | os.PathLike[str] | None = None) -> Molecules:
+    """All 130,831 molecules of QM9, by index, from the cache or (the first time) from the installed qm9pack.
+
+    Parameters
+    ----------
+    cache_dir
+        Where the cache is kept; by default the user's cache folder for this project. A cache that is missing, damaged
+        or of another version is made anew, with a warning in the log that says why. A folder that can't be written, or
+        a user without a home, costs a warning and nothing else.
+
+    Raises
+    ------
+    QM9NotInstalledError
+        qm9pack is not installed.
+    MoleculesError
+        The installed data are not what they should be; names file or molecule and the reason.
+    """
+    version = _installed_version()
+    folder = _user_cache() if cache_dir is None else Path(cache_dir)
+    if folder is None:
+        _log.warning("QM9 can't be kept: this user has no home folder; it is read from its CSV files every time")
+        return _read_installed()
+    path = folder / _CACHE_FILE
+    remove_leftovers(path)
+    cached = read_cache(path, version)
+    if cached is not None:
+        return cached
+    molecules = _read_installed()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_cache(path, molecules, version)
+    except (OSError, SafetensorError) as error:
+        _log.warning("QM9 can't be kept in %s (%s): it will be read from its CSV files every time", folder, error)
+    return molecules
+
+
+def read_csv_parts(paths: Iterable[str | os.PathLike[str]]) -> Molecules:
+    """Molecules of CSV files in qm9pack's layout, by index.
+
+    Columns `Index`, `SMILES`, `N_atoms`, `Elements` (``"['C','H']"``), `XYZ_Ang` (``"[[x,y,z],[x,y,z]]"``, Å) and
+    `InternalEnergy_0K_au` (Hartree); others are ignored.
+
+    Raises
+    ------
+    FileNotFoundError
+        One of the files is missing.
+    MoleculesError
+        A missing column, a line that was cut, numbers that can't be read, counts that don't fit together, or what
+        `Molecules` and `check_separation` refuse. Names the file, or the molecule's index, and the reason.
+    """
+    parts = [_read_csv(Path(path)) for path in paths]
+    if not parts:
+        raise MoleculesError("no CSV file to read molecules from")
+    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    molecules = Molecules(**columns)
+    if not len(molecules):
+        raise MoleculesError("the CSV files hold no molecules")
+    if (np.diff(molecules.index) < 0).any():
+        molecules = molecules.select(np.argsort(molecules.index))
+    return check_separation(molecules)
+
+
+# ---- qm9pack's CSV files ---------------------------------------------------------------------------------------------
+
+
+def _installed_version() -> str:
+    try:
+        return importlib.metadata.version("qm9pack")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise QM9NotInstalledError(
+            "QM9 comes from the package qm9pack, which is not installed here: pip install qm9pack"
+        ) from error
+
+
+def _read_installed() -> Molecules:
+    # Found, not imported: qm9pack imports pkg_resources, which setuptools has removed.
+    spec = importlib.util.find_spec("qm9pack")
+    if spec is None or not spec.submodule_search_locations:
+        raise QM9NotInstalledError("qm9pack's files are missing: pip install --force-reinstall qm9pack")
+    folder = Path(spec.submodule_search_locations[0]) / "data"
+    try:
+        molecules = read_csv_parts(folder / part for part in _PARTS)
+    except FileNotFoundError as error:
+        raise QM9NotInstalledError(f"{error}: pip install --force-reinstall qm9pack") from error
+    if len(molecules) != N_MOLECULES:
+        raise MoleculesError(
+            f"{folder} holds {len(molecules)} molecules instead of {N_MOLECULES}; a file of it is truncated or "
+            "changed: pip install --force-reinstall qm9pack"
+        )
+    return molecules
+
+
+def _read_csv(path: Path) -> dict[str, np.ndarray]:
+    """One file's columns as the arrays of `Molecules`."""
+    # As text, so that a value that can't be read is reported with its molecule.
+    options = pyarrow.csv.ConvertOptions(
+        include_columns=_COLUMNS, column_types=dict.fromkeys(_COLUMNS, pa.string()), strings_can_be_null=False
+    )
+    # A number cut short would still be one.
+    if path.stat().st_size and _last_byte(path) != b"\n":
+        raise MoleculesError(f"{path} is truncated: its last line has no end")
+    try:
+        table = pyarrow.csv.read_csv(path, convert_options=options).combine_chunks()
+    except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        raise MoleculesError(f"{path} is truncated or not in qm9pack's layout: {error}") from error
+    text = {name: table[name].combine_chunks() for name in _COLUMNS}
+    del table
+    index = _cast(text["Index"], pa.int64(), lambda row: f"{path}, molecule number {row + 1} of the file: its Index")
+    n_atoms = _cast(text["N_atoms"], pa.int64(), lambda row: f"molecule {index[row]}: its N_atoms")
+    energy = _cast(
+        text["InternalEnergy_0K_au"], pa.float64(), lambda row: f"molecule {index[row]}: its InternalEnergy_0K_au"
+    )
+    return {
+        "index": index,
+        "n_atoms": n_atoms,
+        "numbers": _parse_elements(text["Elements"], index, n_atoms),
+        "positions": _parse_coordinates(text["XYZ_Ang"], index, n_atoms),
+        "energy": energy * ase.units.Hartree,
+        "smiles": np.array(text["SMILES"].to_pylist(), dtype=str),
+    }
+
+
+def _last_byte(path: Path) -> bytes:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read()
+
+
+def _parse_elements(cells: pa.StringArray, index: np.ndarray, n_atoms: np.ndarray) -> np.ndarray:
+    """Atomic numbers of all ``['C','H']``: uint8 [A]."""
+    symbols = _split(cells, "['", "','", "']", index, "Elements")
+    _check_counts(symbols, index, n_atoms, "Elements")
+    encoded = pc.list_flatten(symbols).dictionary_encode()
+    # Few different symbols: look each up once. 0 is no element.
+    table = np.array([atomic_numbers.get(s, 0) for s in encoded.dictionary.to_pylist()], dtype=np.uint8)
+    numbers = table[encoded.indices.to_numpy()]
+    if (numbers == 0).any():
+        atom = int((numbers == 0).argmax())
+        row = np.searchsorted(np.cumsum(n_atoms), atom, side="right")
+        raise MoleculesError(f"molecule {index[row]}: unknown element {encoded[atom].as_py()!r}")
+    return numbers
+
+
+def _parse_coordinates(cells: pa.StringArray, index: np.ndarray, n_atoms: np.ndarray) -> np.ndarray:
+    """Coordinates of all ``[[x,y,z],[x,y,z]]``: float64 [A, 3], Å."""
+    atoms = _split(cells, "[[", "],[", "]]", index, "XYZ_Ang")
+    _check_counts(atoms, index, n_atoms, "XYZ_Ang")
+    row_of = np.repeat(np.arange(len(index)), n_atoms)
+    coordinates = pc.split_pattern(pc.list_flatten(atoms), ",")
+    wrong = pc.list_value_length(coordinates).to_numpy() != 3
+    if wrong.any():
+        atom = int(wrong.argmax())
+        raise MoleculesError(
+            f"molecule {index[row_of[atom]]}: XYZ_Ang holds {len(coordinates[atom])} coordinates for one atom"
+        )
+    values = _cast(
+        pc.list_flatten(coordinates),
+        pa.float64(),
+        lambda k: f"molecule {index[row_of[k // 3]]}: in XYZ_Ang, coordinate",
+    )
+    return values.reshape(-1, 3)
+
+
+def _split(cells: pa.StringArray, start: str, between: str, end: str, index: np.ndarray, name: str) -> pa.ListArray:
+    cells = pc.replace_substring(cells, " ", "")
+    whole = pc.and_(pc.starts_with(cells, start), pc.ends_with(cells, end)).to_numpy(zero_copy_only=False)
+    if not whole.all():
+        row = int((~whole).argmax())
+        raise MoleculesError(f"molecule {index[row]}: {name} is not a list of the form {start}…{end}")
+    return pc.split_pattern(pc.utf8_slice_codeunits(cells, len(start), -len(end)), between)
+
+
+def _check_counts(lists: pa.ListArray, index: np.ndarray, n_atoms: np.ndarray, name: str) -> None:
+    lengths = pc.list_value_length(lists).to_numpy()
+    wrong = lengths != n_atoms
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise MoleculesError(
+            f"molecule {index[row]}: its N_atoms is {n_atoms[row]}, but {name} holds {lengths[row]} atoms"
+        )
+
+
+def _cast(text: pa.StringArray, kind: pa.DataType, where: Callable[[int], str]) -> np.ndarray:
+    try:
+        return pc.cast(text, kind).to_numpy()
+    except pa.ArrowInvalid:
+        # Slow, but it happens once and finds the culprit.
+        for position, value in enumerate(text.to_pylist()):
+            try:
+                pc.cast(pa.scalar(value), kind)
+            except pa.ArrowInvalid as error:
+                raise MoleculesError(f"{where(position)} {value!r} is not a number") from error
+        raise
+
+
+# ---- the cache -------------------------------------------------------------------------------------------------------
+
+
+def _user_cache() -> Path | None:
+    """The user's cache folder for this project; None for a user without a home."""
+    try:
+        return platformdirs.user_cache_path("schnet-qm9-compendium")
+    except RuntimeError:
+        return None
+
+
+def write_cache(path: str | os.PathLike[str], molecules: Molecules, version: str) -> None:
+    """Write molecules that came from a version of qm9pack, with their checksum; raises OSError or SafetensorError."""
+    path = Path(path)
+    text = json.dumps(molecules.smiles.tolist()).encode()
+    arrays = {name: getattr(molecules, name) for name in _ARRAYS} | {"smiles": np.frombuffer(text, dtype=np.uint8)}
+    metadata = {"format": _CACHE_FORMAT, "source": f"qm9pack {version}", "sha256": molecules.fingerprint()}
+    with whole_file(path) as temporary:
+        save_file(arrays, temporary, metadata)
+
+
+def read_cache(path: str | os.PathLike[str], version: str) -> Molecules | None:
+    """Molecules that `write_cache` wrote, or None, with a warning that says why, if they have to be read anew.
+
+    None, too, if there is no such file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        return None
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            if metadata.get("format") != _CACHE_FORMAT:
+                return _rebuild(path, f"its format is {metadata.get('format')}, not {_CACHE_FORMAT}")
+            if metadata.get("source") != f"qm9pack {version}":
+                return _rebuild(path, f"it was made from {metadata.get('source')}, installed is qm9pack {version}")
+            arrays = {name: file.get_tensor(name) for name in _ARRAYS}
+            smiles = np.array(json.loads(file.get_tensor("smiles").tobytes()), dtype=str)
+        molecules = Molecules(**arrays, smiles=smiles)
+    except (SafetensorError, OSError, ValueError) as error:
+        return _rebuild(path, f"it can't be read ({error})")
+    if molecules.fingerprint() != metadata.get("sha256"):
+        return _rebuild(path, "its content does not match its checksum")
+    return molecules
+
+
+def _rebuild(path: Path, reason: str) -> None:
+    _log.warning("the cached QM9 in %s is made anew: %s", path, reason)

@@ -1,0 +1,1 @@
+"""What the records say: decomposition, intervals, verdicts, error sources."""

@@ -1,0 +1,100 @@
+"""Which descriptors explain an error: groups of them, and ranks with the rest held fixed.
+
+Two sides of the error are looked at (`TARGETS`). `typical` is log₁₀ |e|, to which each molecule counts the same;
+`squared` is e² (eV²), whose mean is the MSE and which few molecules dominate. What boosted trees make of both is in
+`trees`.
+
+Descriptors that go together can stand in for each other, so they are grouped by their correlation.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from scipy.cluster import hierarchy
+from scipy.spatial.distance import squareform
+
+from analysis.evaluation.verdicts.intervals import LEVEL, Estimate, over_seeds
+
+TARGETS = ("typical", "squared")
+LEAST_CORRELATION = 0.5
+
+Groups = Mapping[str, Sequence[str]]
+"""Descriptors that are permuted as one, by the name of the first."""
+
+
+def correlations(descriptors: pd.DataFrame) -> pd.DataFrame:
+    """Spearman's correlation of each descriptor with each."""
+    return descriptors.corr(method="spearman")
+
+
+def groups(correlation: pd.DataFrame, least: float = LEAST_CORRELATION) -> dict[str, list[str]]:
+    """Descriptors joined as long as the mean |ρ| between two groups is at least `least` (average linkage).
+
+    Groups and their members stand in the order of the descriptors; a group is named after its first member.
+    """
+    apart = 1 - correlation.abs().to_numpy()
+    np.fill_diagonal(apart, 0)
+    tree = hierarchy.linkage(squareform(apart, checks=False), "average")
+    found: dict[int, list[str]] = {}
+    for name, group in zip(correlation.columns, hierarchy.fcluster(tree, 1 - least, "distance"), strict=True):
+        found.setdefault(int(group), []).append(name)
+    return {members[0]: members for members in found.values()}
+
+
+def summarised(rows: pd.DataFrame) -> pd.DataFrame:
+    """Mean and interval of 95 % of `trees.importance`, by `target`, `what` and `group`: `value`, `low`, `high`.
+
+    Folds share molecules, and seeds share folds, so that the values are no independent sample. Their variance is
+    therefore raised by the ratio of tested to learnt molecules (Nadeau and Bengio, Machine Learning 52, 239 (2003)).
+    """
+    values = rows.groupby(["target", "what", "group"], sort=False)["value"]
+    n, folds = values.size(), rows["fold"].nunique()
+    half = np.sqrt((1 / n + 1 / (folds - 1)) * values.var(ddof=1)) * stats.t.ppf((1 + LEVEL) / 2, n - 1)
+    return pd.DataFrame({"value": values.mean(), "low": values.mean() - half, "high": values.mean() + half})
+
+
+def rank_correlations(descriptors: pd.DataFrame, errors: pd.DataFrame, grouped: Groups) -> pd.DataFrame:
+    """Spearman's correlation of each descriptor with |e|, plain and with the descriptors outside its group held fixed.
+
+    Held fixed means that what a linear model in the ranks of those others explains is taken from both ranks first.
+
+    Returns
+    -------
+    A row per descriptor: `group`, and for "plain" and "partial" the mean over seeds with its interval (`…_low`,
+    `…_high`), seeds and molecules both in it (1/M is the variance of a correlation of M molecules).
+    """
+    ranks = descriptors.rank()
+    ranks = (ranks - ranks.mean()) / ranks.std(ddof=0)
+    target = errors.abs().rank()
+    target = (target - target.mean()) / target.std(ddof=0)
+    rows = {}
+    for name, members in grouped.items():
+        others = ranks.drop(columns=list(members)).to_numpy()
+        given = ranks[list(members)].to_numpy()
+        left = _left_over(others, np.hstack([given, target.to_numpy()]))
+        for place, member in enumerate(members):
+            plain = over_seeds(_correlation(given[:, place], target.to_numpy()), 1 / len(ranks), len(ranks))
+            partial = over_seeds(_correlation(left[:, place], left[:, len(members) :]), 1 / len(ranks), len(ranks))
+            rows[member] = {"group": name, **_columns("plain", plain), **_columns("partial", partial)}
+    return pd.DataFrame.from_dict(rows, orient="index").reindex(descriptors.columns)
+
+
+def _left_over(others: np.ndarray, of: np.ndarray) -> np.ndarray:
+    if others.shape[1] == 0:
+        return of
+    return of - others @ np.linalg.lstsq(others, of, rcond=None)[0]
+
+
+def _correlation(one: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Pearson's, of [M] with each column of [M, S] (all of mean 0); 0 where nothing is left of `one`."""
+    size = np.linalg.norm(one) * np.linalg.norm(others, axis=0)
+    if np.linalg.norm(one) < 1e-8 * np.sqrt(len(one)):
+        return np.zeros(others.shape[1])
+    return (one @ others) / size
+
+
+def _columns(name: str, estimate: Estimate) -> dict[str, float]:
+    low, high = estimate.interval()
+    return {name: estimate.value, f"{name}_low": low, f"{name}_high": high}

@@ -1,0 +1,134 @@
+"""Every claim of the report, where it stands and which records it needs; and the table of all verdicts."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+import pandas as pd
+
+from analysis.data.molecules import Molecules
+from analysis.evaluation.verdicts.claims import (
+    INDEPENDENT,
+    best_rate,
+    convergence,
+    custom_by_size,
+    directed_by_size,
+    general_mse,
+    h1,
+    h2,
+    h3,
+    h4,
+    run_time,
+    seed_deviation,
+    stability,
+    stage2,
+    threshold_2000,
+)
+from analysis.evaluation.verdicts.curves import PROTOCOLS
+from analysis.evaluation.verdicts.decisions import Verdict, together
+from analysis.runs.arms import Arms
+from analysis.runs.records import Record
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What claims are judged by: the records of experiments by their names, the database, the search's second stage.
+
+    Of that stage `trials` are all trials, or None, and `repeats` the records of its points that were run in several
+    seeds. These differ in the seed alone and are trained as the trials are, with one batch size, learning rate and
+    number of epochs, which the final comparison's runs, the other candidates, are not. (Settled before any trial of the
+    stage was looked at.) One of the points was chosen for its loss in one seed, which makes the deviation larger if
+    anything: that favours the claim.
+    """
+
+    records: Mapping[str, Arms[Record]]
+    molecules: Molecules
+    trials: pd.DataFrame | None = None
+    repeats: Sequence[Sequence[Record]] = ()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of the report.
+
+    `section` is where it stands; `said` what the report says of it ("partly": confirmed in part); `experiments` whose
+    records it needs, and `needs_trials` whether it needs the trials of the search's second stage and its repeats;
+    `protocols` those under which `test` judges it.
+    """
+
+    section: str
+    said: Literal["confirmed", "rejected", "partly"]
+    experiments: tuple[str, ...]
+    test: Callable[[Evidence, str], Verdict]
+    protocols: tuple[str, ...] = PROTOCOLS
+    needs_trials: bool = False
+
+
+def _of(experiment: str, test: Callable[..., Verdict], **settings: object) -> dict[str, object]:
+    """What a claim needs whose test takes one experiment's records and a protocol."""
+    return {
+        "experiments": (experiment,),
+        "test": lambda evidence, protocol: test(evidence.records[experiment], protocol=protocol, **settings),
+    }
+
+
+def _of_curves(test: Callable[[Arms[Record]], Verdict]) -> dict[str, object]:
+    """What a claim needs that compares Default and Custom under no protocol."""
+    return {
+        "experiments": ("final-comparison",),
+        "test": lambda evidence, protocol: test(evidence.records["final-comparison"]),  # noqa: ARG005
+        "protocols": (INDEPENDENT,),
+    }
+
+
+CLAIMS: Mapping[str, Claim] = MappingProxyType(
+    {
+        "h1": Claim("5.3.1", "confirmed", **_of("baseline", h1)),
+        "h2": Claim(
+            "5.3.1",
+            "confirmed",
+            ("baseline",),
+            lambda evidence, protocol: h2(evidence.records["baseline"], evidence.molecules, protocol),
+        ),
+        "h3": Claim("5.3.2", "rejected", **_of("balancing", h3)),
+        "threshold_2000": Claim("5.3.2", "confirmed", **_of("balancing", threshold_2000)),
+        "threshold_2000_same_updates": Claim("5.3.2", "confirmed", **_of("balancing", threshold_2000, longer=True)),
+        "best_rate_size": Claim("5.3.4", "confirmed", **_of("loss-modification", best_rate, weighting="size")),
+        "best_rate_size_frequency": Claim(
+            "5.3.4", "confirmed", **_of("loss-modification", best_rate, weighting="size-frequency")
+        ),
+        "h4": Claim("5.3.4", "partly", **_of("directed-training", h4)),
+        "h4_same_updates": Claim("5.3.4", "partly", **_of("directed-training", h4, longer=True)),
+        "directed_by_size": Claim("5.3.4", "confirmed", **_of("directed-training", directed_by_size)),
+        "general_mse": Claim("5.3.4", "confirmed", **_of("final-comparison", general_mse)),
+        "custom_by_size": Claim("5.3.4", "confirmed", **_of("final-comparison", custom_by_size)),
+        "run_time": Claim("5.3.4", "confirmed", **_of_curves(run_time)),
+        "convergence": Claim("5.3.4", "confirmed", **_of_curves(convergence)),
+        "stability": Claim("5.3.4", "confirmed", **_of_curves(stability)),
+        "stage2": Claim(
+            "5.2.1",
+            "confirmed",
+            (),
+            lambda evidence, protocol: stage2(evidence.trials, seed_deviation(evidence.repeats)),  # noqa: ARG005
+            ("held_out",),
+            needs_trials=True,
+        ),
+    }
+)
+"""Every claim that is judged, by its key, in the order of the report."""
+
+
+def all_claims(evidence: Evidence) -> list[Verdict]:
+    """The verdicts of all claims under each of their protocols, corrected together (see `together`).
+
+    A claim whose experiments or trials are not in the evidence is left out. Errors are those of the claims' tests.
+    """
+    judged = [
+        claim.test(evidence, protocol)
+        for claim in CLAIMS.values()
+        if set(claim.experiments) <= evidence.records.keys()
+        and (not claim.needs_trials or (evidence.trials is not None and evidence.repeats))
+        for protocol in claim.protocols
+    ]
+    return together(judged)

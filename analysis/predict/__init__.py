@@ -1,0 +1,1 @@
+"""Energies of molecules that someone hands in, and where they hold."""

@@ -1,0 +1,278 @@
+"""Where models can be believed: what is refused, and what a training set is unlike. Lengths in Å, energies in eV.
+
+A warning says that no training molecule is like this one, or that the models differ more than on all but one in a
+thousand of their held-out molecules. For "Beyond" the root-mean-square error of held-out molecules is 0.02 eV; of those
+with an atom that no training molecule has it is 0.29 eV, of those with such a distance 0.6 eV, of those with the
+largest spread 0.42 eV. How many good geometries each warning names, and which wrong ones, is measured by
+`python -m harness.robustness warnings`.
+
+Forces are no sign: the models were not trained on them, and at QM9's own geometries, where true forces vanish, the
+largest one of a molecule is 2 to 6 eV/Å; with all distances stretched by a tenth it is 3 to 7.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols, covalent_radii
+from scipy.ndimage import binary_dilation
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial.distance import pdist, squareform
+
+from analysis.data.molecules import MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
+from analysis.data.neighbours import neighbour_pairs
+from analysis.data.qm9 import ATOMIC_REFERENCES_U0
+from analysis.predict import electrons
+from analysis.runs import selection
+from analysis.runs.records import Record
+
+LARGEST = 1000
+"""Atoms. Whatever is larger is not looked at: it is 30 times the size of the largest molecule that a model has seen."""
+BEYOND = 0.001
+"""Share of the held-out molecules whose spread is beyond its limit."""
+REACH = 2.5
+"""Å: distances up to it are compared with the training molecules': bonds, and what the angles between them give."""
+WIDTH = 0.02
+"""Å: distances are counted in steps of it; a step and both its neighbours count as one distance.
+
+With a step alone, a geometry of another method is unlike all molecules: 29 in 100 that are 1 % too small.
+"""
+
+KINDS = ("atoms", "heavy_atoms", "parts", "environment", "distance", "spread")
+"""What may be out of the ordinary about a molecule: its size, one of its atoms or distances, its predictions."""
+
+_ELEMENTS = np.array(sorted(ATOMIC_REFERENCES_U0))
+_PLACE = np.full(len(chemical_symbols), -1)
+_PLACE[_ELEMENTS] = np.arange(len(_ELEMENTS))
+_STEPS = round(REACH / WIDTH)
+_BOND = 1.3  # two atoms are bonded that are nearer than so many times the sum of their covalent radii
+_MOST_BONDS = 15
+# A number for each element with so many bonds, and for an atom itself: their sums tell environments apart.
+_CODES = np.random.default_rng(0).integers(2**62, size=(len(_ELEMENTS), _MOST_BONDS + 2))
+
+_LONGEST_BOND = 1.7  # of these elements; the short ones of water, 0.96 Å, are 1.81 bohr
+_UNITS = (  # the median distance of an atom to its nearest neighbour, if coordinates are in another unit
+    (0.05, 0.17, "they seem to be in nm: multiply them by 10"),
+    (_LONGEST_BOND, 3.2, "they seem to be in bohr: multiply them by 0.529177"),
+    (50.0, 170.0, "they seem to be in pm: divide them by 100"),
+)
+
+
+def refusal(atoms: Atoms) -> str:
+    """Why a molecule can't be predicted at all, in a line; "" if it can.
+
+    No atoms or far too many; an element other than H, C, N, O and F; a charge or a spin that says it is no neutral
+    closed shell (see `electrons`), or an odd number of electrons, which says so too (QM9 holds none of these);
+    coordinates that are no numbers; periodicity; pieces that the cell does not join (see `molecules.unwrapped`); two
+    atoms nearer than 0.5 Å; lengths that can't be in Å; something else than ASE's `Atoms`.
+    """
+    if not isinstance(atoms, Atoms):
+        return f"it is {kind(atoms)}, not ASE's Atoms"
+    if why := refused_anywhere(atoms):
+        return why
+    if not np.isfinite(atoms.positions).all():
+        atom = int(np.isfinite(atoms.positions).all(axis=1).argmin())
+        return f"the position of its atom {atom + 1} is {atoms.positions[atom].tolist()}"
+    if atoms.pbc.any():
+        return "it is periodic; for a molecule in a box, set its pbc to False"
+    try:
+        return _lengths(unwrapped(atoms))
+    except MoleculesError as error:
+        return str(error)
+
+
+def refused_anywhere(atoms: Atoms) -> str:
+    """Why a molecule can't be predicted wherever its atoms may be: their number, the elements, charge and spin."""
+    if not len(atoms):
+        return "it has no atoms"
+    if len(atoms) > LARGEST:
+        return f"it has {len(atoms):,} atoms, more than {LARGEST:,}"
+    if foreign := sorted(set(atoms.numbers.tolist()) - set(_ELEMENTS.tolist())):
+        symbols = ", ".join(
+            chemical_symbols[number] if 0 <= number < len(chemical_symbols) else f"element {number}"
+            for number in foreign
+        )
+        return f"it holds {symbols}; the models know H, C, N, O and F alone"
+    return electrons.refusal(atoms)
+
+
+def _lengths(atoms: Atoms) -> str:
+    if len(atoms) == 1:
+        return ""
+    distance = squareform(pdist(atoms.positions))
+    np.fill_diagonal(distance, np.inf)
+    typical = float(np.median(distance.min(axis=1)))
+    for low, high, said in _UNITS:
+        if low < typical < high and (distance.min() >= _LONGEST_BOND or typical < MIN_SEPARATION):
+            return f"its coordinates can't be in Å (neighbours are {typical:.3g} apart): {said}"
+    first, second = np.unravel_index(distance.argmin(), distance.shape)
+    if distance.min() < MIN_SEPARATION:
+        return f"its atoms {first + 1} and {second + 1} are {distance.min():.3g} Å apart, less than {MIN_SEPARATION} Å"
+    if distance.min() >= _LONGEST_BOND:
+        return f"no two of its atoms are nearer than {distance.min():.3g} Å: it is no molecule, or not in Å"
+    return ""
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """What the training molecules of some models hold.
+
+    An atom's environment is its element and, of each atom bonded to it, the element and the number of bonds; two atoms
+    are bonded that are nearer than 1.3 times the sum of their covalent radii (Cordero et al., Dalton Trans. 2832
+    (2008)). It is read off the geometry, so that it needs no SMILES, and it names the atom, as the distance of
+    `descriptors.novelty` does not, whose limit would take a minute.
+
+    A bond stretched or squeezed falls where the training molecules have no distance of these two elements, whose
+    lengths have gaps, and not just a smallest and a largest one. It does not if the atoms come to lie as unbonded atoms
+    do; then the environments of both are new.
+
+    Attributes
+    ----------
+    atoms, heavy_atoms
+        Smallest and largest number of atoms, and of atoms other than hydrogen.
+    codes
+        int64 [E]: the environments.
+    distances
+        bool [25 · 125]: whether a pair of each two elements has a distance in each step of `WIDTH` up to `REACH`, or
+        in a step beside it.
+    spread
+        Standard deviation of the models' predictions, eV, above which is warned; NaN for a single model.
+    """
+
+    atoms: tuple[int, int]
+    heavy_atoms: tuple[int, int]
+    codes: np.ndarray
+    distances: np.ndarray
+    spread: float = np.nan
+
+    @classmethod
+    def of(cls, records: Sequence[Record], molecules: Molecules) -> Self:
+        """The domain of models that were trained on the same molecules, out of the whole database; it takes seconds.
+
+        Their recorded errors give the spread: errors of one molecule differ as its predictions do.
+        """
+        train = molecules.select(selection.training_part(molecules, records[0].config.data))
+        looked = _Looked.at(train)
+        sizes, heavy = train.n_atoms, _heavy(train)
+        held = np.zeros((len(_ELEMENTS) ** 2, _STEPS), dtype=bool)
+        held.flat[looked.steps] = True
+
+        errors = records[0].errors
+        alike = ((errors["n_atoms"] >= sizes.min()) & (errors["n_atoms"] <= sizes.max())).to_numpy()
+        every = np.stack([record.errors["error"].to_numpy()[alike] for record in records])
+        return cls(
+            atoms=(int(sizes.min()), int(sizes.max())),
+            heavy_atoms=(int(heavy.min()), int(heavy.max())),
+            codes=np.unique(looked.codes),
+            distances=binary_dilation(held, [[1, 1, 1]]).ravel(),
+            spread=float(np.quantile(every.std(axis=0, ddof=1), 1 - BEYOND)) if len(records) > 1 else np.nan,
+        )
+
+    def warnings(self, molecules: Molecules, spread: np.ndarray) -> list[tuple[str, ...]]:
+        """What is out of the ordinary about each molecule, in words; spread: float [M], eV, NaN for a single model."""
+        return [tuple(words.values()) for words in self.warnings_by_kind(molecules, spread)]
+
+    def warnings_by_kind(self, molecules: Molecules, spread: np.ndarray) -> list[dict[str, str]]:
+        """`warnings`, each under the one of `KINDS` that it is."""
+        looked = _Looked.at(molecules)
+        new_atom, new_pair = ~np.isin(looked.codes, self.codes), ~self.distances[looked.steps]
+        parts, heavy = looked.parts(), _heavy(molecules)
+        said = []
+        for m in range(len(molecules)):
+            atoms = slice(*molecules.offsets[m : m + 2])
+            pairs = slice(*looked.offsets[m : m + 2])
+            n_parts = len(np.unique(parts[atoms]))
+            words = (
+                _outside(int(molecules.n_atoms[m]), self.atoms, "atoms"),
+                _outside(int(heavy[m]), self.heavy_atoms, "atoms other than hydrogen"),
+                f"{n_parts} parts that no bond holds together; the training molecules are one" if n_parts > 1 else "",
+                self._new_atom(molecules, looked, atoms, new_atom[atoms]),
+                self._new_distance(molecules, looked, atoms, pairs, new_pair[pairs]),
+                f"the models differ more than usual: by {spread[m]:.3f} eV, above {self.spread:.3f} eV"
+                if spread[m] > self.spread
+                else "",
+            )
+            said.append({kind: one for kind, one in zip(KINDS, words, strict=True) if one})
+        return said
+
+    @staticmethod
+    def _new_atom(molecules: Molecules, looked: "_Looked", atoms: slice, new: np.ndarray) -> str:
+        if not new.any():
+            return ""
+        # Of several, the one with the fewest bonds: a lost atom is new, and so are those that have lost it.
+        atom = atoms.start + int(np.lexsort([looked.bonds[atoms], ~new])[0])
+        ends = np.concatenate([looked.second[looked.first == atom], looked.first[looked.second == atom]])
+        neighbours = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
+        return (
+            f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(neighbours) or 'nothing'} "
+            f"(atom {atom - atoms.start + 1}; a digit is the neighbour's number of bonds): no training molecule has "
+            "such an atom"
+        )
+
+    @staticmethod
+    def _new_distance(molecules: Molecules, looked: "_Looked", atoms: slice, pairs: slice, new: np.ndarray) -> str:
+        if not new.any():
+            return ""
+        pair = pairs.start + int(new.argmax())
+        ends = looked.ends[:, pair]
+        one, other = (chemical_symbols[z] for z in molecules.numbers[ends])
+        places = " and ".join(str(end - atoms.start + 1) for end in ends)
+        return (
+            f"{one} and {other} {looked.distance[pair]:.3f} Å apart (atoms {places}): no training molecule has such a "
+            "distance; is the geometry relaxed?"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Looked:
+    """Environments and distances of packed molecules; atoms are counted through all of them.
+
+    `codes` and `bonds` (how many an atom has), int64 [A]; `steps`, `distance` [P] and `ends` [2, P] of the pairs up to
+    `REACH`, those of molecule m at offsets[m]:offsets[m + 1]; `first` and `second` [B] of the bonds.
+    """
+
+    codes: np.ndarray
+    bonds: np.ndarray
+    steps: np.ndarray
+    distance: np.ndarray
+    ends: np.ndarray
+    offsets: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+
+    @classmethod
+    def at(cls, molecules: Molecules) -> Self:
+        pairs = neighbour_pairs(molecules, REACH)
+        starts = np.repeat(molecules.offsets[:-1], np.diff(pairs.offsets))
+        ends = np.stack([starts + pairs.first, starts + pairs.second])
+        bonded = pairs.distance < _BOND * covalent_radii[molecules.numbers[ends]].sum(axis=0)
+        first, second = ends[:, bonded]
+        elements = _PLACE[molecules.numbers]
+        bonds = np.bincount(np.concatenate([first, second]), minlength=len(elements))
+        as_neighbour = _CODES[elements, np.minimum(bonds, _MOST_BONDS)]
+        codes = _CODES[elements, _MOST_BONDS + 1]
+        np.add.at(codes, first, as_neighbour[second])  # overflows wrap, and tell apart as well
+        np.add.at(codes, second, as_neighbour[first])
+        one, other = elements[ends]
+        kind = np.maximum(one, other) * len(_ELEMENTS) + np.minimum(one, other)
+        # float32 of a distance just below the reach may be the reach itself
+        step = np.minimum((pairs.distance / WIDTH).astype(np.int64), _STEPS - 1)
+        return cls(codes, bonds, kind * _STEPS + step, pairs.distance, ends, pairs.offsets, first, second)
+
+    def parts(self) -> np.ndarray:
+        """Int [A]: a number for all atoms that bonds hold together."""
+        n = len(self.bonds)
+        bonds = coo_array((np.ones(len(self.first)), (self.first, self.second)), shape=(n, n))
+        return connected_components(bonds, directed=False)[1]
+
+
+def _heavy(molecules: Molecules) -> np.ndarray:
+    return molecules.n_atoms - molecules.element_counts((1,))[:, 0]
+
+
+def _outside(number: int, limits: tuple[int, int], what: str) -> str:
+    low, high = limits
+    return "" if low <= number <= high else f"{number} {what}; the training molecules have {low} to {high}"

@@ -1,0 +1,1 @@
+"""What a run is: configuration, selection, loss weights, and its record."""

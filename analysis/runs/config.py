@@ -1,0 +1,247 @@
+"""The validated description of one run, and its id."""
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+
+from analysis.runs.weights import DEFAULT_FLOOR, UNGUARDED, Weighting
+
+LARGEST_SEED = 2**32 - 1
+"""What torch, NumPy and Optuna all take."""
+
+_HUBER_DELTA = 0.1  # eV
+
+SHORTEST_CUTOFF = 1.0
+"""Å. Below it hardly an atom has a neighbour."""
+
+LOGS = "logs"
+"""The folder beside the experiments' where loggers write; no experiment can have its name."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+def _check_limits(smallest: int | None, largest: int | None) -> None:
+    if smallest is not None and largest is not None and smallest > largest:
+        raise ValueError(f"no molecule has at least {smallest} and at most {largest} atoms")
+
+
+class Selection(_Frozen):
+    """Which molecules of the training part a run trains on: those that meet every condition; None sets none.
+
+    `smallest` and `largest` are numbers of atoms, both included; `cap_per_size` keeps at most that many molecules of
+    each size, drawn at random. With `random_control` as many molecules as all that leaves are drawn from the whole
+    training part instead: the control of equal size.
+    """
+
+    smallest: PositiveInt | None = None
+    largest: PositiveInt | None = None
+    cap_per_size: PositiveInt | None = None
+    random_control: bool = False
+
+    @model_validator(mode="after")
+    def _conditions_fit(self) -> "Selection":
+        _check_limits(self.smallest, self.largest)
+        if self.random_control and self.smallest is self.largest is self.cap_per_size is None:
+            raise ValueError("a random control needs a condition: it is as large as what the condition leaves")
+        return self
+
+
+class Data(_Frozen):
+    """Which molecules a run sees: a seeded split, what is selected of its training part, and how many of each part.
+
+    `train_molecules` and `held_out_molecules` draw that many at random from what is there; None takes all of it.
+    """
+
+    split_seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    held_out: float = Field(0.2, gt=0, lt=1)
+    selection: Selection = Selection()
+    train_molecules: PositiveInt | None = None
+    held_out_molecules: int | None = Field(None, ge=2)
+
+
+class Model(_Frozen):
+    """SchNet as in Figure 2 of the report, or PaiNN with the same settings; distances in Å.
+
+    `data_cutoff` is the radius of the neighbour list and `training_cutoff` that of the cosine cut-off function
+    (the report, section 5.2.1, calls the first a number of neighbours). `convolution` chooses SchNetPack's own
+    modules ("stock") or the fused operator with the same parameters ("fused").
+    """
+
+    representation: Literal["schnet", "painn"] = "schnet"
+    n_atom_basis: PositiveInt = 30
+    n_interactions: PositiveInt = 3
+    n_rbf: int = Field(20, ge=2)
+    data_cutoff: float = Field(5.0, ge=SHORTEST_CUTOFF)
+    training_cutoff: float = Field(5.0, ge=SHORTEST_CUTOFF)
+    shared_interactions: bool = False
+    convolution: Literal["stock", "fused"] = "fused"
+
+
+class Training(_Frozen):
+    """How the network's weights are found: by default AdamW on the mean squared error of U0, in eV².
+
+    The defaults are those of SchNetPack's QM9 tutorial, which the report calls "Default". The tutorial stops after 3
+    epochs; the 30 are the report's own, given for its model "Custom".
+
+    `schedule` is what becomes of the learning rate: "constant", or "cosine", down to nearly 0 at the last step; in the
+    first `warm_up` of the steps (a fraction) it rises in a straight line. `offsets` is what is taken from U0 before
+    (see `analysis.data.offsets`). `sampling` is how an epoch is put together: "shuffled", every molecule once, or
+    "stratified", as many draws with repetition, with the chances that SchNetPack's `StratifiedSampler` gives ten equal
+    ranges of the number of atoms.
+
+    `optimizer` is "adamw" with torch's settings, or "soap": Adam in the eigenbases of Shampoo's preconditioner (Vyas et
+    al. 2024, arXiv:2409.11321), which are found anew every ten steps for the sides of matrices up to 256, with β = 0.95
+    and no weight decay. `averaging` is the decay per step of an exponential moving average of the weights, which takes
+    the weights' place when the run is validated and in the end; 0 is none. In the second half of the epochs a batch is
+    `batch_growth` times as large.
+    """
+
+    optimizer: Literal["adamw", "soap"] = "adamw"
+    batch_size: PositiveInt = 100
+    batch_growth: PositiveInt = 1
+    learning_rate: PositiveFloat = 1e-4
+    epochs: PositiveInt = 30
+    schedule: Literal["constant", "cosine"] = "constant"
+    warm_up: float = Field(0.0, ge=0, lt=1)
+    averaging: float = Field(0.0, ge=0, lt=1)
+    offsets: Literal["references-mean", "references", "least-squares", "none"] = "references-mean"
+    sampling: Literal["shuffled", "stratified"] = "shuffled"
+
+
+class FineTuning(_Frozen):
+    """Further epochs after `Training`, with a learning rate of their own, on some of the training molecules alone.
+
+    `smallest` and `largest` are numbers of atoms, both included, and `rings` is the least number of independent rings;
+    None sets no limit.
+    """
+
+    smallest: PositiveInt | None = None
+    largest: PositiveInt | None = None
+    rings: PositiveInt | None = None
+    epochs: PositiveInt
+    learning_rate: PositiveFloat = 1e-4
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> "FineTuning":
+        _check_limits(self.smallest, self.largest)
+        return self
+
+
+class Loss(_Frozen):
+    """How much each training molecule counts in the loss, by its number of atoms; see `analysis.runs.weights`.
+
+    `rate` is the report's r, or the exponent of the inverse frequency or of the loss per atom; 0 is the unmodified
+    loss. `floor` guards the report's two formulas where they are small, negative or undefined; None switches the guard
+    off, and a weight that is undefined or negative is then an error. `form` is what a molecule's error Δ gives:
+    "squared", Δ², or "huber", Δ²/2 where |Δ| is below `huber_delta` (eV) and δ·(|Δ| − δ/2) beyond. The validation loss
+    is of that form too, never weighted.
+    """
+
+    weighting: Literal["none"] | Weighting = "none"
+    rate: float = Field(0.0, ge=0)
+    floor: float | None = Field(DEFAULT_FLOOR, ge=0)
+    form: Literal["squared", "huber"] = "squared"
+    huber_delta: PositiveFloat = _HUBER_DELTA
+
+    @model_validator(mode="after")
+    def _rate_has_a_weighting(self) -> "Loss":
+        if self.weighting == "none" and self.rate != 0:
+            raise ValueError(f"rate {self.rate:g} without a weighting: say which, or leave the rate at 0")
+        if self.weighting in ("none", *UNGUARDED) and self.floor != DEFAULT_FLOOR:
+            raise ValueError(
+                f"floor {self.floor} with weighting {self.weighting!r}, which has no use for it: the floor guards "
+                "'size' and 'size-frequency' only; leave it out"
+            )
+        if self.form != "huber" and self.huber_delta != _HUBER_DELTA:
+            raise ValueError(f"huber_delta {self.huber_delta:g} with form {self.form!r}, which has no use for it")
+        return self
+
+
+class RunConfig(_Frozen):
+    """Everything that changes the result of one run; `experiment` only says where its record lies."""
+
+    experiment: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    seed: int = Field(0, ge=0, le=LARGEST_SEED)
+    data: Data = Data()
+    model: Model = Model()
+    training: Training = Training()
+    loss: Loss = Loss()
+    fine_tuning: FineTuning | None = None
+
+    @field_validator("experiment")
+    @classmethod
+    def _not_the_logs(cls, experiment: str) -> str:
+        if experiment == LOGS:
+            raise ValueError(f"{experiment!r} is the folder of the loggers; give the experiment another name")
+        return experiment
+
+    @model_validator(mode="after")
+    def _batch_fits(self) -> "RunConfig":
+        molecules = self.data.train_molecules
+        if molecules is not None and self.training.batch_size > molecules:
+            raise ValueError(f"batch_size {self.training.batch_size} is larger than the {molecules} training molecules")
+        if self.training.batch_growth > 1 and self.training.epochs < 2:
+            raise ValueError(f"batch_growth {self.training.batch_growth} needs two epochs: it changes the second half")
+        return self
+
+    @property
+    def epochs(self) -> int:
+        """Of training and fine-tuning together."""
+        return self.training.epochs + (0 if self.fine_tuning is None else self.fine_tuning.epochs)
+
+    def run_id(self, data_fingerprint: str) -> str:
+        """Twelve hexadecimal digits: a hash of what changes the result, and of the molecules.
+
+        Settings at their default are left out, so that a setting that is new in a later version does not give old
+        records another id; `records.load` compares the whole configuration anyway.
+
+        Parameters
+        ----------
+        data_fingerprint
+            `Molecules.fingerprint()` of the whole database that the run splits.
+        """
+        content = self.model_dump(mode="json", exclude={"experiment"}, exclude_defaults=True)
+        text = json.dumps({"config": content, "data": data_fingerprint}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+Profile = Literal["smoke", "quick", "full"]
+
+
+def apply_profile(config: RunConfig, profile: Profile) -> RunConfig:
+    """Scale a run down to a profile: `smoke` (seconds), `quick` (a minute or two), `full` (all of QM9).
+
+    Quick runs take a ten times larger learning rate: with some hundred steps, the report's would hardly move the
+    weights. What a caller sets by hand goes on top, with `adjust`.
+    """
+    if profile == "full":
+        return config
+    if profile == "quick":
+        thinned = {"train_molecules": 4000, "held_out_molecules": 4000}
+        return adjust(config, data=thinned, training={"learning_rate": 1e-3})
+    return adjust(
+        config,
+        data={"train_molecules": 200, "held_out_molecules": 300},
+        training={"epochs": 2, "learning_rate": 1e-3},
+    )
+
+
+def adjust(config: RunConfig, **parts: dict[str, object] | BaseModel) -> RunConfig:
+    """A copy with some settings changed, validated anew; a setting given as None stays as it is.
+
+    A part given whole replaces the old one: the way to a setting that is None.
+
+    Examples: ``adjust(config, training={"epochs": 5, "batch_size": None})``,
+    ``adjust(config, loss=Loss(weighting="size", rate=10, floor=None))``.
+    """
+    content = config.model_dump()
+    for part, settings in parts.items():
+        if isinstance(settings, BaseModel):
+            content[part] = settings.model_dump()
+        else:
+            content[part] |= {name: value for name, value in settings.items() if value is not None}
+    return RunConfig.model_validate(content)

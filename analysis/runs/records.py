@@ -1,0 +1,327 @@
+"""What is recorded of a run, and how it is read; nothing here trains (see `runs`).
+
+A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
+checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`.
+It is there whole or not at all, and it is never overwritten. What the loggers write is no part of it: that lies in
+``<results>/logs/<experiment>/<run id>``.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from safetensors.numpy import load_file
+
+from analysis.data.offsets import Offsets
+from analysis.data.qm9 import ATOMIC_REFERENCES_U0
+from analysis.runs import checkout
+from analysis.runs.config import LOGS, RunConfig
+
+SCHEMA_VERSION = 3
+"""2: `run.json` without a checksum of its own. 1: also without `steps.parquet`, and with other phases of the time."""
+RESULTS_VARIABLE = "COMPENDIUM_RESULTS"
+FILES = ("history.csv", "steps.parquet", "errors.parquet", "groups.csv", "model.safetensors")
+_COLUMNS = {
+    "history.csv": {"epoch", "train_loss", "validation_loss", "lowest", "highest"},
+    "steps.parquet": {"step", "epoch", "loss", "lowest", "highest"},
+    "errors.parquet": {"index", "n_atoms", "test", "error"},
+    "groups.csv": {"kind", "group", "part", "molecules", "sum_e", "sum_ee", "sum_en", "sum_nn", "shift"},
+}
+DESCRIPTION = "run.json"
+_BLANK = "0" * 64
+_VERSION_WITHOUT_OWN_SUM = 2  # which is read as well
+_ID = re.compile("[0-9a-f]{12}")
+
+
+def results_folder() -> Path:
+    """Where records lie: the folder that COMPENDIUM_RESULTS names, or the checkout's `results/`.
+
+    An installed package has no checkout: then it is `results/` in the working folder.
+    """
+    named = os.environ.get(RESULTS_VARIABLE)
+    return Path(named) if named else (checkout.folder() or Path.cwd()) / "results"
+
+
+class RecordError(RuntimeError):
+    """A record that is there but can't be trusted; the message names the file and what to do."""
+
+
+class _Part(BaseModel):
+    """A part of `run.json`: what it has to hold, whatever else stands there. Old records lack what has a default."""
+
+    model_config = ConfigDict(strict=True, allow_inf_nan=False)
+
+
+class _Counts(_Part):
+    train: PositiveInt
+    validation: PositiveInt
+    test: PositiveInt
+    left_out: NonNegativeInt = 0
+
+
+class _Seconds(_Part):
+    data: NonNegativeFloat
+    training: NonNegativeFloat
+    validation: NonNegativeFloat
+    evaluation: NonNegativeFloat
+
+
+class _LastEpoch(_Part):
+    train_loss: NonNegativeFloat
+    validation_loss: NonNegativeFloat
+
+
+class _Machine(_Part):
+    processor: str = ""
+    cores: NonNegativeInt
+    threads: PositiveInt
+    device: str
+
+
+class _Git(_Part):
+    commit: str
+    clean: bool
+
+
+class _Described(_Part):
+    id: str
+    config: RunConfig
+    molecules_fingerprint: str
+    molecules: _Counts
+    last_epoch: _LastEpoch | None = None
+    seconds: _Seconds
+    preparation_seconds: NonNegativeFloat | None = None
+    versions: dict[str, str]
+    machine: _Machine
+    git: _Git | None = None
+    sha256: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What `run.json` alone says of a record; `about` is its content."""
+
+    folder: Path
+    config: RunConfig
+    about: dict
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is its folder's name."""
+        return self.folder.name
+
+    @property
+    def seconds(self) -> float:
+        """Wall time of all phases, s."""
+        return float(sum(self.about["seconds"].values()))
+
+    @cached_property
+    def validation_loss(self) -> float | None:
+        """Of the last epoch, eV²; None if it can't be read.
+
+        A record whose `run.json` does not say it is of an older version: its history is looked at.
+        """
+        if "last_epoch" in self.about:
+            return float(self.about["last_epoch"]["validation_loss"])
+        try:
+            return float(pd.read_csv(self.folder / "history.csv")["validation_loss"].iloc[-1])
+        except (OSError, ValueError, KeyError, IndexError):
+            return None
+
+
+@dataclass(frozen=True)
+class Record:
+    """One recorded run.
+
+    `history` has a row per epoch (losses in eV²); `steps` the learning curve per step, averaged over blocks of steps
+    (see `callbacks.LearningCurves.steps`); `errors` a row per held-out molecule (QM9 index, number of atoms,
+    part, error in eV); `groups` the sums that both protocols need (see `protocols.group_sums`); `about` is `run.json`.
+    """
+
+    folder: Path
+    config: RunConfig
+    about: dict
+    history: pd.DataFrame
+    steps: pd.DataFrame
+    errors: pd.DataFrame
+    groups: pd.DataFrame
+
+    @property
+    def id(self) -> str:
+        """The run's id, which is its folder's name."""
+        return self.folder.name
+
+    def offsets(self) -> Offsets:
+        """The offsets that the model was trained with, as its weights file holds them."""
+        state = self.state_dict()
+        table = state["postprocessors.1.atomref"]
+        return Offsets(
+            mean=state["postprocessors.1.mean"].item(),
+            references={z: table[z].item() for z in ATOMIC_REFERENCES_U0},
+            removes_mean=self.config.training.offsets == "references-mean",
+        )
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Weights and offsets, with SchNetPack's own names; raises RecordError if the file can't be read."""
+        with _reading(path := self.folder / "model.safetensors"):
+            return load_file(path)
+
+
+def outline(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -> Outline:
+    """Read a record's `run.json` alone and check it: schema version, id, and the config if one is expected.
+
+    Raises RecordError, which names the file, if anything does not fit.
+    """
+    folder = Path(folder)
+    about, config = _read_about(folder)
+    if config.run_id(about["molecules_fingerprint"]) != folder.name or about["id"] != folder.name:
+        raise RecordError(
+            f"{folder / DESCRIPTION} does not describe run {folder.name}: it was edited or moved; restore or delete it"
+        )
+    if expected is not None and config != expected:
+        raise RecordError(f"{folder} holds another run than the one asked for: {config} instead of {expected}")
+    return Outline(folder, config, about)
+
+
+def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -> Record:
+    """Read a record and check it: what `outline` checks, and the checksums of all files.
+
+    Raises RecordError, which names the file, if anything does not fit.
+    """
+    folder = Path(folder)
+    found = outline(folder, expected=expected)
+    config, about = found.config, found.about
+    for name in FILES:
+        _check_file(folder / name, about["sha256"][name])
+    tables = {name.partition(".")[0]: _read_table(folder / name) for name in _COLUMNS}
+    return Record(folder=folder, config=config, about=about, **tables)
+
+
+def find(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str]) -> Record | None:
+    """The record of a run on the database of this fingerprint, if there is one in `results`; it is read and checked.
+
+    Raises RecordError, which names the file, if it is damaged or another run's.
+    """
+    results = Path(results)
+    folder = results / config.experiment / config.run_id(data_fingerprint)
+    if not folder.exists():
+        return None
+    shutil.rmtree(partial_folder(folder), ignore_errors=True)  # a kill right after the recording leaves it
+    return load(folder, expected=config)
+
+
+def recorded_folders(results: str | os.PathLike[str]) -> list[Path]:
+    """The folder of every record in `results`, damaged ones included, by experiment and id; the files are not read."""
+    results = Path(results)
+    if not results.is_dir():
+        return []
+    experiments = sorted(
+        path for path in results.iterdir() if path.is_dir() and path.name != LOGS and not path.name.startswith(".")
+    )
+    return [path for experiment in experiments for path in sorted(experiment.iterdir()) if _ID.fullmatch(path.name)]
+
+
+def partial_folder(folder: str | os.PathLike[str]) -> Path:
+    """Where the checkpoint lies of a run whose record is to be `folder`."""
+    folder = Path(folder)
+    return folder.with_name(f".{folder.name}.partial")
+
+
+def _read_about(folder: Path) -> tuple[dict, RunConfig]:
+    path = folder / DESCRIPTION
+    try:
+        text = path.read_text(encoding="utf-8")
+        about = json.loads(text)
+        version = about["schema_version"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RecordError(
+            f"{path} can't be read as a run's description ({error}); restore it or delete {folder}"
+        ) from error
+    if version not in (SCHEMA_VERSION, _VERSION_WITHOUT_OWN_SUM):
+        raise RecordError(
+            f"{path} has schema version {version}, this code reads {_VERSION_WITHOUT_OWN_SUM} and {SCHEMA_VERSION}: "
+            f"use the version of the code that wrote it, or delete {folder} to train the run again"
+        )
+    try:
+        described = _Described.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "its text"
+        said = f"lacks {where}" if first["type"] == "missing" else f"is wrong in {where}: {first['msg']}"
+        raise RecordError(f"{path} {said}; restore it or delete {folder}") from error
+    own = described.sha256.get(DESCRIPTION)
+    if version != _VERSION_WITHOUT_OWN_SUM and (not own or own != _sum_of_text(*text.rpartition(own)[::2])):
+        raise RecordError(f"{path} was edited (its own checksum differs); restore it or delete {folder}")
+    if missing := set(FILES) - described.sha256.keys():
+        raise RecordError(f"{path} lacks the checksum of {', '.join(sorted(missing))}; restore it or delete {folder}")
+    return about, described.config
+
+
+def description(about: dict) -> str:
+    """The text of a `run.json`: `about`, whose "sha256" gets a checksum of the text itself, taken with zeros for it."""
+    sums = {name: value for name, value in about["sha256"].items() if name != DESCRIPTION} | {DESCRIPTION: _BLANK}
+    before, _, after = (json.dumps(about | {"sha256": sums}, indent=2) + "\n").rpartition(_BLANK)
+    return f"{before}{_sum_of_text(before, after)}{after}"
+
+
+def _sum_of_text(before: str, after: str) -> str:
+    return hashlib.sha256(f"{before}{_BLANK}{after}".encode()).hexdigest()
+
+
+def _read_table(path: Path) -> pd.DataFrame:
+    with _reading(path):
+        frame = pd.read_csv(path, dtype={"group": str}) if path.suffix == ".csv" else pd.read_parquet(path)
+        if missing := _COLUMNS[path.name] - set(frame.columns):
+            raise ValueError(f"no column {', '.join(sorted(missing))}")
+    return frame
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Raise RecordError for whatever the readers of tables and tensors stumble over."""
+    try:
+        yield
+    except Exception as error:
+        raise RecordError(f"{path} can't be read ({error}); restore it or delete {path.parent}") from error
+
+
+def _check_file(path: Path, expected: str) -> None:
+    if not path.is_file():
+        raise RecordError(f"{path} is missing; restore it or delete {path.parent}")
+    if sha256(path) != expected:
+        if hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == expected:
+            raise RecordError(
+                f"{path} has other line ends than were recorded, as git's core.autocrlf leaves them: check it out anew"
+            )
+        raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
+
+
+def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
+    """Write a table of int32, float32 and smaller columns as Parquet in half the space that it takes by default.
+
+    Rising integers are kept as their differences, floats byte by byte (their high bytes are alike); all is exact.
+    """
+    encodings = {"i": "DELTA_BINARY_PACKED", "f": "BYTE_STREAM_SPLIT"}
+    encoding = {name: encodings[dtype.kind] for name, dtype in frame.dtypes.items() if dtype in (np.int32, np.float32)}
+    frame.to_parquet(
+        path,
+        compression="zstd",
+        column_encoding=encoding,
+        use_dictionary=[name for name in frame if name not in encoding],
+    )
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """The checksum of a file, in hexadecimal."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

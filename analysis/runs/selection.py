@@ -1,0 +1,114 @@
+"""Which molecules a run trains on and holds out, and what each of them weighs in its loss.
+
+All of it follows from a run's configuration and the database, before anything is trained.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from analysis.data import descriptors, splits
+from analysis.data.molecules import Molecules
+from analysis.runs import weights
+from analysis.runs.config import Data, FineTuning, Loss, Selection
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The molecules of one run; `parts` and `left_out` are positions in them.
+
+    `left_out` (int64 [n], sorted) are the molecules of the training part that the selection leaves out: they are
+    neither trained on nor held out, but belong to the sets that a model is evaluated on. A run on a thinned training
+    part has none: what it does not train on is not looked at.
+    """
+
+    molecules: Molecules
+    parts: splits.Split
+    left_out: np.ndarray
+
+
+def choose_molecules(molecules: Molecules, data: Data) -> Chosen:
+    """The molecules of one run: the seeded split of the database, what is selected of its training part, then thinned.
+
+    Raises ValueError if a part holds fewer molecules than asked for, or if the selection leaves none.
+    """
+    whole = splits.split(molecules, seed=data.split_seed, held_out=data.held_out)
+    validation, test = whole.validation, whole.test
+    train = training_part(molecules, data)
+    left_out = np.setdiff1d(whole.train, train if data.train_molecules is None else whole.train)
+    if data.held_out_molecules is not None:
+        half = data.held_out_molecules // 2
+        validation = splits.random_subset(validation, half, seed=data.split_seed)
+        test = splits.random_subset(test, data.held_out_molecules - half, seed=data.split_seed)
+    used = np.sort(np.concatenate([train, validation, test, left_out]))
+    *parts, left_out = (np.searchsorted(used, part) for part in (train, validation, test, left_out))
+    return Chosen(molecules.select(used), splits.Split(*parts), left_out)
+
+
+def training_part(molecules: Molecules, data: Data) -> np.ndarray:
+    """Positions, in the whole database, of the molecules that a run trains on: int64 [n], sorted.
+
+    Raises ValueError if the selection leaves none, or fewer than asked for.
+    """
+    train = splits.split(molecules, seed=data.split_seed, held_out=data.held_out).train
+    train = _select(molecules, train, data.selection, seed=data.split_seed)
+    if data.train_molecules is None:
+        return train
+    if data.train_molecules > len(train):
+        raise ValueError(
+            f"the selection leaves {len(train):,} training molecules, fewer than the {data.train_molecules:,} to be "
+            "drawn from them: select more, or draw fewer (the profile full draws none: it takes them all)"
+        )
+    return splits.random_subset(train, data.train_molecules, seed=data.split_seed)
+
+
+def _select(molecules: Molecules, train: np.ndarray, selection: Selection, *, seed: int) -> np.ndarray:
+    sizes = molecules.n_atoms[train]
+    keep = np.ones(len(train), dtype=bool)
+    if selection.smallest is not None:
+        keep &= sizes >= selection.smallest
+    if selection.largest is not None:
+        keep &= sizes <= selection.largest
+    if not keep.any():
+        raise ValueError(
+            f"no training molecule has between {selection.smallest or 1} and {selection.largest or 'any number of'} "
+            f"atoms; they have {sizes.min()} to {sizes.max()}"
+        )
+    chosen = train[keep]
+    if selection.cap_per_size is not None:
+        chosen = splits.cap_per_size(molecules, selection.cap_per_size, seed=seed, among=chosen)
+    if selection.random_control:
+        chosen = splits.random_subset(train, len(chosen), seed=seed)
+    return chosen
+
+
+def fine_tuned(molecules: Molecules, train: np.ndarray, fine: FineTuning) -> np.ndarray:
+    """Which of the training molecules at positions `train` (int [n]) a fine-tuning takes: int [≤ n].
+
+    Raises ValueError if it takes none.
+    """
+    sizes = molecules.n_atoms[train]
+    among = train[(sizes >= (fine.smallest or 0)) & (sizes <= (fine.largest or sizes.max()))]
+    if len(among) == 0:
+        raise ValueError(
+            f"no training molecule to fine-tune on has between {fine.smallest or 1} and "
+            f"{fine.largest or 'any number of'} atoms; they have {sizes.min()} to {sizes.max()}"
+        )
+    if fine.rings is None:
+        return among
+    rings = descriptors.ring_counts(molecules.select(among))
+    if rings.max() < fine.rings:
+        raise ValueError(
+            f"no training molecule to fine-tune on has {fine.rings} rings; they have at most {rings.max()}"
+        )
+    return among[rings >= fine.rings]
+
+
+def loss_weights(loss: Loss, sizes: np.ndarray) -> np.ndarray | None:
+    """The weight of each training molecule, float64 [n], from their numbers of atoms; None for the unmodified loss.
+
+    Raises weights.WeightError, which names size and rate, if a weight is not finite or negative.
+    """
+    if loss.weighting == "none":
+        return None
+    return weights.loss_weights(loss.weighting, sizes, loss.rate, floor=loss.floor)

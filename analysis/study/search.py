@@ -1,0 +1,651 @@
+"""Hyperparameter search: Optuna over the spaces of sweep files in the format of Weights & Biases.
+
+Two objectives, both to be small: the validation loss after the last epoch (eV²) and the wall time of training and
+validation (s). Every trial is a run of the experiment ``search-<sweep>`` and is recorded like any other, so that a
+trial whose run is there already is loaded, and the Pareto front follows from the records alone. The test half is never
+looked at. Optuna's database only says which trials there were and what comes next; it can be thrown away.
+
+``python -m analysis.study.search run stage1`` searches; several processes or machines that are given the same ``--storage``
+share the work. ``wandb sweep analysis/study/sweeps/stage1.yaml`` reads the same file; its agent calls
+``python -m analysis.study.search trial stage1 --batch_size=… --learning_rate=… --epochs=…``.
+"""
+
+import datetime
+import hashlib
+import json
+import logging
+import os
+import platform
+import re
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import numpy as np
+import optuna
+import pandas as pd
+import sqlalchemy
+import typer
+from filelock import FileLock
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+from pydantic import Field, NonNegativeInt, PositiveInt
+from tqdm import tqdm
+
+from analysis.data import qm9, thesis
+from analysis.data.molecules import Molecules, MoleculesError
+from analysis.runs import records
+from analysis.runs.config import Profile
+from analysis.runs.console import INTERRUPTED, complain, errors_in_one_line
+from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.study import sweeps
+from analysis.study.parameters import NotebookParameters, ParameterError, check, parsed
+from analysis.study.sweeps import Sweep, SweepError, load_sweep, parameters_of
+from analysis.study.trials import (
+    WITHOUT_RECORD,
+    Pruning,
+    Stage,
+    choose,
+    is_answer,
+    known,
+    objectives,
+    pareto_front,
+    recorded,
+    trials_of,
+)
+
+HEARTBEAT_SECONDS = 15
+"""How often a process says that its trial is alive; one that has been silent for four times as long is taken over."""
+
+_GRACE_HEARTBEATS = 4
+_POLL_SECONDS = 2.0  # while other processes finish their trials
+_SQLITE_SECONDS = 60  # to wait for another process's transaction
+_DEFAULT_DATABASE = "search.db"
+_URLS = "give a URL like sqlite:///file.db or postgresql+psycopg://user:password@host/name"
+_MACHINE = "machine"  # the attribute that says who runs a trial
+_STILLBORN_SECONDS = 5.0  # far more than lies between the birth of a trial and this attribute
+_POINT_OF_GRID = "grid_id"  # Optuna's
+_AGAIN = "again"  # the attribute of a trial that was queued again: the number of the one that died
+_log = logging.getLogger(__name__)
+
+
+class StorageError(RuntimeError):
+    """Optuna's database can't be opened, or not be written."""
+
+
+# ---- the search --------------------------------------------------------------------------------------------------
+
+
+class _PerTrial(optuna.samplers.BaseSampler):
+    """A sampler made anew for each trial, seeded with (seed, place of the trial).
+
+    A sampler that is made once would begin its random numbers again in each process: a resumed search and a second
+    worker would draw the first trials' values once more. The place is the trial's number, less the trials before it
+    that nobody will finish or that only stand for another: a search that is killed draws what it would have drawn.
+    """
+
+    def __init__(self, make: Callable[[int], optuna.samplers.BaseSampler], seed: int) -> None:
+        self._make = make
+        self._seed = seed
+        self._current: tuple[int, optuna.samplers.BaseSampler] | None = None
+
+    def _of(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> optuna.samplers.BaseSampler:
+        if self._current is None or self._current[0] != trial.number:
+            seed = int(np.random.SeedSequence([self._seed, _place(study, trial)]).generate_state(1)[0])
+            self._current = trial.number, self._make(seed)
+        return self._current[1]
+
+    def infer_relative_search_space(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """As the trial's sampler."""
+        return self._of(study, trial).infer_relative_search_space(study, trial)
+
+    def sample_relative(
+        self, study: optuna.Study, trial: optuna.trial.FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, object]:
+        """As the trial's sampler."""
+        return self._of(study, trial).sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> object:
+        """As the trial's sampler."""
+        return self._of(study, trial).sample_independent(study, trial, param_name, param_distribution)
+
+    def before_trial(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        """As the trial's sampler."""
+        self._of(study, trial).before_trial(study, trial)
+
+    def after_trial(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """As the trial's sampler."""
+        self._of(study, trial).after_trial(study, trial, state, values)
+
+
+def search(
+    sweep: Sweep,
+    molecules: Molecules,
+    *,
+    profile: Profile = "full",
+    seed: int = 0,
+    trials: int | None = None,
+    storage: str | None = None,
+    pruning: Pruning | None = None,
+    results: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+) -> pd.DataFrame:
+    """Run a sweep's trials, or what is left of them, and wait until those of other processes are done too.
+
+    The study in the database belongs to what is asked for (space, method, profile, seed, molecules): the same call
+    takes the search up again where it was, on as many machines at once as share the storage, and a changed sweep
+    starts another study, in which runs that are recorded are loaded. A trial whose process died or was stopped is run
+    again, from its run's last finished epoch if that machine has it; one whose training diverged counts as failed
+    and is not. Several processes may run a trial or two more than asked for. Wall times are comparable only between
+    trials that had the machine to themselves.
+
+    Parameters
+    ----------
+    sweep
+        What is searched, see `sweeps.load_sweep`.
+    molecules
+        The whole database.
+    profile
+        Scales every trial down, see `config.apply_profile`; batch sizes that don't fit are left out.
+    seed
+        Of the runs and of the sampler: trial k draws from (seed, k) and the trials that are finished by then.
+    trials
+        How many, by default the sweep's `run_cap`; a grid ends when it is done.
+    storage
+        URL of Optuna's database (SQLite, PostgreSQL, MySQL), by default `search.db` in the folder of the records.
+    pruning
+        When to stop hopeless trials. Off by default, and for the book's study: that a quick run looks bad early is no
+        proof, and whole curves are worth more than the minutes. A stopped trial has no record; its curve is kept in
+        the trial, its checkpoint beside the records, so that asking for the run by hand finishes it.
+    results
+        Where records lie, by default `records.results_folder()`.
+    progress
+        Show a bar of the trials, and how far each is.
+
+    Returns
+    -------
+    DataFrame
+        A row per trial, see `trials_of`. With profile "full" it is written to ``<results>/<experiment>/trials.csv``
+        too, for what has no record: trials that failed or were stopped.
+
+    Raises
+    ------
+    SweepError
+        The sweep does not say how many trials, or a trial's values make no valid run.
+    StorageError
+        The database can't be opened, or not be written.
+    records.RecordError
+        A trial's record is there, but damaged.
+    """
+    asked, sweep = sweep, sweep.fitting(profile)
+    results = Path(results or records.results_folder())
+    cap = _cap(sweep, trials)
+    data = molecules.fingerprint()
+    with _opened(_study_name(sweep, profile, seed, data), _sampler(sweep, seed), storage, results) as study:
+        worker = _Worker(study, asked, molecules, profile, seed, pruning, results, progress)
+        with tqdm(total=cap, desc="trials", unit="trial", disable=not progress) as bar:
+            while True:
+                waiting, under_way, done = _census(study)
+                bar.update(min(done, cap) - bar.n)
+                if waiting or done + under_way < cap:
+                    worker.run_one()
+                elif under_way:
+                    time.sleep(_POLL_SECONDS)
+                else:
+                    break
+        frame = trials_of(study)
+    if profile == "full":
+        _write(frame, results / sweep.experiment / WITHOUT_RECORD)
+    return frame
+
+
+@dataclass
+class _Worker:
+    """Runs trials of a study, one after the other."""
+
+    study: optuna.Study
+    sweep: Sweep
+    molecules: Molecules
+    profile: Profile
+    seed: int
+    pruning: Pruning | None
+    results: Path
+    progress: bool
+    number: int | None = None
+
+    def run_one(self) -> None:
+        """Ask for a trial, run it and tell how it went."""
+        self.number = None
+        try:
+            self.study.optimize(self._objective, n_trials=1, catch=(TrainingDivergedError,))
+        except BaseException:
+            # Stopped by hand, or by what is no answer (a full disk): the trial is still to be run.
+            failed = [trial for trial in self.study.get_trials(states=[TrialState.FAIL]) if trial.number == self.number]
+            for trial in failed:
+                _queue_again(self.study, trial)
+            raise
+
+    def _objective(self, trial: optuna.Trial) -> tuple[float, float]:
+        self.number = trial.number
+        trial.set_user_attr(_MACHINE, f"{platform.node()}, process {os.getpid()}")
+        space = self.sweep.fitting(self.profile).space
+        values = {name: _suggest(trial, name, distribution) for name, distribution in space.items()}
+        config = self.sweep.config(values, profile=self.profile, seed=self.seed)
+        trial.set_user_attr("parameters", parameters_of(config))
+        trial.set_user_attr("run", config.run_id(self.molecules.fingerprint()))
+        recording, pruning = _training()
+        stop = None if self.pruning is None else pruning.StopHopeless(self.pruning, self._finished)
+        try:
+            record = recording.load_or_train(
+                config,
+                self.molecules,
+                results=self.results,
+                progress=self.progress,
+                callbacks=[] if stop is None else [stop],
+            )
+        except TrainingDivergedError as error:
+            trial.set_user_attr("said", str(error))
+            raise
+        except optuna.TrialPruned as pruned:
+            trial.set_user_attr("said", str(pruned))
+            trial.set_user_attr("curve", stop.curve)
+            trial.set_user_attr("seconds", stop.seconds)
+            raise
+        except SystemExit as stopped:  # Lightning's answer to an interrupt, which Optuna does not know
+            raise KeyboardInterrupt from stopped
+        trial.set_user_attr("curve", record.history["validation_loss"].tolist())
+        return objectives(record)
+
+    def _finished(self) -> list[tuple[list[float], float]]:
+        done = self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+        return [(trial.user_attrs["curve"], trial.values[1]) for trial in done]  # noqa: PD011 - no DataFrame
+
+
+def _training() -> tuple[ModuleType, ModuleType]:
+    """The modules `analysis.training.recording` and `analysis.study.pruning`, for trials that are not recorded yet."""
+    # Training needs torch, which takes seconds to import; reading recorded trials does not.
+    from analysis.study import pruning
+    from analysis.training import recording
+
+    return recording, pruning
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> float:
+    match distribution:
+        case CategoricalDistribution(choices=choices):
+            return trial.suggest_categorical(name, choices)
+        case IntDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatDistribution(low=low, high=high, step=step, log=log):
+            return trial.suggest_float(name, low, high, step=step, log=log)
+    raise TypeError(distribution)
+
+
+def _cap(sweep: Sweep, trials: int | None) -> int:
+    asked = trials or sweep.run_cap
+    if sweep.method == "grid":
+        size = int(np.prod([len(values) for values in sweep.grid().values()]))
+        return min(size, asked or size)
+    if asked is None:
+        raise SweepError(f"{sweep.file}: method {sweep.method} never ends: give run_cap, or the number of trials")
+    return asked
+
+
+def _sampler(sweep: Sweep, seed: int) -> optuna.samplers.BaseSampler:
+    match sweep.method:
+        case "grid":
+            return optuna.samplers.GridSampler(sweep.grid(), seed=seed)
+        case "random":
+            return _PerTrial(lambda number: optuna.samplers.RandomSampler(seed=number), seed)
+    return _PerTrial(lambda number: optuna.samplers.TPESampler(seed=number), seed)
+
+
+def _study_name(sweep: Sweep, profile: Profile, seed: int, data: str) -> str:
+    """The experiment and a hash of all that decides what the trials are."""
+    content = {
+        "method": sweep.method,
+        "constants": sweep.constants,
+        "fixed": sweep.fixed,
+        "space": {name: optuna.distributions.distribution_to_json(found) for name, found in sweep.space.items()},
+        "profile": profile,
+        "seed": seed,
+        "data": data,
+    }
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    return f"{sweep.experiment}-{digest[:8]}"
+
+
+def _census(study: optuna.Study) -> tuple[int, int, int]:
+    """How many trials are queued, under way and done, after those of dead processes were queued again.
+
+    Two that ask at once may be given one point of a grid: it is done once.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)
+    trials = study.get_trials(deepcopy=False)
+    waiting = sum(trial.state is TrialState.WAITING for trial in trials)
+    under_way = sum(trial.state is TrialState.RUNNING and _MACHINE in trial.user_attrs for trial in trials)
+    done = {trial.system_attrs.get(_POINT_OF_GRID, ("trial", trial.number)) for trial in trials if is_answer(trial)}
+    return waiting, under_way, len(done)
+
+
+def _stillborn(trial: optuna.trial.FrozenTrial) -> bool:
+    """Whether a trial's process died before it said its machine: it has no heartbeat either, nobody will finish it."""
+    if trial.state is not TrialState.RUNNING or _MACHINE in trial.user_attrs:
+        return False
+    return (datetime.datetime.now() - trial.datetime_start).total_seconds() > _STILLBORN_SECONDS  # noqa: DTZ005 - Optuna's
+
+
+def _place(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> int:
+    """The place of a trial among those that stand for no other, or of the first one that it stands for."""
+    trials = {one.number: one for one in study.get_trials(deepcopy=False)}
+    while _AGAIN in trial.user_attrs:
+        trial = trials[trial.user_attrs[_AGAIN]]
+    before = [one for one in trials.values() if one.number < trial.number]
+    return sum(_AGAIN not in one.user_attrs and not _stillborn(one) for one in before)
+
+
+def _queue_forgotten(study: optuna.Study) -> None:
+    """Queue the trials again that failed for no answer while the database could not be written."""
+    trials = study.get_trials(deepcopy=False)
+    queued = {trial.user_attrs.get(_AGAIN) for trial in trials}
+    for trial in trials:
+        if trial.state is TrialState.FAIL and not is_answer(trial) and trial.number not in queued:
+            _queue_again(study, trial)
+
+
+def _queue_again(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+    """Queue a trial that its process did not finish, with the values that it had; if not all, it draws them again."""
+    whole = "parameters" in trial.user_attrs
+    study.add_trial(
+        optuna.create_trial(
+            state=TrialState.WAITING,
+            params=trial.params if whole else {},
+            distributions=trial.distributions if whole else {},
+            user_attrs={_AGAIN: trial.number},
+            system_attrs=trial.system_attrs,  # a grid's trial has its point there
+        )
+    )
+
+
+@contextmanager
+def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, results: Path) -> Iterator[optuna.Study]:
+    locks = results / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    named, url = _storage(url, results)
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # a line per trial, and a traceback per failed one
+    storage = None
+    try:
+        # Two processes that create the tables at once get in each other's way.
+        with FileLock(locks / "search-storage"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            warnings.simplefilter("error", sqlalchemy.exc.SAWarning)  # a part of the URL is ignored
+            try:
+                storage = optuna.storages.RDBStorage(
+                    url,
+                    engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
+                    heartbeat_interval=HEARTBEAT_SECONDS,
+                    grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
+                    heartbeat_stale_trial_callback=_queue_again,
+                )
+                study = optuna.create_study(
+                    storage=storage,
+                    sampler=sampler,
+                    study_name=name,
+                    directions=["minimize", "minimize"],
+                    load_if_exists=True,
+                )
+                _queue_forgotten(study)
+            except (
+                ImportError,
+                sqlalchemy.exc.SQLAlchemyError,
+                sqlalchemy.exc.SAWarning,
+                optuna.exceptions.OptunaError,
+            ) as error:
+                raise StorageError(
+                    f"the storage {named} can't be opened ({_reason(error)}); {_URLS}, and install its driver"
+                ) from error
+        _log.info("study %s in %s", name, named)
+        yield study
+    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise StorageError(
+            f"the storage {named} failed ({_reason(error)}); once that is mended, the same search "
+            "goes on with it, or without it from the records"
+        ) from error
+    finally:
+        optuna.logging.set_verbosity(verbosity)
+        if storage is not None:
+            storage.remove_session()
+            storage.engine.dispose()
+
+
+def _reason(error: BaseException) -> str:
+    """What the database's own driver said."""
+    return str(getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error).partition("\n")[0]
+
+
+def _storage(url: str | None, results: Path) -> tuple[str, str]:
+    """What the database is called in messages, without its password, and its URL, as Optuna wants it.
+
+    Raises StorageError for what is no URL.
+    """
+    if url is None:
+        path = (results / _DEFAULT_DATABASE).resolve()
+        # In a URL of SQLAlchemy's no path can have a question mark; in a URI of SQLite's it is escaped.
+        named, found = str(path), sqlalchemy.URL.create("sqlite", database=path.as_uri(), query={"uri": "true"})
+    else:
+        try:
+            found = sqlalchemy.make_url(url)
+        except sqlalchemy.exc.ArgumentError as error:
+            raise StorageError(f"the storage is no URL; {_URLS}") from error
+        if "?" in url and not found.query:
+            raise StorageError(
+                f"the storage {url.partition('?')[0]} is followed by ? and no name=value; for a file with ? in its "
+                "path give sqlite:///file:///the/path.db?uri=true, and %3F for it"
+            )
+        named = found.render_as_string()
+    # Optuna formats it.
+    return named, re.sub(r"[{}]", r"\g<0>\g<0>", found.render_as_string(hide_password=False))
+
+
+def _write(frame: pd.DataFrame, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    frame.to_csv(beside, index=False)
+    beside.replace(path)
+
+
+class SearchParameters(NotebookParameters):
+    """Parameters of `02_hyperparameter_search`."""
+
+    profile: Profile = Field("full", description='"smoke", "quick" or "full"')
+    seed: NonNegativeInt = Field(0, description="0 or a positive whole number")
+    trials: PositiveInt | None = Field(None, description="a positive whole number, or None for the sweep file's")
+    more_seeds: list[NonNegativeInt] = Field([1, 2], description="whole numbers of 0 or more; or an empty list")
+
+
+def load_or_search(
+    sweep: Sweep, parameters: SearchParameters, molecules: Molecules, *, results: str | os.PathLike[str] | None = None
+) -> Stage:
+    """A stage of the search: what is recorded of it is loaded, what is missing is run and recorded.
+
+    First the trials, unless as many as asked for are recorded; then the report's own point in each of the seeds, which
+    makes it one more trial; then, in each of the seeds, the trial that `choose` takes.
+
+    Raises
+    ------
+    failures.TrainingDivergedError
+        The report's point or the chosen one diverged in some seed.
+    ValueError
+        No trial is complete.
+    SweepError, StorageError, records.RecordError
+        As `search` does.
+    """
+    results = Path(results or records.results_folder())
+    asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}
+    found = known(sweep, **asked)
+    if len(found) < _cap(sweep.fitting(parameters.profile), parameters.trials):
+        search(sweep, molecules, trials=parameters.trials, progress=True, **asked)
+    seeds = list(dict.fromkeys([parameters.seed, *parameters.more_seeds]))
+    data = molecules.fingerprint()
+
+    def in_seeds(values: Mapping[str, float]) -> list[records.Record]:
+        configs = [sweep.config(values, profile=parameters.profile, seed=seed) for seed in seeds]
+        found = [records.find(config, data, results) for config in configs]
+        if None in found:
+            recording, _ = _training()
+            found = [recording.load_or_train(config, molecules, results=results, progress=True) for config in configs]
+        return found
+
+    values = _reports_values(sweep, parameters.profile)
+    report = [] if values is None else in_seeds(values)
+    found = known(sweep, **asked)
+    best = choose(found)
+    return Stage(
+        trials=found,
+        records={record.id: record for record in recorded(sweep, **asked)},
+        report=report,
+        chosen=in_seeds({name: sweeps.typed(name, best[name], sweep.file) for name in sweep.space}),
+    )
+
+
+def _reports_values(sweep: Sweep, profile: Profile) -> Mapping[str, float] | None:
+    """What the report chose, if this is one of its stages and the profile has molecules enough for its batch."""
+    values = thesis.STAGES.get(sweep.name)
+    if values is None:
+        return None
+    try:
+        sweep.config(values, profile=profile)
+    except SweepError:
+        return None
+    return values
+
+
+# ---- command line ------------------------------------------------------------------------------------------------
+
+_EXPECTED = (
+    SweepError,
+    StorageError,
+    ParameterError,
+    MoleculesError,
+    qm9.QM9NotInstalledError,
+    records.RecordError,
+    CheckpointError,
+    TrainingDivergedError,
+    OSError,
+)
+
+
+def _values(texts: Iterable[str], file: str) -> dict[str, float]:
+    """Numbers from `name=value`, with or without two hyphens before it."""
+    values = {}
+    for text in texts:
+        name, equals, value = text.removeprefix("--").partition("=")
+        if not equals:
+            raise SweepError(f"{file}: {text}: write it as name=number")
+        values[name] = sweeps.typed(name, parsed(value), f"{file}: {text}")
+    return values
+
+
+def _run(
+    sweep: Annotated[str, typer.Argument(help="stage1, stage2, or a sweep file (.yaml).")],
+    profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "full",
+    seed: Annotated[int, typer.Option(min=0, help="Of the runs and the sampler.")] = 0,
+    trials: Annotated[int | None, typer.Option(min=1, help="How many; by default the sweep's run_cap.")] = None,
+    storage: Annotated[str | None, typer.Option(help="URL of Optuna's database; by default results/search.db.")] = None,
+    fix: Annotated[list[str] | None, typer.Option(help="Set a parameter instead: --fix batch_size=512.")] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Stop hopeless trials.")] = False,
+) -> None:
+    """Search. Started again it goes on; started several times with one storage, the processes share the trials."""
+    found = load_sweep(sweep)
+    if fix:
+        found = found.fixing(_values(fix, found.file))
+    try:
+        frame = search(
+            found,
+            qm9.load(),
+            profile=_profile(profile),
+            seed=seed,
+            trials=trials,
+            storage=storage,
+            pruning=Pruning() if prune else None,
+            progress=True,
+        )
+    except KeyboardInterrupt as stop:
+        complain("stopped: the same command goes on with the trial under way, after its last finished epoch")
+        raise typer.Exit(INTERRUPTED) from stop
+    typer.echo(
+        f"{len(frame)} trials: " + ", ".join(f"{n} {state}" for state, n in frame["state"].value_counts().items())
+    )
+    front = pareto_front(frame)
+    if not front.empty:
+        shown = [*found.space, "validation_mse", "seconds", "run"]
+        typer.echo(f"Pareto front (eV², s):\n{front[shown].to_string(index=False)}")
+        typer.echo(f"chosen: {choose(frame)['run']}")
+
+
+def _trial(
+    context: typer.Context,
+    sweep: Annotated[str, typer.Argument(help="stage1, stage2, or a sweep file (.yaml).")],
+    profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "full",
+    seed: Annotated[int, typer.Option(min=0, help="Of the run.")] = 0,
+) -> None:
+    """Run one trial with the parameters given as --name=value: what the agent of Weights & Biases calls."""
+    found = load_sweep(sweep)
+    config = found.config(_values(context.args, found.file), profile=_profile(profile), seed=seed)
+    recording, _ = _training()
+    record = recording.load_or_train(config, qm9.load(), progress=True)
+    _tell_wandb(record)
+    mse, seconds = objectives(record)
+    typer.echo(f"run {record.id}: validation loss {mse:.4g} eV², {seconds:.1f} s")
+
+
+def _tell_wandb(record: records.Record) -> None:
+    """Hand a sweep of Weights & Biases the curve; afterwards, so that a run that was loaded counts as well."""
+    if "WANDB_SWEEP_ID" not in os.environ:
+        return
+    import wandb  # the import of a package that few need takes a second
+
+    with wandb.init() as run:
+        for row in record.history.to_dict("records"):
+            run.log(row)
+        run.summary["seconds"] = objectives(record)[1]
+        run.summary["run"] = record.id
+
+
+def _profile(name: str) -> Profile:
+    return check(SearchParameters, {"profile": name}).profile
+
+
+def main() -> None:
+    """Run the command line."""
+    app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__.partition("\n\n")[0])
+    said = errors_in_one_line(*_EXPECTED)
+    app.command("run")(said(_run))
+    app.command("trial", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(said(_trial))
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Networks, the training loop, and what it records and repeats."""

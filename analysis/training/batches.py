@@ -1,0 +1,220 @@
+"""Packed batches of molecules with SchNetPack's keys."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import pairwise
+
+import numpy as np
+import torch
+from schnetpack import properties
+
+from analysis.data.molecules import Molecules
+from analysis.data.neighbours import Pairs, packed_starts
+from analysis.training.segments import join
+from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, directed_list
+
+ENERGY = "energy_U0"
+"""Key of the target and of the prediction, as SchNetPack's QM9 data module names U0."""
+
+_FAR = 20.0  # Å: QM9's coordinates are below 11, and stay as they are to the bit
+
+
+class PackedMolecules:
+    """Molecules, their neighbour pairs and their targets, ready to be put together in batches.
+
+    Parameters
+    ----------
+    molecules
+        M molecules.
+    pairs
+        Their pairs, from `neighbours.neighbour_pairs`.
+    targets
+        float64 [M], eV: what the network learns, that is U0 without its offsets. None for molecules to predict only.
+
+    Raises
+    ------
+    ValueError
+        Molecules, pairs and targets do not belong together, or a target is not a finite number.
+    """
+
+    def __init__(self, molecules: Molecules, pairs: Pairs, *, targets: np.ndarray | None = None) -> None:
+        if len(pairs.offsets) != len(molecules) + 1:
+            raise ValueError(f"pairs of {len(pairs.offsets) - 1} molecules, but there are {len(molecules)}")
+        if targets is not None and np.shape(targets) != (len(molecules),):
+            raise ValueError(f"targets of shape {np.shape(targets)}, but there are {len(molecules)} molecules")
+        if targets is not None and not np.isfinite(targets).all():
+            molecule = int(np.argmin(np.isfinite(targets)))
+            raise ValueError(f"molecule {molecules.index[molecule]}: its target is {targets[molecule]}")
+        self.molecules = molecules
+        self.pairs = pairs
+        self.targets = None if targets is None else np.asarray(targets, np.float64)
+        self._offsets = molecules.offsets
+        self._pair_counts = np.diff(pairs.offsets)
+        self._positions = _near_the_origin(molecules).astype(np.float32)
+
+    def __len__(self) -> int:
+        return len(self.molecules)
+
+    @cached_property
+    def _targets32(self) -> np.ndarray | None:
+        return None if self.targets is None else self.targets.astype(np.float32)
+
+    def batch(self, positions: np.ndarray, *, stock: bool = False) -> dict[str, torch.Tensor]:
+        """One batch: the molecules at `positions` (integers, places in `molecules`), in that order.
+
+        The dictionary holds SchNetPack's `idx` (the molecule's position), `n_atoms`, `idx_m`, `Z` (int64), `R`
+        (float32 [A, 3], Å; a molecule that lies far from the origin is moved there, where float32 is fine enough) and,
+        if there are targets, `ENERGY` (float32 [B], eV). Beside them it has
+
+        - with `stock=False`: the half list for the fused convolution, under the keys PAIR_…;
+        - with `stock=True`: what SchNetPack's `AtomsLoader` gives after a neighbour list and a cast to float32:
+          `idx_i`, `idx_j`, `offsets` of the full directed list ordered by i, then j, `cell` and `pbc`. `Rij` is left
+          to `PairwiseDistances`, as there.
+
+        Raises
+        ------
+        ValueError
+            `positions` is empty or not a row of integers.
+        IndexError
+            A position that is not in 0 … M − 1.
+        """
+        chosen = np.asarray(positions)
+        if chosen.ndim != 1 or len(chosen) == 0 or not np.issubdtype(chosen.dtype, np.integer):
+            raise ValueError(f"a batch needs a row of at least one integer, not {chosen.dtype} {chosen.shape}")
+        if chosen.min() < 0 or chosen.max() >= len(self):
+            raise IndexError(f"positions {chosen.min()} … {chosen.max()} do not all lie in 0 … {len(self) - 1}")
+        chosen = chosen.astype(np.int64)
+        n_atoms = self.molecules.n_atoms[chosen]
+        starts = packed_starts(n_atoms)
+        first_atoms = self._offsets[chosen]
+        arrays = {
+            properties.idx: chosen,
+            properties.n_atoms: n_atoms,
+            properties.idx_m: np.repeat(np.arange(len(chosen)), n_atoms),
+            properties.Z: join(self.molecules.numbers, first_atoms, n_atoms, dtype=np.int64),
+            properties.R: join(self._positions, first_atoms, n_atoms),
+        }
+        if self._targets32 is not None:
+            arrays[ENERGY] = self._targets32[chosen]
+        batch = {key: torch.from_numpy(array) for key, array in arrays.items()}
+        batch |= self._half_list(chosen, starts[:-1])
+        return _as_stock(batch) if stock else batch
+
+    def _half_list(self, chosen: np.ndarray, starts: np.ndarray) -> dict[str, torch.Tensor]:
+        counts = self._pair_counts[chosen]
+        stretches = self.pairs.offsets[chosen], counts
+        arrays = {
+            PAIR_FIRST: join(self.pairs.first, *stretches, shift=starts, dtype=np.int32),
+            PAIR_SECOND: join(self.pairs.second, *stretches, shift=starts, dtype=np.int32),
+            PAIR_DISTANCE: join(self.pairs.distance, *stretches),
+            PAIR_OFFSETS: packed_starts(counts),
+            PAIR_CUTOFF: np.array([self.pairs.cutoff]),
+        }
+        return {key: torch.from_numpy(array) for key, array in arrays.items()}
+
+
+def _near_the_origin(molecules: Molecules) -> np.ndarray:
+    """Positions with each molecule that has a coordinate beyond `_FAR` moved, its centre to the origin: [A, 3], Å."""
+    starts = molecules.offsets[:-1]
+    far = np.maximum.reduceat(np.abs(molecules.positions).max(axis=1), starts) > _FAR
+    centres = np.add.reduceat(molecules.positions, starts) / molecules.n_atoms[:, None]
+    shift = np.where(far[:, None], centres, 0)
+    return molecules.positions - np.repeat(shift, molecules.n_atoms, axis=0)
+
+
+def _as_stock(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """The same batch as SchNetPack's own loader would give it."""
+    half = {PAIR_FIRST, PAIR_SECOND, PAIR_DISTANCE, PAIR_OFFSETS, PAIR_CUTOFF}
+    stock = {key: tensor for key, tensor in batch.items() if key not in half} | directed_list(batch)
+    n_atoms = stock[properties.n_atoms]
+    start = (n_atoms.cumsum(0) - n_atoms)[stock[properties.idx_m]][stock[properties.idx_i]]
+    stock[properties.lidx_i] = stock[properties.idx_i] - start
+    stock[properties.lidx_j] = stock[properties.idx_j] - start
+    stock[properties.cell] = stock[properties.R].new_zeros((len(n_atoms), 3, 3))
+    stock[properties.pbc] = torch.zeros(3 * len(n_atoms), dtype=torch.bool)
+    return stock
+
+
+class PackedLoader:
+    """Batches of a subset of packed molecules: an iterable that Lightning takes as a data loader.
+
+    The order of an epoch depends on (`seed`, `epoch`) alone, so that a run taken up after any epoch goes on exactly
+    as if it had never stopped. Set `epoch` before each one.
+
+    Parameters
+    ----------
+    packed
+        The molecules.
+    positions
+        Which of them, int [n]; the last batch holds what is left over.
+    batch_size
+        Molecules per batch.
+    shuffle
+        A new order in every epoch; otherwise the order of `positions`.
+    seed
+        Seed of the order, ≥ 0.
+    stock
+        SchNetPack's full directed list in place of the half list, see `PackedMolecules.batch`.
+    chances
+        float [n], sum 1: an epoch draws as many molecules as there are, with repetition, each with its chance. None:
+        every molecule comes once. Needs `shuffle`.
+
+    Raises
+    ------
+    ValueError
+        No molecules, a batch size below 1, or chances that don't belong to the positions or are never asked for.
+    """
+
+    def __init__(
+        self,
+        packed: PackedMolecules,
+        positions: np.ndarray,
+        *,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        stock: bool = False,
+        chances: np.ndarray | None = None,
+    ) -> None:
+        if len(positions) == 0:
+            raise ValueError("a loader needs at least one molecule; the set is empty")
+        if chances is not None and (np.shape(chances) != np.shape(positions) or not shuffle):
+            raise ValueError(f"{np.shape(chances)} chances for {np.shape(positions)} positions, shuffle={shuffle}")
+        if batch_size < 1:
+            raise ValueError(f"the batch size must be at least 1, not {batch_size}")
+        self.packed = packed
+        self.positions = np.array(positions)
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.seed = seed
+        self.stock = stock
+        self.chances = chances
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        return -(-len(self.positions) // self.batch_size)
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        order = self.order()
+        parts = [order[start:stop] for start, stop in pairwise([*range(0, len(order), self.batch_size), len(order)])]
+        if self.stock:
+            # put together with torch's operations, whose threads would get into each other's way
+            yield from (self.packed.batch(part, stock=True) for part in parts)
+            return
+        # The next batch is put together while the caller works on this one.
+        with ThreadPoolExecutor(1, thread_name_prefix="batches") as helper:
+            ahead = helper.submit(self.packed.batch, parts[0])
+            for part in parts[1:]:
+                ready, ahead = ahead.result(), helper.submit(self.packed.batch, part)
+                yield ready
+            yield ahead.result()
+
+    def order(self) -> np.ndarray:
+        """The molecules' positions in the order of the current epoch: int [n]."""
+        if not self.shuffle:
+            return self.positions
+        draw = np.random.default_rng([self.seed, self.epoch])
+        if self.chances is not None:
+            return draw.choice(self.positions, len(self.positions), p=self.chances)
+        return draw.permutation(self.positions)

@@ -1,0 +1,458 @@
+"""What watches a training: learning curves, time per phase, the last checkpoint, loggers and the progress display.
+
+A step takes some ten milliseconds, so that what happens in each is kept to a few microseconds. What has to survive a
+kill is in the callbacks' `state_dict`, as tensors and plain values alone, and the checkpoint is written last.
+"""
+
+import importlib
+import io
+import os
+import pickle
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+from schnetpack import properties
+from tqdm import tqdm
+
+from analysis.data.molecules import whole_file
+from analysis.runs.console import clock, in_notebook
+from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.runs.weights import LOSS_WEIGHT
+
+SQUARED_ERRORS = "squared_errors"
+"""Key of what a training step hands on beside its loss: float32 [B], eV², the batch's squared errors, unweighted."""
+
+EXTREMES = 5
+"""How many of a step's smallest and largest losses are averaged, as in the report's learning curves."""
+MOST_ROWS = 2000
+"""The learning curve per step is thinned to at most so many rows."""
+EXPLOSION = 1e4
+"""A training whose loss is so many times that of its first step has exploded; of the recorded runs none reached 4."""
+
+_BAR_SECONDS = 0.2  # between two refreshes of a terminal's bar
+_DISPLAY_SECONDS = 1.0  # … of a notebook's line
+_LINE_SECONDS = 5.0  # between two lines in a log file
+
+
+class LearningCurves(Callback):
+    """The losses per epoch and, thinned, per step: squared errors in eV², unweighted whatever the loss.
+
+    `rows` has one entry per finished epoch: `epoch`, `train_loss` (mean over the molecules that the epoch has seen),
+    `validation_loss`, and `lowest` and `highest`: the mean over its steps of the mean of the 5 smallest and of the 5
+    largest per-molecule losses of a step (of all molecules in a batch of fewer). `steps()` has the same per step,
+    averaged over blocks of consecutive steps.
+
+    Raises TrainingDivergedError at the first step whose losses are not finite or have grown `EXPLOSION`-fold since the
+    first step, or when the validation loss is not finite or has.
+
+    Parameters
+    ----------
+    steps_of_epochs
+        The number of steps of each epoch of the whole training.
+    """
+
+    def __init__(self, steps_of_epochs: Sequence[int]) -> None:
+        self.rows: list[dict[str, float]] = []
+        self._starts = np.concatenate([[0], np.cumsum(steps_of_epochs, dtype=np.int64)])  # of epochs, and the end
+        self._block = max(1, -(-self.all_steps // MOST_ROWS))
+        self._done = 0  # steps
+        self._blocks: list[np.ndarray] = []  # of float64 [3]: loss, lowest, highest
+        self._open = np.zeros(3)  # sums of the block under way
+        self._first: float | None = None  # the first step's loss
+        self._start_epoch()
+
+    @property
+    def all_steps(self) -> int:
+        """Of the whole training."""
+        return int(self._starts[-1])
+
+    def _start_epoch(self) -> None:
+        self._sum, self._molecules = 0.0, 0
+        self._epoch_extremes = np.zeros(2)
+        self._epoch_steps = 0
+
+    def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Check that a checkpoint's curve goes as far as its training."""
+        self._check_steps(trainer)
+
+    def on_fit_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Check it where nothing was left to train, too."""
+        self._check_steps(trainer)
+
+    def _check_steps(self, trainer: pl.Trainer) -> None:
+        if self._done != trainer.global_step:
+            raise CheckpointError(
+                f"the checkpoint has done {trainer.global_step} steps, but its learning curve holds {self._done}: it "
+                f"was written by another version of the code; delete {trainer.ckpt_path} to train from the beginning"
+            )
+
+    def on_train_epoch_start(self, *_: object) -> None:
+        """Start the epoch's means anew."""
+        self._start_epoch()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, step: int) -> None:  # noqa: ARG002
+        """Add one batch."""
+        squared = outputs[SQUARED_ERRORS].numpy(force=True)  # the one copy off an accelerator in a step
+        total = float(squared.sum(dtype=np.float64))
+        loss = total / len(squared)
+        if self._first is None:
+            self._first = loss
+        if not np.isfinite(loss) or loss > EXPLOSION * self._first:
+            where = f"in epoch {trainer.current_epoch + 1}, step {step + 1}"
+            raise _diverged("loss", loss, f"{where}, {_largest_weight(batch)}", self._first)
+        lowest, highest = extremes(squared)
+        self._sum += total
+        self._molecules += len(squared)
+        self._epoch_steps += 1
+        self._epoch_extremes += (lowest, highest)
+        self._open += (loss, lowest, highest)
+        self._done += 1
+        if self._done % self._block == 0:
+            self._blocks.append(self._open / self._block)
+            self._open = np.zeros(3)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Close the epoch, which Lightning has validated by now."""
+        validation_loss = float(trainer.callback_metrics["val_loss"])
+        if not np.isfinite(validation_loss) or validation_loss > EXPLOSION * self._first:
+            raise _diverged("validation loss", validation_loss, f"in epoch {trainer.current_epoch + 1}", self._first)
+        lowest, highest = (float(value) for value in self._epoch_extremes / self._epoch_steps)
+        row = {
+            "epoch": trainer.current_epoch + 1,
+            "train_loss": self._sum / self._molecules,
+            "validation_loss": validation_loss,
+            "lowest": lowest,
+            "highest": highest,
+        }
+        self.rows.append(row)
+
+    def history(self) -> pd.DataFrame:
+        """A row per epoch."""
+        return pd.DataFrame(self.rows)
+
+    def steps(self) -> pd.DataFrame:
+        """The learning curve per step, averaged over equal blocks of consecutive steps: at most 2,000 rows.
+
+        `step` (int32) is the last step of the block, counted from 1, so that the first row's is the block's length
+        (the last block holds what is left over); `epoch` is how many epochs were done by then, as a fraction;
+        `loss`, `lowest` and `highest` (eV²) are means over the block's steps. All but `step` are float32.
+        """
+        blocks, ends = list(self._blocks), [self._block * (n + 1) for n in range(len(self._blocks))]
+        left_over = self._done - self._block * len(blocks)
+        if left_over:
+            blocks.append(self._open / left_over)
+            ends.append(self._done)
+        values = np.array(blocks, np.float64).reshape(-1, 3).astype(np.float32)
+        step = np.array(ends, np.int32)
+        done = np.searchsorted(self._starts, step, side="right") - 1  # whole epochs
+        lengths = np.append(np.diff(self._starts), 1)
+        epoch = (done + (step - self._starts[done]) / lengths[done]).astype(np.float32)
+        return pd.DataFrame(
+            {"step": step, "epoch": epoch, "loss": values[:, 0], "lowest": values[:, 1], "highest": values[:, 2]}
+        )
+
+    def state_dict(self) -> dict[str, object]:
+        """What the checkpoint keeps."""
+        blocks = np.array(self._blocks, np.float64).reshape(-1, 3)
+        return {
+            "rows": self.rows,
+            "done": self._done,
+            "block": self._block,
+            "blocks": torch.from_numpy(blocks),
+            "open": torch.from_numpy(self._open.copy()),
+            "first": self._first,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, object]) -> None:
+        """Take up the curves where the checkpoint left them."""
+        try:
+            self.rows = list(state_dict["rows"])
+            self._done = state_dict["done"]
+            self._block = state_dict["block"]
+            self._blocks = list(state_dict["blocks"].numpy())
+            self._open = state_dict["open"].numpy().copy()
+            self._first = state_dict["first"]
+        except KeyError as error:
+            raise CheckpointError(
+                f"the checkpoint's learning curve lacks {error}: it was written by another version of the code; "
+                "delete it to train from the beginning"
+            ) from error
+
+
+def _diverged(what: str, loss: float, where: str, first: float) -> TrainingDivergedError:
+    said = f"{what} became {loss}" if not np.isfinite(loss) else f"{what} exploded from {first:.3g} to {loss:.3g} eV²"
+    return TrainingDivergedError(f"the {said} {where}; try a smaller learning rate")
+
+
+def _largest_weight(batch: dict[str, torch.Tensor]) -> str:
+    """The largest loss weight of a batch and the size of its molecule, in words."""
+    if LOSS_WEIGHT not in batch:
+        return "all molecules weighing the same"
+    heaviest = int(batch[LOSS_WEIGHT].argmax())  # NaN, should there be one, counts as the largest
+    weight, atoms = float(batch[LOSS_WEIGHT][heaviest]), int(batch[properties.n_atoms][heaviest])
+    return f"where the largest loss weight was {weight:.4g}, of a molecule of {atoms} atoms"
+
+
+def extremes(losses: np.ndarray) -> tuple[float, float]:
+    """Mean of the 5 smallest and mean of the 5 largest values of float [n], n ≥ 1; of all of them if n < 5."""
+    n = len(losses)
+    if n <= EXTREMES:
+        mean = float(losses.mean(dtype=np.float64))
+        return mean, mean
+    parted = np.partition(losses, (EXTREMES - 1, n - EXTREMES))
+    return float(parted[:EXTREMES].mean(dtype=np.float64)), float(parted[-EXTREMES:].mean(dtype=np.float64))
+
+
+class Stopwatch(Callback):
+    """Wall time of a training, s: `seconds` of `validation`, and of `training`, which is all the rest.
+
+    A run that was killed and resumed counts what its checkpoint had counted.
+    """
+
+    def __init__(self) -> None:
+        self.seconds = {"training": 0.0, "validation": 0.0}
+        self._mark = 0.0
+
+    def _count(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.seconds[phase] += now - self._mark
+        self._mark = now
+
+    def on_fit_start(self, *_: object) -> None:
+        """Start."""
+        self._mark = time.perf_counter()
+
+    def on_validation_start(self, *_: object) -> None:
+        """Training so far."""
+        self._count("training")
+
+    def on_validation_end(self, *_: object) -> None:
+        """Validation so far."""
+        self._count("validation")
+
+    def on_fit_end(self, *_: object) -> None:
+        """Stop."""
+        self._count("training")
+
+    def state_dict(self) -> dict[str, float]:
+        """What the checkpoint keeps."""
+        self._count("training")
+        return dict(self.seconds)
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Go on counting from the checkpoint."""
+        self.seconds = dict(state_dict)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """How Lightning writes and reads checkpoints here: each whole or not at all, and nothing in one is executed.
+
+    Lightning itself writes to the system's temporary folder and moves the file. Where that is another disk, moving is
+    copying, and a kill leaves half a checkpoint.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, object],
+        path: str | os.PathLike[str],
+        storage_options: object = None,  # noqa: ARG002 - Lightning's
+    ) -> None:
+        """Replace the checkpoint at `path`, which stays as it was if that fails."""
+        content = io.BytesIO()
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(Path(path)) as temporary:
+            temporary.write_bytes(content.getvalue())
+
+    def load_checkpoint(self, path: str | os.PathLike[str], *_: object, **__: object) -> dict[str, object]:
+        """Read a checkpoint, see `read_checkpoint`."""
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, object]:
+    """What a checkpoint holds: tensors, on the CPU, and plain values; objects of any other kind are refused unmade.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is none.
+    CheckpointError
+        It is damaged (its checksums are looked at, which torch does not do), or holds something else.
+    """
+    path = Path(path)
+    try:
+        with zipfile.ZipFile(path) as parts:
+            if damaged := parts.testzip():
+                raise zipfile.BadZipFile(f"the checksum of {damaged} differs")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(content, dict):
+            raise TypeError(f"a checkpoint is no {type(content).__name__}")
+    except FileNotFoundError:
+        raise
+    except (*_UNREADABLE, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise CheckpointError(
+            f"{path} can't be read ({reason}); delete {path.parent} to train the run from the beginning"
+        ) from error
+    return content
+
+
+# What a damaged file makes of zipfile and torch's reader.
+_UNREADABLE = (
+    OSError,
+    zipfile.BadZipFile,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    NotImplementedError,
+)
+
+
+class KeepLast(Checkpoint):
+    """A checkpoint after each epoch, in place of the one before; Lightning calls it after all other callbacks.
+
+    It holds its run's id: raises CheckpointError for that of another run.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], run_id: str) -> None:
+        self._path = Path(path)
+        self._run_id = run_id
+        self._taken_up = False
+
+    @contextmanager
+    def taking_up(self) -> Iterator[None]:
+        """Within it Lightning may take the checkpoint up; what fails before it trains is the checkpoint's fault."""
+        there = self._path.exists()
+        try:
+            yield
+        except CheckpointError:
+            raise
+        except Exception as error:
+            if not there or self._taken_up:
+                raise
+            raise CheckpointError(
+                f"{self._path} can't be taken up ({type(error).__name__}: {str(error).partition('\n')[0]}): it was "
+                "written by another version of the code, or changed; delete it to train from the beginning"
+            ) from error
+
+    def on_train_start(self, *_: object) -> None:
+        """All is as the checkpoint has it."""
+        self._taken_up = True
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Replace the checkpoint."""
+        trainer.save_checkpoint(self._path)
+
+    def state_dict(self) -> dict[str, str]:
+        """What the checkpoint keeps."""
+        return {"run": self._run_id}
+
+    def load_state_dict(self, state_dict: dict[str, str]) -> None:
+        """Check that the checkpoint is this run's."""
+        if state_dict["run"] != self._run_id:
+            raise CheckpointError(
+                f"{self._path} is the checkpoint of run {state_dict['run']}, not of {self._run_id}; delete it to train "
+                "from the beginning"
+            )
+
+
+class EpochLog(Callback):
+    """Hands every logger a row per epoch: the learning curves' means (eV²) and the learning rate."""
+
+    def __init__(self, curves: LearningCurves) -> None:
+        self._curves = curves
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """Log the epoch that was closed, and write it out."""
+        row = self._curves.rows[-1] | {"learning_rate": trainer.optimizers[0].param_groups[0]["lr"]}
+        for logger in trainer.loggers:
+            logger.log_metrics(row, step=trainer.global_step)
+            logger.save()
+
+
+class Progress(Callback):
+    """How far a training is: a bar in a terminal, a line that is replaced in a notebook, plain lines in a log file.
+
+    A log file gets a line after the first and the last epoch, and in between at most one every 5 s. All of it goes to
+    the standard error.
+    """
+
+    def __init__(self, curves: LearningCurves) -> None:
+        self._curves = curves
+        self._show: Callable[[str], None] = _write_line
+        self._close: Callable[[], None] = lambda: None
+        self._per_epoch = True
+        self._interval = 0.0
+        self._start = self._last = 0.0
+        self._steps = self._resumed = self._total = 0
+
+    def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
+        """Find out where the display goes."""
+        self._start = time.perf_counter()
+        self._last = -np.inf
+        self._resumed = self._steps = trainer.global_step
+        self._total = self._curves.all_steps
+        if in_notebook():
+            display = importlib.import_module("IPython.display").display  # there in every kernel, and only there
+            handle = display({"text/plain": "training …"}, raw=True, display_id=True)
+            self._per_epoch, self._interval = False, _DISPLAY_SECONDS
+            self._show = lambda text: handle.update({"text/plain": text}, raw=True)
+        elif sys.stderr.isatty():
+            bar = tqdm(total=self._total, leave=None, dynamic_ncols=True, bar_format="{percentage:3.0f}%|{bar}| {desc}")
+            self._per_epoch, self._interval = False, _BAR_SECONDS
+
+            def show(text: str) -> None:
+                bar.n = self._steps
+                bar.set_description_str(text)
+
+            self._show, self._close = show, bar.close
+        else:
+            self._interval = _LINE_SECONDS
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """One step more; shown if it is time."""
+        self._steps += 1
+        if not self._per_epoch and time.perf_counter() - self._last >= self._interval:
+            self._update(len(self._curves.rows) + 1, trainer.max_epochs)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        """One epoch more; shown if it is time, and the last one always."""
+        epoch = len(self._curves.rows)
+        if epoch == trainer.max_epochs or time.perf_counter() - self._last >= self._interval:
+            self._update(epoch, trainer.max_epochs)
+
+    def on_train_end(self, *_: object) -> None:
+        """Leave the last state standing."""
+        self._close()
+
+    def on_exception(self, *_: object) -> None:
+        """Leave the last state standing, so that the message begins on a line of its own."""
+        self._close()
+
+    def _update(self, epoch: int, epochs: int) -> None:
+        self._last = now = time.perf_counter()
+        elapsed = now - self._start
+        to_go = elapsed / max(1, self._steps - self._resumed) * (self._total - self._steps)
+        losses = ""
+        if self._curves.rows:
+            row = self._curves.rows[-1]
+            losses = f"train {row['train_loss']:.4g} eV², validation {row['validation_loss']:.4g} eV², "
+        self._show(f"epoch {epoch}/{epochs}: {losses}{clock(elapsed)} elapsed, {clock(to_go)} to go")
+
+
+def _write_line(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()

@@ -1,0 +1,534 @@
+"""Training of one run: SchNetPack's task and model in a Lightning trainer, over packed batches."""
+
+import copy
+import importlib.util
+import inspect
+import logging
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, ProgressBar
+from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from schnetpack import properties
+from schnetpack.data.sampler import StratifiedSampler
+from schnetpack.model import NeuralNetworkPotential
+from schnetpack.task import AtomisticTask, ModelOutput
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from analysis.data import offsets, splits
+from analysis.data.molecules import Molecules
+from analysis.data.neighbours import check_units, neighbour_pairs
+from analysis.runs.config import RunConfig, Training
+from analysis.runs.selection import choose_molecules, fine_tuned, loss_weights
+from analysis.runs.weights import LOSS_WEIGHT
+from analysis.training import networks
+from analysis.training.batches import ENERGY, PackedLoader, PackedMolecules
+from analysis.training.callbacks import (
+    SQUARED_ERRORS,
+    EpochLog,
+    KeepLast,
+    LearningCurves,
+    Progress,
+    Stopwatch,
+    WholeCheckpoints,
+)
+
+CHECKPOINT = "last.ckpt"
+LoggerName = Literal["csv", "tensorboard", "wandb"]
+
+OFFSETS = MappingProxyType(
+    {
+        "references-mean": offsets.fit,
+        "references": offsets.references_only,
+        "least-squares": offsets.least_squares,
+        "none": offsets.none,
+    }
+)
+"""What `config.Training.offsets` may say, and the function that fits it."""
+
+_EVALUATION_BATCH = 1024
+_LONGEST_SIDE = 256  # of a matrix that SOAP turns: the eigenvectors of a longer one cost more than they gave
+_LOGGER_PACKAGE = {"tensorboard": "tensorboard", "wandb": "wandb"}
+
+
+class LoggerError(ValueError):
+    """A logger that there is not, or whose package is not installed."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a finished training leaves.
+
+    `model` predicts total energies (its postprocessors add the offsets back); `molecules` are those of the run, and
+    `parts` and `left_out` positions in them (see `selection.Chosen`); `history` has a row per epoch and `steps` one per
+    block of steps, with squared errors in eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is
+    the wall time of the phases `data`, `training` and `validation`, and `preparation_seconds` what came before the last
+    two: on a machine that has never trained such a network, numba compiles its loops then.
+    """
+
+    model: NeuralNetworkPotential
+    molecules: Molecules
+    parts: splits.Split
+    left_out: np.ndarray
+    packed: PackedMolecules
+    offsets: offsets.Offsets
+    history: pd.DataFrame
+    steps: pd.DataFrame
+    seconds: dict[str, float] = field(default_factory=dict)
+    preparation_seconds: float = 0.0
+
+
+class _WeightedLoader(PackedLoader):
+    """Packed batches that carry the loss weights of their molecules."""
+
+    def __init__(self, packed: PackedMolecules, positions: np.ndarray, loss_weights: np.ndarray, **settings: object):
+        super().__init__(packed, positions, **settings)
+        # By position in `packed`. NaN elsewhere: a molecule that has no weight can't slip into the loss.
+        by_position = torch.full((len(packed),), torch.nan)
+        by_position[torch.from_numpy(self.positions)] = torch.from_numpy(loss_weights.astype(np.float32))
+        self._weights = by_position
+
+    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
+        for batch in super().__iter__():
+            batch[LOSS_WEIGHT] = self._weights[batch[properties.idx]]
+            yield batch
+
+
+@dataclass(frozen=True)
+class Phase:
+    """Epochs over the same training molecules, with one course of the learning rate; `of_epochs` has their batches."""
+
+    of_epochs: tuple[PackedLoader, ...]
+    learning_rate: float
+
+
+class PackedDataModule(pl.LightningDataModule):
+    """Packed batches of the training molecules, phase by phase, and of the validation part.
+
+    The order of epoch k depends on (seed, k) alone.
+    """
+
+    def __init__(self, phases: Sequence[Phase], validation: PackedLoader) -> None:
+        super().__init__()
+        self.phases = tuple(phases)
+        self._validation = validation
+        self._of_epochs = [part for phase in phases for part in phase.of_epochs]
+
+    @property
+    def steps_of_epochs(self) -> list[int]:
+        """The number of steps of each epoch."""
+        return [len(part) for part in self._of_epochs]
+
+    def train_dataloader(self) -> PackedLoader:
+        """Shuffled batches of the trainer's current epoch; the trainer asks anew before each."""
+        # after the last epoch Lightning asks once more
+        part = self._of_epochs[min(self.trainer.current_epoch, len(self._of_epochs) - 1)]
+        part.epoch = self.trainer.current_epoch
+        return part
+
+    def val_dataloader(self) -> PackedLoader:
+        """The validation part in its own order."""
+        return self._validation
+
+    def transfer_batch_to_device(
+        self,
+        batch: dict[str, torch.Tensor],
+        device: torch.device,
+        dataloader_idx: int,  # noqa: ARG002 - the name is Lightning's
+    ) -> dict[str, torch.Tensor]:
+        """The batch on an accelerator; on a CPU it is there already (Lightning's own look at it takes 0.5 ms)."""
+        if device.type == "cpu":
+            return batch
+        return {key: tensor.to(device, non_blocking=True) for key, tensor in batch.items()}
+
+
+class WeightedOutput(ModelOutput):
+    """A model output whose loss is the mean over the molecules of v·Δ²: v the batch's loss weights, Δ in eV.
+
+    Without weights among the targets it is the mean squared error. With a `huber_delta`, eV, Huber's loss takes the
+    place of Δ² (see `config.Loss`). `squared_errors` keeps Δ² of the last batch, float32 [B], eV².
+    """
+
+    def __init__(self, name: str, *, huber_delta: float | None = None) -> None:
+        super().__init__(name, loss_fn=torch.nn.MSELoss(reduction="none"), metrics={})
+        self.squared_errors: torch.Tensor | None = None
+        self._robust = None if huber_delta is None else torch.nn.HuberLoss(reduction="none", delta=huber_delta)
+
+    def calculate_loss(self, pred: dict[str, torch.Tensor], target: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The loss of one batch, a scalar."""
+        predicted, true = pred[self.name], target[self.target_property]
+        losses = squared = self.loss_fn(predicted, true)
+        self.squared_errors = squared.detach()
+        if self._robust is not None:
+            losses = self._robust(predicted, true)
+        weighted = losses * target[LOSS_WEIGHT] if LOSS_WEIGHT in target else losses
+        return self.loss_weight * weighted.mean()
+
+
+class EnergyTask(AtomisticTask):
+    """SchNetPack's task for one `WeightedOutput`; the validation loss is SchNetPack's own, unweighted.
+
+    `settings` say which optimizer and what average of the weights (see `config.Training`). `course` is the learning
+    rate of each step, counted from 0; without it that of the settings stays as it is. The model has the average of its
+    weights while it is validated, and from the end of the training on.
+
+    A training step hands on the batch's squared errors beside the loss, and leaves logging to the callbacks:
+    SchNetPack's logs at every step, which takes 0.3 ms. Of a callback's hooks within a step, those at its beginning and
+    end and `on_before_optimizer_step` are called.
+    """
+
+    def __init__(
+        self,
+        model: NeuralNetworkPotential,
+        output: WeightedOutput,
+        *,
+        settings: Training,
+        course: Callable[[int], float] | None = None,
+    ) -> None:
+        kind, arguments = _optimizer(settings)
+        super().__init__(model, outputs=[output], optimizer_cls=kind, optimizer_args=arguments)
+        self._course = course
+        self.average = None
+        if settings.averaging:
+            self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
+        # The step below is Lightning's own without the closures and hooks around each of its lines, which take 0.4 ms.
+        self.automatic_optimization = False
+
+    def save_hyperparameters(self, *_args: object, **_settings: object) -> None:
+        """Save none: a checkpoint would hold the model twice, and more than tensors and plain values."""
+
+    def log(self, name: str, value: torch.Tensor, **settings: object) -> None:
+        """As Lightning's, but the loggers get their one row per epoch from `callbacks.EpochLog`."""
+        super().log(name, value, **settings | {"logger": False})
+
+    def batch_loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """SchNetPack's loss of a batch, a scalar in eV², with the loss weights among the targets."""
+        (output,) = self.outputs
+        targets = {key: batch[key] for key in (output.target_property, LOSS_WEIGHT) if key in batch}
+        return self.loss_fn(self.predict_without_postprocessing(batch), targets)
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:  # noqa: ARG002
+        """One update of the parameters."""
+        loss = self.batch_loss(batch)
+        (output,), optimizer = self.outputs, self.optimizers()
+        if self._course is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = self._course(self.global_step)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if self.average is not None:
+            self.average.update_parameters(self.model)
+        return {"loss": loss.detach(), SQUARED_ERRORS: output.squared_errors}
+
+    def on_validation_start(self) -> None:
+        """The model gets the average of its weights."""
+        self._exchange()
+
+    def on_validation_end(self) -> None:
+        """The model has the weights of the last step again."""
+        self._exchange()
+
+    def on_train_end(self) -> None:
+        """The model gets the average of its weights."""
+        self._exchange()
+
+    def _exchange(self) -> None:
+        if self.average is not None:
+            for last, mean in zip(self.model.parameters(), self.average.module.parameters(), strict=True):
+                last.data, mean.data = mean.data, last.data
+
+
+def _optimizer(settings: Training) -> tuple[type[torch.optim.Optimizer], dict[str, object]]:
+    """The optimizer's class and its arguments."""
+    if settings.optimizer == "adamw":
+        return torch.optim.AdamW, {"lr": settings.learning_rate, "fused": True}  # one kernel for all parameters
+    from analysis.training.soap import GroupedSOAP  # its import takes a second
+
+    return GroupedSOAP, {"lr": settings.learning_rate, "max_precondition_dim": _LONGEST_SIDE}
+
+
+def course_of_learning_rate(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:
+    """The learning rate of each step, counted from 0; None if it never changes.
+
+    Each phase has a course of its own. A cosine's k-th of n steps after the warm-up has (1 + cos(π·k/n))/2 of the
+    phase's learning rate (Loshchilov and Hutter 2017, eq. 5, without restarts), k from 0.
+    """
+    if settings.schedule == "constant" and settings.warm_up == 0 and len(phases) == 1:
+        return None
+    of_steps = []
+    for phase in phases:
+        steps = sum(len(part) for part in phase.of_epochs)
+        rising = math.ceil(settings.warm_up * steps)
+        share = np.ones(steps)
+        share[:rising] = (np.arange(rising) + 1) / max(1, rising)
+        if settings.schedule == "cosine":
+            share[rising:] = (1 + np.cos(np.pi * np.arange(steps - rising) / (steps - rising))) / 2
+        of_steps.append(share * phase.learning_rate)
+    return np.concatenate(of_steps).tolist().__getitem__
+
+
+def _phases(config: RunConfig, packed: PackedMolecules, train: np.ndarray) -> list[Phase]:
+    training = config.training
+    small = (training.epochs + 1) // 2 if training.batch_growth > 1 else training.epochs
+    of_epochs = [_train_part(config, packed, train, training.batch_size)] * small
+    if small < training.epochs:
+        large = _train_part(config, packed, train, training.batch_size * training.batch_growth)
+        of_epochs += [large] * (training.epochs - small)
+    found = [Phase(tuple(of_epochs), training.learning_rate)]
+    if (fine := config.fine_tuning) is not None:
+        among = _train_part(config, packed, fine_tuned(packed.molecules, train, fine), training.batch_size)
+        found.append(Phase((among,) * fine.epochs, fine.learning_rate))
+    return found
+
+
+def _train_part(config: RunConfig, packed: PackedMolecules, among: np.ndarray, batch_size: int) -> PackedLoader:
+    sizes = packed.molecules.n_atoms[among]
+    settings = {
+        "batch_size": batch_size,
+        "seed": config.seed,
+        "shuffle": True,
+        "stock": config.model.convolution == "stock",
+        "chances": stratified(sizes) if config.training.sampling == "stratified" else None,
+    }
+    of_loss = loss_weights(config.loss, sizes)
+    if of_loss is None:
+        return PackedLoader(packed, among, **settings)
+    return _WeightedLoader(packed, among, of_loss, **settings)
+
+
+def stratified(sizes: np.ndarray) -> np.ndarray:
+    """The chance of each molecule in SchNetPack's `StratifiedSampler` by number of atoms: float64 [n], sum 1.
+
+    `sizes` are the numbers of atoms, int [n]. Each of ten equal ranges of them that holds a molecule has the same
+    chance (SchNetPack's default).
+    """
+    sampler = StratifiedSampler(None, lambda _: sizes, num_samples=len(sizes), verbose=False)
+    chances = sampler.weights.numpy()
+    return chances / chances.sum()
+
+
+def train(
+    config: RunConfig,
+    molecules: Molecules,
+    folder: str | os.PathLike[str],
+    *,
+    progress: bool = False,
+    callbacks: Sequence[Callback] = (),
+    logger: LoggerName | None = "csv",
+    logs: str | os.PathLike[str] | None = None,
+) -> Trained:
+    """Train one run, taking up the checkpoint in `folder` if there is one.
+
+    Parameters
+    ----------
+    config
+        The run.
+    molecules
+        The whole database.
+    folder
+        Where the checkpoint of the last finished epoch is kept.
+    progress
+        Show how far the training is: a bar in a terminal, a line in a notebook, plain lines in a log file.
+    callbacks
+        Further Lightning callbacks. They can look, and they can stop the training; one that changes what is learned
+        makes a result that the configuration does not describe. A `state_dict` may hold tensors and plain values only.
+    logger
+        Which of Lightning's loggers gets a row per epoch (losses in eV², learning rate); None for no log. "wandb"
+        works offline unless the environment variable WANDB_MODE says otherwise.
+    logs
+        Folder of the log, by default `folder / "logs"`. Each start of a run writes a new `version_<n>` in it; Weights
+        & Biases a new `wandb/offline-run-…`.
+
+    Raises
+    ------
+    failures.TrainingDivergedError
+        The loss became infinite or NaN, or exploded.
+    failures.CheckpointError
+        The checkpoint is damaged, of another run, or was written by another version of the code.
+    weights.WeightError
+        A loss weight is not finite, or negative.
+    LoggerError
+        There is no such logger, or its package is not installed.
+    """
+    folder = Path(folder)
+    check_logger(logger)
+    whole = molecules.fingerprint()
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "data"):
+        chosen = choose_molecules(molecules, config.data)
+        molecules, parts = chosen.molecules, chosen.parts
+        fitted = OFFSETS[config.training.offsets](molecules, parts.train)
+        pairs = neighbour_pairs(molecules, config.model.data_cutoff)
+        check_units(molecules, pairs)
+        packed = PackedMolecules(molecules, pairs, targets=molecules.energy - fitted.of(molecules))
+        phases = _phases(config, packed, parts.train)
+        validation = PackedLoader(
+            packed, parts.validation, batch_size=_EVALUATION_BATCH, stock=config.model.convolution == "stock"
+        )
+        module = PackedDataModule(phases, validation)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.seed)
+        model = networks.build_from(config.model, postprocessors=networks.postprocessors(fitted, ENERGY))
+    output = WeightedOutput(ENERGY, huber_delta=config.loss.huber_delta if config.loss.form == "huber" else None)
+    course = course_of_learning_rate(phases, config.training)
+    task = EnergyTask(model, output, settings=config.training, course=course)
+    with _timed(seconds, "preparation"):
+        _prepare(task, phases[0].of_epochs[0], validation)
+    checkpoint = folder / CHECKPOINT
+    curves, stopwatch = LearningCurves(module.steps_of_epochs), Stopwatch()
+    keep = KeepLast(checkpoint, config.run_id(whole))
+    ours = [curves, stopwatch, EpochLog(curves), keep, *([Progress(curves)] if progress else [])]
+    with _quiet_lightning(), _logging_to(logger, Path(logs or folder / "logs"), config) as log:
+        trainer = lone_trainer(
+            max_epochs=config.epochs,
+            callbacks=[*ours, *callbacks],
+            plugins=[WholeCheckpoints()],
+            logger=log or False,
+            # For callbacks that log per step themselves; Lightning warns if no step of an epoch would be logged.
+            log_every_n_steps=min(50, *module.steps_of_epochs),
+            enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            reload_dataloaders_every_n_epochs=1,
+        )
+        with networks.own_threads(model), keep.taking_up():
+            trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None)
+    prepared = seconds.pop("preparation")
+    seconds |= stopwatch.seconds
+    history, steps = curves.history(), curves.steps()
+    return Trained(model, molecules, parts, chosen.left_out, packed, fitted, history, steps, seconds, prepared)
+
+
+def lone_trainer(*, plugins: Sequence[object] = (), **settings: object) -> pl.Trainer:
+    """Lightning's trainer for one process with one device: a GPU that torch can use, or else the CPU.
+
+    Lightning by itself asks the surroundings: it takes every GPU there is, a scheduler's number of tasks for that of
+    its own processes, and PL_TRAINER_… variables for settings. Here none of them counts.
+
+    Parameters
+    ----------
+    plugins, **settings
+        As for `pytorch_lightning.Trainer`, whose defaults are the others.
+    """
+    usual = {name: parameter.default for name, parameter in inspect.signature(pl.Trainer).parameters.items()}
+    alone = LightningEnvironment()
+    alone.set_global_rank(0)  # loggers write nothing in what a launcher's variables call a later process
+    ours = {"accelerator": _accelerator(), "devices": 1, "plugins": [alone, *plugins]}
+    return pl.Trainer(**usual | ours | settings)
+
+
+def _accelerator() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _prepare(task: EnergyTask, training: PackedLoader, validation: PackedLoader) -> None:
+    """Let a copy take the first step and validate the first batch: numba compiles a loop when it is first called."""
+    twin = copy.deepcopy(task).to(device := torch.device(_accelerator()))
+    first, of_validation = (
+        {key: tensor.to(device) for key, tensor in next(iter(loader)).items()} for loader in (training, validation)
+    )
+    if not networks.is_fused(twin.model):
+        return  # in the batches is all that is compiled
+    with networks.own_threads(twin.model):
+        twin.batch_loss(first).backward()
+        with torch.no_grad():
+            twin.predict_without_postprocessing(of_validation)
+
+
+def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, positions: np.ndarray) -> np.ndarray:
+    """Predicted − true U0 of the molecules at `positions`: float64 [n], eV.
+
+    The offsets cancel, so they are left out on both sides: the difference of two numbers near −10⁴ eV would lose
+    digits.
+    """
+    keep = model.do_postprocessing
+    model.do_postprocessing = False
+    model.eval()
+    errors = []
+    try:
+        with torch.no_grad(), networks.own_threads(model):
+            for batch in PackedLoader(
+                packed, positions, batch_size=_EVALUATION_BATCH, stock=not networks.is_fused(model)
+            ):
+                target = batch[ENERGY].double()
+                errors.append(model(batch)[ENERGY].double() - target)
+    finally:
+        model.do_postprocessing = keep
+    return torch.cat(errors).numpy()
+
+
+def check_logger(name: str | None) -> None:
+    """Raise LoggerError unless there is a logger of this name and its package is installed; None is no logger."""
+    if name is None:
+        return
+    if name not in get_args(LoggerName):
+        raise LoggerError(f"there is no logger {name!r}: choose one of {', '.join(get_args(LoggerName))}, or None")
+    package = _LOGGER_PACKAGE.get(name)
+    if package is not None and importlib.util.find_spec(package) is None:
+        raise LoggerError(
+            f"the logger {name!r} needs the package {package}, which is not installed: pip install -e '.[loggers]'"
+        )
+
+
+@contextmanager
+def _logging_to(name: LoggerName | None, folder: Path, config: RunConfig) -> Iterator[Logger | None]:
+    if name is None:
+        yield None
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    if name == "csv":
+        log = CSVLogger(folder, name="")
+    elif name == "tensorboard":
+        log = TensorBoardLogger(folder, name="", default_hp_metric=False)
+    else:
+        import wandb  # the import of a package that few need takes a second
+
+        run = wandb.init(
+            dir=folder,
+            project="schnet-qm9",
+            group=config.experiment,
+            mode=os.environ.get("WANDB_MODE", "offline"),
+            settings=wandb.Settings(silent=True, console="off"),
+        )
+        log = WandbLogger(experiment=run)
+    log.log_hyperparams(config.model_dump(mode="json"))
+    try:
+        yield log
+    finally:
+        if name == "wandb":
+            log.experiment.finish()  # otherwise the next training would write to the same run
+
+
+@contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Keep Lightning's banners out of a notebook, and its one call that torch marks for removal."""
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    start = time.perf_counter()
+    yield
+    seconds[phase] = time.perf_counter() - start

@@ -1,0 +1,225 @@
+"""The record of one run: load it, or train and record it.
+
+What a record is says `records`. It is written beside its place and renamed, so that it is there whole or not at all.
+"""
+
+import gc
+import importlib.metadata
+import logging
+import os
+import platform
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from filelock import FileLock
+from pytorch_lightning.callbacks import Callback
+from safetensors.torch import save
+
+from analysis.data.molecules import Molecules, naming, to_disk
+from analysis.data.splits import Split
+from analysis.runs import checkout, protocols
+from analysis.runs.config import LOGS, Model, RunConfig
+from analysis.runs.failures import CheckpointError
+from analysis.runs.records import (
+    DESCRIPTION,
+    FILES,
+    SCHEMA_VERSION,
+    Record,
+    description,
+    find,
+    load,
+    partial_folder,
+    results_folder,
+    sha256,
+    write_table,
+)
+from analysis.training import loop
+from analysis.training.callbacks import read_checkpoint
+from fused import choice
+
+_PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
+_log = logging.getLogger(__name__)
+
+
+def load_or_train(
+    config: RunConfig,
+    molecules: Molecules,
+    *,
+    results: str | os.PathLike[str] | None = None,
+    progress: bool = False,
+    callbacks: Sequence[Callback] = (),
+    logger: loop.LoggerName | None = "csv",
+) -> Record:
+    """The record of a run: loaded if it is there, trained and recorded if not.
+
+    A run that was killed goes on from its last finished epoch. Two processes that ask for the same run take turns: the
+    second waits and loads what the first recorded.
+
+    Parameters
+    ----------
+    config
+        The run.
+    molecules
+        The whole database.
+    results
+        Where records lie, by default `records.results_folder()`.
+    progress
+        Show how far the training is.
+    callbacks
+        Further Lightning callbacks of a training, see `training.train`; a record that is loaded calls none.
+    logger
+        "csv", "tensorboard", "wandb" (offline) or None: what a training logs, see `training.train`.
+
+    Raises
+    ------
+    records.RecordError
+        There is a record, but a damaged or foreign one.
+    failures.TrainingDivergedError
+        The loss became infinite or NaN, or exploded; nothing is recorded.
+    failures.CheckpointError
+        The checkpoint of an earlier start can't be taken up.
+    OSError
+        Something can't be written; the next start goes on after the last finished epoch.
+    weights.WeightError
+        A loss weight is not finite, or negative; nothing is recorded.
+    training.LoggerError
+        There is no such logger, or its package is not installed.
+    """
+    results = Path(results or results_folder())
+    data = molecules.fingerprint()
+    if (record := find(config, data, results)) is not None:
+        return record
+    run_id = config.run_id(data)
+    folder = results / config.experiment / run_id
+    partial = partial_folder(folder)
+    locks = results / ".locks"
+    locks.mkdir(parents=True, exist_ok=True)
+    with FileLock(locks / f"{config.experiment}-{run_id}"):
+        if not folder.exists():
+            _log.info("training run %s of %s", run_id, config.experiment)
+            with naming(folder):
+                partial.mkdir(parents=True, exist_ok=True)
+                options = {"progress": progress, "callbacks": callbacks, "logger": logger}
+                try:
+                    logs = results / LOGS / config.experiment / run_id
+                    _train_and_record(config, molecules, partial, folder, logs=logs, **options)
+                finally:
+                    # A trainer and what it trained refer to each other, hundreds of megabytes in few objects, which the
+                    # collector by itself looks at too seldom: a study of many runs grew beyond 4 GB.
+                    gc.collect()
+            shutil.rmtree(partial, ignore_errors=True)
+    return load(folder, expected=config)
+
+
+def _train_and_record(config: RunConfig, molecules: Molecules, partial: Path, folder: Path, **options: object) -> None:
+    """In a function of its own: when it has ended, nothing refers to the training any more."""
+    trained = loop.train(config, molecules, partial, **options)
+    _record(config, molecules, trained, partial, folder)
+
+
+def finished_epochs(folder: str | os.PathLike[str]) -> int | None:
+    """How many epochs a run whose record is to be `folder` has finished; None if it was never started.
+
+    Raises failures.CheckpointError if its checkpoint can't be read.
+    """
+    folder = Path(folder)
+    partial = partial_folder(folder)
+    if not partial.is_dir():
+        return None
+    path = partial / loop.CHECKPOINT
+    try:
+        return int(read_checkpoint(path)["epoch"]) + 1
+    except FileNotFoundError:
+        return 0
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} does not say how far the run is; delete {partial} to train it from the beginning"
+        ) from error
+
+
+def _record(config: RunConfig, molecules: Molecules, trained: loop.Trained, partial: Path, folder: Path) -> None:
+    start = time.perf_counter()
+    parts = trained.parts
+    found = {
+        "train": (parts.train, loop.predict_errors(trained.model, trained.packed, parts.train)),
+        "held_out": (parts.held_out, loop.predict_errors(trained.model, trained.packed, parts.held_out)),
+    }
+    if len(trained.left_out):
+        found["left_out"] = (
+            trained.left_out,
+            loop.predict_errors(trained.model, trained.packed, trained.left_out),
+        )
+    groups = protocols.group_sums(trained.molecules, found, trained.offsets)
+    seconds = {**trained.seconds, "evaluation": time.perf_counter() - start}
+
+    whole = partial / "record"
+    shutil.rmtree(whole, ignore_errors=True)
+    whole.mkdir()
+    trained.history.to_csv(whole / "history.csv", index=False)
+    write_table(trained.steps, whole / "steps.parquet")
+    groups.to_csv(whole / "groups.csv", index=False)
+    write_table(_held_out_errors(trained.molecules, parts, found["held_out"]), whole / "errors.parquet")
+    weights = {name: value.contiguous() for name, value in trained.model.state_dict().items()}
+    (whole / "model.safetensors").write_bytes(save(weights))
+    about = {
+        "schema_version": SCHEMA_VERSION,
+        "id": folder.name,
+        "config": config.model_dump(mode="json"),
+        "molecules_fingerprint": molecules.fingerprint(),
+        "split_fingerprint": parts.fingerprint(trained.molecules),
+        "parameters": sum(value.numel() for value in trained.model.parameters()),
+        "molecules": {
+            "train": len(parts.train),
+            "validation": len(parts.validation),
+            "test": len(parts.test),
+            "left_out": len(trained.left_out),
+        },
+        "last_epoch": {name: float(trained.history[name].iloc[-1]) for name in ("train_loss", "validation_loss")},
+        "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
+        "preparation_seconds": round(trained.preparation_seconds, 3),
+        "versions": {"python": platform.python_version()}
+        | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "machine": machine(config.model),
+        "git": checkout.git_state(),
+        "sha256": {name: sha256(whole / name) for name in FILES},
+    }
+    (whole / DESCRIPTION).write_text(description(about), encoding="utf-8")
+    for path in whole.iterdir():
+        to_disk(path)  # a power cut would otherwise leave the folder in its place with nothing in its files
+    whole.rename(folder)
+
+
+def _held_out_errors(molecules: Molecules, parts: Split, held_out: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
+    positions, e = held_out
+    frame = pd.DataFrame(
+        {
+            "index": molecules.index[positions].astype(np.int32),
+            "n_atoms": molecules.n_atoms[positions].astype(np.int8),
+            "test": np.isin(positions, parts.test),
+            "error": e.astype(np.float32),
+        }
+    )
+    return frame.sort_values("index", ignore_index=True)
+
+
+def machine(model: Model | None = None) -> dict[str, str | int | float]:
+    """What decides how fast this machine is and how it rounds; "threads" are torch's.
+
+    Of a model with compiled loops also how they work here, see `fused.choice`.
+    """
+    fused = model is not None and model.convolution == "fused" and not torch.cuda.is_available()
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
+    return {
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "processor": choice.processor(),
+        "cores": os.cpu_count() or 0,
+        "memory_gib": round(pages / 2**30, 1),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    } | ({"loops": str(choice.way(model.representation, model.n_atom_basis))} if fused else {})

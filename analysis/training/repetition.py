@@ -1,0 +1,274 @@
+"""A recorded run trained once more, and how far the two are apart.
+
+On the machine of the record, with its versions and its number of threads, the bits are to be the same. Elsewhere sums
+are rounded in another order, and a training of thousands of steps carries that on: then the tolerance applies. SOAP
+turns its axes by eigenvectors, and the least rounding turns those of nearly equal eigenvalues by any angle: elsewhere
+such a run ends as one with another seed would, and what can be compared is how large its errors are.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from analysis.data.molecules import Molecules
+from analysis.runs.records import Record
+from analysis.training import recording
+from analysis.training.repetitions import Repetition, Training
+from harness.benchmark.record import Git
+
+TOLERANCE = 0.02
+"""Largest relative difference of a part of a record on another machine, or with other threads or versions."""
+
+SCORE_TOLERANCE = 0.05
+"""The same for the mean absolute error of a run with SOAP, whose single numbers can't be compared there."""
+
+_SURROUNDINGS = ("system", "architecture", "processor", "device", "threads", "loops")
+
+
+class OtherMoleculesError(ValueError):
+    """The record was made from other molecules than those that are here."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One part of a record against its repetition.
+
+    `where` names the column or tensor that differs most, "" if all are the same bits; `relative` is ‖repeated −
+    recorded‖ / ‖recorded‖ there, infinite where the two can't be compared, and `largest` the largest difference of a
+    single number, in `unit`.
+    """
+
+    part: str
+    where: str = ""
+    relative: float = 0.0
+    largest: float = 0.0
+    unit: str = ""
+
+    @property
+    def none(self) -> bool:
+        """Whether the two are the same bits."""
+        return not self.where
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A record against its repetition: the parts, and what was different around the two (words, empty if nothing).
+
+    `score` is the mean absolute error over the held-out molecules, where it is what counts on another machine.
+    """
+
+    parts: list[Difference]
+    surroundings: list[str]
+    score: Difference | None = None
+
+    @property
+    def identical(self) -> bool:
+        """Whether every number is the same, to the bit."""
+        return all(part.none for part in self.parts)
+
+    @property
+    def within_tolerance(self) -> bool:
+        """Whether all differences are small; without a reason around the two none is allowed."""
+        if self.identical or not self.surroundings:
+            return self.identical
+        if self.score is None:
+            return all(part.relative <= TOLERANCE for part in self.parts)
+        # Found from the molecules alone, offsets don't depend on the course of the training.
+        comparable = all(np.isfinite(part.relative) for part in self.parts)
+        offsets = all(part.relative <= TOLERANCE for part in self.parts if part.part == "offsets")
+        return comparable and offsets and self.score.relative <= SCORE_TOLERANCE
+
+    @property
+    def allowed(self) -> str:
+        """The tolerance, in words."""
+        if self.score is None:
+            return f"{TOLERANCE:.0%}"
+        return f"{SCORE_TOLERANCE:.0%} of the mean absolute error, of a training with SOAP,"
+
+
+@contextmanager
+def trained_again(
+    record: Record, molecules: Molecules, *, threads: int | None = None, progress: bool = False
+) -> Iterator[Record]:
+    """The same run trained anew in a temporary folder, which is gone afterwards; the record is only read.
+
+    Parameters
+    ----------
+    record
+        The record.
+    molecules
+        The whole database.
+    threads
+        Number of torch's threads, by default those of the record.
+    progress
+        Show how far the training is.
+
+    Raises
+    ------
+    OtherMoleculesError
+        The record was made from another database.
+    """
+    if molecules.fingerprint() != record.about["molecules_fingerprint"]:
+        raise OtherMoleculesError(
+            f"run {record.id} was recorded on other molecules than the {len(molecules):,} here (their fingerprints "
+            "differ): it can be trained again with those alone"
+        )
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or record.about["machine"]["threads"])
+    try:
+        with tempfile.TemporaryDirectory(prefix="again-") as folder:
+            yield recording.load_or_train(
+                record.config, molecules, results=Path(folder), progress=progress, logger=None
+            )
+    finally:
+        torch.set_num_threads(before)
+
+
+def compare(recorded: Record, again: Record) -> Comparison:
+    """How far two records of one run are apart, part by part."""
+    return Comparison(
+        [
+            _of_tables("history", recorded.history, again.history, "eV²"),
+            _of_tables("learning curve per step", recorded.steps, again.steps, "eV²"),
+            _of_tables("held-out errors", recorded.errors, again.errors, "eV"),
+            _of_tables("group sums", recorded.groups, again.groups, "in the sum's unit", _bounds(recorded.groups)),
+            *_of_weights(recorded.state_dict(), again.state_dict()),
+        ],
+        _surroundings(recorded.about, again.about),
+        _of_scores(recorded.errors, again.errors) if recorded.config.training.optimizer == "soap" else None,
+    )
+
+
+def repetition(recorded: Record, again: Record, compared: Comparison) -> Repetition:
+    """What is to be kept of two records of one run and their comparison."""
+    return Repetition(
+        experiment=recorded.config.experiment,
+        id=recorded.id,
+        seed=recorded.config.seed,
+        epochs=recorded.config.epochs,
+        recorded=_training(recorded),
+        again=_training(again),
+        differences={part.part: part.relative if np.isfinite(part.relative) else None for part in compared.parts},
+        surroundings=tuple(compared.surroundings),
+        identical=compared.identical,
+        within_tolerance=compared.within_tolerance,
+    )
+
+
+def _training(record: Record) -> Training:
+    about, errors = record.about, record.errors
+    return Training(
+        processor=about["machine"].get("processor", "not recorded"),
+        threads=about["machine"]["threads"],
+        seconds=about["seconds"]["training"] + about["seconds"]["validation"],
+        git=Git(**about["git"]) if about.get("git") else None,
+        mae=float(errors["error"][errors["test"]].abs().mean()),
+    )
+
+
+def _bounds(groups: pd.DataFrame) -> dict[str, np.ndarray]:
+    """What the sums of signed errors can be at most: they may cancel, and a share of next to nothing says little."""
+    return {
+        "sum_e": np.sqrt(groups["molecules"] * groups["sum_ee"]).to_numpy(),
+        "sum_en": np.sqrt(groups["sum_ee"] * groups["sum_nn"]).to_numpy(),
+    }
+
+
+def _of_tables(
+    part: str, one: pd.DataFrame, two: pd.DataFrame, unit: str, scales: dict[str, np.ndarray] | None = None
+) -> Difference:
+    """Numbers may differ by a little, but neither the columns nor what says which row is which.
+
+    Differences are relative to the recorded column, or to its entry in `scales`.
+    """
+    if list(one.columns) != list(two.columns) or len(one) != len(two):
+        return Difference(part, "its rows or columns", np.inf, np.inf, unit)
+    worst = Difference(part)
+    for name in one.columns:
+        a, b = one[name].to_numpy(), two[name].to_numpy()
+        if a.dtype.kind != "f" or b.dtype.kind != "f":
+            if not np.array_equal(a, b):
+                return Difference(part, name, np.inf, np.inf, unit)
+            continue
+        worst = _worse(worst, part, name, a, b, unit, (scales or {}).get(name, a))
+    return worst
+
+
+def _of_scores(one: pd.DataFrame, two: pd.DataFrame) -> Difference:
+    """The mean absolute errors."""
+    recorded, again = (float(errors["error"].abs().mean()) if "error" in errors else np.nan for errors in (one, two))
+    apart = abs(again - recorded)
+    relative = apart / recorded if np.isfinite(apart) and recorded else np.inf
+    return Difference("mean absolute error", "error", relative, apart, "eV")
+
+
+def _of_weights(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> list[Difference]:
+    """The network's weights as one vector (a bias near zero would differ from itself by a lot), and the offsets."""
+    parts = []
+    for part, keep, unit in (("weights", False, ""), ("offsets", True, "eV")):
+        first, second = (
+            {name: value.astype(float) for name, value in state.items() if name.startswith("postprocessors") is keep}
+            for state in (one, two)
+        )
+        if {name: value.shape for name, value in first.items()} != {n: v.shape for n, v in second.items()}:
+            parts.append(Difference(part, "its tensors' names or shapes", np.inf, np.inf, unit))
+            continue
+        most = max(first, key=lambda name: np.abs(second[name] - first[name]).max(initial=0.0))
+        whole = _worse(
+            Difference(part),
+            part,
+            most,
+            *(np.concatenate([values[name].ravel() for name in first]) for values in (first, second)),
+            unit,
+        )
+        parts.append(whole)
+    return parts
+
+
+def _worse(
+    worst: Difference,
+    part: str,
+    where: str,
+    one: np.ndarray,
+    two: np.ndarray,
+    unit: str,
+    scale: np.ndarray | None = None,
+) -> Difference:
+    """The larger of the worst difference so far and that of two float arrays of one shape; NaN equals NaN."""
+    if np.array_equal(one, two, equal_nan=True):
+        return worst
+    one, two = one.astype(np.float64), two.astype(np.float64)
+    if not (np.isfinite(one).all() and np.isfinite(two).all()):
+        return Difference(part, where, np.inf, np.inf, unit)
+    apart, norm = np.linalg.norm(two - one), np.linalg.norm(one if scale is None else scale)
+    relative = float(apart / norm) if norm else np.inf
+    if not worst.none and relative <= worst.relative:
+        return worst
+    return Difference(part, where, relative, float(np.abs(two - one).max()), unit)
+
+
+def _surroundings(recorded: dict, again: dict) -> list[str]:
+    """In words, what was different around two runs of one configuration: machine, threads, versions, code."""
+    words = []
+    for kind, names in (("machine", _SURROUNDINGS), ("versions", sorted(recorded["versions"] | again["versions"]))):
+        for name in names:
+            then, now = (about[kind].get(name, "not recorded") for about in (recorded, again))
+            if then != now:
+                words.append(f"{name} {then}, here {now}")
+    then, now = _code(recorded), _code(again)
+    if then != now:
+        words.append(f"code {then}, here {now}")
+    elif not all((about.get("git") or {}).get("clean", True) for about in (recorded, again)):
+        words.append("code that was not as committed")
+    return words
+
+
+def _code(about: dict) -> str:
+    git = about.get("git")
+    return git["commit"][:7] if git else "outside git"

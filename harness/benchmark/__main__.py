@@ -1,0 +1,105 @@
+"""Command line: ``python -m harness.benchmark run`` measures and records, ``… show`` prints a record's tables."""
+
+from itertools import count
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from harness.benchmark import plan
+from harness.benchmark import record as benchmark
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+_Integers = Annotated[str | None, typer.Option(help="Numbers with commas between them.")]
+
+
+@app.command()
+def run(
+    quick: Annotated[bool, typer.Option(help="A check of a minute or two; its numbers are no result.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The record; by default the book's, or the next in reruns/.")] = None,
+    repeats: Annotated[int | None, typer.Option(min=1)] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.1, help="Length of a measurement.")] = None,
+    molecules: Annotated[int | None, typer.Option(min=1000, help="Training molecules of a measurement.")] = None,
+    widths: _Integers = None,
+    batches: _Integers = None,
+) -> None:
+    """Measure, print and record. Started again after a kill, it goes on where it was."""
+    asked = plan.settings(
+        quick=quick,
+        repeats=repeats,
+        seconds=seconds,
+        molecules=molecules,
+        widths=_numbers(widths),
+        batches=_numbers(batches),
+    )
+    out = out or _free_path(quick=quick)
+    try:
+        plan.measure(out, asked, say=typer.echo)
+    except plan.BenchmarkFailedError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    show(out)
+
+
+@app.command()
+def lightning(path: Annotated[Path | None, typer.Argument(help="A record; by default the book's.")] = None) -> None:
+    """Measure what Lightning costs again, and put it into a record."""
+    path = path or benchmark.default_path()
+    try:
+        plan.measure_lightning(path, say=typer.echo)
+    except (benchmark.BenchmarkError, plan.BenchmarkFailedError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def ways(
+    out: Annotated[Path, typer.Argument(help="The record; the book shows results/benchmark/ways-*.json.")],
+    repeats: Annotated[int, typer.Option(min=1)] = 9,
+    widths: _Integers = "38,64,128",
+    batches: _Integers = "128,512",
+) -> None:
+    """Measure what the choice of vectors, tiles and products is worth on this machine."""
+    from harness.benchmark import ways as trial
+
+    if out.exists():
+        typer.echo(f"error: {out} exists: name another file, or remove it to measure it again", err=True)
+        raise typer.Exit(1)
+    trial.measure(out, repeats=repeats, widths=_numbers(widths), batches=_numbers(batches), say=typer.echo)
+
+
+@app.command()
+def show(path: Annotated[Path | None, typer.Argument(help="A record; by default the book's.")] = None) -> None:
+    """Print a record's tables."""
+    from harness.benchmark import figures  # slow to import, and not needed to measure
+
+    try:
+        record = benchmark.load(path)
+    except benchmark.BenchmarkError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    for table in figures.TABLES:
+        typer.echo(f"\n{table(record, lang='en').to_string()}")
+    typer.echo(f"\nrecorded in {path or benchmark.default_path()}")
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(number) for number in text.split(","))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is no list of whole numbers such as 38,64") from error
+
+
+def _free_path(*, quick: bool) -> Path:
+    """The book's record if there is none yet (never a quick one), else the next name in `reruns/`."""
+    if not quick and not benchmark.default_path().exists():
+        return benchmark.default_path()
+    reruns = plan.ROOT / "reruns"
+    names = (f"benchmark{'-quick' if quick else ''}{'' if number == 1 else f'-{number}'}.json" for number in count(1))
+    return next(reruns / name for name in names if not (reruns / name).exists())
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,378 @@
+"""Figures and tables of the benchmark, from its record.
+
+Tables are data frames of strings, written as the language writes numbers. A number over repeats is their median; what
+was not measured is a dash.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from types import MappingProxyType
+
+import pandas as pd
+from matplotlib.axis import Axis
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+from analysis.figures import style
+from analysis.figures.labels import alt, label
+from harness.benchmark import record as benchmark
+from harness.benchmark.record import Bar, Benchmark, Git, Spread, Trial, Ways
+
+# colour, marker and line: told apart in grey, too
+LOOKS = MappingProxyType(
+    {
+        "schnetpack": (style.VERMILION, "s", "--"),
+        "packed": (style.ORANGE, "^", "-."),
+        "geometric": (style.GREEN, "D", ":"),
+        "ours": (style.BLUE, "o", "-"),
+    }
+)
+REFERENCE = (38, 512)
+"""Features and batch size that the prose and the table of costs quote: the report's own choice (section 5.2.1)."""
+
+_MS = 1000  # per second
+
+
+def throughput(record: Benchmark, *, lang: str) -> style.BookFigure:
+    """Molecules per second by width, a panel per batch size, a line per contestant; bars from lowest to highest."""
+    widths, batches = sorted(record.settings.widths), sorted(record.settings.batches)
+    with style.figure(alt("throughput", lang), _rates(record), height=4.4) as figure:
+        panels = figure.subplots(1, len(batches), sharey=True, squeeze=False)[0]
+        for axes, batch in zip(panels, batches, strict=True):
+            for contestant, (colour, marker, line) in LOOKS.items():
+                spreads = {
+                    place: found
+                    for place, width in enumerate(widths)
+                    if (found := benchmark.spread(record, contestant, "rate", width=width, batch=batch))
+                }
+                middle = [found.median for found in spreads.values()]
+                below = [found.median - found.low for found in spreads.values()]
+                above = [found.high - found.median for found in spreads.values()]
+                axes.errorbar(
+                    list(spreads),
+                    middle,
+                    yerr=[below, above],
+                    color=colour,
+                    marker=marker,
+                    markersize=5,
+                    linestyle=line,
+                    label=label(f"contestant_{contestant}", lang),
+                )
+            axes.set_title(label("batch_of", lang, batch=style.number(batch, lang)), fontsize=10)
+            axes.set_xticks(range(len(widths)), [style.number(width, lang) for width in widths])
+            axes.margins(x=0.12)
+            axes.set_yscale("log")
+            _log_ticks(axes.yaxis, lang)
+        panels[0].set_ylabel(label("rate", lang))
+        figure.supxlabel(label("width", lang), fontsize=11)
+        handles, names = panels[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside upper center", ncols=2)
+    return figure
+
+
+def scaling(record: Benchmark, *, lang: str) -> style.BookFigure:
+    """Seconds against molecules: an epoch of SchNetPack's and of ours, and what ours does once before the first."""
+    data = pd.DataFrame([one.model_dump() for one in record.scaling])
+    data = data.rename(columns={name: f"{name}_s" for name in ("load", "prepare", "epoch")})
+    with style.figure(alt("scaling", lang), data, height=4.2) as figure:
+        axes = figure.subplots()
+        for contestant in ("schnetpack", "ours"):
+            colour, marker, line = LOOKS[contestant]
+            epochs = {one.molecules: one.epoch for one in record.scaling if one.contestant == contestant}
+            name = label("epoch_of", lang, contestant=label(f"contestant_{contestant}", lang))
+            axes.plot(list(epochs), list(epochs.values()), line, color=colour, marker=marker, markersize=5, label=name)
+        before = {one.molecules: one.load + one.prepare for one in record.scaling if one.contestant == "ours"}
+        axes.plot(
+            list(before), list(before.values()), ":", color=style.SKY, marker="v", label=label("preparation", lang)
+        )
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        _log_ticks(axes.yaxis, lang)
+        axes.xaxis.set_major_locator(FixedLocator([1_000, 3_000, 10_000, 30_000, 100_000]))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(style.number_axis(lang))
+        axes.set_xlabel(label("molecules", lang))
+        axes.set_ylabel(label("seconds", lang))
+        figure.legend(loc="outside upper center", ncols=1)
+    return figure
+
+
+def rate_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
+    """Molecules per second of every contestant at every size, and how many times faster ours is."""
+    rows, names = [], []
+    for batch in sorted(record.settings.batches):
+        for width in sorted(record.settings.widths):
+            sizes = {"width": width, "batch": batch}
+            rates = {name: benchmark.spread(record, name, "rate", **sizes) for name in LOOKS}
+            ratios = {
+                f"(d)/({letter})": _number(benchmark.ratio(record, "ours", name, **sizes), lang, 1)
+                for letter, name in (("a", "schnetpack"), ("c", "geometric"))
+            }
+            floor = {label("over_floor", lang): _number(benchmark.over_floor(record, **sizes), lang, 1)}
+            letters = {
+                f"({letter})": _number(found, lang) for letter, found in zip("abcd", rates.values(), strict=True)
+            }
+            rows.append({label("width", lang): style.number(width, lang)} | letters | ratios | floor)
+            names.append(style.number(batch, lang))
+    return _table(rows, names, label("batch", lang))
+
+
+def cost_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
+    """Memory, time to the first batch and step, and size of the network, at the size of REFERENCE."""
+    sizes = {"width": REFERENCE[0], "batch": REFERENCE[1]}
+
+    def show(contestant: str, quantity: str, decimals: int, unit: float = 1) -> str:
+        return _number(benchmark.spread(record, contestant, quantity, **sizes), lang, decimals, unit)
+
+    rows = [
+        {
+            label("memory", lang): show(name, "whole_memory", 2, benchmark.GIGABYTE),
+            label("libraries", lang): show(name, "imports_memory", 2, benchmark.GIGABYTE),
+            label("first_batch", lang): show(name, "first_batch", 1),
+            label("first_step", lang): show(name, "first_step", 1),
+            label("parameters", lang): show(name, "parameters", 0),
+        }
+        for name in LOOKS
+    ]
+    return _table(rows, [label(f"contestant_{name}", lang) for name in LOOKS], label("way", lang))
+
+
+def floor_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
+    """The floor's terms by width at the largest batch, the bound by arithmetic alone, and our step."""
+    batch = max(record.settings.batches)
+    rows, names = [], []
+    for width in sorted(record.settings.widths):
+        floors = [one for one in record.floor if (one.width, one.batch) == (width, batch)]
+        terms = {
+            label(term, lang): _number(Spread.over(getattr(one, term) for one in floors), lang, 2, 1 / _MS)
+            for term in ("products", "arithmetic", "traffic")
+        }
+        total, peak = (
+            _number(Spread.over(getattr(one, bound) for one in floors), lang, 1, 1 / _MS)
+            for bound in ("seconds", "peak")
+        )
+        rate = benchmark.spread(record, "ours", "rate", width=width, batch=batch)
+        step = style.number(_MS * batch / rate.median if rate else math.nan, lang, 1)
+        over = _number(benchmark.over_floor(record, width=width, batch=batch), lang, 2)
+        ours = {label("our_step", lang): step, label("over_floor", lang): over}
+        rows.append(terms | {label("floor", lang): total, label("peak", lang): peak} | ours)
+        names.append(style.number(width, lang))
+    return _table(rows, names, label("width", lang))
+
+
+def bars_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
+    """Every bar: what it demands, the median that was measured with lowest and highest, and whether it is met."""
+    rows, names = [], []
+    for bar in benchmark.bars(record):
+        sign = "≤" if bar.at_most else "≥"
+        verdict = {True: "reached", False: "missed", None: "not_measured"}[bar.met]
+        rows.append(
+            {
+                label("demand", lang): f"{sign} {_in_unit(bar.demand, bar, lang, exact=True)}",
+                label("measured", lang): _with_range(bar, lang),
+                label("met", lang): label(verdict, lang),
+            }
+        )
+        names.append(_bar_name(bar, lang))
+    return _table(rows, names, label("bar", lang))
+
+
+def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:
+    """The way to work that each machine chose, network by network, and what the others take in comparison."""
+    rows, names = [], []
+    for record in records:
+        for (network, width, batch), trials in _trials(record).items():
+            chosen = next(way for way, one in trials.items() if one.chosen)
+            rows.append(
+                {
+                    label("network", lang): {"schnet": "SchNet", "painn": "PaiNN"}[network],
+                    label("width", lang): style.number(width, lang),
+                    label("batch", lang): style.number(batch, lang),
+                    label("chosen_way", lang): _way(chosen, lang),
+                    label("chosen_over_best", lang): _ratio(trials, lang, lambda _, one: one.chosen, lambda *_: True),
+                    label("library_over_own", lang): _ratio(
+                        trials,
+                        lang,
+                        lambda way, _: way["products"] == "library",
+                        lambda way, _: way["products"] == "own",
+                    ),
+                    label("narrow_over_wide", lang): _ratio(
+                        trials, lang, lambda way, _: way["vector"] == "32", lambda way, _: way["vector"] == "64"
+                    ),
+                }
+            )
+            names.append(record.machine.processor or label("processor_unknown", lang))
+    return _table(rows, names, label("processor", lang))
+
+
+def ways_facts(records: Sequence[Ways], *, lang: str) -> dict[str, str]:
+    """The numbers of the prose on the ways to work."""
+    worst = max(_over_best(trials) for record in records for trials in _trials(record).values())
+    return {
+        "ways_machines": style.number(len(records), lang),
+        "ways_worst": style.number(worst, lang, 2),
+        "ways_repeats": style.number(min(record.repeats for record in records), lang),
+        "ways_load": style.number(max(record.load / record.machine.cores for record in records), lang, 1),
+    }
+
+
+def _trials(record: Ways) -> dict[tuple[str, int, int], dict[str, Trial]]:
+    """A record's trials by network, width and batch, and by way."""
+    found: dict[tuple[str, int, int], dict[str, Trial]] = {}
+    for one in record.trials:
+        found.setdefault((one.network, one.width, one.batch), {})[one.way] = one
+    return found
+
+
+def _over_best(trials: dict[str, Trial]) -> float:
+    return next(one.seconds for one in trials.values() if one.chosen) / min(one.seconds for one in trials.values())
+
+
+def _ratio(
+    trials: dict[str, Trial],
+    lang: str,
+    above: Callable[[dict[str, str], Trial], bool],
+    below: Callable[[dict[str, str], Trial], bool],
+) -> str:
+    """The best time of some of the ways over that of some others; a dash if there are none."""
+    best = [
+        min((one.seconds for way, one in trials.items() if which(_parts(way), one)), default=math.nan)
+        for which in (above, below)
+    ]
+    return style.number(best[0] / best[1], lang, 2)
+
+
+def _parts(way: str) -> dict[str, str]:
+    return dict(part.split("=") for part in way.split(","))
+
+
+def _way(way: str, lang: str) -> str:
+    parts = _parts(way)
+    rows, columns = parts["tile"].split("x")
+    return label(f"way_{parts['products']}", lang, bytes=parts["vector"], rows=rows, columns=columns)
+
+
+TABLES = (rate_table, cost_table, floor_table, bars_table)
+
+
+def facts(record: Benchmark, *, lang: str) -> dict[str, str]:
+    """Every number, and every sentence that depends on one, of the book's prose on the benchmark.
+
+    The same keys in both languages. Ratios and rates are at the size of REFERENCE.
+    """
+    settings, machine, full = record.settings, record.machine, record.full
+    width, batch = REFERENCE
+    sizes = {"width": width, "batch": batch}
+    bars = benchmark.bars(record)
+    most = max((one for one in record.scaling if one.contestant == "ours"), key=lambda one: one.molecules)
+    stock = [one for one in record.scaling if one.contestant == "schnetpack"]
+    return {
+        "kind": label("record_quick" if settings.quick else "record_whole", lang, repeats=str(settings.repeats)),
+        "code": _code(record.git, lang),
+        "lightning_code": _code(record.lightning.git, lang),
+        "cores": style.number(machine.cores, lang),
+        "threads": style.number(machine.threads, lang),
+        "memory_gib": style.number(machine.memory_gib, lang, 1),
+        "architecture": machine.architecture,
+        "processor": machine.processor or label("processor_unknown", lang),
+        "repeats": style.number(settings.repeats, lang),
+        "seconds": style.plain_number(settings.seconds, lang),
+        "min_steps": style.number(settings.min_steps, lang),
+        "warm_up": style.number(settings.warm_up, lang),
+        "molecules": style.number(settings.molecules, lang),
+        "cutoff": style.plain_number(settings.cutoff, lang),
+        "interactions": style.number(settings.n_interactions, lang),
+        "gaussians": style.number(settings.n_rbf, lang),
+        "workers": style.number(settings.workers, lang),
+        "width": style.number(width, lang),
+        "batch": style.number(batch, lang),
+        "parameters": _number(benchmark.spread(record, "ours", "parameters", **sizes), lang),
+        **{f"rate_{name}": _number(benchmark.spread(record, name, "rate", **sizes), lang) for name in LOOKS},
+        **{
+            f"times_{name}": _number(benchmark.ratio(record, "ours", name, **sizes), lang, 1)
+            for name in ("schnetpack", "packed", "geometric")
+        },
+        "packed_over_stock": _number(benchmark.ratio(record, "packed", "schnetpack", **sizes), lang, 1),
+        "over_floor": _number(benchmark.over_floor(record, width=64, batch=batch), lang, 2),
+        "lightning_38": _percent(benchmark.lightning_share(record, width=38, batch=batch), lang),
+        "lightning_64": _percent(benchmark.lightning_share(record, width=64, batch=batch), lang),
+        "bars": style.number(len(bars), lang),
+        "bars_met": style.number(sum(bar.met is True for bar in bars), lang),
+        "verdict": _verdict(bars, lang),
+        "most_molecules": style.number(most.molecules, lang),
+        "most_prepare": style.number(most.load + most.prepare, lang, 1),
+        "most_epoch": style.number(most.epoch, lang, 1),
+        "stock_molecules": style.number(max(one.molecules for one in stock), lang) if stock else "–",
+        "stock_epoch": style.number(max(one.epoch for one in stock), lang, 1) if stock else "–",
+        "full_molecules": style.number(full.molecules, lang),
+        "full_validation": style.number(full.validation, lang),
+        "full_epochs": style.number(full.epochs, lang),
+        "full_seconds": style.number(full.seconds, lang),
+        "full_memory": style.number(full.memory / benchmark.GIGABYTE, lang, 2),
+        "full_mse": style.number(full.validation_loss, lang, 3),
+    }
+
+
+def _rates(record: Benchmark) -> pd.DataFrame:
+    """Molecules per second of every contestant at every size, median, lowest and highest: the data of a figure."""
+    rows = [
+        {"contestant": name, "width": width, "batch": batch}
+        | {f"molecules_per_s_{part}": getattr(found, part) for part in ("median", "low", "high")}
+        for name in LOOKS
+        for width in sorted(record.settings.widths)
+        for batch in sorted(record.settings.batches)
+        if (found := benchmark.spread(record, name, "rate", width=width, batch=batch))
+    ]
+    return pd.DataFrame(rows)
+
+
+def _number(spread: Spread | None, lang: str, decimals: int = 0, unit: float = 1) -> str:
+    """The median in a unit."""
+    return style.number(spread.median / unit if spread else math.nan, lang, decimals)
+
+
+def _percent(spread: Spread | None, lang: str) -> str:
+    return style.percent(spread.median if spread else math.nan, lang, 1)
+
+
+def _in_unit(value: float, bar: Bar, lang: str, *, exact: bool = False) -> str:
+    """A bar's value with its unit; `exact` for a round number."""
+    if bar.kind == "lightning":
+        return style.threshold(value, lang) if exact else style.percent(value, lang, 1)
+    shown = style.plain_number(value, lang) if exact else style.number(value, lang, 2 if bar.at_most else 1)
+    return f"{shown} GB" if bar.kind == "memory" else f"{shown} ×"
+
+
+def _with_range(bar: Bar, lang: str) -> str:
+    if bar.measured is None:
+        return "–"
+    median, low, high = (_in_unit(value, bar, lang) for value in bar.measured)
+    return median if bar.measured.low == bar.measured.high else f"{median} ({low} … {high})"
+
+
+def _bar_name(bar: Bar, lang: str) -> str:
+    return label(f"bar_{bar.kind}", lang, width=str(bar.width), batch=str(bar.batch))
+
+
+def _verdict(bars: list[Bar], lang: str) -> str:
+    """Which bars are missed or not measured, in a sentence or two."""
+    missed = [_bar_name(bar, lang) for bar in bars if bar.met is False]
+    unknown = [_bar_name(bar, lang) for bar in bars if bar.met is None]
+    sentences = [label("some_missed", lang, bars="; ".join(missed))] if missed else []
+    sentences += [label("some_unknown", lang, bars="; ".join(unknown))] if unknown else []
+    return " ".join(sentences) or label("all_met", lang)
+
+
+def _code(git: Git | None, lang: str) -> str:
+    if git is None:
+        return label("code_unknown", lang)
+    return label("code_clean" if git.clean else "code_changed", lang, commit=git.commit[:10])
+
+
+def _table(rows: list[dict[str, str]], names: list[str], corner: str) -> pd.DataFrame:
+    return pd.DataFrame(rows, index=names).rename_axis(columns=corner)
+
+
+def _log_ticks(axis: Axis, lang: str) -> None:
+    axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
+    axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,409 @@
+"""The record of the benchmark: what was measured, read and checked, and what follows from it.
+
+`python -m harness.benchmark` writes the record; nothing is measured here. Four ways of training the same network are told
+apart by name (`CONTESTANTS`); every ratio is taken between measurements of one repeat, which follow each other closely,
+so that a machine that slows down for a while hits both sides. A `Spread` is the median over repeats with the lowest and
+the highest.
+"""
+
+import os
+import statistics
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Literal, NamedTuple, Self, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+
+SCHEMA_VERSION = 2
+
+Contestant = Literal["schnetpack", "packed", "geometric", "ours"]
+CONTESTANTS: tuple[Contestant, ...] = get_args(Contestant)
+"""(a) stock SchNetPack, (b) its modules fed by packed batches, (c) PyTorch Geometric, (d) this compendium."""
+
+GIGABYTE = 10**9
+
+
+class BenchmarkError(RuntimeError):
+    """There is no record, or one that can't be trusted; the message names the file and what to do."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Machine(_Frozen):
+    """The machine, by what decides its speed; `threads` is torch's. Old records don't name the processor."""
+
+    processor: str = ""
+
+    system: str
+    architecture: str
+    cores: PositiveInt
+    memory_gib: PositiveFloat
+    threads: PositiveInt
+
+
+class Git(_Frozen):
+    """The commit that was measured, and whether the code was as committed."""
+
+    commit: str
+    clean: bool
+
+
+class Settings(_Frozen):
+    """What was asked for.
+
+    Distances in Å. Each measurement leaves out its first `warm_up` steps and goes on until it has seen at least
+    `min_steps` steps and `seconds` seconds. `quick` marks a check that the benchmark runs, which is no result.
+    """
+
+    quick: bool
+    repeats: PositiveInt
+    seconds: PositiveFloat
+    min_steps: PositiveInt
+    warm_up: PositiveInt
+    widths: tuple[PositiveInt, ...] = Field(min_length=1)
+    batches: tuple[PositiveInt, ...] = Field(min_length=1)
+    molecules: PositiveInt
+    cutoff: PositiveFloat = 5.0
+    n_interactions: PositiveInt = 3
+    n_rbf: PositiveInt = 20
+    learning_rate: PositiveFloat = 1e-3
+    seed: int = 0
+    workers: PositiveInt = 2
+    scaling: tuple[PositiveInt, ...] = Field(min_length=1)
+    scaling_schnetpack: tuple[PositiveInt, ...] = ()
+    scaling_width: PositiveInt = 38
+    scaling_batch: PositiveInt = 512
+    full_molecules: PositiveInt | None = None
+    full_epochs: PositiveInt = 22
+
+
+class Steps(_Frozen):
+    """One measurement: a fresh process that trains for a while.
+
+    `molecules` were trained on in `seconds` of wall time, in `steps` steps, data loading included; `step_seconds` is
+    the median of a step, from the end of one to the end of the next in the same epoch. `first_batch` and `first_step`
+    are the seconds from the end of the imports to the first batch in hand and to the end of the first step. `memory`
+    is the highest resident memory of the process and `workers_memory` the memory that belongs to its data-loader
+    workers alone, at the end; `imports_memory` is the process's resident memory once everything was imported (all in
+    bytes).
+    Losses are of the first and the last step, eV². `way` is how our loops worked (`fused.choice`); "" in old records.
+    """
+
+    contestant: Contestant
+    width: PositiveInt
+    batch: PositiveInt
+    repeat: int = Field(ge=0)
+    molecules: PositiveInt
+    seconds: PositiveFloat
+    steps: PositiveInt
+    step_seconds: PositiveFloat
+    first_batch: PositiveFloat
+    first_step: PositiveFloat
+    memory: PositiveInt
+    workers_memory: int = Field(ge=0)
+    imports_memory: PositiveInt
+    parameters: PositiveInt
+    first_loss: NonNegativeFloat
+    last_loss: NonNegativeFloat
+    way: str = ""
+
+    @property
+    def rate(self) -> float:
+        """Molecules trained on per second."""
+        return self.molecules / self.seconds
+
+    @property
+    def whole_memory(self) -> int:
+        """Memory of the process and its workers, bytes."""
+        return self.memory + self.workers_memory
+
+
+class Floor(_Frozen):
+    """The least that a step of `width` features and `batch` molecules can take on this machine, see `seconds`.
+
+    A batch has `atoms` atoms and `pairs` pairs nearer than the cut-off, each counted once (means over the molecules).
+    `products` is the time of the dense products, s, and `product_multiply_adds` what they compute; `multiply_adds` and
+    `moved` (bytes) are what the convolutions must compute and move, at `multiply_add_rate` (1/s) and `copy_rate`
+    (bytes/s).
+    """
+
+    width: PositiveInt
+    batch: PositiveInt
+    repeat: int = Field(ge=0)
+    atoms: PositiveFloat
+    pairs: PositiveFloat
+    products: PositiveFloat
+    product_multiply_adds: PositiveFloat
+    multiply_adds: PositiveFloat
+    multiply_add_rate: PositiveFloat
+    moved: PositiveFloat
+    copy_rate: PositiveFloat
+
+    @property
+    def arithmetic(self) -> float:
+        """Seconds for the convolutions' multiply-adds."""
+        return self.multiply_adds / self.multiply_add_rate
+
+    @property
+    def traffic(self) -> float:
+        """Seconds for the convolutions' bytes."""
+        return self.moved / self.copy_rate
+
+    @property
+    def seconds(self) -> float:
+        """Seconds per step: the dense products, and the slower of the convolutions' arithmetic and traffic.
+
+        The products were timed with what they read and write; a convolution can compute while it moves data, so only
+        the larger of its two terms counts. Left out: the filter network, activation functions, the optimiser, data
+        loading and Python.
+        """
+        return self.products + max(self.arithmetic, self.traffic)
+
+    @property
+    def peak(self) -> float:
+        """Seconds for all multiply-adds, the dense products' too, at the rate of a large product: no floor is lower."""
+        return (self.product_multiply_adds + self.multiply_adds) / self.multiply_add_rate
+
+
+class Scaling(_Frozen):
+    """One training on `molecules` molecules, in seconds.
+
+    `load` reads the molecules; `prepare` finds pairs and packs (for SchNetPack: opens the database, its statistics, up
+    to the first batch); `epoch` is one epoch, the second where there are two.
+    """
+
+    contestant: Contestant
+    molecules: PositiveInt
+    repeat: int = Field(ge=0)
+    load: NonNegativeFloat
+    prepare: NonNegativeFloat
+    epoch: PositiveFloat
+
+
+class Full(_Frozen):
+    """A whole run through `runs.load_or_train`: peak memory (bytes), last validation loss (eV²).
+
+    `phases` holds the wall time of each phase, s: `load` for reading the molecules, and those of the run's own record.
+    """
+
+    molecules: PositiveInt
+    validation: PositiveInt
+    epochs: PositiveInt
+    width: PositiveInt
+    batch: PositiveInt
+    phases: dict[str, NonNegativeFloat]
+    memory: PositiveInt
+    validation_loss: NonNegativeFloat
+
+    @property
+    def seconds(self) -> float:
+        """Wall time from reading the molecules to the record."""
+        return sum(self.phases.values())
+
+
+class Turns(_Frozen):
+    """Steps of (d), and of the same model, batches and optimiser in a loop of four lines, by turns in one process.
+
+    `with_lightning` and `bare` are the medians of `steps` steps each, s.
+    """
+
+    width: PositiveInt
+    batch: PositiveInt
+    repeat: int = Field(ge=0)
+    steps: PositiveInt
+    with_lightning: PositiveFloat
+    bare: PositiveFloat
+
+
+class Lightning(_Frozen):
+    """What Lightning costs; it can be measured again by itself, so that it names the code by its own commit."""
+
+    git: Git | None
+    turns: tuple[Turns, ...] = Field(min_length=1)
+
+
+class Benchmark(_Frozen):
+    """The whole record."""
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    machine: Machine
+    versions: dict[str, str]
+    git: Git | None
+    settings: Settings
+    neighbour_list: str
+    steps: tuple[Steps, ...] = Field(min_length=1)
+    floor: tuple[Floor, ...] = Field(min_length=1)
+    scaling: tuple[Scaling, ...] = Field(min_length=1)
+    full: Full
+    lightning: Lightning
+
+
+class Trial(_Frozen):
+    """The step of one network (forward and backward, without optimiser and loading) in one way to work, s.
+
+    `seconds` is the processor's time, all threads together, the least of the repeats, in which all ways took turns.
+    `chosen`: the way taken on this machine.
+    """
+
+    network: Literal["schnet", "painn"]
+    width: PositiveInt
+    batch: PositiveInt
+    way: str
+    seconds: PositiveFloat
+    chosen: bool
+
+
+class Ways(_Frozen):
+    """What the choice of a way to work is worth on one machine; `load` is how many processes wanted its cores."""
+
+    schema_version: Literal[1] = 1
+    machine: Machine
+    versions: dict[str, str]
+    git: Git | None
+    repeats: PositiveInt
+    load: NonNegativeFloat
+    trials: tuple[Trial, ...] = Field(min_length=1)
+
+
+class Spread(NamedTuple):
+    """The median over repeats, and the lowest and highest of them."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def over(cls, values: Iterable[float]) -> Self | None:
+        """The spread of some values; None of none."""
+        found = list(values)
+        return cls(statistics.median(found), min(found), max(found)) if found else None
+
+
+class Bar(NamedTuple):
+    """One demand: `measured` is to be at least `demand`, or at most, as `at_most` says.
+
+    `kind` is the contestant that we are to be faster than (by a factor), "floor" (times its duration), "lightning" (a
+    share of the step) or "memory" (GB); the last has no width and batch.
+    """
+
+    kind: Literal["schnetpack", "geometric", "floor", "lightning", "memory"]
+    demand: float
+    at_most: bool
+    measured: Spread | None
+    width: int | None = None
+    batch: int | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the median meets the demand; None where nothing was measured."""
+        if self.measured is None:
+            return None
+        return self.measured.median <= self.demand if self.at_most else self.measured.median >= self.demand
+
+
+def default_path() -> Path:
+    """Where the record that the book shows lies."""
+    return Path(__file__).resolve().parent.parent / "results" / "benchmark" / "benchmark.json"
+
+
+def load(path: str | os.PathLike[str] | None = None) -> Benchmark:
+    """Read the record (by default the one that the book shows) and check it.
+
+    Raises BenchmarkError, which names the file and what is wrong with it.
+    """
+    return _read(Path(path or default_path()), Benchmark)
+
+
+def load_ways(folder: str | os.PathLike[str] | None = None) -> list[Ways]:
+    """The records of `python -m harness.benchmark ways`, by default the book's: one per machine, by file name.
+
+    Raises BenchmarkError, which names the file and what is wrong with it.
+    """
+    return [_read(path, Ways) for path in sorted(Path(folder or default_path().parent).glob("ways-*.json"))]
+
+
+def _read[T: BaseModel](path: Path, kind: type[T]) -> T:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise BenchmarkError(f"{path} is missing: run `make bench` to measure and record it") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise BenchmarkError(f"{path} can't be read ({error}); restore it or measure again") from error
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise BenchmarkError(
+            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it or measure again"
+        ) from error
+
+
+def spread(record: Benchmark, contestant: str, quantity: str, *, width: int, batch: int) -> Spread | None:
+    """A quantity of `Steps`, such as "rate" or "first_batch", over repeats; None if it was not measured."""
+    return Spread.over(getattr(one, quantity) for one in _steps(record, contestant, width, batch).values())
+
+
+def ratio(record: Benchmark, contestant: str, other: str, *, width: int, batch: int) -> Spread | None:
+    """How many times faster one contestant is than another, repeat by repeat."""
+    return _compare(record, contestant, other, width, batch, lambda one, two: one.rate / two.rate)
+
+
+def over_floor(record: Benchmark, *, width: int, batch: int) -> Spread | None:
+    """Time of our step (all in: wall time over full batches' worth of molecules) over the floor's, by repeat."""
+    floors = {one.repeat: one for one in record.floor if (one.width, one.batch) == (width, batch)}
+    ours = _steps(record, "ours", width, batch)
+    return Spread.over(batch / ours[repeat].rate / floors[repeat].seconds for repeat in sorted(floors.keys() & ours))
+
+
+def lightning_share(record: Benchmark, *, width: int, batch: int) -> Spread | None:
+    """What Lightning adds to the median step of a bare loop, as a share of that step (0.1 is 10 %), by repeat."""
+    turns = [one for one in record.lightning.turns if (one.width, one.batch) == (width, batch)]
+    return Spread.over(one.with_lightning / one.bare - 1 for one in turns)
+
+
+def bars(record: Benchmark) -> list[Bar]:
+    """Every demand made on the speed and memory of training, with what was measured."""
+
+    def faster_than(other: Literal["schnetpack", "geometric"], demand: float, width: int, batch: int) -> Bar:
+        measured = ratio(record, "ours", other, width=width, batch=batch)
+        return Bar(other, demand, at_most=False, measured=measured, width=width, batch=batch)
+
+    def at_most(kind: Literal["floor", "lightning"], demand: float, width: int, batch: int) -> Bar:
+        compare = {"floor": over_floor, "lightning": lightning_share}[kind]
+        measured = compare(record, width=width, batch=batch)
+        return Bar(kind, demand, at_most=True, measured=measured, width=width, batch=batch)
+
+    # A run on a part of the training molecules says nothing about the memory that all of them need.
+    memory = Spread.over([record.full.memory / GIGABYTE] if record.settings.full_molecules is None else [])
+    return [
+        faster_than("schnetpack", 25, 38, 512),
+        faster_than("geometric", 10, 38, 512),
+        faster_than("schnetpack", 12, 128, 512),
+        faster_than("schnetpack", 12, 38, 128),
+        at_most("floor", 2, 64, 512),
+        at_most("lightning", 0.1, 38, 512),
+        at_most("lightning", 0.1, 64, 512),
+        Bar("memory", 2, at_most=True, measured=memory),
+    ]
+
+
+def _steps(record: Benchmark, contestant: str, width: int, batch: int) -> dict[int, Steps]:
+    """Measurements by repeat."""
+    return {
+        one.repeat: one for one in record.steps if (one.contestant, one.width, one.batch) == (contestant, width, batch)
+    }
+
+
+def _compare(
+    record: Benchmark, contestant: str, other: str, width: int, batch: int, how: Callable[[Steps, Steps], float]
+) -> Spread | None:
+    ones, others = (_steps(record, name, width, batch) for name in (contestant, other))
+    return Spread.over(how(ones[repeat], others[repeat]) for repeat in sorted(ones.keys() & others))
+
+
+def parameters(record: Benchmark, width: int) -> dict[str, int]:
+    """Number of parameters of each contestant's network at one width."""
+    return {one.contestant: one.parameters for one in record.steps if one.width == width}

@@ -1,0 +1,170 @@
+"""Tables of what was done to the compendium on purpose, and of what came of it, from the records.
+
+Tables are data frames of strings. What the programs said is shown as they said it, in English.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.figures import style
+from analysis.figures.labels import label
+from analysis.training.repetitions import Repetition, Training
+from harness.robustness.record import Robustness, StudyMemory, Victim
+
+_GB = 10**9
+_MEV = 1000  # meV per eV
+_MODELS = {"baseline": "default", "beyond": "beyond"}  # of experiments with a model of their own
+
+
+def kills_table(record: Robustness, *, lang: str) -> style.WordTable:
+    """A row per kind of command: how often it was killed and in the middle of what, and what came of it."""
+    rows = {
+        label(f"victim_{victim.name}", lang): {
+            label("kills", lang): style.number(len(victim.kills), lang),
+            label("kills_writing", lang): style.number(_in_writing(victim), lang),
+            label("half_read", lang): style.number(victim.half_read, lang),
+            label("lost", lang): style.number(victim.lost, lang),
+            label("starts_refused", lang): style.number(victim.refused, lang),
+            label("ends", lang): style.number(victim.ends, lang),
+            label("differing", lang): label(
+                "so_many_of",
+                lang,
+                some=style.number(victim.differing, lang),
+                all=style.number(victim.compared, lang),
+            ),
+        }
+        for victim in record.victims
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("killed", lang))
+
+
+def straits_table(record: Robustness, *, lang: str) -> style.WordTable:
+    """A row per thing that a machine lacked: the exit code, what was said last, and whether it went on afterwards."""
+    rows = {
+        label(f"strait_{strait.name}", lang): {
+            label("tries", lang): style.number(strait.tries, lang),
+            label("exit_code", lang): ", ".join(str(code) for code in sorted(set(strait.exit_codes))),
+            label("said", lang): strait.said.replace("/", "/\N{ZERO WIDTH SPACE}"),  # a path may break there
+            label("went_on", lang): "–" if strait.went_on is None else label("yes" if strait.went_on else "no", lang),
+        }
+        for strait in record.straits
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("strait", lang))
+
+
+def feeds_table(record: Robustness, *, lang: str) -> style.WordTable:
+    """A row per kind of input: how often something damaged was fed, and how it was answered."""
+    rows = {
+        label(f"feed_{feed.name}", lang): {
+            label(name, lang): style.number(getattr(feed, name), lang)
+            for name in ("fed", "refused", "same", "other", "wrong")
+        }
+        for feed in record.feeds
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("feed", lang))
+
+
+def warnings_table(counts: pd.DataFrame, *, lang: str) -> style.WordTable:
+    """A row per kind of geometry: the shares that are refused, and of which each warning says something."""
+    rows = {
+        label(f"geometries_{name}", lang): {label("how_many", lang): style.number(row.number, lang)}
+        | {
+            label(f"warned_{kind}", lang): style.percent(row[kind] / row.number, lang, decimals=1)
+            for kind in ("refused", "environment", "distance", "parts", "spread", "any")
+        }
+        for name, row in counts.iterrows()
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("geometries", lang))
+
+
+TABLES = (kills_table, straits_table, feeds_table)
+
+
+def repetitions_table(repetitions: Sequence[Repetition], *, lang: str) -> style.WordTable:
+    """Two rows per run that was trained again: the record, and the repetition with what the comparison says."""
+    rows = {}
+    for one in repetitions:
+        model = label(_MODELS[one.experiment], lang) if one.experiment in _MODELS else one.experiment
+        trainings = (("recorded_run", one.recorded, "–"), ("again_run", one.again, label(_outcome(one), lang)))
+        for which, training, outcome in trainings:
+            numbers = {"seed": style.number(one.seed, lang), "epochs": style.number(one.epochs, lang)}
+            name = label(which, lang, model=model, run=one.id, **numbers)
+            rows[name] = _training(training, lang) | {label("outcome", lang): outcome}
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("run", lang))
+
+
+def _training(one: Training, lang: str) -> dict[str, str]:
+    return {
+        label("processor", lang): one.processor.replace("(R)", ""),
+        label("threads", lang): style.number(one.threads, lang),
+        label("minutes", lang): style.number(one.seconds / 60, lang, 1),
+        label("mae", lang): style.number(_MEV * one.mae, lang, 2),
+    }
+
+
+def _outcome(one: Repetition) -> str:
+    if one.identical:
+        return "identical"
+    return "within_tolerance" if one.within_tolerance else "beyond_tolerance"
+
+
+def repetition_facts(repetitions: Sequence[Repetition], runs: Sequence[str], *, lang: str) -> dict[str, str]:
+    """What the prose says of the repetition of one of `runs` (ids), minutes and meV; the same keys everywhere.
+
+    Raises ValueError if there is none, or more than one.
+    """
+    found = [one for one in repetitions if one.id in runs]
+    if len(found) != 1:
+        raise ValueError(f"{len(found)} repetitions of {', '.join(runs)}, where one is told of")
+    (one,) = found
+    return {
+        "recorded_minutes": style.number(one.recorded.seconds / 60, lang, 1),
+        "again_minutes": style.number(one.again.seconds / 60, lang, 1),
+        "recorded_mae": style.number(_MEV * one.recorded.mae, lang, 2),
+        "again_mae": style.number(_MEV * one.again.mae, lang, 2),
+    }
+
+
+def memory_facts(record: StudyMemory, *, lang: str) -> dict[str, str]:
+    """Every number of the book's prose on the study in little memory; the same keys in both languages."""
+    return {
+        "study_runs": style.number(record.runs, lang),
+        "study_epochs": style.number(record.epochs, lang),
+        "study_memory": style.number(record.memory / _GB, lang, 1),
+        "study_limit": "–" if record.memory_limit is None else style.number(record.memory_limit / _GB, lang),
+        "study_commit": "–" if record.git is None else record.git.commit[:7],
+    }
+
+
+def facts(record: Robustness, *, lang: str) -> dict[str, str]:
+    """Every number of the book's prose on what was done on purpose; the same keys in both languages."""
+    if record.load is None:
+        raise ValueError("the record holds no measurement of many records and little memory")
+    machine, load = record.machine, record.load
+    return {
+        "kills": style.number(record.kills, lang),
+        "alone": style.number(sum(not kill.all_processes for victim in record.victims for kill in victim.kills), lang),
+        "writing": style.number(sum(map(_in_writing, record.victims)), lang),
+        "half_read": style.number(sum(victim.half_read for victim in record.victims), lang),
+        "lost": style.number(sum(victim.lost for victim in record.victims), lang),
+        "refused": style.number(sum(victim.refused for victim in record.victims), lang),
+        "compared": style.number(sum(victim.compared for victim in record.victims), lang),
+        "differing": style.number(sum(victim.differing for victim in record.victims), lang),
+        "fed": style.number(sum(feed.fed for feed in record.feeds), lang),
+        "wrong": style.number(sum(feed.wrong for feed in record.feeds), lang),
+        "cores": style.number(machine.cores, lang),
+        "memory_gib": style.number(machine.memory_gib, lang, 1),
+        "commit": "–" if record.git is None else record.git.commit[:7],
+        "records": style.number(load.records, lang),
+        "list_seconds": style.number(load.list_seconds, lang, 1),
+        "start_seconds": style.number(load.start_seconds, lang, 1),
+        "notebook_seconds": style.number(load.notebook_seconds, lang, 1),
+        "memory": style.number(load.memory / _GB, lang, 1),
+        "memory_limit": style.number(load.memory_limit / _GB, lang),
+    }
+
+
+def _in_writing(victim: Victim) -> int:
+    """Kills that left something under a temporary name: they came in the middle of it."""
+    return sum(kill.unfinished > 0 for kill in victim.kills)

@@ -1,0 +1,174 @@
+"""The harness as a list of jobs, and the record that they make; one that was stopped goes on with the next job."""
+
+import json
+import random
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from analysis.data import qm9
+from analysis.data.molecules import whole_file
+from analysis.runs import checkout
+from analysis.runs.config import RunConfig, adjust
+from analysis.training import loop, recording
+from harness.benchmark.plan import versions
+from harness.kept import Kept
+from harness.robustness import feeds, kills, load, straits, victims
+from harness.robustness.record import FEEDS, STRAITS, Robustness
+from harness.robustness.victims import Victim
+
+Job = dict[str, Any]
+
+TIMES = {"study": 20, "cache": 10, "search": 12, "notebook": 10, "book": 6}
+"""Kills of each victim; some of them while others of its processes live."""
+_PART = 5  # kills in one job: what a stopped harness loses at most
+_FED = {"parameters": 300}
+_FED_ELSE = 1000
+_RECORDS = 10_000
+_EPOCHS = 2
+_SMALL = adjust(
+    RunConfig(experiment="fed"),
+    data={"train_molecules": 100, "held_out_molecules": 50},
+    model={"n_atom_basis": 8, "n_interactions": 1},
+    training={"batch_size": 25, "epochs": 2, "learning_rate": 1e-3},
+)
+
+
+class RobustnessFailedError(RuntimeError):
+    """The harness can't go on; the message says why."""
+
+
+def jobs(*, quick: bool) -> Iterator[Job]:
+    """Everything that is done, in order; a `quick` harness does a little of each kind, and builds no book."""
+    for name, times in TIMES.items():
+        if quick and name == "book":
+            continue
+        yield {"kind": "undisturbed", "victim": name}
+        sizes = [2] if quick else [_PART] * (times // _PART) + [times % _PART] * bool(times % _PART)
+        for part, size in enumerate(sizes):
+            yield {"kind": "kills", "victim": name, "part": part, "times": size}
+    for name in STRAITS:
+        yield {"kind": "strait", "name": name}
+    for name in FEEDS:
+        yield {"kind": "feed", "name": name, "times": 20 if quick else _FED.get(name, _FED_ELSE)}
+    yield {"kind": "load", "records": 200 if quick else _RECORDS, "epochs": 1 if quick else _EPOCHS}
+
+
+def carry_out(out: Path, *, quick: bool, seed: int, minutes: float, say: Callable[[str], None]) -> Robustness | None:
+    """Do what is not done yet and write the record to `out`; None if the time was over before all was done.
+
+    Parameters
+    ----------
+    out
+        The record; what was done so far is kept in a folder beside it.
+    quick
+        Only check that everything runs.
+    seed
+        Decides what is drawn: moments, and what is fed.
+    minutes
+        After so many no further job is begun.
+    say
+        Is told of each kill and each job.
+
+    Raises
+    ------
+    RobustnessFailedError
+        There is such a record already.
+    harness.kept.ForeignError
+        What was kept of an earlier start belongs to another seed or another state of the code.
+    kills.UndisturbedError
+        A command failed that nobody disturbed.
+    """
+    if out.exists():
+        raise RobustnessFailedError(f"{out} exists: name another file with --out, or remove it")
+    folder = out.with_name(out.name + ".partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = Kept(folder, {"quick": quick, "seed": seed, "git": checkout.git_state(), "versions": versions()})
+    everything = list(jobs(quick=quick))
+    over = time.monotonic() + 60 * minutes
+    for number, job in enumerate(everything, start=1):
+        if kept.get(job) is not None:
+            continue
+        if time.monotonic() > over:
+            say(f"{minutes:g} minutes are over: the same command goes on with job {number} of {len(everything)}")
+            return None
+        expected = kept.get({"kind": "undisturbed", "victim": job.get("victim")})
+        result = kept.keep(job, _do(job, expected, seed, say))
+        say(f"[{number}/{len(everything)}] {_words(job, result)}")
+        for trouble in result.get("troubles", ()):
+            say(f"    {trouble}")
+    record = Robustness.model_validate_json(json.dumps(_content(kept, everything)))
+    with whole_file(out) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder)
+    return record
+
+
+def _victim(name: str) -> Victim:
+    every = (victims.STUDY, victims.CACHE, victims.SEARCH, victims.NOTEBOOK, victims.BOOK)
+    return next(victim for victim in every if victim.name == name)
+
+
+def _do(job: Job, expected: dict[str, Any] | None, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="robustness-", ignore_cleanup_errors=True) as scratch:
+        folder = Path(scratch) / "here"
+        match job["kind"]:
+            case "undisturbed":
+                # Two workers may run a trial more than asked for: what has to come out is what one does.
+                victim = victims.searching(workers=1) if job["victim"] == "search" else _victim(job["victim"])
+                return kills.undisturbed(victim, folder)
+            case "kills":
+                rng = random.Random(f"{seed}-{job['victim']}-{job['part']}")  # noqa: S311 - no secret
+                return vars(kills.disturb(_victim(job["victim"]), job["times"], expected, folder, rng, say))
+            case "strait":
+                return straits.squeeze(job["name"])
+            case "feed":
+                molecules = qm9.load()
+                record = recording.load_or_train(_SMALL, molecules, results=folder / "results")
+                loop.train(_SMALL, molecules, folder / "training", logger=None)
+                checkpoint = folder / "training" / loop.CHECKPOINT
+                doors = feeds.Doors(folder / "doors", molecules, record.folder, checkpoint)
+                return feeds.feed(doors, job["name"], job["times"], str(seed))
+            case "load":
+                return load.measure(job["records"], job["epochs"])
+    raise ValueError(job["kind"])
+
+
+def _words(job: Job, result: dict[str, Any]) -> str:
+    match job["kind"]:
+        case "undisturbed":
+            return f"{job['victim']}, undisturbed: {result['seconds']:.0f} s, {len(result['result'])} files to compare"
+        case "kills":
+            counts = {key: result[key] for key in ("half_read", "lost", "refused", "differing", "compared")}
+            return f"{job['victim']}: {len(result['kills'])} kills, {counts}"
+        case "strait":
+            return f"{job['name']}: exit codes {result['exit_codes']}, went on: {result['went_on']}: {result['said']}"
+        case "feed":
+            return f"{job['name']}: { ({key: result[key] for key in ('fed', 'refused', 'same', 'other', 'wrong')}) }"
+    return str(result)
+
+
+def _content(kept: Kept, everything: list[Job]) -> dict[str, Any]:
+    found = {"victims": [], "straits": [], "feeds": []}
+    for name in TIMES:
+        parts = [kept.get(job) for job in everything if job["kind"] == "kills" and job["victim"] == name]
+        if not parts:
+            continue
+        sums = ("ends", "half_read", "lost", "refused", "compared", "differing")
+        found["victims"].append(
+            {
+                "name": name,
+                "seconds": kept.get({"kind": "undisturbed", "victim": name})["seconds"],
+                "kills": [kill for part in parts for kill in part["kills"]],
+                **{key: sum(part[key] for part in parts) for key in sums},
+            }
+        )
+    for job in everything:
+        result = kept.get(job)
+        if job["kind"] in ("strait", "feed"):
+            found[f"{job['kind']}s"].append({key: value for key, value in result.items() if key != "troubles"})
+    machine = {key: value for key, value in recording.machine().items() if key not in ("processor", "device")}
+    return kept.header | found | {"machine": machine, "load": kept.get(everything[-1])}
