@@ -38,9 +38,10 @@ system: ## Install hunspell and Chromium where missing (Debian as root; elsewher
 WORKERS ?= 2
 
 .PHONY: lint
-lint: env ## Check style and format (ruff)
+lint: env ## Check style and format (ruff), and that imports point down (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache --no-logo
 
 .PHONY: test
 test: env system lint ## Run every test that needs no built book, the notebooks among them (nbval, papermill)

@@ -265,7 +265,8 @@ def test_a_notebook_gets_one_line_that_is_replaced(tmp_path):
     nbclient = pytest.importorskip("nbclient")
     source = f"""
 from pathlib import Path
-from analysis import callbacks, qm9, training
+from analysis.data import qm9
+from analysis.training import callbacks, loop as training
 from analysis.config import RunConfig
 callbacks._DISPLAY_SECONDS = 0
 config = RunConfig.model_validate_json({SMALL.model_dump_json()!r})

@@ -54,7 +54,7 @@ def state(unpacked: Path) -> Callable[..., dict[str, str | bool] | None]:
         words = [
             sys.executable,
             "-c",
-            "import json; from analysis import checkout as c; print(json.dumps(c.git_state()))",
+            "import json; from analysis.runs import checkout as c; print(json.dumps(c.git_state()))",
         ]
         env = os.environ | {"PYTHONPATH": str(unpacked), "PYTHONDONTWRITEBYTECODE": "1"} | environment
         done = subprocess.run(words, cwd=unpacked.parent, env=env, capture_output=True, text=True, check=True)

@@ -24,7 +24,7 @@ kernelspec: {{name: python3, display_name: Python 3, language: python}}
 ```
 """
 SAYS = "import sys\nsys.stderr.write('one of ours: /home/me')\nprint('on the page')"
-CACHES = "import matplotlib.font_manager\nfrom analysis import qm9\nprint(len(qm9.load()))"
+CACHES = "import matplotlib.font_manager\nfrom analysis.data import qm9\nprint(len(qm9.load()))"
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ from analysis.data import thesis
 from analysis.evaluation import decomposition
 from analysis.figures import artefact, comparison, labels, replication, style
 from analysis.runs import protocols
-from analysis.runs import selection as choice
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
+from analysis.runs.selection import training_part
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 SIZES = list(thesis.COMMON_SIZES)
@@ -165,7 +165,7 @@ def test_predictions_need_no_network(records, models, qm9_molecules, statements)
     count = [np.sum(qm9_molecules.n_atoms == size) for size in SIZES]
 
     def distance(of: list[Record]) -> np.ndarray:
-        mean = per_atom[choice.training_part(qm9_molecules, of[0].config.data)].mean()
+        mean = per_atom[training_part(qm9_molecules, of[0].config.data)].mean()
         return np.array([abs(own[size] - mean) * size for size in SIZES])
 
     default, custom = distance(models["default"]), distance(models["custom"])

@@ -109,7 +109,7 @@ def test_what_is_read_and_written_elsewhere_is_said_in_a_line(installed, tmp_pat
     assert names in line
     code, lines = said("run", "baseline", "--seeds", "0", COMPENDIUM_RESULTS=str(there))  # which is recorded
     assert (code, lines) == (0, f"records go to {there}\n")
-    asked = "from analysis import checkout, records; print(records.results_folder(), checkout.git_state())"
+    asked = "from analysis.runs import checkout, records; print(records.results_folder(), checkout.git_state())"
     assert python("-c", asked, folder=tmp_path, PYTHONPATH=str(installed)).stdout == f"{here} None\n"
     assert list(tmp_path.iterdir()) == []
 

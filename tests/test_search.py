@@ -167,7 +167,9 @@ def test_a_pruned_trial_keeps_its_curve_and_has_no_record(qm9_molecules, tmp_pat
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from analysis import callbacks, qm9, search
+from analysis.data import qm9
+from analysis.study import search
+from analysis.training import callbacks
 from analysis.sweeps import load_sweep
 keep = callbacks.KeepLast.on_train_epoch_end
 def keep_and_die(*arguments):

@@ -788,7 +788,8 @@ COMPILES = """
 import sys
 from pathlib import Path
 from numba.core import event
-from analysis import qm9, runs, training
+from analysis.data import qm9
+from analysis.training import loop as training, recording as runs
 from analysis.config import RunConfig
 
 compiled = event.RecordingListener()

@@ -184,8 +184,8 @@ def judge(results: _Results = None) -> None:
             typer.echo("* does not stand after Holm's correction over the whole table")
         if evidence.trials is None or not evidence.repeats:
             typer.echo(
-                "stage2 is not judged: its search is not over (python -m analysis.study.search run stage2), or none of its "
-                "points is recorded in several seeds (the notebook 02_hyperparameter_search runs them)"
+                "stage2 is not judged: its search is not over (python -m analysis.study.search run stage2), or none of "
+                "its points is recorded in several seeds (the notebook 02_hyperparameter_search runs them)"
             )
         for name in dict.fromkeys(verdict.claim for verdict in found):
             rule = next(verdict.rule for verdict in found if verdict.claim == name)

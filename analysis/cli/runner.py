@@ -16,8 +16,8 @@ from tqdm import tqdm
 from analysis import study
 from analysis.data import qm9
 from analysis.data.molecules import Molecules, check_output, whole_file
-from analysis.predict import ensemble as predict
 from analysis.predict.applicability import refusal
+from analysis.predict.ensemble import Ensemble, PredictError, Prediction, default_records, table
 from analysis.predict.geometries import Geometry
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.console import INTERRUPTED, clock, complain, one_line
@@ -26,7 +26,7 @@ from analysis.runs.records import Record, RecordError
 from analysis.training import recording, repetition, repetitions
 from analysis.training.loop import LoggerError, LoggerName, check_logger
 
-EXPECTED = (LoggerError, repetition.OtherMoleculesError, predict.PredictError)
+EXPECTED = (LoggerError, repetition.OtherMoleculesError, PredictError)
 """What all may raise beside the errors of those who read records."""
 
 _MEV = 1000  # meV per eV
@@ -157,9 +157,9 @@ def predict_all(
 ) -> None:
     """Say what an ensemble predicts of each molecule, and write it to `csv`; ends the command if one is refused.
 
-    `found` are the models' records, none for the five of `predict.default_records`; `molecules` is all of QM9.
+    `found` are the models' records, none for the five of `default_records`; `molecules` is all of QM9.
     """
-    ensemble = predict.Ensemble(found or predict.default_records(molecules, results=results), molecules)
+    ensemble = Ensemble(found or default_records(molecules, results=results), molecules)
     refused = [(one.name, why) for one in given if (why := one.trouble or refusal(one.atoms))]
     names = {name for name, _ in refused}
     accepted = [one for one in given if one.name not in names]
@@ -181,14 +181,14 @@ def predict_all(
                 typer.echo(f"warning: {one.name}: {warning}")
     if csv is not None:
         with whole_file(csv) as partial:
-            predict.table(predicted).to_csv(partial, index=False)
+            table(predicted).to_csv(partial, index=False)
     for name, why in refused:
         complain(f"refused: {name}: {why}")
     if refused:
         raise typer.Exit(1)
 
 
-def _prediction_lines(predicted: Sequence[predict.Prediction]) -> Iterator[str]:
+def _prediction_lines(predicted: Sequence[Prediction]) -> Iterator[str]:
     rows = [("molecule", "formula", "U0, eV", "U0, Hartree", "atomisation, eV", "kcal/mol", "spread, eV", "warnings")]
     rows += [
         (

@@ -35,8 +35,8 @@ import pandas as pd
 from analysis.data import offsets
 from analysis.data.molecules import Molecules
 from analysis.runs import protocols
-from analysis.runs import selection as choice
 from analysis.runs.config import Data, Selection
+from analysis.runs.selection import training_part
 
 TERMS = ("held_out", "leakage", "left_out", "cross", "offset")
 """The parts of the error as reported, each in eV²."""
@@ -54,9 +54,9 @@ def decompose(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
 
     Returns
     -------
-    A frame indexed as that of `protocols.mse`: `molecules` (all members of the set), `shift` Δ in eV per atom, the columns
-    of `TERMS` in eV², and `as_reported` in eV², which is `protocols.mse`'s. A set without held-out molecules has NaN in
-    `held_out`, `leakage` and `left_out`.
+    A frame indexed as that of `protocols.mse`: `molecules` (all members of the set), `shift` Δ in eV per atom, the
+    columns of `TERMS` in eV², and `as_reported` in eV², which is `protocols.mse`'s. A set without held-out molecules
+    has NaN in `held_out`, `leakage` and `left_out`.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def training_mean(molecules: Molecules, selection: Selection | None = None, *, s
     Raises ValueError if the selection leaves none.
     """
     data = Data(split_seed=split_seed, selection=selection or Selection())
-    return offsets.fit(molecules, choice.training_part(molecules, data)).mean
+    return offsets.fit(molecules, training_part(molecules, data)).mean
 
 
 def offset_of(sets: pd.DataFrame, training_mean: float) -> pd.Series:

@@ -15,10 +15,10 @@ from analysis.data import thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.labels import alt, label
-from analysis.runs import selection as choice
 from analysis.runs import weights
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
+from analysis.runs.selection import loss_weights
 from analysis.runs.weights import UNGUARDED
 
 WEIGHTINGS = ("size", "size-frequency", "inverse-frequency")
@@ -187,7 +187,7 @@ def _data(records: Arms[Record], sizes: range) -> pd.DataFrame:
 
 def _effective(record: Record) -> float:
     """The effective size of the weighted training set, (Σv)² / Σv², as a share of its molecules."""
-    v = choice.loss_weights(record.config.loss, _training_sizes(record))
+    v = loss_weights(record.config.loss, _training_sizes(record))
     return 1.0 if v is None else float(v.sum() ** 2 / (v @ v) / len(v))
 
 

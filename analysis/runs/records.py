@@ -26,6 +26,7 @@ from analysis.data.offsets import Offsets
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.runs import checkout
 from analysis.runs.config import LOGS, RunConfig
+from analysis.runs.measured import Git
 
 SCHEMA_VERSION = 3
 """2: `run.json` without a checksum of its own. 1: also without `steps.parquet`, and with other phases of the time."""
@@ -88,11 +89,6 @@ class _Machine(_Part):
     device: str
 
 
-class _Git(_Part):
-    commit: str
-    clean: bool
-
-
 class _Described(_Part):
     id: str
     config: RunConfig
@@ -103,7 +99,7 @@ class _Described(_Part):
     preparation_seconds: NonNegativeFloat | None = None
     versions: dict[str, str]
     machine: _Machine
-    git: _Git | None = None
+    git: Git | None = None
     sha256: dict[str, str]
 
 

@@ -22,9 +22,9 @@ from pydantic import (
 
 from analysis.data import thesis
 from analysis.data.molecules import Molecules
-from analysis.runs import selection as choice
 from analysis.runs.arms import CUSTOM, DEFAULT, Arm
 from analysis.runs.config import FineTuning, Loss, Profile, RunConfig, Selection, adjust
+from analysis.runs.selection import fine_tuned, loss_weights, training_part
 from analysis.runs.weights import DEFAULT_FLOOR
 from analysis.study.base import ExperimentParameters, matched_updates, steps_per_epoch
 
@@ -145,7 +145,7 @@ class LossModificationParameters(ExperimentParameters):
         trained_on = _on(smallest=self.smallest, largest=self.largest)
         found = {arm: self.run(seed, **trained_on, loss=loss) for arm, loss in losses.items()}
         for config in found.values():  # an undefined weight is said before anything is trained
-            choice.loss_weights(config.loss, molecules.n_atoms[choice.training_part(molecules, config.data)])
+            loss_weights(config.loss, molecules.n_atoms[training_part(molecules, config.data)])
         return found
 
 
@@ -280,7 +280,7 @@ class LargeMoleculesParameters(ExperimentParameters):
         found[directed] = matched_updates(large, found[DEFAULT], molecules)
         fine = {"smallest": self.more_than + 1, "learning_rate": found[DEFAULT].training.learning_rate}
         for share in self.shares:
-            found[Arm("fine-tuned, share", share)] = fine_tuned(self.run(seed), share, fine, molecules)
+            found[Arm("fine-tuned, share", share)] = with_fine_tuning(self.run(seed), share, fine, molecules)
         of_weighting = {
             "per-atom": self.powers,
             "inverse-frequency": self.alphas,
@@ -386,7 +386,7 @@ class LearningCurveParameters(ExperimentParameters):
     @override
     def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
         whole = self.run(seed, experiment="beyond", **_beyond(self.profile, _MAIN))
-        everyone = len(choice.training_part(molecules, whole.data))
+        everyone = len(training_part(molecules, whole.data))
         found = {}
         for number in self.molecules:
             if number > everyone and self.profile == "full":
@@ -432,17 +432,17 @@ class BeyondRemediesParameters(ExperimentParameters):
             found[Arm("cap", cap, same_updates=True)] = matched_updates(capped, plain, molecules)
         fine = {"rings": self.rings, "learning_rate": plain.training.learning_rate / 10}
         tuned = plain.model_copy(update={"experiment": self.experiment})
-        return found | {Arm("fine-tuned, rings", self.rings): fine_tuned(tuned, self.share, fine, molecules)}
+        return found | {Arm("fine-tuned, rings", self.rings): with_fine_tuning(tuned, self.share, fine, molecules)}
 
 
-def fine_tuned(plain: RunConfig, share: float, settings: dict[str, object], molecules: Molecules) -> RunConfig:
+def with_fine_tuning(plain: RunConfig, share: float, settings: dict[str, object], molecules: Molecules) -> RunConfig:
     """The same epochs but for a share, whose updates (to the nearest epoch) go to the molecules that `settings` mean.
 
     `settings` are those of `config.FineTuning` but for the epochs.
     """
     whole = max(1, round(plain.training.epochs * (1 - share)))
-    train = choice.training_part(molecules, plain.data)
-    chosen = choice.fine_tuned(molecules, train, FineTuning(epochs=1, **settings))
+    train = training_part(molecules, plain.data)
+    chosen = fine_tuned(molecules, train, FineTuning(epochs=1, **settings))
     left = (plain.training.epochs - whole) * steps_per_epoch(plain, molecules)
     epochs = max(1, round(left / -(-len(chosen) // plain.training.batch_size)))
     return adjust(plain, training={"epochs": whole}, fine_tuning=FineTuning(epochs=epochs, **settings))

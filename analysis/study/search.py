@@ -5,8 +5,8 @@ validation (s). Every trial is a run of the experiment ``search-<sweep>`` and is
 trial whose run is there already is loaded, and the Pareto front follows from the records alone. The test half is never
 looked at. Optuna's database only says which trials there were and what comes next; it can be thrown away.
 
-``python -m analysis.study.search run stage1`` searches; several processes or machines that are given the same ``--storage``
-share the work. ``wandb sweep analysis/study/sweeps/stage1.yaml`` reads the same file; its agent calls
+``python -m analysis.study.search run stage1`` searches; several processes or machines that are given the same
+``--storage`` share the work. ``wandb sweep analysis/study/sweeps/stage1.yaml`` reads the same file; its agent calls
 ``python -m analysis.study.search trial stage1 --batch_size=… --learning_rate=… --epochs=…``.
 """
 

@@ -17,10 +17,10 @@ import pandas as pd
 import torch
 
 from analysis.data.molecules import Molecules
+from analysis.runs.measured import Git
 from analysis.runs.records import Record
 from analysis.training import recording
 from analysis.training.repetitions import Repetition, Training
-from harness.benchmark.record import Git
 
 TOLERANCE = 0.02
 """Largest relative difference of a part of a record on another machine, or with other threads or versions."""

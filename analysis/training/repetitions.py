@@ -7,30 +7,20 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    ValidationError,
-)
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
-from harness.benchmark.record import Git
+from analysis.runs.measured import Frozen, Git, read
+from analysis.runs.records import results_folder
 
 SCHEMA_VERSION = 2
+_COMMAND = "python -m analysis verify RUN --out FILE"
 
 
 class RepetitionError(RuntimeError):
     """A record of a repetition that can't be trusted; the message names the file and what to do."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Training(_Frozen):
+class Training(Frozen):
     """One training of the run: on which processor, with how many threads, by which code, and how it ended.
 
     `seconds` is the wall time of training and validation, `mae` the mean absolute error over the test part, eV.
@@ -43,7 +33,7 @@ class Training(_Frozen):
     mae: NonNegativeFloat
 
 
-class Repetition(_Frozen):
+class Repetition(Frozen):
     """A recorded run, `id` of `experiment`, and the same trained again.
 
     `differences` has ‖again − recorded‖ / ‖recorded‖ of each part of a record, None where the two can't be compared;
@@ -66,7 +56,7 @@ class Repetition(_Frozen):
 
 def default_folder() -> Path:
     """Where the repetitions that the book shows lie."""
-    return Path(__file__).resolve().parent.parent / "results" / "repetitions"
+    return results_folder() / "repetitions"
 
 
 def load_all(folder: str | os.PathLike[str] | None = None) -> list[Repetition]:
@@ -75,21 +65,7 @@ def load_all(folder: str | os.PathLike[str] | None = None) -> list[Repetition]:
     Raises RepetitionError, which names the file and what is wrong with it, or the folder if it holds none.
     """
     folder = Path(folder or default_folder())
-    found = [_load(path) for path in sorted(folder.glob("*.json"))]
+    found = [read(path, Repetition, RepetitionError, _COMMAND) for path in sorted(folder.glob("*.json"))]
     if not found:
-        raise RepetitionError(f"{folder} holds no repetition: `python -m analysis verify RUN --out FILE` makes one")
+        raise RepetitionError(f"{folder} holds no repetition: `{_COMMAND}` makes one")
     return found
-
-
-def _load(path: Path) -> Repetition:
-    try:
-        return Repetition.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RepetitionError(f"{path} can't be read ({error}): restore it") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise RepetitionError(
-            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or make it again with "
-            "`python -m analysis verify RUN --out FILE`"
-        ) from error

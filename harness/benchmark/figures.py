@@ -14,8 +14,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from analysis.figures import style
 from analysis.figures.labels import alt, label
+from analysis.runs.measured import Git
 from harness.benchmark import record as benchmark
-from harness.benchmark.record import Bar, Benchmark, Git, Spread, Trial, Ways
+from harness.benchmark.record import Bar, Benchmark, Spread, Trial, Ways
 
 # colour, marker and line: told apart in grey, too
 LOOKS = MappingProxyType(

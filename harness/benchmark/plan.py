@@ -97,8 +97,7 @@ def _lightning_jobs(asked: Settings) -> Iterator[Job]:
 def measure_lightning(path: Path, *, say: Callable[[str], None]) -> Benchmark:
     """Measure Lightning's share again, with the settings of the record at `path`, and put it in that record.
 
-    Raises harness.benchmark.record.BenchmarkError for a record that can't be read, and BenchmarkFailedError if a measurement
-    fails.
+    Raises record.BenchmarkError for a record that can't be read, and BenchmarkFailedError if a measurement fails.
     """
     record = load(path)
     git, turns = checkout.git_state(), []

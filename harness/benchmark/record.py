@@ -1,9 +1,9 @@
 """The record of the benchmark: what was measured, read and checked, and what follows from it.
 
-`python -m harness.benchmark` writes the record; nothing is measured here. Four ways of training the same network are told
-apart by name (`CONTESTANTS`); every ratio is taken between measurements of one repeat, which follow each other closely,
-so that a machine that slows down for a while hits both sides. A `Spread` is the median over repeats with the lowest and
-the highest.
+`python -m harness.benchmark` writes the record; nothing is measured here. Four ways of training the same network are
+told apart by name (`CONTESTANTS`); every ratio is taken between measurements of one repeat, which follow each other
+closely, so that a machine that slows down for a while hits both sides. A `Spread` is the median over repeats with the
+lowest and the highest.
 """
 
 import os
@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from analysis.runs.measured import Frozen, Git, Machine, read
+from analysis.runs.records import results_folder
 
 SCHEMA_VERSION = 2
 
@@ -27,30 +30,7 @@ class BenchmarkError(RuntimeError):
     """There is no record, or one that can't be trusted; the message names the file and what to do."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Machine(_Frozen):
-    """The machine, by what decides its speed; `threads` is torch's. Old records don't name the processor."""
-
-    processor: str = ""
-
-    system: str
-    architecture: str
-    cores: PositiveInt
-    memory_gib: PositiveFloat
-    threads: PositiveInt
-
-
-class Git(_Frozen):
-    """The commit that was measured, and whether the code was as committed."""
-
-    commit: str
-    clean: bool
-
-
-class Settings(_Frozen):
+class Settings(Frozen):
     """What was asked for.
 
     Distances in Å. Each measurement leaves out its first `warm_up` steps and goes on until it has seen at least
@@ -79,7 +59,7 @@ class Settings(_Frozen):
     full_epochs: PositiveInt = 22
 
 
-class Steps(_Frozen):
+class Steps(Frozen):
     """One measurement: a fresh process that trains for a while.
 
     `molecules` were trained on in `seconds` of wall time, in `steps` steps, data loading included; `step_seconds` is
@@ -120,7 +100,7 @@ class Steps(_Frozen):
         return self.memory + self.workers_memory
 
 
-class Floor(_Frozen):
+class Floor(Frozen):
     """The least that a step of `width` features and `batch` molecules can take on this machine, see `seconds`.
 
     A batch has `atoms` atoms and `pairs` pairs nearer than the cut-off, each counted once (means over the molecules).
@@ -167,7 +147,7 @@ class Floor(_Frozen):
         return (self.product_multiply_adds + self.multiply_adds) / self.multiply_add_rate
 
 
-class Scaling(_Frozen):
+class Scaling(Frozen):
     """One training on `molecules` molecules, in seconds.
 
     `load` reads the molecules; `prepare` finds pairs and packs (for SchNetPack: opens the database, its statistics, up
@@ -182,7 +162,7 @@ class Scaling(_Frozen):
     epoch: PositiveFloat
 
 
-class Full(_Frozen):
+class Full(Frozen):
     """A whole run through `runs.load_or_train`: peak memory (bytes), last validation loss (eV²).
 
     `phases` holds the wall time of each phase, s: `load` for reading the molecules, and those of the run's own record.
@@ -203,7 +183,7 @@ class Full(_Frozen):
         return sum(self.phases.values())
 
 
-class Turns(_Frozen):
+class Turns(Frozen):
     """Steps of (d), and of the same model, batches and optimiser in a loop of four lines, by turns in one process.
 
     `with_lightning` and `bare` are the medians of `steps` steps each, s.
@@ -217,14 +197,14 @@ class Turns(_Frozen):
     bare: PositiveFloat
 
 
-class Lightning(_Frozen):
+class Lightning(Frozen):
     """What Lightning costs; it can be measured again by itself, so that it names the code by its own commit."""
 
     git: Git | None
     turns: tuple[Turns, ...] = Field(min_length=1)
 
 
-class Benchmark(_Frozen):
+class Benchmark(Frozen):
     """The whole record."""
 
     schema_version: Literal[2] = SCHEMA_VERSION
@@ -240,7 +220,7 @@ class Benchmark(_Frozen):
     lightning: Lightning
 
 
-class Trial(_Frozen):
+class Trial(Frozen):
     """The step of one network (forward and backward, without optimiser and loading) in one way to work, s.
 
     `seconds` is the processor's time, all threads together, the least of the repeats, in which all ways took turns.
@@ -255,7 +235,7 @@ class Trial(_Frozen):
     chosen: bool
 
 
-class Ways(_Frozen):
+class Ways(Frozen):
     """What the choice of a way to work is worth on one machine; `load` is how many processes wanted its cores."""
 
     schema_version: Literal[1] = 1
@@ -305,7 +285,7 @@ class Bar(NamedTuple):
 
 def default_path() -> Path:
     """Where the record that the book shows lies."""
-    return Path(__file__).resolve().parent.parent / "results" / "benchmark" / "benchmark.json"
+    return results_folder() / "benchmark" / "benchmark.json"
 
 
 def load(path: str | os.PathLike[str] | None = None) -> Benchmark:
@@ -313,7 +293,7 @@ def load(path: str | os.PathLike[str] | None = None) -> Benchmark:
 
     Raises BenchmarkError, which names the file and what is wrong with it.
     """
-    return _read(Path(path or default_path()), Benchmark)
+    return read(Path(path or default_path()), Benchmark, BenchmarkError, "make bench")
 
 
 def load_ways(folder: str | os.PathLike[str] | None = None) -> list[Ways]:
@@ -321,24 +301,8 @@ def load_ways(folder: str | os.PathLike[str] | None = None) -> list[Ways]:
 
     Raises BenchmarkError, which names the file and what is wrong with it.
     """
-    return [_read(path, Ways) for path in sorted(Path(folder or default_path().parent).glob("ways-*.json"))]
-
-
-def _read[T: BaseModel](path: Path, kind: type[T]) -> T:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise BenchmarkError(f"{path} is missing: run `make bench` to measure and record it") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise BenchmarkError(f"{path} can't be read ({error}); restore it or measure again") from error
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise BenchmarkError(
-            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it or measure again"
-        ) from error
+    found = sorted(Path(folder or default_path().parent).glob("ways-*.json"))
+    return [read(path, Ways, BenchmarkError, "python -m harness.benchmark ways") for path in found]
 
 
 def spread(record: Benchmark, contestant: str, quantity: str, *, width: int, batch: int) -> Spread | None:

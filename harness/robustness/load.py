@@ -34,7 +34,8 @@ frame.describe()
 _TRAIN = """\
 import sys
 from pathlib import Path
-from analysis import qm9, runs
+from analysis.data import qm9
+from analysis.training import recording as runs
 from analysis.config import RunConfig, adjust
 config = adjust(RunConfig(experiment="load"), training={"epochs": int(sys.argv[2])})
 runs.load_or_train(config, qm9.load(), results=Path(sys.argv[1]))
@@ -42,7 +43,9 @@ runs.load_or_train(config, qm9.load(), results=Path(sys.argv[1]))
 _STUDY = """\
 import sys
 from pathlib import Path
-from analysis import qm9, runs, study
+from analysis import study
+from analysis.data import qm9
+from analysis.training import recording as runs
 from analysis.config import adjust
 folder, epochs, few = Path(sys.argv[1]), *map(int, sys.argv[2:])
 molecules = qm9.load()

@@ -1,7 +1,7 @@
 """The record of what was done to the compendium on purpose, and of what came of it.
 
-`python -m harness.robustness` writes the record; nothing is killed or fed here. It tells of commands that were killed at
-random (`Victim`), of machines that lack something (`Strait`), of damaged or impossible input (`Feed`), and of many
+`python -m harness.robustness` writes the record; nothing is killed or fed here. It tells of commands that were killed
+at random (`Victim`), of machines that lack something (`Strait`), of damaged or impossible input (`Feed`), and of many
 records and little memory (`Load`, `StudyMemory`).
 """
 
@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from harness.benchmark.record import Git, Machine
+from analysis.runs.measured import Frozen, Git, Machine, read
+from analysis.runs.records import results_folder
 
 SCHEMA_VERSION = 1
 
@@ -53,11 +54,7 @@ class RobustnessError(RuntimeError):
     """There is no record, or one that can't be trusted; the message names the file and what to do."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Kill(_Frozen):
+class Kill(Frozen):
     """One SIGKILL, `after` seconds from the start.
 
     `aim` is what had to appear on the disk first, "" for a moment drawn from the time of an undisturbed run. What stood
@@ -73,7 +70,7 @@ class Kill(_Frozen):
     unfinished: NonNegativeInt
 
 
-class Victim(_Frozen):
+class Victim(Frozen):
     """One kind of command: killed, started again, killed again, until it came to its end.
 
     `seconds` is how long an undisturbed one took. Of the `kills`, `half_read` left something half-written in the place
@@ -93,7 +90,7 @@ class Victim(_Frozen):
     differing: NonNegativeInt
 
 
-class Strait(_Frozen):
+class Strait(Frozen):
     """A command on a machine that lacks something: `tries` of it, with `exit_codes` and the last line that they `said`.
 
     `left` counts what they left behind that is no whole record or file. `went_on` tells whether the same command came
@@ -108,7 +105,7 @@ class Strait(_Frozen):
     went_on: bool | None
 
 
-class Feed(_Frozen):
+class Feed(Frozen):
     """One kind of input, `fed` so many times with something changed at random.
 
     `refused` were answered with one message; `same` were taken because nothing that counts was changed, and `other`
@@ -125,7 +122,7 @@ class Feed(_Frozen):
     said: str
 
 
-class Load(_Frozen):
+class Load(Frozen):
     """Many records: seconds to list `records` of them, and to run a notebook that lists them (`notebook_seconds`).
 
     `start_seconds` is what the same command takes without a record. `memory` (bytes) is the highest resident memory of
@@ -141,7 +138,7 @@ class Load(_Frozen):
     epochs: PositiveInt
 
 
-class Robustness(_Frozen):
+class Robustness(Frozen):
     """The whole record; a `quick` one is a check that the harness runs, which is no result."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
@@ -161,7 +158,7 @@ class Robustness(_Frozen):
         return sum(len(victim.kills) for victim in self.victims)
 
 
-class StudyMemory(_Frozen):
+class StudyMemory(Frozen):
     """The study in little memory: `runs` trainings, each configuration once, on all of QM9, in one process.
 
     Each took `epochs` epochs (and as many of fine-tuning), at least two where batches grow. `memory` (bytes) is the
@@ -182,7 +179,7 @@ class StudyMemory(_Frozen):
 
 def default_path() -> Path:
     """Where the record that the book shows lies."""
-    return Path(__file__).resolve().parent.parent / "results" / "robustness" / "robustness.json"
+    return results_folder() / "robustness" / "robustness.json"
 
 
 def memory_path() -> Path:
@@ -195,12 +192,12 @@ def load(path: str | os.PathLike[str] | None = None) -> Robustness:
 
     Raises RobustnessError, which names the file and what is wrong with it.
     """
-    return _read(Path(path or default_path()), Robustness, "`make kills`")
+    return read(Path(path or default_path()), Robustness, RobustnessError, "make kills")
 
 
 def load_memory(path: str | os.PathLike[str] | None = None) -> StudyMemory:
     """As `load`, of the study's memory."""
-    return _read(Path(path or memory_path()), StudyMemory, "`python -m harness.robustness memory`")
+    return read(Path(path or memory_path()), StudyMemory, RobustnessError, "python -m harness.robustness memory")
 
 
 def warnings_path() -> Path:
@@ -219,21 +216,6 @@ def load_warnings(path: Path | None = None) -> pd.DataFrame:
     except (OSError, ValueError) as error:
         raise RobustnessError(
             f"{path} can't be read ({error}): restore it, or make it with `python -m harness.robustness warnings`"
-        ) from error
-
-
-def _read[R: BaseModel](path: Path, kind: type[R], command: str) -> R:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RobustnessError(f"{path} can't be read ({error}): restore it, or make it with {command}") from error
-    try:
-        return kind.model_validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise RobustnessError(
-            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or {command} again"
         ) from error
 
 

@@ -33,7 +33,7 @@ parameters:
 """
 # A worker that is dead is noticed after four heartbeats: with the 15 s of real searches, that would be all we wait for.
 _SAID = 2000  # characters
-_SEARCH = "from analysis import search; search.HEARTBEAT_SECONDS = 1; search.main()"
+_SEARCH = "from analysis.study import search; search.HEARTBEAT_SECONDS = 1; search.main()"
 
 
 class HalfReadError(RuntimeError):
@@ -183,7 +183,7 @@ def _look_at_cache(folder: Path) -> Look:
 CACHE = Victim(
     name="cache",
     prepare=_nothing,
-    commands=lambda _: [[sys.executable, "-c", "from analysis import qm9; qm9.load()"]],
+    commands=lambda _: [[sys.executable, "-c", "from analysis.data import qm9; qm9.load()"]],
     environment=lambda folder: {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")},
     aims=("cache/schnet-qm9-compendium/.*.partial",),
     look=_look_at_cache,

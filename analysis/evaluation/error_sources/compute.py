@@ -3,14 +3,13 @@
 import importlib.metadata
 import platform
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import pandas as pd
 
 from analysis.data import descriptors
 from analysis.data.molecules import Molecules
 from analysis.evaluation.error_sources import classes, explain, seeds, size, trees
-from analysis.evaluation.error_sources.record import DIGITS, SCHEMA_VERSION, Drivers, sha256
+from analysis.evaluation.error_sources.record import DIGITS, SCHEMA_VERSION, Drivers
 from analysis.evaluation.verdicts.intervals import Estimate
 from analysis.runs import selection
 from analysis.runs.records import Record
@@ -70,7 +69,6 @@ def analyse(
         "mean_error": [round(value, DIGITS) for value in errors.mean().tolist()],
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
-        "code": {path.name: sha256(path) for path in _code()},
     }
     return Drivers(
         about=about,
@@ -106,9 +104,3 @@ def _described(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {"absolute": errors.abs().mean(axis=1), "signed": errors.mean(axis=1), "deviation": errors.std(axis=1, ddof=1)}
     )
-
-
-def _code() -> list[Path]:
-    """The modules that compute what a record holds."""
-    here = Path(__file__).resolve().parent
-    return [here.parent / "descriptors.py", *sorted(here.glob("[a-z]*.py"))]

@@ -52,7 +52,7 @@ class Drivers:
       `classes.reasons` of each, a row per reason.
     - `about`: `model`, `groups` of descriptors, `weak_group`, `repeated` (see `seeds.repeated`), `worst_share` (of the
       squared error, borne by the worst 1 and 10 % of the molecules), `mean_error` (eV, per seed), `molecules`, the
-      `runs` that it was made of with the checksums of their errors, and the versions and `code` that made it.
+      `runs` that it was made of with the checksums of their errors, and the versions that made it.
     """
 
     about: dict

@@ -1,0 +1,54 @@
+"""What records of measurements have in common: the machine, the commit, and how one is read.
+
+They are JSON files that a pydantic model describes; a run's own record is `records`'.
+"""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
+
+
+class Frozen(BaseModel):
+    """A part of such a record: nothing is converted, nothing may be left over."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Machine(Frozen):
+    """The machine, by what decides its speed; `threads` is torch's. Old records don't name the processor."""
+
+    processor: str = ""
+
+    system: str
+    architecture: str
+    cores: PositiveInt
+    memory_gib: PositiveFloat
+    threads: PositiveInt
+
+
+class Git(Frozen):
+    """The commit that was measured, and whether the code was as committed."""
+
+    commit: str
+    clean: bool
+
+
+def read[R: BaseModel](path: Path, kind: type[R], refusal: type[Exception], command: str) -> R:
+    """Read a record and check it.
+
+    Raises `refusal`, which names the file, what is wrong with it, and the `command` that makes it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise refusal(f"{path} is missing: run `{command}` to make it") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise refusal(f"{path} can't be read ({error}): restore it, or run `{command}` again") from error
+    try:
+        return kind.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise refusal(
+            f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or run `{command}` again"
+        ) from error
