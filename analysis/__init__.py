@@ -1,7 +1,7 @@
 """A thesis on SchNet and QM9, reproduced, tested and taken further.
 
-The package is a house of small rooms. A room imports only from the floors below it; `tests/test_layout.py`
-holds that. Read `README.md` for the commands and the book for what was found.
+The package is a house of rooms. A room imports only from the floors below it, which `make lint` holds
+(`[tool.importlinter]` in pyproject.toml). Read `README.md` for the commands and the book for what was found.
 """
 
 import warnings

@@ -267,7 +267,7 @@ def test_a_notebook_gets_one_line_that_is_replaced(tmp_path):
 from pathlib import Path
 from analysis.data import qm9
 from analysis.training import callbacks, loop as training
-from analysis.config import RunConfig
+from analysis.runs.config import RunConfig
 callbacks._DISPLAY_SECONDS = 0
 config = RunConfig.model_validate_json({SMALL.model_dump_json()!r})
 trained = training.train(config, qm9.load(), Path({str(tmp_path)!r}), progress=True)

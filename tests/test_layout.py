@@ -71,7 +71,8 @@ def test_commands_that_read_import_nothing_slow(arguments):
 
 def test_records_are_read_for_a_notebook_without_anything_slow():
     found = slow_modules_after(
-        "from analysis import study\nfrom analysis.data import qm9\nassert study.load_or_train(study.BaselineParameters(), qm9.load())"
+        "from analysis import study\nfrom analysis.data import qm9\n"
+        "assert study.load_or_train(study.BaselineParameters(), qm9.load())"
     )
     assert not found, f"`study.load_or_train` of recorded runs imports {', '.join(found)}"
 

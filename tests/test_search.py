@@ -170,7 +170,7 @@ from pathlib import Path
 from analysis.data import qm9
 from analysis.study import search
 from analysis.training import callbacks
-from analysis.sweeps import load_sweep
+from analysis.study.sweeps import load_sweep
 keep = callbacks.KeepLast.on_train_epoch_end
 def keep_and_die(*arguments):
     keep(*arguments)

@@ -790,7 +790,7 @@ from pathlib import Path
 from numba.core import event
 from analysis.data import qm9
 from analysis.training import loop as training, recording as runs
-from analysis.config import RunConfig
+from analysis.runs.config import RunConfig
 
 compiled = event.RecordingListener()
 event.register("numba:compile", compiled)

@@ -26,7 +26,7 @@ MEMORY_LIMIT = 4 * 10**9
 _NOTEBOOK = """\
 from pathlib import Path
 import pandas as pd
-from analysis.records import outline, recorded_folders
+from analysis.runs.records import outline, recorded_folders
 records = [outline(folder) for folder in recorded_folders(Path({results!r}))]
 frame = pd.DataFrame([{{"run": one.id, "seed": one.config.seed, "loss": one.validation_loss}} for one in records])
 frame.describe()
@@ -36,7 +36,7 @@ import sys
 from pathlib import Path
 from analysis.data import qm9
 from analysis.training import recording as runs
-from analysis.config import RunConfig, adjust
+from analysis.runs.config import RunConfig, adjust
 config = adjust(RunConfig(experiment="load"), training={"epochs": int(sys.argv[2])})
 runs.load_or_train(config, qm9.load(), results=Path(sys.argv[1]))
 """
@@ -46,7 +46,7 @@ from pathlib import Path
 from analysis import study
 from analysis.data import qm9
 from analysis.training import recording as runs
-from analysis.config import adjust
+from analysis.runs.config import adjust
 folder, epochs, few = Path(sys.argv[1]), *map(int, sys.argv[2:])
 molecules = qm9.load()
 configs = study.plan(molecules, profile="smoke" if few else "full", seeds=[0])
