@@ -6,7 +6,7 @@ from analysis.data.molecules import Molecules
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
-from analysis.study import ExperimentParameters
+from analysis.study.base import ExperimentParameters
 
 
 def arms_of(

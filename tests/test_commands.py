@@ -240,7 +240,7 @@ def test_run_trains_what_is_missing_and_nothing_else(results, monkeypatch):
     assert re.fullmatch(r"\[1/1\] baseline [0-9a-f]{12}, seed 1: the model Default on all training molecules", first)
     assert others[-1].startswith("epoch 2/2: ")
     assert len(list((results / "logs" / "baseline").iterdir())) == 2
-    monkeypatch.setattr(recording.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(recording.loop, "train", lambda *_, **__: pytest.fail("trained again"))
     assert invoke(*asked).stdout == "2 runs: 0 trained, 2 recorded before, 0 failed\n"
 
 
@@ -459,7 +459,7 @@ def test_ctrl_c_leaves_nothing_of_a_repetition(results, folder, monkeypatch):
     def interrupt(*_args, **_settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recording.training, "train", interrupt)
+    monkeypatch.setattr(recording.loop, "train", interrupt)
     before = content(folder)
     assert refused("verify", folder.name, "--results", results, code=130).startswith("stopped: the record is as it was")
     assert content(folder) == before

@@ -246,7 +246,7 @@ def test_the_facts_of_the_verdict(verdict):
 def shown(qm9_molecules) -> dict[str, trials.Stage]:
     """What the book shows; a test that had to train it would be wrong."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(recording.training, "train", lambda *_, **__: pytest.fail("it is not recorded in full"))
+        patched.setattr(recording.loop, "train", lambda *_, **__: pytest.fail("it is not recorded in full"))
         return {
             name: search.load_or_search(sweeps.load_sweep(name), search.SearchParameters(), qm9_molecules)
             for name in thesis.STAGES

@@ -353,7 +353,7 @@ def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, mon
     parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
     first = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert [record.config.seed for record in first["default"]] == [1, 0]
-    monkeypatch.setattr(recording.training, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(recording.loop, "train", lambda *_, **__: pytest.fail("trained again"))
     again = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert [record.id for record in again["default"]] == [record.id for record in first["default"]]
 

@@ -207,14 +207,14 @@ def find_drivers(
             raise study.StudyError(
                 f"there is no model {model!r}: choose one of {', '.join(error_sources.MODELS)}, or all"
             )
+        molecules = qm9.load()
+        models = study.recorded(study.FinalComparisonParameters(), molecules, results=results)
         recorded = (results or records.results_folder()) / "drivers"
         recorded.mkdir(parents=True, exist_ok=True)
         check_output(recorded / "about.json")
-        molecules = qm9.load()
         for name in error_sources.MODELS if model == "all" else (model,):
-            of_model = study.recorded(study.FinalComparisonParameters(), molecules, results=results)[name]
             found = compute.analyse(
-                name, of_model, molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
+                name, models[name], molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
             )
             folder = recorded / name
             error_sources.save(found, folder)

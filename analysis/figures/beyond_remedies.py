@@ -168,9 +168,8 @@ def _group_name(key: str, lang: str) -> str:
 
 
 def _key(arm: Arm) -> str:
-    if arm.role in ("plain", "fine-tuned, rings"):
-        return {"plain": _PLAIN}.get(arm.role, "fine_tuned")
-    return f"{arm.role.replace('-', '_')}_{arm.value:g}"
+    named = {"plain": _PLAIN, "fine-tuned, rings": "fine_tuned"}
+    return named.get(arm.role) or f"{arm.role.replace('-', '_')}_{arm.value:g}"
 
 
 def _name(arm: Arm, lang: str) -> str:

@@ -1,9 +1,8 @@
 """Every run of every experiment: which arms a notebook's parameters mean, and their records."""
 
-from analysis.study.base import ExperimentParameters, matched_updates, seed_by_seed, steps_per_epoch, work
+from analysis.study.base import seed_by_seed, steps_per_epoch, work
 from analysis.study.description import describe
 from analysis.study.experiments import (
-    BEYOND,
     EPOCHS_OF_BUDGET,
     EXPERIMENTS,
     RECIPE,
@@ -24,7 +23,6 @@ from analysis.study.experiments import (
 from analysis.study.runs import Standing, StudyError, load_or_train, other_records, plan, recorded, standing
 
 __all__ = [
-    "BEYOND",
     "EPOCHS_OF_BUDGET",
     "EXPERIMENTS",
     "RECIPE",
@@ -35,7 +33,6 @@ __all__ = [
     "BeyondRemediesParameters",
     "DefaultToCustomParameters",
     "DirectedTrainingParameters",
-    "ExperimentParameters",
     "FinalComparisonParameters",
     "LargeMoleculesParameters",
     "LearningCurveParameters",
@@ -46,7 +43,6 @@ __all__ = [
     "StudyError",
     "describe",
     "load_or_train",
-    "matched_updates",
     "other_records",
     "plan",
     "recorded",

@@ -69,10 +69,10 @@ class ExperimentParameters(NotebookParameters):
 
 def each_once(by_arm: Mapping[Arm, Sequence[RunConfig]]) -> list[RunConfig]:
     """The runs of arms, each once, seed by seed."""
-    return seed_by_seed(list(dict.fromkeys(config for configs in by_arm.values() for config in configs)))
+    return seed_by_seed(dict.fromkeys(config for configs in by_arm.values() for config in configs))
 
 
-def seed_by_seed(configs: Sequence[RunConfig]) -> list[RunConfig]:
+def seed_by_seed(configs: Collection[RunConfig]) -> list[RunConfig]:
     """The same runs, first all those of the seed that comes first: a study that is stopped early has whole seeds."""
     seeds = list(dict.fromkeys(config.seed for config in configs))
     return sorted(configs, key=lambda config: seeds.index(config.seed))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.resources.abc import Traversable
+from numbers import Real
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -35,7 +36,7 @@ class SweepError(ValueError):
 
 
 def _number(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):  # NumPy's numbers too
         raise ValueError("no number")  # noqa: TRY004 - what pydantic wants
     if not math.isfinite(value):
         raise ValueError("not finite")
