@@ -68,6 +68,7 @@ check-book: env system ## Test the built book in headless Chromium: links, image
 notebooks: env ## Run the notebooks again, with what is recorded, and renew their text twins and the book's pictures
 	@$(BIN)/python tools/execute_notebooks.py $(NOTEBOOKS)
 	@$(BIN)/python tools/pictures.py
+	@$(BIN)/python -m tools.rooms
 
 .PHONY: rerun
 rerun: env ## Rerun one notebook: make rerun NOTEBOOK=03_baseline ARGS='-p profile smoke -p seeds "[5]"'

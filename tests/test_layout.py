@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import analysis.figures
-from tools import links
+from tools import links, rooms
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,3 +81,7 @@ def test_records_are_read_for_a_notebook_without_anything_slow():
 def test_the_book_links_to_the_one_copy_at_the_top(name):
     links.make()  # refuses a copy: `sed -i` and some editors write over a link
     assert (ROOT / "book" / name).samefile(ROOT / name)
+
+
+def test_the_picture_of_the_rooms_shows_todays_imports():
+    assert rooms.PICTURE.read_text(encoding="utf-8") == rooms.picture(), "draw it anew: python -m tools.rooms"

@@ -1,4 +1,4 @@
-"""Every run of every experiment: which arms a notebook's parameters mean, and their records."""
+"""The experiments: their arms, the records of these, and the hyperparameter search."""
 
 from analysis.study.base import seed_by_seed, steps_per_epoch, work
 from analysis.study.description import describe
