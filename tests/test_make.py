@@ -79,7 +79,7 @@ def fresh_folder(tmp_path: Path) -> Path:
 def start(fresh_folder: Path) -> Callable[[str], subprocess.Popen[str]]:
     """`make env`, or `make book` with an environment that is there; both with stand-ins for what takes long."""
     write(fresh_folder / "python", PYTHON)
-    for folder in ("analysis", "fused", "results"):
+    for folder in ("analysis", "fused", "harness", "results"):
         (fresh_folder / folder).mkdir()
         (fresh_folder / folder / "source").touch()
 
