@@ -10,22 +10,34 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
 from ase.build import bulk, molecule
 from schnetpack import properties
 from schnetpack.atomistic import Aggregation, Atomwise, DipoleMoment, Forces, PairwiseDistances
+from schnetpack.data import AtomsDataFormat, AtomsDataModule
 from schnetpack.interfaces import AtomsConverter
 from schnetpack.model import AtomisticModel, NeuralNetworkPotential
 from schnetpack.nn import BesselRBF, CosineCutoff, GaussianRBF
 from schnetpack.nn.embedding import NuclearEmbedding
 from schnetpack.representation import PaiNN, SchNet, SO3net
-from schnetpack.transform import ASENeighborList, MatScipyNeighborList, TorchNeighborList, VesinNeighborList
+from schnetpack.task import AtomisticTask, ModelOutput
+from schnetpack.transform import (
+    ASENeighborList,
+    CastTo32,
+    MatScipyNeighborList,
+    RemoveOffsets,
+    TorchNeighborList,
+    VesinNeighborList,
+)
 from torch import nn
 from torch.nn import functional
 
 import fused
+from analysis.data import databases
 from analysis.data.molecules import to_ase
 from fused import painn, schnet, tables
+from fused.callback import InMemory
 from fused.halflist import PairVectors
 from fused.standin import StandIn
 
@@ -547,3 +559,87 @@ def test_the_package_is_there_at_once():
     subprocess.run([sys.executable, "-c", code], check=True)
     with pytest.raises(AttributeError, match="no attribute 'acelerate'"):
         fused.acelerate  # noqa: B018
+
+
+# ---- with Lightning --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def database(few_molecules, tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("ase") / "few.db"
+    databases.write(path, few_molecules)
+    return path
+
+
+def train(database: Path, folder: Path, neighbour_list, *callbacks) -> tuple[AtomisticTask, list[float]]:
+    """Two epochs as in SchNetPack's tutorial on QM9; the task, and the losses of all steps."""
+    pl.seed_everything(0, verbose=False)
+    data = AtomsDataModule(
+        str(database),
+        batch_size=40,
+        num_train=120,
+        num_val=40,
+        split_file=str(folder / "split.npz"),
+        format=AtomsDataFormat.ASE,
+        load_properties=[ENERGY],
+        property_units={ENERGY: "eV"},
+        distance_unit="Ang",
+        num_workers=0,
+        transforms=[neighbour_list, RemoveOffsets(ENERGY, remove_mean=True, remove_atomrefs=True), CastTo32()],
+    )
+    task = AtomisticTask(
+        build(),
+        outputs=[ModelOutput(ENERGY, loss_fn=nn.MSELoss(), metrics={})],
+        optimizer_cls=torch.optim.AdamW,
+        optimizer_args={"lr": 1e-3},
+    )
+
+    class Losses(pl.Callback):
+        def on_train_batch_end(self, *given):
+            losses.append(given[2]["loss"].item())
+
+    losses = []
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=2,
+        callbacks=[Losses(), *callbacks],
+        logger=False,
+        default_root_dir=folder,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    trainer.fit(task, datamodule=data)
+    return task, losses
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+@pytest.mark.parametrize("in_memory", [False, True])
+def test_a_callback_accelerates_a_training_and_its_checkpoint_is_schnetpacks(
+    database, tmp_path, monkeypatch, in_memory
+):
+    monkeypatch.chdir(tmp_path)
+    _, expected = train(database, tmp_path, ASENeighborList(5.0))
+    callback = fused.Accelerate(in_memory=in_memory)
+    task, found = train(database, tmp_path, fused.HalfNeighborList(5.0), callback)
+    assert len(found) == 6
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    assert isinstance(task.model.representation, StandIn)
+    loaded = AtomisticTask.load_from_checkpoint(task.trainer.checkpoint_callback.best_model_path, weights_only=False)
+    assert type(loaded.model.representation) is SchNet
+
+
+def test_what_is_kept_in_memory_is_read_once():
+    class Counted(list):
+        reads = 0
+
+        def __getitem__(self, index):
+            self.reads += 1
+            return {"a": super().__getitem__(index)}
+
+    source = Counted([1, 2])
+    kept = InMemory(source)
+    first = kept[1]
+    first["more"] = 0
+    assert kept[1] == {"a": 2}
+    assert (len(kept), source.reads, kept.reads) == (2, 1, 1)
+    assert len(copy.deepcopy(kept)) == 2
