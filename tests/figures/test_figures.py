@@ -26,7 +26,7 @@ from analysis.figures import census as figures
 from analysis.figures import labels, style
 from analysis.study import parameters
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DRAWN = [figures.size_histogram, figures.common_sizes, figures.element_size_heatmap, figures.composition]
 TABLES = [figures.element_table, figures.size_shift_table, figures.correlation_table]
 EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])

@@ -13,7 +13,7 @@ import pytest
 from analysis.predict import ensemble
 from analysis.runs import records
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PIP = ("--quiet", "--no-deps", "--no-index")
 
 

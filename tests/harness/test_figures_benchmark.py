@@ -12,7 +12,7 @@ from harness.benchmark import figures
 from harness.benchmark import record as benchmark
 from harness.benchmark.record import Benchmark, Ways
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DRAWN = [figures.throughput, figures.scaling]
 EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
 WIDTHS, BATCHES = (38, 64, 128), (128, 512)

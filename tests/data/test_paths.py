@@ -12,7 +12,7 @@ from analysis.data import databases, extxyz, qm9
 from analysis.data.molecules import whole_file
 from analysis.predict import geometries
 
-PACKAGE = Path(__file__).resolve().parent.parent / "analysis"
+PACKAGE = Path(__file__).resolve().parents[2] / "analysis"
 PATH = "str | os.PathLike[str]"
 ALLOWED = {PATH, f"{PATH} | None", f"Iterable[{PATH}]", f"Collection[{PATH}]"}
 NAMES = {"path", "paths", "file", "folder", "results", "logs", "cache_dir"}

@@ -36,7 +36,7 @@ from analysis.runs.records import Record
 from harness.robustness import feeds, warned
 from harness.robustness import record as robustness
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 FLOAT32 = 6e-5  # eV, of a sum over some twenty atoms
 
 

@@ -26,7 +26,7 @@ from pybtex.plugin import find_plugin
 
 from analysis.figures.style import DATA_CHUNK, Drawings
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "https://example.org/some/book"
 DATA = "run,n_atoms,mse_eV2\n0123456789ab,9,0.5\nfedcba987654 0123456789ab,10,0.25\n"
 CHAPTER = """---

@@ -11,7 +11,7 @@ from analysis.figures import labels, published, style
 from analysis.runs.records import Record
 from analysis.study import search, sweeps
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 
 

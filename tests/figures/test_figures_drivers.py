@@ -15,7 +15,7 @@ from analysis.evaluation import error_sources
 from analysis.figures import drivers as figures
 from analysis.figures import labels, style
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
 ONE = [figures.errors_by_size, figures.unsaturation, figures.correlations, figures.importance]
 BOTH = [figures.size_effects, figures.classes]

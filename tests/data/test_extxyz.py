@@ -118,7 +118,7 @@ def test_no_extxyz_there(tmp_path: Path):
 
 # ---- every line is used, or said why not -----------------------------------------------------------------------------
 
-HERE = Path(__file__).parent / "xyz"
+HERE = Path(__file__).parents[1] / "xyz"
 METHANE = "C -0.01 1.08 0.0\nH 0.0 0.0 0.0\nH 1.01 1.46 0.0\nH -0.54 1.45 -0.88\nH -0.52 1.44 0.91\n"
 
 

@@ -21,7 +21,7 @@ from myst_parser.parsers.mdit import create_md_parser
 
 from analysis.figures import labels
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
 WORD_LISTS = ROOT / "tests" / "spelling"
 LANGUAGES = ("ca", "en")

@@ -19,7 +19,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Request, expect
 from waiting import PATIENCE
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 
 from tools import chromium  # noqa: E402

@@ -8,7 +8,7 @@ import pytest
 
 from analysis.figures import labels, published, published_curves
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_points_have_a_source_that_is_in_the_bibliography():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from jupyter_cache import get_cache
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 
 from tools import execute_pages  # noqa: E402

@@ -25,7 +25,7 @@ from analysis.study import trials
 from analysis.training import recording, repetitions
 
 SMOKE = ["--profile", "smoke"]
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,7 @@ from analysis.figures import baseline, card, labels
 from analysis.runs import protocols
 from analysis.runs.records import Record
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 DRAWN = [baseline.learning_curves, baseline.error_by_size, baseline.error_by_element]
 TABLES = [baseline.summary, baseline.size_table, baseline.element_table]
 EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
