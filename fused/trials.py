@@ -24,6 +24,8 @@ def tiles(width: int) -> Way:
     return _best(ways, [_loops(way, width) for way in ways])
 
 
+@torch.inference_mode(False)  # a first network may be one that only predicts, without gradients
+@torch.enable_grad()
 def block(kind: Kind, width: int, way: Way) -> Way:
     """The way with the block that makes a step of a whole network the fastest."""
     ways = [replace(way, block=size) for size in BLOCKS]

@@ -7,6 +7,7 @@ from itertools import count
 import llvmlite.binding
 import numpy as np
 import pytest
+import torch
 
 from fused import choice, trials
 from fused.choice import Way
@@ -147,6 +148,15 @@ def test_what_is_timed_runs_and_one_of_the_candidates_comes_out(kind, monkeypatc
     assert found == choice.default()
     assert set(choice.candidates()) <= set(tried)
     assert {way.block for way in tried} == set(choice.BLOCKS)
+
+
+@pytest.mark.parametrize("kind", ["schnet", "painn"])
+@pytest.mark.parametrize("without", [torch.no_grad, torch.inference_mode])
+def test_a_first_network_that_only_predicts_is_measured_too(kind, without, monkeypatch):
+    monkeypatch.setattr(trials, "_best", lambda ways, works: works[0]() or ways[0])
+    with without():
+        assert trials.block(kind, 8, choice.default()) == choice.default()
+        assert not torch.is_grad_enabled()
 
 
 def test_the_layer_that_is_timed_stays_finite_however_often():
