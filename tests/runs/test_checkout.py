@@ -39,12 +39,13 @@ def outer(tmp_path: Path) -> Path:
 def unpacked(outer: Path) -> Path:
     """What the state is asked of, unpacked inside that repository."""
     folder = outer / "compendium"
-    (folder / "analysis").mkdir(parents=True)
+    (folder / "analysis" / "runs").mkdir(parents=True)
     (folder / "tools").mkdir()
     (folder / "analysis" / "__init__.py").touch()
+    (folder / "analysis" / "runs" / "__init__.py").touch()
     (folder / "tools" / "tool.py").touch()
     shutil.copy(ROOT / "pyproject.toml", folder)
-    shutil.copy(checkout.__file__, folder / "analysis")
+    shutil.copy(checkout.__file__, folder / "analysis" / "runs")
     return folder
 
 
