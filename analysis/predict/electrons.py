@@ -12,14 +12,14 @@ import numpy as np
 from ase import Atoms
 
 _WHOSE = "(?:total|tot|net|sum|overall|initial|formal|mol|molecule|molecular|system)*"
-_CHARGE = re.compile(rf"{_WHOSE}(?:charges?|chrg|q)(?:tot|total)?")
+_CHARGE = re.compile(rf"{_WHOSE}(?:charges?|chrg|chg|q)(?:tot|total)?")
 _MULTIPLICITY = re.compile(rf"(?:{_WHOSE}spin)?{_WHOSE}(?:multiplicity|mult|multip)|2s1")
 _UNPAIRED = re.compile(
     rf"(?:n|num|number)?(?:of)?(?:unpaired|radical)(?:electrons?)?|uhf|2s|{_WHOSE}(?:magmoms?|magneticmoments?|magnetization)"
 )
 _SPIN = re.compile(rf"{_WHOSE}spins?")
 _ALIKE = re.compile(
-    "charge|chrg|spin|multip|unpaired|magmom|magnet|radical"
+    "charge|chrg|chg|spin|multip|unpaired|magmom|magnet|radical"
     "|^(?:s|(?:di|tri|poly)?(?:ion|cation|anion)(?:ic)?|doublet|triplet|quartet|quintet)$"
 )
 _NOTHING = ("", "none", "neutral", "singlet", "false")

@@ -262,7 +262,7 @@ def test_what_says_that_it_is_neutral_is_predicted(info, shipped):
 OPEN = {
     "charge": [
         *("charge", "Charge", "CHARGE", "total_charge", "totalCharge", "TOTAL CHARGE", "net_charge"),
-        *("molecular-charge", "q", "Q", "q_tot", "chrg", "formal_charge", "charge_total"),
+        *("molecular-charge", "q", "Q", "q_tot", "chrg", "tot_chg", "formal_charge", "charge_total"),
     ],
     "multiplicity": ["multiplicity", "Multiplicity", "mult", "spin_multiplicity", "spinMult", "2S+1"],
     "unpaired": ["uhf", "unpaired_electrons", "n_unpaired", "num_radical_electrons", "magmom", "total_magnetization"],
