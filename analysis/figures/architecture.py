@@ -18,7 +18,7 @@ from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
 from analysis.figures import style
 from analysis.figures.boxes import DATA, LEARNED, Box, Canvas
-from analysis.figures.labels import alt, label
+from analysis.figures.words import say
 from analysis.runs.config import Model
 from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
@@ -94,7 +94,7 @@ def diagram(model: Model, molecules: Molecules, *, lang: str) -> style.Drawings:
     Parameters and errors are those of `parts`.
     """
     found = parts(model, molecules)
-    canvas = Canvas(label("architecture", lang))
+    canvas = Canvas(say("The model, module by module", lang))
     interactions, readout, energy = _whole(canvas, found, lang)
     block = _interaction(canvas, found, lang)
     opened = _atomwise(canvas, found, block.bottom + _GAP, lang)
@@ -103,9 +103,17 @@ def diagram(model: Model, molecules: Molecules, *, lang: str) -> style.Drawings:
         turn = (small.x + small.width + large.x) / 2
         corners = (turn, small.middle), (turn, height)
         canvas.arrow((small.x + small.width, small.middle), *corners, (large.x, height), dashed=True)
-    total = label("parameters_in_all", lang, count=style.number(found[""].parameters, lang))
+    total = say("{count} parameters in all", lang, count=style.number(found[""].parameters, lang))
     canvas.text(opened.centre, opened.bottom + 1.6 * _GAP, total, bold=True, room=_COLUMN)
-    return canvas.finish(max(energy.bottom + _TOP, opened.bottom + 2.4 * _GAP), alt("architecture", lang))
+    alt = say(
+        "Diagram of the model in boxes and arrows. On the left, from top to bottom: the batch, the vectors between "
+        "neighbours, the network SchNet with its embedding and interaction blocks, the atom-wise readout and the "
+        "energy. On the right, opened up, an interaction block (a layer for the atoms, a network that makes the "
+        "filter from the distance, the convolution and two more layers) and the readout. Each box says the shape of "
+        "its result and how many parameters it has.",
+        lang,
+    )
+    return canvas.finish(max(energy.bottom + _TOP, opened.bottom + 2.4 * _GAP), alt)
 
 
 def facts(model: Model, molecules: Molecules, *, lang: str) -> dict[str, str]:
@@ -136,14 +144,14 @@ def _whole(canvas: Canvas, found: Mapping[str, Part], lang: str) -> tuple[Box, B
         _TOP,
         _COLUMN,
         [
-            label("arch_batch", lang),
-            label("arch_numbers", lang, shape=_shape(("A",), lang)),
-            label("arch_positions", lang, shape=_shape(("A", 3), lang)),
-            label("arch_neighbours", lang, shape=_shape(("P", 2), lang)),
+            say("A batch of M molecules", lang),
+            say("Z: atomic numbers {shape}", lang, shape=_shape(("A",), lang)),
+            say("R: positions, Å {shape}", lang, shape=_shape(("A", 3), lang)),
+            say("V: neighbours i, j {shape}", lang, shape=_shape(("P", 2), lang)),
         ],
         fill=DATA,
     )
-    vectors = label("arch_vectors", lang, shape=_shape(pairwise.gives, lang))
+    vectors = say("Rᵥ: vectors between them {shape}", lang, shape=_shape(pairwise.gives, lang))
     distances = canvas.box(_LEFT, inputs.bottom + _GAP, _COLUMN, [pairwise.kind, vectors, _count(pairwise, lang)])
     canvas.down(inputs, distances)
     under, top = len(canvas.shapes), distances.bottom + _GAP
@@ -152,7 +160,7 @@ def _whole(canvas: Canvas, found: Mapping[str, Part], lang: str) -> tuple[Box, B
         canvas.box(x, top + _HEAD, _HALF, [part.kind, _shape(part.gives, lang)])
         for x, part in ((_LEFT + _INDENT, radial), (_LEFT + _INDENT + _HALF + _BETWEEN, cutoff))
     ]
-    features = label("arch_features", lang, shape=_shape(table.gives, lang))
+    features = say("X: features {shape}", lang, shape=_shape(table.gives, lang))
     embedding = canvas.box(
         _LEFT + _INDENT, row[0].bottom + _BETWEEN, _INNER, [table.kind, features, _count(table, lang)], fill=LEARNED
     )
@@ -173,12 +181,12 @@ def _whole(canvas: Canvas, found: Mapping[str, Part], lang: str) -> tuple[Box, B
     readout = found[_READOUT]
     change = f"{_shape(network.gives, lang)} → {_shape(readout.gives, lang)}"
     last = canvas.box(_LEFT, frame.bottom + _GAP, _COLUMN, [readout.kind, change, _count(readout, lang)], fill=LEARNED)
-    total = label("arch_energy", lang, shape=_shape(readout.gives, lang))
+    total = say("= U₀, in eV {shape}", lang, shape=_shape(readout.gives, lang))
     energy = canvas.box(
         _LEFT,
         last.bottom + _GAP,
         _COLUMN,
-        [label("arch_target", lang), label("arch_offsets", lang), total],
+        [say("Energy that it learns", lang), say("+ references and mean per atom", lang), total],
         fill=DATA,
     )
     canvas.down(frame, last, energy)
@@ -200,9 +208,9 @@ def _interaction(canvas: Canvas, found: Mapping[str, Part], lang: str) -> Box:
         filters_out.bottom + _GAP,
         _INNER,
         [
-            label("arch_convolution", lang),
-            label("arch_product", lang, cutoff=found["representation.cutoff_fn"].kind),
-            f"{label('arch_sum_neighbours', lang)} {_shape(found[f'{path}.f2out'].takes, lang)}",
+            say("Convolution", lang),
+            say("X × filter × {cutoff}", lang, cutoff=found["representation.cutoff_fn"].kind),
+            f"{say('sum over the neighbours', lang)} {_shape(found[f'{path}.f2out'].takes, lang)}",
         ],
     )
     out = dense(f"{path}.f2out.0", left, convolved.bottom + _GAP, _INNER)
@@ -212,7 +220,7 @@ def _interaction(canvas: Canvas, found: Mapping[str, Part], lang: str) -> Box:
     for box in (first, filters_out):
         canvas.arrow((box.centre, box.bottom), (box.centre, convolved.y))
     canvas.down(convolved, out, last)
-    canvas.text(_RIGHT + _COLUMN / 2, last.bottom + 1.3 * _GAP, label("arch_residual", lang), room=_INNER)
+    canvas.text(_RIGHT + _COLUMN / 2, last.bottom + 1.3 * _GAP, say("the result is added to X", lang), room=_INNER)
     return canvas.frame(_RIGHT, _TOP, _COLUMN, last.bottom + 2 * _GAP, found[path].kind, under=under)
 
 
@@ -222,7 +230,9 @@ def _atomwise(canvas: Canvas, found: Mapping[str, Part], top: float, lang: str) 
     hidden = _dense(canvas, found, f"{_READOUT}.outnet.0", left, top + _HEAD, _HALF, lang=lang)
     output = _dense(canvas, found, f"{_READOUT}.outnet.1", left + _HALF + _BETWEEN, top + _HEAD, _HALF, lang=lang)
     canvas.arrow((hidden.x + hidden.width, output.middle), (output.x, output.middle))
-    canvas.text(_RIGHT + _COLUMN / 2, hidden.bottom + 1.3 * _GAP, label("arch_sum_atoms", lang), room=_INNER)
+    canvas.text(
+        _RIGHT + _COLUMN / 2, hidden.bottom + 1.3 * _GAP, say("and a sum over the atoms: [M]", lang), room=_INNER
+    )
     return canvas.frame(_RIGHT, top, _COLUMN, hidden.bottom + 2 * _GAP, found[_READOUT].kind, under=under)
 
 
@@ -235,7 +245,7 @@ def _dense(canvas: Canvas, found: Mapping[str, Part], path: str, x: float, y: fl
 
 
 def _count(part: Part, lang: str) -> str:
-    return label("arch_parameters", lang, count=style.number(part.parameters, lang))
+    return say("{count} parameters", lang, count=style.number(part.parameters, lang))
 
 
 def _shape(dimensions: tuple[int | str, ...], lang: str) -> str:

@@ -19,7 +19,7 @@ from analysis.data.molecules import Molecules
 from analysis.evaluation import decomposition
 from analysis.evaluation.verdicts import CLEAR, FACTOR
 from analysis.figures import baseline, comparison, groups, loss_modification, style
-from analysis.figures.labels import alt, label
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.runs.config import Selection
 from analysis.runs.records import Record
@@ -37,7 +37,13 @@ SELECTIONS = MappingProxyType(
 )
 """What each experiment of the report trains on, by the name that it has here."""
 
-COLUMNS = ("predicted", "as_reported", "held_out")
+COLUMNS = messages(
+    {
+        "predicted": "data alone",
+        "as_reported": "own mean",
+        "held_out": "held-out molecules",
+    }
+)
 """What a statement of the report is set beside: the offset alone, and our records under both protocols."""
 
 SPLITS = range(10)
@@ -45,10 +51,10 @@ SPLITS = range(10)
 
 _TERMS = MappingProxyType(
     {
-        "held_out": (style.BLUE, "o"),
-        "offset": (style.VERMILION, "s"),
-        "cross": (style.PURPLE, "^"),
-        "leakage": (style.GREEN, "D"),
+        "held_out": (style.BLUE, "o", mark("held-out molecules")),
+        "offset": (style.VERMILION, "s", mark("offset term")),
+        "cross": (style.PURPLE, "^", mark("cross term, absolute value")),
+        "leakage": (style.GREEN, "D", mark("leakage, absolute value")),
     }
 )
 _SEEN = MappingProxyType(
@@ -58,6 +64,51 @@ _SEEN = MappingProxyType(
     }
 )
 _BELOW, _ABOVE = range(SIZES.start, thesis.CAP_HELPS_ABOVE), thesis.BETTER["cap"]  # as far as the report shows
+
+_CASES = messages(
+    {
+        "default": "Default",
+        "custom": "Custom",
+        "cap": "at most {cap} per size",
+        "in_order": "the first {cap} of each size",
+        "sizes_13_23": "13 to 23 atoms",
+        "large": "more than 17 atoms",
+    }
+)
+_ROWS = messages(
+    {
+        "mean": "mean of the row",
+        "fig3_correlation": "Figure 3: correlation of frequency with error",
+        "fig3_best": "Figure 3: size of the smallest error",
+        "fig4_order": "Figure 4: elements, from worst to best",
+        "fig6_cap": "Figure 6: sizes at which the strictest cap beats Default (at random)",
+        "fig6_cap_change": "Figure 6: what each cap does to the error above 18 atoms (at random)",
+        "fig6_in_order": "Figure 6: the sizes, with the database’s first ones",
+        "fig6_in_order_change": "Figure 6: each cap, with the database’s first ones",
+        "fig7": "Figure 7: best r, weights by size",
+        "fig8": "Figure 8: best r, weights by size and frequency",
+        "fig9_better": "Figure 9: sizes at which training on more than 17 atoms beats Default",
+        "fig9_crossing": "Figure 9: where the curves cross",
+        "fig10_better": "Figure 10: sizes at which Custom beats Default",
+        "fig10_crossing": "Figure 10: where the curves cross",
+        "best_sizes": "Size of the smallest error: caps of 2,000, 4,000 and 6,000, more than 17 atoms, Custom",
+        "last_table": "Last table: Custom’s general error (eV²)",
+    }
+)
+_SHARES = messages(
+    {
+        "held_out": "Held out",
+        "leakage": "Leakage",
+        "left_out": "Left out",
+        "moved": "Offset",
+    }
+)
+_SEEN_NAMES = messages(
+    {
+        "as_reported": "records, own mean",
+        "held_out": "records, held-out molecules",
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -108,19 +159,28 @@ def terms_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     may be negative the absolute value is drawn, with a hollow marker where the mean is negative.
     """
     models = comparison.by_model(records)
-    data = pd.concat([_terms_of_runs(of_model).assign(series=label(name, lang)) for name, of_model in models.items()])
-    with style.figure(alt("terms_by_size", lang), data, height=7.0) as figure:
+    data = pd.concat(
+        [_terms_of_runs(of_model).assign(series=say(comparison.NAMES[name], lang)) for name, of_model in models.items()]
+    )
+    alt = say(
+        "Two plots by number of atoms on a log scale, one for Default and one for Custom, with a line per term of "
+        "the error with the set’s own mean: the offset term makes a valley and the whole error clings to it nearly "
+        "everywhere; the error of the held-out molecules falls gently and lies far below but for the bottom of the "
+        "valley; leakage is the lowest line.",
+        lang,
+    )
+    with style.figure(alt, data, height=7.0) as figure:
         plots = figure.subplots(2, sharex=True, sharey=True)
         for axes, (name, of_model) in zip(plots, models.items(), strict=True):
             parts = decomposed(of_model, "size")
-            _term(axes, parts["as_reported"], style.BLACK, "", label("reported_error", lang), width=3.0)
-            for term, (colour, marker) in _TERMS.items():
-                _term(axes, parts[term], colour, marker, label(f"term_{term}", lang))
-            axes.set_title(label(name, lang), fontsize=11)
-            axes.set_ylabel(label("mse", lang))
+            _term(axes, parts["as_reported"], style.BLACK, "", say("error with the set’s own mean", lang), width=3.0)
+            for term, (colour, marker, said) in _TERMS.items():
+                _term(axes, parts[term], colour, marker, say(said, lang))
+            axes.set_title(say(comparison.NAMES[name], lang), fontsize=11)
+            axes.set_ylabel(say("MSE (eV²)", lang))
             style.log_axis(axes, lang, every=1)
             axes.set_ylim(bottom=3e-5)
-        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].set_xlabel(say("Number of atoms", lang))
         plots[-1].xaxis.set_major_locator(MultipleLocator(2))
         plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
         figure.legend(*plots[1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
@@ -160,19 +220,21 @@ def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> 
     share = decomposition.shares(mean)
     rows = [
         {
-            label("shift", lang): style.number(1000 * mean.loc[group, "shift"], lang, 1),
-            label("mse_as_reported", lang): style.number(mean.loc[group, "as_reported"], lang, 3),
+            say("Δ (meV per atom)", lang): style.number(1000 * mean.loc[group, "shift"], lang, 1),
+            say("MSE, own mean (eV²)", lang): style.number(mean.loc[group, "as_reported"], lang, 3),
             **{
                 # rounded first: there is no −0.0 %
-                label(f"share_{effect}", lang): style.percent(round(share.loc[group, effect], 3) + 0.0, lang, 1)
-                for effect in ("held_out", "leakage", "left_out", "moved")
+                say(_SHARES[effect], lang): style.percent(round(share.loc[group, effect], 3) + 0.0, lang, 1)
+                for effect in _SHARES
                 if effect != "left_out" or (mean["left_out"] != 0).any()
             },
         }
         for group in shown
     ]
-    names = [label(group, lang) if kind == "element" else str(group) for group in shown]
-    return pd.DataFrame(rows, index=names).rename_axis(columns=label("n_atoms" if kind == "size" else "element", lang))
+    names = [say(baseline.ELEMENTS[group], lang) if kind == "element" else str(group) for group in shown]
+    return pd.DataFrame(rows, index=names).rename_axis(
+        columns=say("Number of atoms" if kind == "size" else "Element", lang)
+    )
 
 
 # ---- from the data alone, beside the report --------------------------------------------------------------------------
@@ -181,7 +243,14 @@ def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> 
 def predicted_curves(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> style.BookFigure:
     """What the data alone predict, and what the records show, for every curve of the report: small multiples."""
     found, sets = cases(records, molecules, lang=lang), _sets(molecules)
-    with style.figure(alt("predicted_curves", lang), _curves_of_runs(found, sets), height=9.4) as figure:
+    alt = say(
+        "Eight small plots on a log scale, one per curve of the report: a line for what the data predict, circles "
+        "for the records with each set’s own mean and dots for the held-out molecules. The circles follow the line "
+        "everywhere but at the bottom of each valley, where they stop at the height of the dots, which make no "
+        "valley.",
+        lang,
+    )
+    with style.figure(alt, _curves_of_runs(found, sets), height=9.4) as figure:
         plots = figure.subplots(4, 2, sharey=True).ravel()
         _draw_elements(plots[1], found["default"], sets, lang)
         of_sizes = [axes for number, axes in enumerate(plots) if number != 1]
@@ -190,15 +259,20 @@ def predicted_curves(records: Mapping[str, Arms[Record]], molecules: Molecules, 
             _draw_sizes(axes, case, sets, lang)
             if key.startswith("cap_"):
                 first = _curves(found[key.replace("cap", "in_order")], sets, "size")
-                axes.plot(first["predicted"], color=style.GREY, linestyle="--", label=label("predicted_in_order", lang))
+                axes.plot(
+                    first["predicted"],
+                    color=style.GREY,
+                    linestyle="--",
+                    label=say("the same, the first of each size", lang),
+                )
             axes.set_title(case.name, fontsize=10.5)
         for axes in plots:
             style.log_axis(axes, lang, every=1)
             axes.set_ylim(0.008, 120)
         for axes in plots[::2]:
-            axes.set_ylabel(label("mse", lang))
+            axes.set_ylabel(say("MSE (eV²)", lang))
         for axes in plots[-2:]:
-            axes.set_xlabel(label("n_atoms", lang))
+            axes.set_xlabel(say("Number of atoms", lang))
         figure.legend(*plots[3].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -221,11 +295,11 @@ def _curves_of_runs(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame])
 
 def _draw_sizes(axes: Axes, case: Case, sets: Mapping[str, pd.DataFrame], lang: str) -> None:
     curves = _curves(case, sets, "size")
-    axes.plot(curves["predicted"], color=style.VERMILION, label=label("predicted", lang))
+    axes.plot(curves["predicted"], color=style.VERMILION, label=say("predicted from the data alone", lang))
     for protocol, look in _SEEN.items():
         table = baseline.by_seed(case.records, "size", protocol).loc[list(SIZES)]
         reach = np.abs(np.stack([table.min(axis=1), table.max(axis=1)]) - curves[protocol].to_numpy())
-        axes.errorbar(SIZES, curves[protocol], reach, linestyle="", **look, label=label(f"seen_{protocol}", lang))
+        axes.errorbar(SIZES, curves[protocol], reach, linestyle="", **look, label=say(_SEEN_NAMES[protocol], lang))
     axes.xaxis.set_major_locator(MultipleLocator(5))
     axes.xaxis.set_minor_locator(MultipleLocator(1))
 
@@ -239,7 +313,7 @@ def _draw_elements(axes: Axes, case: Case, sets: Mapping[str, pd.DataFrame], lan
         table = baseline.by_seed(case.records, "element", protocol).loc[order]
         axes.plot(np.repeat(places, table.shape[1]), table.to_numpy().ravel(), linestyle="", **look)
     axes.set_xticks(places, order)
-    axes.set_title(label("elements_of_default", lang), fontsize=10.5)
+    axes.set_title(say("Default, by element", lang), fontsize=10.5)
 
 
 @dataclass(frozen=True)
@@ -258,16 +332,16 @@ class Statement:
 
 def predictions(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> style.WordTable:
     """A row per statement of the report: what it says, what the data alone predict, and what the records show."""
-    agrees = {True: "agrees_yes", False: "agrees_no", None: "agrees_unknown"}
+    agrees = messages({True: "yes", False: "no", None: "they say nothing"})
     rows = {
-        label(f"row_{each.key}", lang): {
-            label("report", lang): each.report,
-            **{label(f"short_{column}", lang): each.cells.get(column, "–") for column in COLUMNS},
-            label("agrees", lang): "–" if each.report == "–" else label(agrees[each.agrees], lang),
+        say(_ROWS[each.key], lang): {
+            say("Thesis", lang): each.report,
+            **{say(name, lang): each.cells.get(column, "–") for column, name in COLUMNS.items()},
+            say("Do the data predict it?", lang): "–" if each.report == "–" else say(agrees[each.agrees], lang),
         }
         for each in statements(records, molecules, lang=lang)
     }
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("statement", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What the report speaks of", lang))
 
 
 def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> list[Statement]:
@@ -296,20 +370,20 @@ def _of_figures_3_and_4(found: Mapping[str, Case], sets: Mapping[str, pd.DataFra
     return [
         Statement(
             "fig3_correlation",
-            label("said_inverse", lang),
+            say("clear and inverse", lang),
             {column: style.number(value, lang, 2) for column, value in correlation.items()},
             correlation["predicted"] <= -CLEAR,
         ),
         Statement(
             "fig3_best",
-            label("said_frequent", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang)),
+            say("a frequent one ({sizes})", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang)),
             {column: str(size) for column, size in best.items()},
             best["predicted"] in thesis.FREQUENT_SIZES,
         ),
         # Of carbon and hydrogen the report gives the same frequency, 1: their order is open.
         Statement(
             "fig4_order",
-            label("said_elements", lang),
+            say("F, N, O, then H and C", lang),
             {column: ", ".join(order) for column, order in worst_first.items()},
             worst_first["predicted"][:3] == rarest_first[:3],
         ),
@@ -337,7 +411,7 @@ def _of_figure_6(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], la
             ),
             Statement(
                 f"fig6_{draw}_change",
-                label("said_only_strictest", lang, cap=style.number(strictest, lang)),
+                say("only that of {cap} shows, for the better", lang, cap=style.number(strictest, lang)),
                 {
                     column: "; ".join(f"×\N{NO-BREAK SPACE}{style.number(value, lang, 2)}" for value in values)
                     for column, values in change.items()
@@ -356,7 +430,7 @@ def _of_figures_7_and_8(weighted: Arms[Record], lang: str) -> list[Statement]:
             Statement(
                 f"fig{7 + len(said)}",
                 style.plain_number(thesis.BEST_RATE, lang),
-                {"predicted": label("all_the_same", lang)}
+                {"predicted": say("all the same", lang)}
                 | {protocol: style.plain_number(rate, lang) for protocol, rate in best.items()},
                 None,
             )
@@ -385,7 +459,7 @@ def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFr
                 f"fig{figure}_crossing",
                 str(thesis.CROSSOVER),
                 {
-                    column: ", ".join(style.number(size, lang, 1) for size in sizes) or label("none", lang)
+                    column: ", ".join(style.number(size, lang, 1) for size in sizes) or say("none", lang)
                     for column, sizes in crossing.items()
                 },
                 [round(size) for size in crossing["predicted"]] == [thesis.CROSSOVER],
@@ -439,15 +513,15 @@ def _change(one: pd.Series, other: pd.Series, sizes: range = _ABOVE) -> float:
 
 
 def _sizes_in_words(sizes: Sequence[int], lang: str) -> str:
-    return style.ranges(sizes, lang) or label("none", lang)
+    return style.ranges(sizes, lang) or say("none", lang)
 
 
 def _name(key: str, lang: str) -> str:
-    """A case in words: its key in `labels`, with the number that it ends in."""
+    """A case in words; the number that its key ends in is a cap."""
     kind, _, number = key.rpartition("_")
     if kind in ("cap", "in_order"):
-        return label(f"case_{kind}", lang, cap=style.number(int(number), lang))
-    return label(key if key in comparison.MODELS else f"case_{key}", lang)
+        return say(_CASES[kind], lang, cap=style.number(int(number), lang))
+    return say(_CASES[key], lang)
 
 
 # ---- what the prose quotes -------------------------------------------------------------------------------------------

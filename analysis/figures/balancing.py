@@ -11,22 +11,35 @@ from matplotlib.ticker import MaxNLocator, MultipleLocator
 
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
-from analysis.figures.labels import alt, label
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
-KINDS = ("capped", "random_same", "same_updates")
+KINDS = messages(
+    {
+        "capped": "at most {cap} per size",
+        "random_same": "random, as many as with {cap}",
+        "same_updates": "at most {cap}, same updates",
+    }
+)
 """The capped set; as many molecules drawn at random; the capped set with as many updates as the baseline."""
 
+_SPREADS = messages(
+    {
+        "held_out": "Spread, held out",
+        "as_reported": "Spread, own mean",
+    }
+)
 
-def by_cap(records: Arms[Record], *, lang: str, kinds: Collection[str] = KINDS[:1]) -> dict[int, dict[str, Group]]:
+
+def by_cap(records: Arms[Record], *, lang: str, kinds: Collection[str] = ("capped",)) -> dict[int, dict[str, Group]]:
     """For each cap, in ascending order, the groups that there are of `KINDS`; those of `kinds` must be there."""
     found = {}
     for number, cap in enumerate(dict.fromkeys(arm.value for arm in records.of("cap"))):
         arms = (Arm("cap", cap), Arm("cap", cap, random=True), Arm("cap", cap, same_updates=True))
         look = groups.COLOURS[number % len(groups.COLOURS)], groups.MARKERS[number % len(groups.MARKERS)]
         found[cap] = {
-            kind: Group(label(kind, lang, cap=style.number(cap, lang)), records[arm], *look, line)
+            kind: Group(say(KINDS[kind], lang, cap=style.number(cap, lang)), records[arm], *look, line)
             for kind, arm, line in zip(KINDS, arms, ("-", "--", ":"), strict=True)
             if arm in records or kind in kinds
         }
@@ -42,17 +55,27 @@ def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
     caps = by_cap(records, lang=lang)
     shown = [groups.of_baseline(records, lang=lang), *(kinds["capped"] for kinds in caps.values())]
     data = groups.of_groups(shown, lambda group: baseline.of_runs(group.records[:1], _sizes_of_run))
-    with style.figure(alt("capped_sizes", lang), data, height=1.5 * len(caps) + 1.1) as figure:
+    alt = say(
+        "A histogram of the training molecules by number of atoms for each cap, over that of the whole training "
+        "part: the top is cut off at the height of the cap, and the sizes below it stay as they were.",
+        lang,
+    )
+    with style.figure(alt, data, height=1.5 * len(caps) + 1.1) as figure:
         plots = figure.subplots(len(caps), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, kinds in zip(plots, caps.values(), strict=True):
             group = kinds["capped"]
-            axes.bar(whole.index, whole, color="#DDDDDD", label=label("whole_part", lang) if axes is plots[0] else None)
+            axes.bar(
+                whole.index,
+                whole,
+                color="#DDDDDD",
+                label=say("the whole training part", lang) if axes is plots[0] else None,
+            )
             capped = _training_sizes(group.records[0])
             axes.bar(capped.index, capped, color=group.colour, label=group.name)
             axes.yaxis.set_major_formatter(style.number_axis(lang))
             axes.yaxis.set_major_locator(MaxNLocator(4))
-        plots[len(plots) // 2].set_ylabel(label("molecules", lang))
-        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[len(plots) // 2].set_ylabel(say("Molecules", lang))
+        plots[-1].set_xlabel(say("Number of atoms", lang))
         plots[-1].xaxis.set_major_locator(MultipleLocator(5))
         figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -64,25 +87,40 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
         groups.of_baseline(records, lang=lang),
         *(kinds["capped"] for kinds in by_cap(records, lang=lang).values()),
     ]
-    return groups.error_by_size(shown, alt=alt("balancing_by_size", lang), lang=lang)
+    alt = say(
+        "Two plots of mean squared error by number of atoms on a log scale, one per protocol, with a line for the "
+        "whole training part and one for each cap on the molecules per size.",
+        lang,
+    )
+    return groups.error_by_size(shown, alt=alt, lang=lang)
 
 
 def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """The spread of the error over sizes, a plot per protocol: a point per seed, a column per cap, a mark per kind."""
-    looks = {"capped": (style.BLUE, "s"), "random_same": (style.ORANGE, "o"), "same_updates": (style.GREEN, "^")}
+    looks = {
+        "capped": (style.BLUE, "s", mark("capped set")),
+        "random_same": (style.ORANGE, "o", mark("as many molecules, at random")),
+        "same_updates": (style.GREEN, "^", mark("capped, as many updates as the baseline")),
+    }
     caps = by_cap(records, lang=lang)
     shown = [
         groups.of_baseline(records, lang=lang),
         *(group for kinds in caps.values() for group in kinds.values()),
     ]
-    with style.figure(alt("balancing_unevenness", lang), groups.of_groups(shown, _spreads), height=5.4) as figure:
+    alt = say(
+        "Two plots, one per protocol, of the spread of the error over sizes by the cap on the molecules per size: a "
+        "point per seed of the capped set and of its two controls, and a line and a band for the whole training "
+        "part.",
+        lang,
+    )
+    with style.figure(alt, groups.of_groups(shown, _spreads), height=5.4) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             of_all = groups.spread(groups.of_baseline(records, lang=lang).records, protocol)
             axes.axhspan(min(of_all), max(of_all), color=style.GREY, alpha=0.25, linewidth=0)
-            axes.axhline(np.mean(of_all), color=style.GREY, label=label("whole_part", lang))
+            axes.axhline(np.mean(of_all), color=style.GREY, label=say("the whole training part", lang))
             for kind, shift in zip(KINDS, (-0.2, 0, 0.2), strict=True):
-                colour, marker = looks[kind]
+                colour, marker, name = looks[kind]
                 points = [
                     (place + shift, value)
                     for place, kinds in enumerate(caps.values())
@@ -90,12 +128,12 @@ def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
                     for value in groups.spread(kinds[kind].records, protocol)
                 ]
                 look = {"color": colour, "marker": marker, "linestyle": "", "markersize": 6, "alpha": 0.8}
-                axes.plot(*zip(*points, strict=True), label=label(f"any_{kind}", lang), **look) if points else None
-            axes.set_title(label(protocol, lang), fontsize=11)
-            axes.set_ylabel(label("spread", lang))
+                axes.plot(*zip(*points, strict=True), label=say(name, lang), **look) if points else None
+            axes.set_title(say(baseline.NAMES[protocol], lang), fontsize=11)
+            axes.set_ylabel(say("Spread of log₁₀ MSE", lang))
             axes.yaxis.set_major_formatter(style.number_axis(lang, 2))
         plots[-1].set_xticks(range(len(caps)), [style.number(cap, lang) for cap in caps])
-        plots[-1].set_xlabel(label("cap", lang))
+        plots[-1].set_xlabel(say("Cap on molecules per size", lang))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -106,17 +144,17 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     shown += [group for kinds in by_cap(records, lang=lang).values() for group in kinds.values()]
     rows = {
         group.name: {
-            label("train_molecules", lang): style.number(groups.training_molecules(group.records), lang),
-            label("epochs", lang): style.number(group.records[0].config.training.epochs, lang),
-            label("mse_whole", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
+            say("Molecules", lang): style.number(groups.training_molecules(group.records), lang),
+            say("Epochs", lang): style.number(group.records[0].config.training.epochs, lang),
+            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
         }
         | {
-            label(f"spread_{protocol}", lang): style.mean_and_deviation(groups.spread(group.records, protocol), lang, 2)
-            for protocol in baseline.PROTOCOLS
+            say(name, lang): style.mean_and_deviation(groups.spread(group.records, protocol), lang, 2)
+            for protocol, name in _SPREADS.items()
         }
         for group in shown
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("training_set", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Training set", lang))
 
 
 def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
@@ -141,7 +179,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         "cap": style.number(cap, lang),
         "caps": style.number(len(caps), lang),
         "train": style.number(groups.training_molecules(kinds["capped"].records), lang),
-        "more_even": f" {label('and', lang)} ".join(more_even) or label("none", lang),
+        "more_even": style.listed(more_even, lang) or say("none", lang),
         "epochs_same_updates": style.number(kinds["same_updates"].records[0].config.training.epochs, lang),
     }
     for name, group in shown.items():
@@ -152,9 +190,9 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     for protocol in baseline.PROTOCOLS:
         for name, other in {"whole": whole, "random_same": kinds["random_same"]}.items():
             better = groups.lower_at(kinds["capped"], other, protocol)
-            found[f"better_{name}_{protocol}"] = style.ranges(better, lang) or label("none", lang)
+            found[f"better_{name}_{protocol}"] = style.ranges(better, lang) or say("none", lang)
         longer = groups.lower_at(kinds["same_updates"], whole, protocol)
-        found[f"better_longer_{protocol}"] = style.ranges(longer, lang) or label("none", lang)
+        found[f"better_longer_{protocol}"] = style.ranges(longer, lang) or say("none", lang)
     return found
 
 

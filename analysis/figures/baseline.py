@@ -13,7 +13,7 @@ from matplotlib.ticker import MultipleLocator
 
 from analysis.data import statistics, thesis
 from analysis.figures import style
-from analysis.figures.labels import alt, label
+from analysis.figures.words import mark, messages, say
 from analysis.runs import protocols
 from analysis.runs.records import Record
 
@@ -21,27 +21,60 @@ from analysis.runs.records import Record
 PROTOCOLS = MappingProxyType({"held_out": (style.BLUE, "o"), "as_reported": (style.VERMILION, "s")})
 _MEV = 1000  # meV per eV
 
+NAMES = messages(
+    {
+        "held_out": "held-out molecules, the training set’s mean",
+        "as_reported": "the whole set, with its own mean",
+    }
+)
+SHORT_NAMES = messages(
+    {
+        "held_out": "held-out molecules",
+        "as_reported": "own mean",
+    }
+)
+_MSE = messages(
+    {
+        "held_out": "MSE, held out (eV²)",
+        "as_reported": "MSE, own mean (eV²)",
+    }
+)
+ELEMENTS = messages(
+    {
+        "H": "H, hydrogen",
+        "C": "C, carbon",
+        "N": "N, nitrogen",
+        "O": "O, oxygen",
+        "F": "F, fluorine",
+    }
+)
+
 
 def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     """A row per seed and one for all: errors over the held-out molecules, and the time that the run took."""
     columns = {
-        "mse": [protocols.mse(record.groups, "all").loc["all", "held_out"] for record in records],
-        "rmse": [_MEV * np.sqrt(np.mean(record.errors["error"].astype(float) ** 2)) for record in records],
-        "mae": [_MEV * np.mean(np.abs(record.errors["error"].astype(float))) for record in records],
-        "minutes": [minutes(record) for record in records],
+        mark("MSE (eV²)"): (4, [protocols.mse(record.groups, "all").loc["all", "held_out"] for record in records]),
+        mark("RMSE (meV)"): (
+            0,
+            [_MEV * np.sqrt(np.mean(record.errors["error"].astype(float) ** 2)) for record in records],
+        ),
+        mark("MAE (meV)"): (0, [_MEV * np.mean(np.abs(record.errors["error"].astype(float))) for record in records]),
+        mark("Time (min)"): (1, [minutes(record) for record in records]),
     }
-    decimals = {"mse": 4, "rmse": 0, "mae": 0, "minutes": 1}
     rows = [
-        {label("run", lang): record.id}
-        | {label(key, lang): style.number(values[row], lang, decimals[key]) for key, values in columns.items()}
+        {say("Run", lang): record.id}
+        | {say(name, lang): style.number(values[row], lang, decimals) for name, (decimals, values) in columns.items()}
         for row, record in enumerate(records)
     ]
     rows.append(
-        {label("run", lang): label("mean_and_deviation", lang)}
-        | {label(key, lang): style.mean_and_deviation(values, lang, decimals[key]) for key, values in columns.items()}
+        {say("Run", lang): say("mean ± deviation", lang)}
+        | {
+            say(name, lang): style.mean_and_deviation(values, lang, decimals)
+            for name, (decimals, values) in columns.items()
+        }
     )
     index = [str(record.config.seed) for record in records] + [""]
-    return pd.DataFrame(rows, index=index).rename_axis(columns=label("seed", lang))
+    return pd.DataFrame(rows, index=index).rename_axis(columns=say("Seed", lang))
 
 
 def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
@@ -84,15 +117,23 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
     """Training and validation loss per epoch, a curve per seed."""
     losses = {"train_loss": "train_loss_eV2", "validation_loss": "validation_loss_eV2"}
     data = of_runs(records, lambda record: record.history[["epoch", *losses]].rename(columns=losses))
-    with style.figure(alt("learning_curves", lang), data) as figure:
+    alt = say(
+        "Training and validation loss per epoch on a log scale, with a curve per seed: all of them fall fast at "
+        "first and more slowly afterwards.",
+        lang,
+    )
+    with style.figure(alt, data) as figure:
         axes = figure.subplots()
-        looks = {"train_loss": (style.SKY, "-"), "validation_loss": (style.BLACK, "--")}
-        for which, (colour, line) in looks.items():
+        looks = {
+            "train_loss": (style.SKY, "-", mark("training")),
+            "validation_loss": (style.BLACK, "--", mark("validation")),
+        }
+        for which, (colour, line, said) in looks.items():
             for number, record in enumerate(records):
-                name = label(which, lang) if number == 0 else None
+                name = say(said, lang) if number == 0 else None
                 axes.plot(record.history["epoch"], record.history[which], line, color=colour, label=name)
-        axes.set_xlabel(label("epoch", lang))
-        axes.set_ylabel(label("mse", lang))
+        axes.set_xlabel(say("Epoch", lang))
+        axes.set_ylabel(say("MSE (eV²)", lang))
         axes.xaxis.set_major_locator(MultipleLocator(max(1, len(records[0].history) // 6)))
         style.log_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=2)
@@ -102,14 +143,20 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
 def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms under both protocols (Figure 3 of the report), a band from the best to the worst seed."""
     data = mse_of_runs(records, "size", thesis.COMMON_SIZES)
-    with style.figure(alt("error_by_size", lang), data, height=4.2) as figure:
+    alt = say(
+        "Mean squared error by number of atoms on a log scale, with two curves from the same models: that of the "
+        "held-out molecules falls gently with size; that of each set with its own mean has the shape of a valley, "
+        "lowest at the most frequent sizes.",
+        lang,
+    )
+    with style.figure(alt, data, height=4.2) as figure:
         axes = figure.subplots()
         for protocol, (colour, marker) in PROTOCOLS.items():
             table = by_seed(records, "size", protocol).reindex(thesis.COMMON_SIZES).dropna()
             axes.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.25, linewidth=0)
-            axes.plot(table.mean(axis=1), f"{marker}-", color=colour, markersize=4, label=label(protocol, lang))
-        axes.set_xlabel(label("n_atoms", lang))
-        axes.set_ylabel(label("mse", lang))
+            axes.plot(table.mean(axis=1), f"{marker}-", color=colour, markersize=4, label=say(NAMES[protocol], lang))
+        axes.set_xlabel(say("Number of atoms", lang))
+        axes.set_ylabel(say("MSE (eV²)", lang))
         axes.xaxis.set_major_locator(MultipleLocator(2))
         axes.xaxis.set_minor_locator(MultipleLocator(1))
         style.log_axis(axes, lang)
@@ -120,16 +167,23 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
 def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by element under both protocols (Figure 4 of the report), a point per seed, rarest element last."""
     data = mse_of_runs(records, "element", statistics.ELEMENTS)
-    with style.figure(alt("error_by_element", lang), data, height=3.8) as figure:
+    alt = say(
+        "Mean squared error by element on a log scale, with a point per seed and protocol: the two protocols are "
+        "alike on the elements that nearly all molecules hold and part ways above all on fluorine.",
+        lang,
+    )
+    with style.figure(alt, data, height=3.8) as figure:
         axes = figure.subplots()
         order = list(_held_out_molecules(records, "element").sort_values(ascending=False).index)
         for (protocol, (colour, marker)), shift in zip(PROTOCOLS.items(), (-0.12, 0.12), strict=True):
             table = by_seed(records, "element", protocol).loc[order]
             places = np.repeat(np.arange(len(order)) + shift, len(records))
-            axes.plot(places, table.to_numpy().ravel(), marker, color=colour, markersize=6, label=label(protocol, lang))
-        axes.set_xticks(np.arange(len(order)), [label(element, lang) for element in order])
+            axes.plot(
+                places, table.to_numpy().ravel(), marker, color=colour, markersize=6, label=say(NAMES[protocol], lang)
+            )
+        axes.set_xticks(np.arange(len(order)), [say(ELEMENTS[element], lang) for element in order])
         axes.tick_params(axis="x", labelsize=9)
-        axes.set_ylabel(label("mse", lang))
+        axes.set_ylabel(say("MSE (eV²)", lang))
         style.log_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=1)
     return figure
@@ -178,12 +232,14 @@ def _protocol_table(records: Sequence[Record], kind: str, groups: list, lang: st
     shown = [group for group in groups if group in molecules.index]
     seeds = {protocol: by_seed(records, kind, protocol) for protocol in PROTOCOLS}
     rows = [
-        {label("held_out_molecules", lang): style.number(molecules[group], lang)}
+        {say("Held out", lang): style.number(molecules[group], lang)}
         | {
-            label(f"mse_{protocol}", lang): style.mean_and_deviation(table.loc[group].to_numpy(), lang, 3)
+            say(_MSE[protocol], lang): style.mean_and_deviation(table.loc[group].to_numpy(), lang, 3)
             for protocol, table in seeds.items()
         }
         for group in shown
     ]
-    names = [label(group, lang) if kind == "element" else str(group) for group in shown]
-    return pd.DataFrame(rows, index=names).rename_axis(columns=label("n_atoms" if kind == "size" else "element", lang))
+    names = [say(ELEMENTS[group], lang) if kind == "element" else str(group) for group in shown]
+    return pd.DataFrame(rows, index=names).rename_axis(
+        columns=say("Number of atoms" if kind == "size" else "Element", lang)
+    )

@@ -16,8 +16,8 @@ from analysis import study
 from analysis.data import thesis
 from analysis.data.molecules import Molecules
 from analysis.evaluation import accuracy
-from analysis.figures import comparison, published, published_curves, style
-from analysis.figures.labels import alt, label
+from analysis.figures import baseline, comparison, published, published_curves, style
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 
@@ -28,6 +28,7 @@ DEMANDS = MappingProxyType({"first": (14.0, 25), "second": (10.0, 106)})
 LOOK = (style.GREEN, "D")
 """Colour and marker of "Beyond"."""
 _LOOKS = MappingProxyType({**comparison.MODELS, "beyond": LOOK})  # Default and Custom as in the final comparison
+_NAMES = MappingProxyType({**comparison.NAMES, "beyond": mark("Beyond")})
 _COMPARED_TO = ("schnet", "painn")  # published errors that are drawn as lines
 
 
@@ -52,22 +53,22 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     shown = main(records)
     scores = [accuracy.scores(record) for record in shown]
     columns = {
-        "mae": [_MEV * one.mae for one in scores],
-        "rmse": [_MEV * one.rmse for one in scores],
-        "worst": [_MEV * one.worst for one in scores],
-        "training_minutes": [minutes(record) for record in shown],
+        mark("MAE (meV)"): [_MEV * one.mae for one in scores],
+        mark("RMSE (meV)"): [_MEV * one.rmse for one in scores],
+        mark("Worst 1% (meV)"): [_MEV * one.worst for one in scores],
+        mark("Training and validation (min)"): [minutes(record) for record in shown],
     }
     rows = [
-        {label("run", lang): record.id}
-        | {label(key, lang): style.number(column[row], lang, 1) for key, column in columns.items()}
+        {say("Run", lang): record.id}
+        | {say(key, lang): style.number(column[row], lang, 1) for key, column in columns.items()}
         for row, record in enumerate(shown)
     ]
     rows.append(
-        {label("run", lang): label("mean_and_deviation", lang)}
-        | {label(key, lang): style.mean_and_deviation(column, lang, 1) for key, column in columns.items()}
+        {say("Run", lang): say("mean ± deviation", lang)}
+        | {say(key, lang): style.mean_and_deviation(column, lang, 1) for key, column in columns.items()}
     )
     index = [str(record.config.seed) for record in shown] + [""]
-    return pd.DataFrame(rows, index=index).rename_axis(columns=label("seed", lang))
+    return pd.DataFrame(rows, index=index).rename_axis(columns=say("Seed", lang))
 
 
 def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str, str]:
@@ -150,24 +151,32 @@ def demands(records: Arms[Record], others: Arms[Record], molecules: Molecules, *
         shown = enough[0] if enough else min(within, key=_mean_mae, default=None)
         rows.append(
             {
-                label("demand", lang): label(
-                    "demand_error", lang, error=style.plain_number(largest, lang), minutes=style.number(most, lang)
+                say("Demand", lang): say(
+                    "MAE of {error} meV or less in {minutes} minutes or less",
+                    lang,
+                    error=style.plain_number(largest, lang),
+                    minutes=style.number(most, lang),
                 ),
-                label("measured", lang): "–" if shown is None else _measured(shown, lang),
-                label("met", lang): label("yes" if enough else "no", lang),
+                say("Measured", lang): "–" if shown is None else _measured(shown, lang),
+                say("Met", lang): say("yes" if enough else "no", lang),
             }
         )
-    for kind in ("size", "element"):
+    for kind, demand in messages(
+        {
+            "size": "better than Default and Custom at every size from 10 to 25 atoms",
+            "element": "better than Default and Custom for every element",
+        }
+    ).items():
         touching = not_better(records, others, molecules, kind)
-        names = [label(group, lang) if kind == "element" else str(group) for group in touching]
+        names = [say(baseline.ELEMENTS[group], lang) if kind == "element" else str(group) for group in touching]
         rows.append(
             {
-                label("demand", lang): label(f"demand_{kind}", lang),
-                label("measured", lang): ", ".join(names) or label("everywhere_better", lang),
-                label("met", lang): label("no" if touching else "yes", lang),
+                say("Demand", lang): say(demand, lang),
+                say("Measured", lang): ", ".join(names) or say("intervals wholly below everywhere (MAE and MSE)", lang),
+                say("Met", lang): say("no" if touching else "yes", lang),
             }
         )
-    return style.WordTable(rows).set_index(label("demand", lang))
+    return style.WordTable(rows).set_index(say("Demand", lang))
 
 
 def not_better(records: Arms[Record], others: Arms[Record], molecules: Molecules, kind: str) -> list[int | str]:
@@ -188,7 +197,12 @@ def not_better(records: Arms[Record], others: Arms[Record], molecules: Molecules
 def error_by_size(records: Arms[Record], others: Arms[Record], molecules: Molecules, *, lang: str) -> style.BookFigure:
     """Mean absolute error by number of atoms of the three models; bands are 95 % intervals."""
     tables = _tables(records, others, molecules, "size")
-    with style.figure(alt("beyond_by_size", lang), _data(tables, others, records, lang), height=4.2) as figure:
+    alt = say(
+        "Line chart of the mean absolute error by number of atoms on a log scale, a line with its band for each "
+        "model: Beyond lies far below Default and Custom at every size.",
+        lang,
+    )
+    with style.figure(alt, _data(tables, others, records, lang), height=4.2) as figure:
         axes = figure.subplots()
         for name, table in tables.items():
             colour, marker = _LOOKS[name]
@@ -196,9 +210,14 @@ def error_by_size(records: Arms[Record], others: Arms[Record], molecules: Molecu
                 table.index, _MEV * table["mae_low"], _MEV * table["mae_high"], color=colour, alpha=0.25, linewidth=0
             )
             axes.plot(
-                table.index, _MEV * table["mae"], color=colour, marker=marker, markersize=4, label=label(name, lang)
+                table.index,
+                _MEV * table["mae"],
+                color=colour,
+                marker=marker,
+                markersize=4,
+                label=say(_NAMES[name], lang),
             )
-        axes.set_xlabel(label("n_atoms", lang))
+        axes.set_xlabel(say("Number of atoms", lang))
         axes.xaxis.set_major_locator(MultipleLocator(2))
         axes.xaxis.set_minor_locator(MultipleLocator(1))
         error_axis(axes, lang)
@@ -212,15 +231,20 @@ def error_by_element(
     """Mean absolute error by element of the three models, rarest element last; bars are 95 % intervals."""
     tables = _tables(records, others, molecules, "element")
     order = tables["beyond"]["molecules"].sort_values(ascending=False, kind="stable").index
-    with style.figure(alt("beyond_by_element", lang), _data(tables, others, records, lang), height=3.8) as figure:
+    alt = say(
+        "Points with bars of the mean absolute error by element on a log scale, a point per model: Beyond lies far "
+        "below Default and Custom for every element.",
+        lang,
+    )
+    with style.figure(alt, _data(tables, others, records, lang), height=3.8) as figure:
         axes = figure.subplots()
         for (name, table), shift in zip(tables.items(), (-0.15, 0, 0.15), strict=True):
             colour, marker = _LOOKS[name]
             rows = table.loc[order]
             bars = _MEV * np.array([rows["mae"] - rows["mae_low"], rows["mae_high"] - rows["mae"]])
-            look = {"color": colour, "marker": marker, "linestyle": "", "capsize": 4, "label": label(name, lang)}
+            look = {"color": colour, "marker": marker, "linestyle": "", "capsize": 4, "label": say(_NAMES[name], lang)}
             axes.errorbar(np.arange(len(order)) + shift, _MEV * rows["mae"], yerr=bars, **look)
-        axes.set_xticks(np.arange(len(order)), [label(element, lang) for element in order])
+        axes.set_xticks(np.arange(len(order)), [say(baseline.ELEMENTS[element], lang) for element in order])
         axes.tick_params(axis="x", labelsize=10)
         error_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=3)
@@ -256,39 +280,46 @@ def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
         for one in (published.MODELS[key] for key in _COMPARED_TO)
     ]
     report = {"minutes": thesis.MINUTES["default"], "mse_eV2": thesis.MSE["default"]}
-    theirs.append({"series": label("report_on_gpu", lang)} | report)
-    everything = pd.concat([data.assign(series=label("beyond", lang)), pd.DataFrame(theirs)], ignore_index=True)
+    theirs.append({"series": say("thesis, on a GPU", lang)} | report)
+    everything = pd.concat([data.assign(series=say("Beyond", lang)), pd.DataFrame(theirs)], ignore_index=True)
     colour, marker = LOOK
-    with style.figure(alt("budget", lang), everything, height=6.2) as figure:
+    alt = say(
+        "Two plots against minutes of training, both on log scales: above, the mean absolute error, which falls to "
+        "near the lines of published models; below, the mean squared error, far below the thesis’s star.",
+        lang,
+    )
+    with style.figure(alt, everything, height=6.2) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, column in zip(plots, ("mae_meV", "mse_eV2"), strict=True):
             axes.plot(means["minutes"], means[column], color=colour, linewidth=1)
-            axes.plot(data["minutes"], data[column], marker, color=colour, label=label("beyond", lang))
+            axes.plot(data["minutes"], data[column], marker, color=colour, label=say("Beyond", lang))
             axes.set_xscale("log")
         for name, line in zip(_COMPARED_TO, ("--", ":"), strict=True):
             one = published.MODELS[name]
-            said = label("published_line", lang, model=one.model, year=str(one.year))
+            said = say("{model} ({year}), published", lang, model=one.model, year=str(one.year))
             plots[0].axhline(one.mae, color=style.BLUE, linestyle=line, label=said)
         for (name, (hours, error)), marker in zip(spent.items(), ("v", "s"), strict=True):
             middle = 60 * float(np.sqrt(hours[0] * hours[1]))
             ends = [[middle - 60 * hours[0]], [60 * hours[1] - middle]]
             look = {"color": style.PURPLE, "markersize": 6, "linestyle": "", "capsize": 3}
-            plots[0].errorbar(middle, error, xerr=ends, marker=marker, label=label("on_gpu", lang, model=name), **look)
+            plots[0].errorbar(
+                middle, error, xerr=ends, marker=marker, label=say("{model}, on a GPU", lang, model=name), **look
+            )
         plots[1].plot(
             *report.values(),
             "*",
             color=style.VERMILION,
             markersize=12,
-            label=label("report_on_gpu", lang),
+            label=say("thesis, on a GPU", lang),
         )
-        plots[0].set_ylabel(label("mae", lang))
+        plots[0].set_ylabel(say("MAE (meV)", lang))
         style.log_axis(plots[0], lang, ticks=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
-        plots[1].set_ylabel(label("mse", lang))
+        plots[1].set_ylabel(say("MSE (eV²)", lang))
         style.log_axis(plots[1], lang)
         ticks = [*study.EPOCHS_OF_BUDGET, 1000, 10_000]
         plots[1].set_xticks(ticks, [style.number(tick, lang) for tick in ticks])
         plots[1].xaxis.set_minor_formatter(NullFormatter())
-        plots[1].set_xlabel(label("budget_minutes", lang))
+        plots[1].set_xlabel(say("Minutes of training (Beyond, on two cores)", lang))
         handles = {
             name: handle for axes in plots for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
         }
@@ -344,27 +375,32 @@ def calibration(records: Arms[Record], *, lang: str, bins: int = 20) -> style.Bo
             pd.DataFrame({"looked_at": looked_at, "found": seen, "series": "worst"}),
         ]
     ).assign(run=" ".join(record.id for record in shown))
-    with style.figure(alt("calibration", lang), data, height=3.7) as figure:
+    alt = say(
+        "Two plots. On the left the error of the seeds’ mean rises with their spread, above the diagonal. On the "
+        "right a curve far above the diagonal: most of the worst molecules are among those of the largest spread.",
+        lang,
+    )
+    with style.figure(alt, data, height=3.7) as figure:
         left, right = figure.subplots(1, 2)
         left.plot(binned["spread"], binned["rmse"], "o-", color=style.GREEN, markersize=4)
         ends = [binned.to_numpy().min() / 1.2, binned.to_numpy().max() * 1.2]
-        left.plot(ends, ends, "--", color=style.BLACK, linewidth=1, label=label("spread_is_error", lang))
+        left.plot(ends, ends, "--", color=style.BLACK, linewidth=1, label=say("spread = error", lang))
         for scale, axis in ((left.set_xscale, left.xaxis), (left.set_yscale, left.yaxis)):
             scale("log")
             axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
             axis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
             axis.set_minor_formatter(NullFormatter())
         left.grid(visible=True, axis="both")
-        left.set_xlabel(label("ensemble_spread", lang))
-        left.set_ylabel(label("ensemble_rmse", lang))
+        left.set_xlabel(say("Spread of the seeds (meV)", lang))
+        left.set_ylabel(say("RMSE of their mean (meV)", lang))
         left.legend(loc="lower right", fontsize=10)
         right.plot(looked_at, seen, color=style.GREEN)
-        right.plot([0, 1], [0, 1], "--", color=style.BLACK, linewidth=1, label=label("by_chance", lang))
+        right.plot([0, 1], [0, 1], "--", color=style.BLACK, linewidth=1, label=say("by chance", lang))
         for axis in (right.xaxis, right.yaxis):
             axis.set_major_formatter(style.percent_axis(lang))
         right.grid(visible=True, axis="both")
-        right.set_xlabel(label("looked_at", lang))
-        right.set_ylabel(label("worst_found", lang))
+        right.set_xlabel(say("Molecules looked at", lang))
+        right.set_ylabel(say("Part found of the worst 1%", lang))
         right.legend(loc="lower right", fontsize=10)
     return figure
 
@@ -384,8 +420,8 @@ def _mean_mae(records: Sequence[Record]) -> float:
 
 
 def _measured(records: Sequence[Record], lang: str) -> str:
-    return label(
-        "measured_error",
+    return say(
+        "{error} meV (worst of {seeds} seeds: {worst}) in {minutes} minutes at most",
         lang,
         error=style.mean_and_deviation(_mev(records), lang, 1),
         worst=style.number(max(_mev(records)), lang, 1),
@@ -410,11 +446,11 @@ def _data(tables: dict[str, pd.DataFrame], others: Arms[Record], records: Arms[R
     for name, table in tables.items():
         named = table.rename(columns=lambda column: f"{column}_{units[column[:3]]}" if column[:3] in units else column)
         runs = " ".join(record.id for record in models[name])
-        parts.append(named.rename_axis("group").reset_index().assign(series=label(name, lang), run=runs))
+        parts.append(named.rename_axis("group").reset_index().assign(series=say(_NAMES[name], lang), run=runs))
     return pd.concat(parts)
 
 
 def error_axis(axes: Axes, lang: str) -> None:
     """Name and ticks of a logarithmic axis of mean absolute errors."""
-    axes.set_ylabel(label("mae", lang))
+    axes.set_ylabel(say("MAE (meV)", lang))
     style.log_axis(axes, lang, ticks=(1.0, 2.0, 3.0, 5.0))

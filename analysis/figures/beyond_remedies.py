@@ -18,8 +18,8 @@ from analysis.evaluation import accuracy
 from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
-from analysis.figures.labels import alt, label
 from analysis.figures.remedies import weighting_name
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
@@ -34,6 +34,15 @@ _LOOKS = MappingProxyType(
         "up_to": (style.SKY, "v"),
         "above": (style.BLUE, "^"),
         "rings": (style.VERMILION, "D"),
+    }
+)
+
+_GROUPS = messages(
+    {
+        "all": "all molecules",
+        "up_to": "up to {atoms} atoms",
+        "above": "more than {atoms} atoms",
+        "rings": "three rings or more",
     }
 )
 
@@ -86,7 +95,7 @@ def summary(records: Arms[Record], molecules: Molecules, *, lang: str) -> pd.Dat
         }
         for group in shown.values()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("remedy_mae", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("MAE (meV), at the same updates", lang))
 
 
 def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.BookFigure:
@@ -95,7 +104,12 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
     plain = shown.pop(_PLAIN)
     inside = members(records["plain"][0], molecules)
     data = groups.of_groups(list(shown.values()), lambda group: _data(group, plain, inside))
-    with style.figure(alt("beyond_remedies", lang), data, height=0.75 * len(shown) + 1.5) as figure:
+    alt = say(
+        "Points with bars, a row per remedy and a point per group of molecules: the mean absolute error over that "
+        "of the plain model, on a log scale, on both sides of a vertical line that marks equality.",
+        lang,
+    )
+    with style.figure(alt, data, height=0.75 * len(shown) + 1.5) as figure:
         axes = figure.subplots()
         for shift, (key, (colour, marker)) in zip((-0.27, -0.09, 0.09, 0.27), _LOOKS.items(), strict=True):
             found = np.array([ratio(group, plain, inside[key]) for group in shown.values()])
@@ -107,15 +121,13 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
             drawn.lines[0].set_label(name)  # the caps would hide the marker in the legend
         axes.axvline(1, color=style.BLACK, linewidth=1)
         where = blended_transform_factory(axes.transData, axes.transAxes)
-        for text, side in (("better", "right"), ("worse", "left")):
+        for text, side in ((mark("← better"), "right"), (mark("worse →"), "left")):
             shift = (-6 if side == "right" else 6, 0)
-            axes.annotate(
-                label(text, lang), (1, 0.02), shift, where, "offset points", ha=side, va="bottom", fontsize=10
-            )
+            axes.annotate(say(text, lang), (1, 0.02), shift, where, "offset points", ha=side, va="bottom", fontsize=10)
         axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
         axes.set_ylim(len(shown) - 0.35, -0.6)
         axes.set_xscale("log")
-        axes.set_xlabel(label("ratio_of_mae", lang))
+        axes.set_xlabel(say("MAE over that of plain Beyond", lang))
         near = data["ratio"].max() < _NEAR
         axes.xaxis.set_major_locator(LogLocator(subs=_NEAR_TICKS if near else _TICKS))
         axes.xaxis.set_minor_locator(NullLocator())
@@ -146,7 +158,7 @@ def facts(records: Arms[Record], molecules: Molecules, *, lang: str) -> dict[str
             helped += [group.name] if high < 1 else []
             hurt += [group.name] if low > 1 else []
         found[f"remedies_helped_{key}"], found[f"remedies_hurt_{key}"] = (
-            "; ".join(names) or label("none", lang) for names in (helped, hurt)
+            "; ".join(names) or say("none", lang) for names in (helped, hurt)
         )
     return found
 
@@ -164,7 +176,7 @@ def _data(group: Group, plain: Group, inside: dict[str, np.ndarray]) -> pd.DataF
 
 
 def _group_name(key: str, lang: str) -> str:
-    return label(f"molecules_{key}", lang, atoms=style.number(thesis.LARGE, lang))
+    return say(_GROUPS[key], lang, atoms=style.number(thesis.LARGE, lang))
 
 
 def _key(arm: Arm) -> str:
@@ -174,9 +186,9 @@ def _key(arm: Arm) -> str:
 
 def _name(arm: Arm, lang: str) -> str:
     if arm.role == "plain":
-        return label("beyond", lang)
+        return say("Beyond", lang)
     if arm.role == "fine-tuned, rings":
-        return label("beyond_remedy_fine_tuned", lang, rings=style.number(arm.value, lang))
+        return say("fine-tuned, {rings} rings or more", lang, rings=style.number(arm.value, lang))
     if arm.role == "cap":
-        return label("beyond_remedy_cap", lang, cap=style.number(arm.value, lang))
+        return say("at most {cap} of each size", lang, cap=style.number(arm.value, lang))
     return weighting_name(arm, lang)

@@ -14,13 +14,21 @@ from pydantic import Field
 
 from analysis.data import offsets, splits, statistics, thesis
 from analysis.data.molecules import Molecules
-from analysis.figures import style
-from analysis.figures.labels import alt, label
+from analysis.figures import baseline, style
+from analysis.figures.words import messages, say
 from analysis.study.parameters import NotebookParameters
 
 _SMALLEST_SHARE = 1e-4  # of a row of the heat map: below, colours no longer change
 # Means, drawn over dark and light cells alike.
 _MEANS = MappingProxyType({"color": "black", "markerfacecolor": "white", "markersize": 5})
+
+_QUANTITIES = messages(
+    {
+        "heavy_atoms": "Heavy atoms",
+        "hydrogens": "Hydrogens",
+        "hydrogen_share": "Share of hydrogen",
+    }
+)
 
 
 class CensusParameters(NotebookParameters):
@@ -34,14 +42,14 @@ def element_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
     shares = statistics.element_share(molecules)
     rows = [
         {
-            label("with", lang): style.number(count, lang),
-            label("without", lang): style.number(len(molecules) - count, lang),
-            label("share", lang): style.number(share, lang, 3),
-            label("report", lang): style.number(thesis.ELEMENT_SHARES[element], lang, 2),
+            say("With the element", lang): style.number(count, lang),
+            say("Without it", lang): style.number(len(molecules) - count, lang),
+            say("Share", lang): style.number(share, lang, 3),
+            say("Thesis", lang): style.number(thesis.ELEMENT_SHARES[element], lang, 2),
         }
         for element, count, share in shares.itertuples()
     ]
-    return _table(rows, [label(element, lang) for element in shares.index], label("element", lang))
+    return _table(rows, [say(baseline.ELEMENTS[element], lang) for element in shares.index], say("Element", lang))
 
 
 def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
@@ -49,20 +57,20 @@ def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
     shifts = statistics.size_shift(molecules)
     rows = [
         {
-            label("mean_with", lang): style.number(shift.mean_with, lang, 1),
-            label("mean_without", lang): style.number(shift.mean_without, lang, 1),
-            label("total_variation", lang): style.number(shift.total_variation, lang, 3),
+            say("Size with the element", lang): style.number(shift.mean_with, lang, 1),
+            say("Size without it", lang): style.number(shift.mean_without, lang, 1),
+            say("Total variation", lang): style.number(shift.total_variation, lang, 3),
         }
         for shift in shifts.itertuples()
     ]
-    return _table(rows, [label(element, lang) for element in shifts.index], label("element", lang))
+    return _table(rows, [say(baseline.ELEMENTS[element], lang) for element in shifts.index], say("Element", lang))
 
 
 def correlation_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
     """Spearman's correlation of the size with what it is confounded with (`statistics.size_correlations`)."""
     correlations = statistics.size_correlations(molecules)
-    rows = [{label("spearman", lang): style.number(value, lang, 2)} for value in correlations]
-    return _table(rows, [label(quantity, lang) for quantity in correlations.index], label("quantity", lang))
+    rows = [{say("Spearman with size", lang): style.number(value, lang, 2)} for value in correlations]
+    return _table(rows, [say(_QUANTITIES[quantity], lang) for quantity in correlations.index], say("Quantity", lang))
 
 
 def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dict[str, str]:
@@ -151,13 +159,24 @@ def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> s
     sizes = statistics.size_counts(molecules)
     common = sizes["share"] > share
     data = sizes.assign(above_threshold=common, normal_law=statistics.normal_counts(molecules)).reset_index()
-    with style.figure(alt("size_histogram", lang), data) as figure:
+    alt = say(
+        "Histogram of the molecules by number of atoms: they pile up in the middle and the tails almost vanish. "
+        "Sizes above the threshold and sizes below it have different colours. A normal curve follows the left side "
+        "of the histogram but not the saw teeth on its right.",
+        lang,
+    )
+    with style.figure(alt, data) as figure:
         axes = figure.subplots()
         limit = style.threshold(share, lang)
         axes.bar(sizes.index[common], sizes["molecules"][common], color=style.BLUE, label=f"> {limit}")
         axes.bar(sizes.index[~common], sizes["molecules"][~common], color=style.VERMILION, label=f"≤ {limit}")
-        axes.plot(statistics.normal_counts(molecules), "--", color=style.BLACK, label=label("normal", lang))
-        axes.set_ylabel(label("molecules", lang))
+        axes.plot(
+            statistics.normal_counts(molecules),
+            "--",
+            color=style.BLACK,
+            label=say("normal law, same mean and deviation", lang),
+        )
+        axes.set_ylabel(say("Molecules", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
         _size_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=3)
@@ -168,14 +187,22 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
     """Which sizes are above `share`, on a log scale, beside those that the report names."""
     table = statistics.common_sizes(molecules, share)
     held = table[table["molecules"] > 0]
-    with style.figure(alt("common_sizes", lang), table.reset_index()) as figure:
+    alt = say(
+        "Number of molecules of each size on a log scale, with a horizontal line at the threshold and a band that "
+        "marks the sizes that the thesis calls frequent. Near both ends of the band some points lie below the line.",
+        lang,
+    )
+    with style.figure(alt, table.reset_index()) as figure:
         axes = figure.subplots()
         report = thesis.COMMON_SIZES
-        named = label("report_range", lang, range=style.ranges(report, lang))
+        named = say("sizes in the thesis ({range})", lang, range=style.ranges(report, lang))
         limit = style.threshold(share, lang)
         axes.axvspan(report[0] - 0.5, report[-1] + 0.5, color="#E8EEF3", label=named)
         axes.axhline(
-            share * len(molecules), color=style.BLACK, linestyle="--", label=label("threshold", lang, share=limit)
+            share * len(molecules),
+            color=style.BLACK,
+            linestyle="--",
+            label=say("threshold: {share}", lang, share=limit),
         )
         axes.plot(held["molecules"][held["common"]], "o", color=style.BLUE, label=f"> {limit}")
         axes.plot(held["molecules"][~held["common"]], "s", color=style.VERMILION, label=f"≤ {limit}")
@@ -187,7 +214,7 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
             axes.annotate(str(size), (size, count), textcoords="offset points", **look)
         axes.set_yscale("log")
         axes.set_ylim(0.8, 3 * held["molecules"].max())
-        axes.set_ylabel(label("molecules_log", lang))
+        axes.set_ylabel(say("Molecules (log scale)", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
         _size_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=2)
@@ -204,7 +231,13 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
     means = [molecules.n_atoms.mean(), *statistics.size_shift(molecules)["mean_with"]]
     data = rows.set_axis(["all", *statistics.ELEMENTS]).rename_axis(index="element", columns="n_atoms")
     data = data.reset_index().melt("element", value_name="share_of_row")
-    with style.figure(alt("element_size_heatmap", lang), data, height=3.6) as figure:
+    alt = say(
+        "Heat map with one row per element and one for the whole database: colour tells which share of the row’s "
+        "molecules has each number of atoms. The rows of hydrogen, carbon and oxygen look like that of the whole "
+        "database; nitrogen’s leans towards smaller molecules and fluorine’s far more so.",
+        lang,
+    )
+    with style.figure(alt, data, height=3.6) as figure:
         axes = figure.subplots()
         shares = rows.to_numpy()
         mesh = axes.pcolormesh(
@@ -216,23 +249,25 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
             linewidth=0.5,
         )
         axes.axhline(0.5, color="white", linewidth=5)
-        axes.axvline(means[0], color=style.BLACK, linestyle="--", linewidth=1, label=label("database_mean", lang))
+        axes.axvline(
+            means[0], color=style.BLACK, linestyle="--", linewidth=1, label=say("mean of the whole database", lang)
+        )
         axes.plot(
             means,
             np.arange(len(rows)),
             "D",
             **_MEANS,
-            label=label("row_mean", lang),
+            label=say("mean of the row", lang),
         )
-        axes.set_yticks(np.arange(len(rows)), [label("database", lang), *statistics.ELEMENTS])
+        axes.set_yticks(np.arange(len(rows)), [say("All", lang), *statistics.ELEMENTS])
         axes.invert_yaxis()
         axes.grid(visible=False)
         _size_axis(axes, lang)
         means_axis = axes.secondary_yaxis("right")
         means_axis.set_yticks(np.arange(len(rows)), [style.number(mean, lang, 1) for mean in means])
-        means_axis.set_ylabel(label("mean_n_atoms", lang))
+        means_axis.set_ylabel(say("Mean", lang))
         bar = figure.colorbar(mesh, ax=axes, extend="min", pad=0.02, aspect=18)
-        bar.set_label(label("share_of_row", lang))
+        bar.set_label(say("Share of the row", lang))
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: style.threshold(share, lang)))
         figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -244,7 +279,13 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
     table = statistics.composition_by_size(molecules)
     counts = heavy.reset_index().melt("heavy_atoms", value_name="molecules")
     data = counts[counts["molecules"] > 0].merge(table.drop(columns="molecules").reset_index(), on="n_atoms")
-    with style.figure(alt("composition", lang), data, height=5.4) as figure:
+    alt = say(
+        "Two plots with the number of atoms on the horizontal axis. Above, the heavy atoms of the molecules: nearly "
+        "all pile up in the row of the maximum. Below, the share of hydrogen, which, but for the smallest "
+        "molecules, grows steadily with size.",
+        lang,
+    )
+    with style.figure(alt, data, height=5.4) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
         mesh = upper.pcolormesh(
             heavy.columns,
@@ -254,14 +295,14 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
             edgecolors="white",
             linewidth=0.5,
         )
-        upper.plot(table["heavy_atoms_mean"], "D-", linewidth=1, **_MEANS, label=label("mean", lang))
+        upper.plot(table["heavy_atoms_mean"], "D-", linewidth=1, **_MEANS, label=say("mean", lang))
         upper.grid(visible=False)
-        upper.set_ylabel(label("heavy_atoms", lang))
+        upper.set_ylabel(say("Heavy atoms", lang))
         upper.set_ylim(bottom=0)
         upper.yaxis.set_major_locator(MaxNLocator(integer=True))
         upper.legend(loc="lower right")
         bar = figure.colorbar(mesh, ax=upper, pad=0.02, aspect=12)
-        bar.set_label(label("molecules", lang))
+        bar.set_label(say("Molecules", lang))
         bar.ax.yaxis.set_major_formatter(style.number_axis(lang))
         lower.fill_between(
             table.index,
@@ -270,12 +311,12 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
             color=style.SKY,
             alpha=0.5,
             linewidth=0,
-            label=label("band", lang),
+            label=say("5th to 95th percentile", lang),
         )
         lower.plot(
-            table["hydrogen_share_mean"], "o-", linewidth=2, markersize=4, color=style.BLUE, label=label("mean", lang)
+            table["hydrogen_share_mean"], "o-", linewidth=2, markersize=4, color=style.BLUE, label=say("mean", lang)
         )
-        lower.set_ylabel(label("hydrogen_share", lang))
+        lower.set_ylabel(say("Share of hydrogen", lang))
         lower.set_ylim(0, 1)
         lower.yaxis.set_major_formatter(style.percent_axis(lang))
         lower.legend(loc="upper left")
@@ -288,6 +329,6 @@ def _table(rows: list[dict[str, str]], names: list[str], corner: str) -> pd.Data
 
 
 def _size_axis(axes: Axes, lang: str) -> None:
-    axes.set_xlabel(label("n_atoms", lang))
+    axes.set_xlabel(say("Number of atoms", lang))
     axes.xaxis.set_major_locator(MultipleLocator(5))
     axes.xaxis.set_minor_locator(MultipleLocator(1))

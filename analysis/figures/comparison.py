@@ -15,19 +15,36 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from analysis.data import thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
-from analysis.figures.labels import alt, label
+from analysis.figures.words import messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
 from analysis.runs.records import Record
 
 MODELS = MappingProxyType({"default": (style.ORANGE, "o"), "custom": (style.BLUE, "s")})
 """Colour, as in Figure 10 of the report, and marker."""
-
+NAMES = messages(
+    {
+        "default": "Default",
+        "custom": "Custom",
+    }
+)
 
 STEPS = MappingProxyType(
     {step: Arm(step) for step in ("default", "large", "batch", "features", "cutoff", "custom")}
     | {"custom_longer": Arm("custom", same_updates=True)}
 )
 """From Default to Custom, a change more in each, and Custom with as many updates as Default."""
+
+_STEPS = messages(
+    {
+        "default": "Default",
+        "large": "+ more than {atoms} atoms",
+        "batch": "+ batches of {batch}",
+        "features": "+ {features} features",
+        "cutoff": "+ data up to {cutoff} Å",
+        "custom": "+ weights, r = {rate} (Custom)",
+        "custom_longer": "Custom, Default’s updates",
+    }
+)
 
 
 def by_model(records: Arms[Record]) -> dict[str, list[Record]]:
@@ -38,16 +55,18 @@ def by_model(records: Arms[Record]) -> dict[str, list[Record]]:
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per model: general MSE over all held-out molecules and over the test part, and the time of a run."""
     rows = {
-        label(name, lang): {
-            label("mse_whole", lang): style.mean_and_deviation(groups.general(of_model), lang, 4),
-            label("mse_test", lang): style.mean_and_deviation([_test(record) for record in of_model], lang, 4),
-            label("minutes", lang): style.mean_and_deviation(
+        say(NAMES[name], lang): {
+            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(groups.general(of_model), lang, 4),
+            say("MSE, test part (eV²)", lang): style.mean_and_deviation(
+                [_test(record) for record in of_model], lang, 4
+            ),
+            say("Time (min)", lang): style.mean_and_deviation(
                 [baseline.minutes(record) for record in of_model], lang, 1
             ),
         }
         for name, of_model in by_model(records).items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("model", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Model", lang))
 
 
 def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
@@ -75,14 +94,20 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     shown = _groups(records, lang=lang)
     for protocol in baseline.PROTOCOLS:
         better = groups.lower_at(shown["custom"], shown["default"], protocol)
-        found[f"better_{protocol}"] = style.ranges(better, lang) or label("none", lang)
+        found[f"better_{protocol}"] = style.ranges(better, lang) or say("none", lang)
     return found
 
 
 def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of both models (Figure 10 of the report), a plot per protocol; bands over seeds."""
     shown = list(_groups(records, lang=lang).values())
-    return groups.error_by_size(shown, alt=alt("final_comparison", lang), lang=lang)
+    alt = say(
+        "Two plots of mean squared error by number of atoms on a log scale, with a curve for Default and one for "
+        "Custom: with held-out molecules both fall with size; with each size’s own mean both are valleys, that of "
+        "Custom farther to the right.",
+        lang,
+    )
+    return groups.error_by_size(shown, alt=alt, lang=lang)
 
 
 def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
@@ -91,9 +116,15 @@ def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
     The loss, and a band from the mean of the five smallest squared errors of a batch to that of the five largest.
     """
     means = {name: _mean_steps(of_model) for name, of_model in by_model(records).items()}
-    data = [steps.assign(series=label(name, lang)) for name, steps in means.items()]
+    data = [steps.assign(series=say(NAMES[name], lang)) for name, steps in means.items()]
     units = {name: f"{name}_eV2" for name in ("loss", "lowest", "highest")}
-    with style.figure(alt("stability", lang), pd.concat(data).rename(columns=units), height=3.8) as figure:
+    alt = say(
+        "Two plots of squared error by epoch on a log scale, one per model: the mean of the batch falls fast at "
+        "first and slowly later, inside a band from the smallest errors to the largest that spans several powers of "
+        "ten. Custom’s lies somewhat higher.",
+        lang,
+    )
+    with style.figure(alt, pd.concat(data).rename(columns=units), height=3.8) as figure:
         plots = figure.subplots(1, 2, sharey=True)
         for axes, (name, steps) in zip(plots, means.items(), strict=True):
             colour = MODELS[name][0]
@@ -104,13 +135,15 @@ def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
                 color=colour,
                 alpha=0.35,
                 linewidth=0,
-                label=label("extremes", lang),
+                label=say("from the five smallest to the five largest", lang),
             )
-            axes.plot(steps["epoch"], steps["loss"], color=style.BLACK, linewidth=1, label=label("batch_loss", lang))
-            axes.set_title(label(name, lang), fontsize=11)
-            axes.set_xlabel(label("epoch", lang))
+            axes.plot(
+                steps["epoch"], steps["loss"], color=style.BLACK, linewidth=1, label=say("mean of the batch", lang)
+            )
+            axes.set_title(say(NAMES[name], lang), fontsize=11)
+            axes.set_xlabel(say("Epoch", lang))
             style.log_axis(axes, lang, every=2)
-        plots[0].set_ylabel(label("squared_error", lang))
+        plots[0].set_ylabel(say("Squared error (eV²)", lang))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -126,7 +159,7 @@ def by_step(records: Arms[Record], *, lang: str) -> dict[str, Group]:
         "rate": style.plain_number(config.loss.rate, lang),
     }
     return {
-        step: Group(label(f"step_{step}", lang, **values), records[arm], style.BLUE, "o") for step, arm in STEPS.items()
+        step: Group(say(_STEPS[step], lang, **values), records[arm], style.BLUE, "o") for step, arm in STEPS.items()
     }
 
 
@@ -138,8 +171,8 @@ def steps(records: Arms[Record], *, lang: str) -> style.BookFigure:
     shown = by_step(records, lang=lang)
     places = np.arange(len(shown))
     panels = {
-        label("mse_whole", lang): groups.general,
-        label("mse_above", lang, atoms=style.number(thesis.LARGE, lang)): _above,
+        say("MSE, the whole 20% (eV²)", lang): groups.general,
+        say("MSE, more than {atoms} atoms (eV²)", lang, atoms=style.number(thesis.LARGE, lang)): _above,
     }
     columns = dict(zip(("mse_eV2", f"mse_above_{thesis.LARGE}_atoms_eV2"), panels.values(), strict=True))
 
@@ -147,7 +180,13 @@ def steps(records: Arms[Record], *, lang: str) -> style.BookFigure:
         return pd.DataFrame({name: of([record]) for name, of in columns.items()})
 
     data = groups.of_groups(list(shown.values()), lambda group: baseline.of_runs(group.records, of_run))
-    with style.figure(alt("steps", lang), data, height=4.0) as figure:
+    alt = say(
+        "Two dot plots with a row per accumulated change, from Default to Custom, and the mean squared error on a "
+        "log scale, one for all held-out molecules and one for the large ones: a point per seed and a line that "
+        "joins the means.",
+        lang,
+    )
+    with style.figure(alt, data, height=4.0) as figure:
         plots = figure.subplots(1, 2, sharey=True)
         for axes, (title, of) in zip(plots, panels.items(), strict=True):
             values = [of(group.records) for group in shown.values()]
@@ -169,15 +208,15 @@ def steps_table(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per change from Default to Custom: updates, and MSE over held-out molecules, all and above 17 atoms."""
     rows = {
         group.name: {
-            label("updates", lang): style.number(_updates(group.records[0]), lang),
-            label("mse_whole", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
-            label("mse_above", lang, atoms=style.number(thesis.LARGE, lang)): style.mean_and_deviation(
-                _above(group.records), lang, 3
-            ),
+            say("Updates", lang): style.number(_updates(group.records[0]), lang),
+            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
+            say(
+                "MSE, more than {atoms} atoms (eV²)", lang, atoms=style.number(thesis.LARGE, lang)
+            ): style.mean_and_deviation(_above(group.records), lang, 3),
         }
         for group in by_step(records, lang=lang).values()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("changes", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Changes, one after the other", lang))
 
 
 def step_facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
@@ -221,7 +260,7 @@ def _settled(records: Sequence[Record]) -> list[int]:
 
 
 def _groups(records: Arms[Record], *, lang: str) -> dict[str, Group]:
-    return {name: Group(label(name, lang), of, *MODELS[name]) for name, of in by_model(records).items()}
+    return {name: Group(say(NAMES[name], lang), of, *MODELS[name]) for name, of in by_model(records).items()}
 
 
 def _test(record: Record) -> float:

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.data import thesis
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
-from analysis.figures.labels import alt, label
+from analysis.figures.words import messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
@@ -25,6 +25,15 @@ KINDS = MappingProxyType(
 )
 """The large molecules; as many drawn at random; and both with as many updates as the baseline."""
 
+_NAMES = messages(
+    {
+        "chosen": "more than {atoms} atoms",
+        "random": "random, as many as with more than {atoms}",
+        "chosen_longer": "more than {atoms} atoms, same updates",
+        "random_longer": "random, as many as with more than {atoms}, same updates",
+    }
+)
+
 
 def by_training_set(
     records: Arms[Record], *, lang: str, kinds: Collection[str] = ("chosen",)
@@ -37,14 +46,23 @@ def by_training_set(
             arm = Arm("more than", atoms, **control)
             if arm in records or kind in kinds:
                 look = groups.COLOURS[place % len(groups.COLOURS)], groups.MARKERS[place % len(groups.MARKERS)]
-                name = label(f"large_{kind}", lang, atoms=style.number(atoms, lang))
+                name = say(_NAMES[kind], lang, atoms=style.number(atoms, lang))
                 found[atoms + 1][kind] = Group(name, records[arm], *look, "--" if arm.random else "-")
     return found
 
 
 def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of every training set, a plot per protocol (Figure 9 of the report)."""
-    return groups.error_by_size(_all(records, lang), alt=alt("directed_training", lang), lang=lang, columns=1)
+    alt = say(
+        "Two plots of mean squared error by number of atoms on a log scale, with five curves: the whole training "
+        "part, large molecules alone, the random control, and the last two with as many updates as the first. With "
+        "held-out molecules both curves of the large molecules climb at the small sizes; at the large ones all "
+        "fall, and those that make as many updates as the first run together below the other two. With each size’s "
+        "own mean, the whole part and the controls make one and the same valley, and the large molecules another, "
+        "farther to the right, whatever the updates.",
+        lang,
+    )
+    return groups.error_by_size(_all(records, lang), alt=alt, lang=lang, columns=1)
 
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
@@ -52,18 +70,18 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     atoms = style.number(thesis.LARGE, lang)
     rows = {
         group.name: {
-            label("train_molecules", lang): style.number(groups.training_molecules(group.records), lang),
-            label("epochs", lang): style.number(group.records[0].config.training.epochs, lang),
+            say("Molecules", lang): style.number(groups.training_molecules(group.records), lang),
+            say("Epochs", lang): style.number(group.records[0].config.training.epochs, lang),
         }
         | {
-            label(f"mse_{side}", lang, atoms=atoms): style.mean_and_deviation(
+            say(groups.MSE[side], lang, atoms=atoms): style.mean_and_deviation(
                 groups.of_sizes(group.records, sizes), lang, 3
             )
             for side, sizes in groups.SIDES.items()
         }
         for group in _all(records, lang)
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("training_set", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Training set", lang))
 
 
 def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
@@ -101,7 +119,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         found[f"ratio_{name}_{other}"] = style.number(means[name, "above"] / means[other, "above"], lang, 2)
         for protocol in ("held_out", "as_reported"):
             better = groups.lower_at(shown[name], shown[other], protocol)
-            found[f"better_{name}_{other}_{protocol}"] = style.ranges(better, lang) or label("none", lang)
+            found[f"better_{name}_{other}_{protocol}"] = style.ranges(better, lang) or say("none", lang)
     return found
 
 

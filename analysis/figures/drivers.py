@@ -24,14 +24,20 @@ from matplotlib.ticker import (
 
 from analysis.evaluation.error_sources import COMPARISONS, STRUCTURAL, TARGETS, Drivers
 from analysis.figures import style
-from analysis.figures.comparison import MODELS
-from analysis.figures.labels import alt, label
+from analysis.figures.comparison import MODELS, NAMES
+from analysis.figures.words import mark, messages, say
 
 _MEV = 1000  # meV per eV
 _LEAST = {"n_atoms": 30, "unsaturation": 50}  # molecules, for a point in a figure
 _ATOMS = 3  # more, for a factor: a CH2 group has as many
 
-_SIDES = MappingProxyType({"rmse": (style.BLUE, "o"), "median": (style.VERMILION, "s"), "per_atom": (style.GREEN, "D")})
+_SIDES = MappingProxyType(
+    {
+        "rmse": (style.BLUE, "o", mark("root of the mean squared error")),
+        "median": (style.VERMILION, "s", mark("median absolute error")),
+        "per_atom": (style.GREEN, "D", mark("mean absolute error per atom")),
+    }
+)
 _SCORES = ((style.BLUE, "o"), (style.VERMILION, "s"))
 _LINE_WIDTH = 30  # characters
 _JOINT = "\N{NO-BREAK SPACE}"  # keeps a name on one line
@@ -45,6 +51,86 @@ _LINES = (
     (style.PURPLE, "P"),
 )
 
+_VALUES = messages(
+    {
+        "heavy_atoms": "{value} heavy",
+        "unsaturation": "unsaturation {value}",
+    }
+)
+_FIXED = messages(
+    {
+        "nothing": "nothing",
+        "heavy": "number of heavy atoms",
+        "skeleton": "C, N, O and F:\nmore hydrogen",
+        "saturation": "unsaturation, N, O and F:\nmore CH₂",
+        "structure": "rings and bonds too:\nmore CH₂",
+    }
+)
+_LOSSES = messages(
+    {
+        "typical": "Loss of R²\n(log |e|)",
+        "squared": "Loss of D²\n(e²)",
+    }
+)
+_DESCRIPTORS = messages(
+    {
+        "n_atoms": "atoms",
+        "heavy_atoms": "heavy atoms",
+        "hydrogen_share": "share of H",
+        "hydrogens": "hydrogens",
+        "carbons": "carbons",
+        "nitrogens": "nitrogens",
+        "oxygens": "oxygens",
+        "fluorines": "fluorines",
+        "unsaturation": "unsaturation",
+        "rings": "rings",
+        "smallest_ring": "smallest ring",
+        "three_rings": "3\N{NON-BREAKING HYPHEN}membered rings",
+        "four_rings": "4\N{NON-BREAKING HYPHEN}membered rings",
+        "shared_ring_atoms": "atoms in several rings",
+        "aromatic_atoms": "aromatic atoms",
+        "triple_bonds": "triple bonds",
+        "sp3_share": "share of sp³ C",
+        "hetero_bonds": "heteroatom bonds",
+        "longest_bond": "most stretched bond",
+        "zwitterion": "zwitterion",
+        "distance": "distance to training",
+        "rarest_environment": "rarest environment",
+    }
+)
+_CLASSES = messages(
+    {
+        "zwitterions": "Zwitterions",
+        "three_or_more_rings": "Three rings or more",
+        "three_rings": "With a 3\N{NON-BREAKING HYPHEN}membered ring",
+        "four_rings": "With a 4\N{NON-BREAKING HYPHEN}membered ring",
+        "aromatic": "Aromatic",
+        "triple_bonds": "With a triple bond",
+        "hetero_bonds": "With bonded heteroatoms",
+        "stretched_bond": "With a stretched bond",
+        "fluorine": "With fluorine",
+        "few_heavy_atoms": "Fewer than 9 heavy atoms",
+        "infrequent_sizes": "Infrequent sizes",
+        "farthest": "The farthest tenth",
+        "rarest": "The tenth of rarest environments",
+    }
+)
+_REASONS = messages(
+    {
+        "high": "{name}: {value} (highest {beyond})",
+        "low": "{name}: {value} (lowest {beyond})",
+        "zwitterions": "it is a zwitterion",
+        "three_or_more_rings": "three rings or more",
+        "three_rings": "a 3\N{NON-BREAKING HYPHEN}membered ring",
+        "four_rings": "a 4\N{NON-BREAKING HYPHEN}membered ring",
+        "aromatic": "it is aromatic",
+        "triple_bonds": "a triple bond",
+        "hetero_bonds": "bonded heteroatoms",
+        "fluorine": "it holds fluorine",
+        "few_heavy_atoms": "few heavy atoms",
+    }
+)
+
 
 # ---- size
 
@@ -54,14 +140,19 @@ def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
     table = drivers.sizes[drivers.sizes["molecules"] >= _LEAST["n_atoms"]]
     shown = {"rmse": np.sqrt(table["mse"]), "median": table["median"], "per_atom": table["per_atom"]}
     data = table.rename(columns={"mse": "mse_eV2", "median": "median_error_eV", "per_atom": "mean_error_per_atom_eV"})
-    with style.figure(alt("errors_by_size", lang), _with_runs(drivers, data), height=4.4) as figure:
+    alt = say(
+        "Three errors by number of atoms on a log scale: the root of the mean squared error falls with size, the "
+        "median absolute error falls less, and the error per atom falls steadily.",
+        lang,
+    )
+    with style.figure(alt, _with_runs(drivers, data), height=4.4) as figure:
         axes = figure.subplots()
-        for name, (colour, marker) in _SIDES.items():
+        for name, (colour, marker, said) in _SIDES.items():
             of_size = _MEV * shown[name].groupby(table["n_atoms"]).agg(["min", "max", "mean"])
             axes.fill_between(of_size.index, of_size["min"], of_size["max"], color=colour, alpha=0.25, linewidth=0)
-            axes.plot(of_size["mean"], f"{marker}-", color=colour, markersize=4, label=label(f"side_{name}", lang))
-        axes.set_xlabel(label("n_atoms", lang))
-        axes.set_ylabel(label("error_in_mev", lang))
+            axes.plot(of_size["mean"], f"{marker}-", color=colour, markersize=4, label=say(said, lang))
+        axes.set_xlabel(say("Number of atoms", lang))
+        axes.set_ylabel(say("Error in meV", lang))
         axes.xaxis.set_major_locator(MultipleLocator(2))
         style.log_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=1)
@@ -72,11 +163,17 @@ def unsaturation(drivers: Drivers, *, lang: str) -> style.BookFigure:
     """MSE by degree of unsaturation with the number of heavy atoms fixed, and the other way round; bands over seeds."""
     table = drivers.unsaturation[drivers.unsaturation["molecules"] >= _LEAST["unsaturation"]]
     data = _with_runs(drivers, table.rename(columns={"mse": "mse_eV2"}))
-    with style.figure(alt("unsaturation", lang), data, height=4.6) as figure:
+    alt = say(
+        "Two plots of mean squared error on a log scale: on the left by degree of unsaturation, with a line per "
+        "number of heavy atoms; on the right by number of heavy atoms, with a line per degree of unsaturation. On "
+        "the left the lines climb; on the right they rise less.",
+        lang,
+    )
+    with style.figure(alt, data, height=4.6) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         _lines(left, table, "unsaturation", "heavy_atoms", lang, shown=sorted(table["heavy_atoms"].unique())[-3:])
         _lines(right, table, "heavy_atoms", "unsaturation", lang, shown=range(1, 6))
-        left.set_ylabel(label("mse", lang))
+        left.set_ylabel(say("MSE (eV²)", lang))
         for axes in (left, right):
             axes.xaxis.set_major_locator(MultipleLocator(1))
             axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, handlelength=1.4, columnspacing=1)
@@ -91,9 +188,9 @@ def _lines(axes: Axes, table: pd.DataFrame, along: str, fixed: str, lang: str, *
     for (value, of_value), (colour, marker) in zip(longer, _LINES, strict=False):
         seeds = of_value.agg(["min", "max", "mean"])
         axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.12, linewidth=0)
-        name = label(f"fixed_{fixed}", lang, value=style.plain_number(value, lang))
+        name = say(_VALUES[fixed], lang, value=style.plain_number(value, lang))
         axes.plot(seeds["mean"], f"{marker}-", color=colour, markersize=4.5, label=name)
-    axes.set_xlabel(label("degree_of_unsaturation" if along == "unsaturation" else along, lang))
+    axes.set_xlabel(say("Degree of unsaturation" if along == "unsaturation" else "Heavy atoms", lang))
 
 
 def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
@@ -104,14 +201,20 @@ def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigu
         for model, of_model in drivers.items()
     }
     data = _of_models(drivers, factors, "factor_in_mse")
-    with style.figure(alt("size_effects", lang), data, height=3.9) as figure:
+    alt = say(
+        "A point with an interval per model and comparison: the factor by which the mean squared error changes when "
+        "the molecule has more atoms. For Default it lies below one if nothing or the heavy atoms are held fixed, "
+        "and at one or above if unsaturation and heteroatoms are; for Custom it always lies below one.",
+        lang,
+    )
+    with style.figure(alt, data, height=3.9) as figure:
         axes = figure.subplots()
         for (model, table), shift in zip(factors.items(), _shifts(len(drivers)), strict=True):
-            _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], label(model, lang))
+            _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], say(NAMES[model], lang))
         axes.axvline(1, color=style.BLACK, linewidth=1)
-        axes.set_yticks(np.arange(len(rows)), [label(f"fixed_{name}", lang) for name in rows])
-        axes.set_ylabel(label("held_fixed", lang))
-        axes.set_xlabel(label("factor_per_atoms", lang, atoms=style.number(_ATOMS, lang)))
+        axes.set_yticks(np.arange(len(rows)), [say(_FIXED[name], lang) for name in rows])
+        axes.set_ylabel(say("Held fixed", lang))
+        axes.set_xlabel(say("Factor in the MSE for {atoms} more atoms", lang, atoms=style.number(_ATOMS, lang)))
         axes.set_xlim(right=1.45)
         _factor_axis(axes, lang, [0.4, 0.5, 0.7, 1, 1.4])
         _rows_down(axes)
@@ -127,9 +230,15 @@ def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
     grouped = drivers.about["groups"]
     order = [name for names in grouped for name in names]
     table = drivers.correlations.loc[order, order]
-    names = [label(f"descriptor_{name}", lang) for name in order]
+    names = [say(_DESCRIPTORS[name], lang) for name in order]
     data = _with_runs(drivers, table.rename_axis("descriptor").reset_index())
-    with style.figure(alt("correlations", lang), data, height=6.3) as figure:
+    alt = say(
+        "Heat map of the Spearman correlation of each descriptor with each of the others; those that go together "
+        "form framed blocks of strong colour. The largest block is that of the number of atoms, hydrogen and "
+        "unsaturation.",
+        lang,
+    )
+    with style.figure(alt, data, height=6.3) as figure:
         axes = figure.subplots()
         mesh = axes.pcolormesh(table.to_numpy(), vmin=-1, vmax=1, cmap="PuOr", edgecolors="white", linewidth=0.3)
         start = 0
@@ -146,7 +255,7 @@ def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
         axes.invert_yaxis()
         axes.grid(visible=False)
         bar = figure.colorbar(mesh, ax=axes, location="top", pad=0.02, aspect=40)
-        bar.set_label(label("spearman_of_two", lang))
+        bar.set_label(say("Spearman correlation", lang))
         bar.set_ticks([-1, -0.5, 0, 0.5, 1])
         bar.ax.xaxis.set_major_formatter(style.number_axis(lang, 1))
     return figure
@@ -162,12 +271,17 @@ def importance(drivers: Drivers, *, lang: str) -> style.BookFigure:
     places = np.cumsum(heights) - heights / 2
     rows = drivers.importance.rename(columns={"value": "loss_of_score"}).reset_index()
     data = _with_runs(drivers, rows[rows["what"] == "permuted"].drop(columns="what"))
-    with style.figure(alt("importance", lang), data, height=1.1 + 0.235 * heights.sum()) as figure:
+    alt = say(
+        "Two dot plots side by side with a row per group of descriptors: what is lost when the group is permuted, "
+        "on the left for the typical error and on the right for the squared error, with intervals.",
+        lang,
+    )
+    with style.figure(alt, data, height=1.1 + 0.235 * heights.sum()) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         for axes, (target, table), (colour, marker) in zip(panels, lost.items(), _SCORES, strict=True):
             _points(axes, places, table.loc[[members[0] for members in groups]], colour, marker, None)
             axes.axvline(0, color=style.BLACK, linewidth=1)
-            axes.set_xlabel(label(f"score_{target}", lang))
+            axes.set_xlabel(say(_LOSSES[target], lang))
             axes.xaxis.set_major_locator(MaxNLocator(3))
             axes.xaxis.set_major_formatter(style.number_axis(lang, 2))
             axes.grid(visible=True, axis="x")
@@ -180,13 +294,13 @@ def importance(drivers: Drivers, *, lang: str) -> style.BookFigure:
 def rank_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
     """A row per descriptor: Spearman's correlation with |e|, plain and with the other groups held fixed."""
     rows = {
-        label(f"descriptor_{row.Index}", lang): {
-            label("plain_correlation", lang): _interval(row.plain, row.plain_low, row.plain_high, lang, 2),
-            label("partial_correlation", lang): _interval(row.partial, row.partial_low, row.partial_high, lang, 2),
+        say(_DESCRIPTORS[row.Index], lang): {
+            say("Correlation with |e|", lang): _interval(row.plain, row.plain_low, row.plain_high, lang, 2),
+            say("Other groups held fixed", lang): _interval(row.partial, row.partial_low, row.partial_high, lang, 2),
         }
         for row in drivers.ranks.itertuples()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("descriptor", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Descriptor", lang))
 
 
 # ---- classes and the worst
@@ -200,13 +314,18 @@ def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
         for model, of_model in drivers.items()
     }
     data = _of_models(drivers, ratios, "ratio_of_mse")
-    with style.figure(alt("classes", lang), data, height=5.6) as figure:
+    alt = say(
+        "A point with an interval per class of molecules and model on a log scale: the mean squared error of the "
+        "class over that of all others. Zwitterions lie far above everything else.",
+        lang,
+    )
+    with style.figure(alt, data, height=5.6) as figure:
         axes = figure.subplots()
         for (model, table), shift in zip(ratios.items(), _shifts(len(drivers)), strict=True):
-            _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], label(model, lang))
+            _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], say(NAMES[model], lang))
         axes.axvline(1, color=style.BLACK, linewidth=1)
-        axes.set_yticks(np.arange(len(rows)), [label(f"class_{name}", lang) for name in rows])
-        axes.set_xlabel(label("ratio_of_mse", lang))
+        axes.set_yticks(np.arange(len(rows)), [say(_CLASSES[name], lang) for name in rows])
+        axes.set_xlabel(say("MSE over that of the rest", lang))
         _factor_axis(axes, lang, [0.5, 1, 2, 5, 10, 20, 50])
         _rows_down(axes)
         figure.legend(loc="outside upper center", ncols=2)
@@ -217,16 +336,16 @@ def class_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
     """A row per class: molecules, what part of the molecules and of the squared error it is, and its MSE's ratio."""
     table = drivers.classes.loc[_by_ratio(drivers)]
     rows = {
-        label(f"class_{row.Index}", lang): {
-            label("molecules", lang): style.number(row.molecules, lang),
-            label("share_of_molecules", lang): style.percent(row.share, lang, 1),
-            label("share_of_error", lang): style.percent(row.share_of_error, lang, 1),
-            label("attributable", lang): style.percent(row.attributable, lang, 1),
-            label("ratio_of_mse", lang): _ratio(row, lang),
+        say(_CLASSES[row.Index], lang): {
+            say("Molecules", lang): style.number(row.molecules, lang),
+            say("Of the molecules", lang): style.percent(row.share, lang, 1),
+            say("Of the squared error", lang): style.percent(row.share_of_error, lang, 1),
+            say("Attributable error", lang): style.percent(row.attributable, lang, 1),
+            say("MSE over that of the rest", lang): _ratio(row, lang),
         }
         for row in table.itertuples()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("class", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Class", lang))
 
 
 def worst_table(drivers: Drivers, *, lang: str, reasons: int = 4) -> style.WordTable:
@@ -239,21 +358,21 @@ def worst_table(drivers: Drivers, *, lang: str, reasons: int = 4) -> style.WordT
     rows = {}
     for index, row in drivers.worst.iterrows():
         why = drivers.reasons[drivers.reasons["index"] == index].head(reasons)
-        words = [_reason(reason, lang) for reason in why.itertuples()] or [label("no_reason", lang)]
+        words = [_reason(reason, lang) for reason in why.itertuples()] or [say("nothing", lang)]
         error, deviation = (style.number(_MEV * row[name], lang) for name in ("signed", "deviation"))
         rows[f"{index} {row['smiles']}"] = {
-            label("n_atoms", lang): style.number(row["n_atoms"], lang),
-            label("signed_error", lang): f"{error} ± {deviation}".replace(" ", "\N{NO-BREAK SPACE}"),
-            label("reasons", lang): "; ".join(words),
+            say("Number of atoms", lang): style.number(row["n_atoms"], lang),
+            say("Prediction − reference (meV)", lang): f"{error} ± {deviation}".replace(" ", "\N{NO-BREAK SPACE}"),
+            say("What is out of the ordinary", lang): "; ".join(words),
         }
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("index_and_smiles", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("QM9 index and SMILES", lang))
 
 
 def _reason(reason: Any, lang: str) -> str:
     if reason.kind == "class":
-        return label(f"reason_{reason.name}", lang)
-    name, value = label(f"descriptor_{reason.name}", lang), style.number(reason.value, lang, _decimals(reason.name))
-    return label(f"reason_{reason.kind}", lang, name=name, value=value, beyond=_percentile(reason.beyond, lang))
+        return say(_REASONS[reason.name], lang)
+    name, value = say(_DESCRIPTORS[reason.name], lang), style.number(reason.value, lang, _decimals(reason.name))
+    return say(_REASONS[reason.kind], lang, name=name, value=value, beyond=_percentile(reason.beyond, lang))
 
 
 def _percentile(share: float, lang: str) -> str:
@@ -296,7 +415,7 @@ def _facts(drivers: Drivers, lang: str) -> dict[str, str]:
         "repeated": style.percent(about["repeated"], lang),
         "mean_errors": ", ".join(style.number(_MEV * value, lang) for value in about["mean_error"]),
         "training": style.number(about["training_molecules"], lang),
-        "weak": label(f"class_{about['weak_group']}", lang).lower() if about["weak_group"] else label("none", lang),
+        "weak": say(_CLASSES[about["weak_group"]], lang).lower() if about["weak_group"] else say("none", lang),
     }
     names = {members[0]: _group_name(members, lang, wide=True) for members in about["groups"]}
     for target in TARGETS:
@@ -351,7 +470,7 @@ def _by_ratio(drivers: Drivers) -> list[str]:
 
 def _group_name(members: Sequence[str], lang: str, *, wide: bool = False) -> str:
     """The names of a group's descriptors; in a figure, on lines of no more than `_LINE_WIDTH` characters."""
-    names = ", ".join(label(f"descriptor_{name}", lang).replace(" ", _JOINT) for name in members)
+    names = ", ".join(say(_DESCRIPTORS[name], lang).replace(" ", _JOINT) for name in members)
     lines = [names] if wide else textwrap.wrap(names, _LINE_WIDTH, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines).replace(_JOINT, " ")
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MultipleLocator
 
 from analysis.data import statistics, thesis
 from analysis.figures import baseline, style
-from analysis.figures.labels import label
+from analysis.figures.words import messages, say
 from analysis.runs import protocols
 from analysis.runs.arms import DEFAULT, Arms
 from analysis.runs.records import Record
@@ -22,6 +22,12 @@ SIDES = MappingProxyType(
     {"up_to": range(1, thesis.LARGE + 1), "above": range(thesis.LARGE + 1, statistics.LARGEST_SIZE + 1)}
 )
 """The sizes up to 17, and those above."""
+MSE = messages(
+    {
+        "up_to": "MSE, up to {atoms} atoms (eV²)",
+        "above": "MSE, more than {atoms} atoms (eV²)",
+    }
+)
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 MARKERS = ("s", "^", "D", "v", "P", "X")
 
@@ -43,7 +49,7 @@ class Group:
 
 def of_baseline(records: Arms[Record], *, lang: str) -> Group:
     """The baseline's records among these."""
-    return Group(label("whole_part", lang), records[DEFAULT], style.BLACK, "o")
+    return Group(say("the whole training part", lang), records[DEFAULT], style.BLACK, "o")
 
 
 def error_by_size(
@@ -65,10 +71,10 @@ def error_by_size(
                 axes.fill_between(table.index, lowest, highest, color=group.colour, alpha=0.25, linewidth=0)
                 look = {"color": group.colour, "marker": group.marker, "linestyle": group.line, "markersize": 4}
                 axes.plot(table.mean(axis=1), label=group.name, **look)
-            axes.set_title(label(protocol, lang), fontsize=11)
-            axes.set_ylabel(label("mse", lang))
+            axes.set_title(say(baseline.NAMES[protocol], lang), fontsize=11)
+            axes.set_ylabel(say("MSE (eV²)", lang))
             style.log_axis(axes, lang)
-        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].set_xlabel(say("Number of atoms", lang))
         plots[-1].xaxis.set_major_locator(MultipleLocator(2))
         plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=columns)

@@ -17,7 +17,8 @@ from scipy.stats import spearmanr
 from analysis.data import thesis
 from analysis.evaluation.verdicts import Verdict
 from analysis.figures import baseline, style
-from analysis.figures.labels import alt, label
+from analysis.figures.verdicts import VERDICTS
+from analysis.figures.words import messages, say
 from analysis.runs.records import Record
 from analysis.study.sweeps import parameters_of
 from analysis.study.trials import TOLERANCE, Stage, objectives, pareto_front
@@ -40,6 +41,23 @@ _UNITS = MappingProxyType(
 _LAST = 5
 """How many of a run's last epochs tell how much its validation loss jumps."""
 
+_NAMES = messages(
+    {
+        "batch_size": "Batch size",
+        "learning_rate": "Learning rate",
+        "data_cutoff": "Data cutoff (Å)",
+        "training_cutoff": "Training cutoff (Å)",
+        "n_atom_basis": "Features",
+    }
+)
+_SERIES = messages(
+    {
+        "our_choice": "the rule’s choice",
+        "report_choice": "the thesis’s values",
+        "front_runs": "trials on the front",
+    }
+)
+
 
 def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     """Validation MSE against wall time, a point per trial, its colour the value of the hyperparameter `coloured`.
@@ -52,21 +70,27 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     values = sorted(complete[coloured].unique())
     outside = _outside(complete)
     data = complete.drop(columns=_BESIDE, errors="ignore").assign(on_front=complete["run"].isin(front["run"]))
-    with style.figure(alt("pareto", lang), data.rename(columns=_UNITS), height=4.6) as figure:
+    alt = say(
+        "Validation mean squared error against the time of a run, with a point per trial and a colour per value of "
+        "a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
+        "frames mark the rule’s choice and the thesis’s values.",
+        lang,
+    )
+    with style.figure(alt, data.rename(columns=_UNITS), height=4.6) as figure:
         axes = figure.subplots()
         for place, value in enumerate(values):
             points = complete[(complete[coloured] == value) & ~outside]
             colour = colormaps["cividis"](place / max(1, len(values) - 1))
-            name = f"{label(coloured, lang)}: {_value(value, lang)}"
+            name = f"{say(_NAMES[coloured], lang)}: {_value(value, lang)}"
             axes.plot(points["seconds"] / 60, points["validation_mse"], "o", color=colour, markersize=6, label=name)
         steps = {"color": style.GREY, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 0}
-        axes.plot(front["seconds"] / 60, front["validation_mse"], label=label("front", lang), **steps)
+        axes.plot(front["seconds"] / 60, front["validation_mse"], label=say("Pareto front", lang), **steps)
         for name, records in _points(stage).items():
             mse, seconds = objectives(records[0])
-            axes.plot([seconds / 60], [mse], linestyle="", label=label(name, lang), **_mark(name, 13))
+            axes.plot([seconds / 60], [mse], linestyle="", label=say(_SERIES[name], lang), **_mark(name, 13))
         _at_the_edge(axes, complete.loc[outside, "seconds"] / 60, complete.loc[outside, "validation_mse"], lang)
-        axes.set_xlabel(label("minutes", lang))
-        axes.set_ylabel(label("validation_mse", lang))
+        axes.set_xlabel(say("Time (min)", lang))
+        axes.set_ylabel(say("Validation MSE (eV²)", lang))
         axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(style.number_axis(lang, 1))
         style.log_axis(axes, lang, ticks=_TICKS)
@@ -82,24 +106,29 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
     complete = _complete(stage.trials)
     outside = _outside(complete)
     inside = complete[~outside]
-    data = [complete[["run", *names, "validation_mse"]].assign(series=label("a_trial", lang))]
+    data = [complete[["run", *names, "validation_mse"]].assign(series=say("a trial", lang))]
     for point, records in _points(stage).items():
         rows = [
             {"run": record.id, "validation_mse": objectives(record)[0]} | parameters_of(record.config)
             for record in records
         ]
-        data.append(pd.DataFrame(rows)[["run", *names, "validation_mse"]].assign(series=label(point, lang)))
-    with style.figure(alt("effects", lang), pd.concat(data).rename(columns=_UNITS), height=3.6) as figure:
+        data.append(pd.DataFrame(rows)[["run", *names, "validation_mse"]].assign(series=say(_SERIES[point], lang)))
+    alt = say(
+        "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial; two "
+        "kinds of frame mark the rule’s choice and the thesis’s values, one per seed.",
+        lang,
+    )
+    with style.figure(alt, pd.concat(data).rename(columns=_UNITS), height=3.6) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
-            look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": label("a_trial", lang)}
+            look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": say("a trial", lang)}
             axes.plot(inside[name], inside["validation_mse"], "o", **look)
             for point, records in _points(stage).items():
                 places = [parameters_of(record.config)[name] for record in records]
                 losses = [objectives(record)[0] for record in records]
-                axes.plot(places, losses, linestyle="", label=label(point, lang), **_mark(point, 9))
+                axes.plot(places, losses, linestyle="", label=say(_SERIES[point], lang), **_mark(point, 9))
             _at_the_edge(axes, complete.loc[outside, name], complete.loc[outside, "validation_mse"], lang)
-            axes.set_xlabel(fill(label(name, lang), 60 // len(names)), fontsize=9.5)
+            axes.set_xlabel(fill(say(_NAMES[name], lang), 60 // len(names)), fontsize=9.5)
             if name == "learning_rate":
                 axes.set_xscale("log")
             elif name == "batch_size":
@@ -107,7 +136,7 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
                 axes.set_xticks(sorted(complete[name].unique()))
                 axes.xaxis.set_major_formatter(style.number_axis(lang))
             style.log_axis(axes, lang, ticks=_TICKS)
-        plots[0].set_ylabel(label("validation_mse", lang))
+        plots[0].set_ylabel(say("Validation MSE (eV²)", lang))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
@@ -121,25 +150,31 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
     shown = {"front_runs": [stage.records[run] for run in front]} | _points(stage)
     data = [
         baseline.of_runs(records, lambda record: record.history[["epoch", "validation_loss"]]).assign(
-            series=label(name, lang)
+            series=say(_SERIES[name], lang)
         )
         for name, records in shown.items()
     ]
-    with style.figure(alt("curves", lang), pd.concat(data).rename(columns=_UNITS), height=4.2) as figure:
+    alt = say(
+        "Validation mean squared error by epoch on a log scale: a thin line per trial on the Pareto front, and a "
+        "thick one per seed of the rule’s choice and of the thesis’s values. All fall, and jump up and down from "
+        "one epoch to the next.",
+        lang,
+    )
+    with style.figure(alt, pd.concat(data).rename(columns=_UNITS), height=4.2) as figure:
         axes = figure.subplots()
         for run in front:
             history = stage.records[run].history
             axes.plot(history["epoch"], history["validation_loss"], color=style.GREY, linewidth=0.9, zorder=1)
-        axes.plot([], [], color=style.GREY, linewidth=0.9, label=label("front_runs", lang))
+        axes.plot([], [], color=style.GREY, linewidth=0.9, label=say("trials on the front", lang))
         for name, records in _points(stage).items():
             for record in records:
                 history = record.history
                 axes.plot(history["epoch"], history["validation_loss"], color=_POINTS[name][1], linewidth=1.6)
-            axes.plot([], [], color=_POINTS[name][1], linewidth=1.6, label=label(name, lang))
+            axes.plot([], [], color=_POINTS[name][1], linewidth=1.6, label=say(_SERIES[name], lang))
         if max(len(record.history) for record in stage.chosen) > thesis.STAGE1_EPOCHS:
-            axes.axvline(thesis.STAGE1_EPOCHS, color=style.BLACK, linestyle=":", label=label("report_epochs", lang))
-        axes.set_xlabel(label("epoch", lang))
-        axes.set_ylabel(label("validation_mse", lang))
+            axes.axvline(thesis.STAGE1_EPOCHS, color=style.BLACK, linestyle=":", label=say("the thesis’s epochs", lang))
+        axes.set_xlabel(say("Epoch", lang))
+        axes.set_ylabel(say("Validation MSE (eV²)", lang))
         style.log_axis(axes, lang, ticks=_TICKS)
         figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -150,14 +185,14 @@ def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.
     front = pareto_front(trials)
     digits = {name: max((_decimals(value) for value in front[name]), default=0) for name in names}
     rows = [
-        {label(name, lang): style.number(_rounded(trial[name]), lang, digits[name]) for name in names}
+        {say(_NAMES[name], lang): style.number(_rounded(trial[name]), lang, digits[name]) for name in names}
         | {
-            label("minutes", lang): style.number(trial["seconds"] / 60, lang, 1),
-            label("validation_mse", lang): style.number(trial["validation_mse"], lang, 4),
+            say("Time (min)", lang): style.number(trial["seconds"] / 60, lang, 1),
+            say("Validation MSE (eV²)", lang): style.number(trial["validation_mse"], lang, 4),
         }
         for _, trial in front.iterrows()
     ]
-    return pd.DataFrame(rows, index=front["run"].tolist()).rename_axis(columns=label("run", lang))
+    return pd.DataFrame(rows, index=front["run"].tolist()).rename_axis(columns=say("Run", lang))
 
 
 def value_table(trials: pd.DataFrame, name: str, *, lang: str) -> pd.DataFrame:
@@ -165,14 +200,14 @@ def value_table(trials: pd.DataFrame, name: str, *, lang: str) -> pd.DataFrame:
     groups = _complete(trials).groupby(name)
     rows = {
         _value(value, lang): {
-            label("n_trials", lang): style.number(len(of_value), lang),
-            label("median_minutes", lang): style.number(of_value["seconds"].median() / 60, lang, 1),
-            label("median_mse", lang): style.number(of_value["validation_mse"].median(), lang, 4),
-            label("best_mse", lang): style.number(of_value["validation_mse"].min(), lang, 4),
+            say("Trials", lang): style.number(len(of_value), lang),
+            say("Time, median (min)", lang): style.number(of_value["seconds"].median() / 60, lang, 1),
+            say("Validation MSE, median (eV²)", lang): style.number(of_value["validation_mse"].median(), lang, 4),
+            say("Lowest (eV²)", lang): style.number(of_value["validation_mse"].min(), lang, 4),
         }
         for value, of_value in groups
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label(name, lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say(_NAMES[name], lang))
 
 
 def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFrame:
@@ -185,28 +220,28 @@ def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFram
     rows = {}
     for name, records in reversed(_points(stage).items()):
         values = parameters_of(records[0].config)
-        row = {label(each, lang): _value(values[each], lang) for each in names}
-        row[label("seeds", lang)] = style.number(len(records), lang)
+        row = {say(_NAMES[each], lang): _value(values[each], lang) for each in names}
+        row[say("Seeds", lang)] = style.number(len(records), lang)
         if longer:
-            after = label("validation_mse_after", lang, epoch=style.number(thesis.STAGE1_EPOCHS, lang))
+            after = say("Validation MSE, epoch {epoch} (eV²)", lang, epoch=style.number(thesis.STAGE1_EPOCHS, lang))
             row[after] = style.mean_and_deviation([_after(record, thesis.STAGE1_EPOCHS) for record in records], lang, 4)
-        row[label("validation_mse", lang)] = style.mean_and_deviation(_losses(records), lang, 4)
-        rows[label(name, lang)] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("point", lang))
+        row[say("Validation MSE (eV²)", lang)] = style.mean_and_deviation(_losses(records), lang, 4)
+        rows[say(_SERIES[name], lang)] = row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Values", lang))
 
 
 def parameters_table(verdict: Verdict, *, lang: str) -> pd.DataFrame:
     """A row per hyperparameter: whether the validation loss goes with it (`verdicts.stage2`), corrected by Holm."""
     rows = {
-        label(part.name, lang): {
-            label("correlation", lang): style.number(part.effect, lang, 2),
-            label("p", lang): style.number(part.p_rejected, lang, 4),
-            label("goes_with", lang): label("yes" if part.verdict == "rejected" else "not_seen", lang),
+        say(_NAMES[part.name], lang): {
+            say("Spearman with MSE", lang): style.number(part.effect, lang, 2),
+            say("p by permutation", lang): style.number(part.p_rejected, lang, 4),
+            say("Goes with it", lang): say("yes" if part.verdict == "rejected" else "not seen", lang),
         }
         for part in verdict.parts
         if part.family == "parameters"
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("hyperparameter", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Hyperparameter", lang))
 
 
 def facts(stage: Stage, *, lang: str) -> dict[str, str]:
@@ -290,7 +325,7 @@ def verdict_facts(verdict: Verdict, *, lang: str) -> dict[str, str]:
     """
     low, high = verdict.interval
     return {
-        "verdict": label(verdict.verdict, lang),
+        "verdict": say(VERDICTS[verdict.verdict], lang),
         "ratio": style.number(verdict.effect, lang, 2),
         "low": style.number(low, lang, 2),
         "high": style.number(high, lang, 2),

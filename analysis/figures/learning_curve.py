@@ -11,7 +11,7 @@ from scipy import stats
 from analysis.evaluation import accuracy
 from analysis.figures import published, published_curves, style
 from analysis.figures.beyond import LOOK, error_axis
-from analysis.figures.labels import alt, label
+from analysis.figures.words import say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 
@@ -32,12 +32,12 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     for number, of in _by_number(records).items():
         scores = [accuracy.scores(record) for record in of]
         rows[style.number(number, lang)] = {
-            label("epochs", lang): style.number(of[0].config.training.epochs, lang),
-            label("mae", lang): style.mean_and_deviation([_MEV * one.mae for one in scores], lang, 1),
-            label("rmse", lang): style.mean_and_deviation([_MEV * one.rmse for one in scores], lang, 1),
-            label("worst", lang): style.mean_and_deviation([_MEV * one.worst for one in scores], lang, 1),
+            say("Epochs", lang): style.number(of[0].config.training.epochs, lang),
+            say("MAE (meV)", lang): style.mean_and_deviation([_MEV * one.mae for one in scores], lang, 1),
+            say("RMSE (meV)", lang): style.mean_and_deviation([_MEV * one.rmse for one in scores], lang, 1),
+            say("Worst 1% (meV)", lang): style.mean_and_deviation([_MEV * one.worst for one in scores], lang, 1),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("training_molecules", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Training molecules", lang))
 
 
 def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
@@ -57,13 +57,18 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
     ]
     ours = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
     theirs = {name: points for name, points in published_curves.by_model().items() if len(points) > 1}
-    data = pd.concat([ours, *theirs.values()], keys=[label("beyond", lang), *theirs], names=["series"])
+    data = pd.concat([ours, *theirs.values()], keys=[say("Beyond", lang), *theirs], names=["series"])
     data = data.reset_index("series")
     colour, marker = LOOK
-    with style.figure(alt("beyond_learning_curve", lang), data, height=4.6) as figure:
+    alt = say(
+        "Plot of the mean absolute error against the number of training molecules, both on log scales, beside "
+        "published models: it falls and crosses the line of chemical accuracy.",
+        lang,
+    )
+    with style.figure(alt, data, height=4.6) as figure:
         axes = figure.subplots()
         axes.plot(ours.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
-        axes.plot(ours["molecules"], ours["mae_meV"], marker, color=colour, label=label("beyond", lang))
+        axes.plot(ours["molecules"], ours["mae_meV"], marker, color=colour, label=say("Beyond", lang))
         for (name, points), (colour, marker) in zip(theirs.items(), _PUBLISHED_LOOKS, strict=True):
             look = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1, "linestyle": ":"}
             axes.plot(points["molecules"], points["mae_meV"], label=name, **look)
@@ -72,10 +77,10 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
             color=style.BLACK,
             linestyle="--",
             linewidth=1,
-            label=label("published_accuracy", lang),
+            label=say("chemical accuracy", lang),
         )
         axes.set_xscale("log")
-        axes.set_xlabel(label("training_molecules", lang))
+        axes.set_xlabel(say("Training molecules", lang))
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(style.number_axis(lang))
         axes.xaxis.set_minor_formatter(NullFormatter())

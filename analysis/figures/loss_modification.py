@@ -14,14 +14,20 @@ from matplotlib.ticker import MultipleLocator
 from analysis.data import thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
-from analysis.figures.labels import alt, label
+from analysis.figures.words import messages, say
 from analysis.runs import weights
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 from analysis.runs.selection import loss_weights
 from analysis.runs.weights import UNGUARDED
 
-WEIGHTINGS = ("size", "size-frequency", "inverse-frequency")
+WEIGHTINGS = messages(
+    {
+        "size": "size",
+        "size-frequency": "size and frequency",
+        "inverse-frequency": "inverse frequency",
+    }
+)
 _MAP = colormaps["cividis"]
 _LEGEND = MappingProxyType({"ncols": 2, "handlelength": 1.2, "columnspacing": 0.8, "labelspacing": 0.3})
 
@@ -36,7 +42,7 @@ def by_rate(records: Arms[Record], weighting: str, *, lang: str) -> dict[float, 
     for place, (rate, of_rate) in enumerate(arms.items()):
         marker = groups.MARKERS[(place - 1) % len(groups.MARKERS)] if rate else "o"
         colour = _MAP(0.95 * place / (len(arms) - 1)) if rate else style.BLACK
-        name = style.plain_number(rate, lang) if rate else label("unmodified", lang)
+        name = style.plain_number(rate, lang) if rate else say("unweighted", lang)
         found[rate] = Group(name, of_rate, colour, marker)
     return found
 
@@ -55,7 +61,14 @@ def weight_curves(records: Arms[Record], *, lang: str) -> style.BookFigure:
         for rate in by_rate(records, weighting, lang=lang)
     }
     data = pd.concat(curves, names=["weighting", "rate"]).reset_index()
-    with style.figure(alt("weight_curves", lang), data, height=2.7 * len(present) + 0.3) as figure:
+    alt = say(
+        "Three plots of a molecule’s weight by number of atoms, with a line per exponent. The weight by size hardly "
+        "moves at the small molecules and shoots up at the large ones. The weight by size and frequency does not "
+        "exist, or lies below the floor, at the small ones. That by inverse frequency is a valley, lowest at the "
+        "most frequent sizes.",
+        lang,
+    )
+    with style.figure(alt, data, height=2.7 * len(present) + 0.3) as figure:
         plots = figure.subplots(len(present), sharex=True, squeeze=False)[:, 0]
         for axes, weighting in zip(plots, present, strict=True):
             for rate, group in by_rate(records, weighting, lang=lang).items():
@@ -65,14 +78,14 @@ def weight_curves(records: Arms[Record], *, lang: str) -> style.BookFigure:
             floors = {of_arm[0].config.loss.floor for of_arm in records.of(weighting).values()}
             if weighting not in UNGUARDED:
                 for floor in sorted(floors - {None}):
-                    axes.axhline(floor, color=style.GREY, linestyle="--", label=label("floor_of_weights", lang))
+                    axes.axhline(floor, color=style.GREY, linestyle="--", label=say("floor of the weight", lang))
             if weighting == "size":
                 style.log_axis(axes, lang)
             else:
                 axes.yaxis.set_major_formatter(style.number_axis(lang, 1))
-            axes.set_ylabel(f"{_name(weighting, lang)}\n{label('weight', lang)}")
+            axes.set_ylabel(f"{_name(weighting, lang)}\n{say('Weight v', lang)}")
             axes.legend(title=_rate_name(weighting), loc="best", **_LEGEND)
-        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].set_xlabel(say("Number of atoms", lang))
         plots[-1].xaxis.set_major_locator(MultipleLocator(2))
     return figure
 
@@ -84,21 +97,27 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """
     present = _present(records)
     sizes = _sizes(records)
-    with style.figure(alt("loss_modification", lang), _data(records, sizes), height=2.9 * len(present) + 0.4) as figure:
+    alt = say(
+        "A row of plots per weight function and a column per protocol: mean squared error by number of atoms on a "
+        "log scale, with a line per exponent, from dark to light as it grows, and a black one for the unweighted "
+        "loss.",
+        lang,
+    )
+    with style.figure(alt, _data(records, sizes), height=2.9 * len(present) + 0.4) as figure:
         rows = figure.subplots(len(present), 2, sharex=True, sharey="col", squeeze=False)
         for weighting, row in zip(present, rows, strict=True):
             for axes, protocol in zip(row, baseline.PROTOCOLS, strict=True):
                 for group in by_rate(records, weighting, lang=lang).values():
                     means = baseline.by_seed(group.records, "size", protocol).reindex(sizes).mean(axis=1)
                     axes.plot(means, color=group.colour, marker=group.marker, markersize=3.5, label=group.name)
-                axes.set_title(label(f"short_{protocol}", lang), fontsize=11)
+                axes.set_title(say(baseline.SHORT_NAMES[protocol], lang), fontsize=11)
                 style.log_axis(axes, lang)
                 axes.xaxis.set_major_locator(MultipleLocator(2))
-            row[0].set_ylabel(f"{_name(weighting, lang)}\n{label('mse', lang)}")
+            row[0].set_ylabel(f"{_name(weighting, lang)}\n{say('MSE (eV²)', lang)}")
             # The lower left corner is free: errors of held-out molecules fall with size.
             row[0].legend(title=_rate_name(weighting), loc="lower left", **_LEGEND)
         for axes in rows[-1]:
-            axes.set_xlabel(label("n_atoms", lang))
+            axes.set_xlabel(say("Number of atoms", lang))
     return figure
 
 
@@ -110,17 +129,17 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
         for rate, group in by_rate(records, weighting, lang=lang).items():
             if not rate and names:
                 continue  # the unmodified loss stands in the first row
-            names.append(_name(weighting, lang) if rate else label("unmodified", lang))
+            names.append(_name(weighting, lang) if rate else say("unweighted", lang))
             rows.append(
-                {label("loss_rate", lang): style.plain_number(rate, lang) if rate else "–"}
+                {say("r\N{NO-BREAK SPACE}or\N{NO-BREAK SPACE}α", lang): style.plain_number(rate, lang) if rate else "–"}
                 | {
-                    label(key, lang, atoms=atoms): style.mean_and_deviation(
+                    say(groups.MSE[side], lang, atoms=atoms): style.mean_and_deviation(
                         groups.of_sizes(group.records, chosen), lang, 4
                     )
-                    for key, chosen in _sides(sizes).items()
+                    for side, chosen in _sides(sizes).items()
                 }
             )
-    return pd.DataFrame(rows, index=names).rename_axis(columns=label("weight_function", lang))
+    return pd.DataFrame(rows, index=names).rename_axis(columns=say("Weight function", lang))
 
 
 def best_rates(records: Arms[Record], weighting: str, protocol: str) -> list[float]:
@@ -130,7 +149,7 @@ def best_rates(records: Arms[Record], weighting: str, protocol: str) -> list[flo
     logarithm of the MSE with each size's own mean, which is what a reader of the report's figures compares. The first
     rate is that of the smallest mean over seeds.
     """
-    large = _sides(_sizes(records))["mse_above"]
+    large = _sides(_sizes(records))["above"]
     found = {}
     for rate, group in by_rate(records, weighting, lang="en").items():
         if protocol == "held_out":
@@ -152,7 +171,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     the trained sizes at which it has a smaller mean held-out MSE than the unmodified loss, `effective_…` its effective
     sample size.
     """
-    large = _sides(_sizes(records))["mse_above"]
+    large = _sides(_sizes(records))["above"]
     plain = records["unweighted"]
     found = {
         "seeds": style.number(len(plain), lang),
@@ -170,7 +189,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         found[f"mse_highest_{key}"] = style.mean_and_deviation(groups.of_sizes(rates[last].records, large), lang, 4)
         found[f"effective_{key}"] = style.percent(_effective(rates[last].records[0]), lang)
         helped = groups.lower_at(rates[last], rates[0.0], "held_out", _sizes(records))
-        found[f"helped_{key}"] = style.ranges(helped, lang) or label("none", lang)
+        found[f"helped_{key}"] = style.ranges(helped, lang) or say("none", lang)
     return found
 
 
@@ -217,7 +236,7 @@ def _rate_name(weighting: str) -> str:
 
 
 def _name(weighting: str, lang: str) -> str:
-    return label(f"weights_{weighting.replace('-', '_')}", lang)
+    return say(WEIGHTINGS[weighting], lang)
 
 
 def _sizes(records: Arms[Record]) -> range:
@@ -228,6 +247,6 @@ def _sizes(records: Arms[Record]) -> range:
 
 def _sides(sizes: range) -> dict[str, range]:
     return {
-        "mse_up_to": range(sizes.start, min(thesis.LARGE + 1, sizes.stop)),
-        "mse_above": range(max(thesis.LARGE + 1, sizes.start), sizes.stop),
+        "up_to": range(sizes.start, min(thesis.LARGE + 1, sizes.stop)),
+        "above": range(max(thesis.LARGE + 1, sizes.start), sizes.stop),
     }

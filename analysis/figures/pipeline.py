@@ -1,10 +1,12 @@
 """The path of the data, drawn: from QM9 to the figures of this book (appendix Figure 1 of the report)."""
 
+from types import MappingProxyType
+
 from analysis.data import splits
 from analysis.data.molecules import Molecules
 from analysis.figures import style
 from analysis.figures.boxes import DATA, LEARNED, PLAIN, WIDTH, Canvas
-from analysis.figures.labels import alt, label
+from analysis.figures.words import mark, say
 from analysis.runs.config import Data
 
 # px: the margin, the gap between boxes that an arrow joins, and the widths of boxes.
@@ -12,6 +14,23 @@ _MARGIN, _GAP = 12.0, 24.0
 _ALL = WIDTH - 2 * _MARGIN
 _THIRD, _HALF = (_ALL - 2 * _GAP) / 3, (_ALL - _GAP) / 2
 _RIGHT = _MARGIN + _HALF + _GAP
+
+_LINES = MappingProxyType(
+    {
+        "database": (mark("QM9, checked"), mark("{count} molecules")),
+        "train": (mark("Training"), mark("{count} molecules")),
+        "validation": (mark("Validation"), mark("{count} molecules")),
+        "test": (mark("Test"), mark("{count} molecules")),
+        "selection": (mark("Selection"), mark("those that the experiment asks for")),
+        "offsets": (mark("Reference energies"), mark("per element, and the mean μ per atom")),
+        "neighbours": (mark("Neighbours and batches"), mark("pairs up to the cutoff")),
+        "training": (mark("SchNet is trained"), mark("and validated after each epoch")),
+        "as_reported": (mark("the whole set of a size or element,"), mark("with its own μ")),
+        "held_out": (mark("molecules not trained on,"), mark("with the training set’s μ")),
+        "record": (mark("Record of the run"), mark("configuration, weights, curves, errors, sums by size and element")),
+        "book": (mark("Figures, tables and verdicts"), mark("mean and spread over seeds")),
+    }
+)
 
 
 def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
@@ -25,11 +44,12 @@ def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
         The whole database.
     """
     split = splits.split(molecules, data.split_seed, data.held_out)
-    canvas = Canvas(label("pipeline", lang))
+    canvas = Canvas(say("The path of the data", lang))
 
     def lines(name: str, count: int | None = None) -> list[str]:
         number = {} if count is None else {"count": style.number(count, lang)}
-        return [label(f"pipe_{name}", lang), label(f"pipe_{name}_how", lang, **number)]
+        what, how = _LINES[name]
+        return [say(what, lang), say(how, lang, **number)]
 
     database = canvas.box((WIDTH - _HALF) / 2, _MARGIN, _HALF, lines("database", len(molecules)), fill=DATA)
     members = {"train": split.train, "validation": split.validation, "test": split.test}
@@ -44,7 +64,7 @@ def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
         canvas.arrow(
             (database.centre, database.bottom), (database.centre, fork), (part.centre, fork), (part.centre, part.y)
         )
-    canvas.text(database.centre + 10, fork - 6, label("pipe_split", lang), anchor="start", room=_HALF)
+    canvas.text(database.centre + 10, fork - 6, say("at random, with a seed", lang), anchor="start", room=_HALF)
 
     steps = [train]
     for name in ("selection", "offsets", "neighbours", "training"):
@@ -71,4 +91,11 @@ def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
         canvas.arrow((box.centre, box.bottom), (box.centre, record.y))
     book = canvas.box(_MARGIN, record.bottom + _GAP, _ALL, lines("book"))
     canvas.down(record, book)
-    return canvas.finish(book.bottom + _MARGIN, alt("pipeline", lang))
+    alt = say(
+        "Diagram of the path of the data in boxes and arrows. The database is split into training, validation and "
+        "test. The training part goes through selection, reference energies and neighbours to the training, which "
+        "looks at the validation part after each epoch. The trained network is evaluated under both protocols; the "
+        "results go to the record, and the figures come from the record.",
+        lang,
+    )
+    return canvas.finish(book.bottom + _MARGIN, alt)

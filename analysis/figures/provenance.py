@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.figures import style
 from analysis.figures.baseline import minutes
-from analysis.figures.labels import label
+from analysis.figures.words import say
 from analysis.runs.records import Record
 
 
@@ -23,12 +23,12 @@ def took(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
         times.setdefault((machine["processor"], machine["threads"]), []).append(minutes(record))
     rows = [
         {
-            label("threads", lang): style.number(threads, lang),
-            label("runs", lang): style.number(len(times[processor, threads]), lang),
-            label("minutes_per_run", lang): style.number(float(np.mean(times[processor, threads])), lang, 1),
-            label("minutes_in_all", lang): style.number(sum(times[processor, threads]), lang),
+            say("Threads", lang): style.number(threads, lang),
+            say("Runs", lang): style.number(len(times[processor, threads]), lang),
+            say("Minutes per run", lang): style.number(float(np.mean(times[processor, threads])), lang, 1),
+            say("Minutes in all", lang): style.number(sum(times[processor, threads]), lang),
         }
         for processor, threads in sorted(times)
     ]
     names = [processor for processor, _ in sorted(times)]
-    return pd.DataFrame(rows, index=names).rename_axis(columns=label("processor", lang))
+    return pd.DataFrame(rows, index=names).rename_axis(columns=say("Processor", lang))

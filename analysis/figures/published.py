@@ -15,7 +15,7 @@ from matplotlib.ticker import NullLocator
 
 from analysis.figures import style
 from analysis.figures.baseline import minutes
-from analysis.figures.labels import alt, label
+from analysis.figures.words import say
 from analysis.runs.records import Record
 
 _MEV = 1000  # meV per eV
@@ -157,42 +157,46 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
 
     Parameters are those of `own_facts`. Of ours, a point is a seed.
     """
-    rows = [(label("published_ours", lang), [_mae(record) for record in records], "own")]
-    rows.append((label("published_searched", lang), [_test_mae(record) for record in searched], "own"))
+    rows = [(say("Default, this book", lang), [_mae(record) for record in records], "own")]
+    rows.append((say("the search’s choice", lang), [_test_mae(record) for record in searched], "own"))
     rows += [
         (_name(published), [published.mae], "read" if published.read_in else "unread") for published in MODELS.values()
     ]
     looks = {
-        "own": {"color": style.VERMILION, "marker": "D", "label": label("published_own", lang)},
-        "read": {"color": style.BLUE, "marker": "o", "label": label("published_read", lang)},
+        "own": {"color": style.VERMILION, "marker": "D", "label": say("this book", lang)},
+        "read": {"color": style.BLUE, "marker": "o", "label": say("published", lang)},
         "unread": {
             "color": style.BLUE,
             "marker": "o",
             "markerfacecolor": "white",
-            "label": label("published_unread", lang),
+            "label": say("published, not checked", lang),
         },
     }
-    own = {"published_ours": records, "published_searched": searched}
     data = [
-        {"series": label(name, lang), "run": record.id, "seed": record.config.seed, "mae_meV": value}
-        for (name, of_name), (_, values, _) in zip(own.items(), rows, strict=False)
+        {"series": name, "run": record.id, "seed": record.config.seed, "mae_meV": value}
+        for of_name, (name, values, _) in zip((records, searched), rows, strict=False)
         for record, value in zip(of_name, values, strict=True)
     ]
     data += [{"series": _name(published), "mae_meV": published.mae} for published in MODELS.values()]
-    with style.figure(alt("published", lang), pd.DataFrame(data), height=0.27 * len(rows) + 1.2) as figure:
+    alt = say(
+        "Mean absolute errors on a log scale, a model per row: those of this book far to the right, above chemical "
+        "accuracy; the published ones all below it, from the largest to the smallest.",
+        lang,
+    )
+    with style.figure(alt, pd.DataFrame(data), height=0.27 * len(rows) + 1.2) as figure:
         axes = figure.subplots()
         said = set()
         for place, (_, values, kind) in enumerate(rows):
             look = looks[kind] | ({"label": None} if kind in said else {})
             said.add(kind)
             axes.plot(values, [place] * len(values), linestyle="", markersize=6, **look)
-        accuracy = label("published_accuracy", lang)
+        accuracy = say("chemical accuracy", lang)
         axes.axvline(CHEMICAL_ACCURACY, color=style.BLACK, linestyle="--", linewidth=1, label=accuracy)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
         axes.invert_yaxis()
         axes.grid(axis="x")
         axes.set_xscale("log")
-        axes.set_xlabel(label("published_error", lang))
+        axes.set_xlabel(say("Mean absolute error of U₀ (meV)", lang))
         ticks = [value for value in (3, 10, 30, 100, 300) if value < 2 * max(max(values) for _, values, _ in rows)]
         axes.set_xticks(ticks, [style.number(tick, lang) for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
@@ -207,13 +211,13 @@ def _name(published: Published) -> str:
 def _training(published: Published, lang: str) -> str:
     said = []
     if published.epochs is not None:
-        key = "published_epochs_at_most" if published.at_most else "published_epochs"
-        said.append(label(key, lang, count=style.number(published.epochs, lang)))
+        count = style.number(published.epochs, lang)
+        said.append(say("at most {count} epochs" if published.at_most else "{count} epochs", lang, count=count))
     if published.gpu_hours is not None:
         card = "" if published.gpu is None else f" ({published.gpu})"
-        said.append(label("published_gpu_hours", lang, count=style.number(published.gpu_hours, lang)) + card)
+        said.append(say("{count} GPU hours", lang, count=style.number(published.gpu_hours, lang)) + card)
     if published.days is not None:
-        said.append(label("published_days", lang, count=style.number(published.days, lang)))
+        said.append(say("at most {count} days", lang, count=style.number(published.days, lang)))
     return ", ".join(said) or "–"
 
 

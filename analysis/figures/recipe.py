@@ -11,20 +11,38 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from analysis.figures import groups, style
 from analysis.figures.beyond import minutes
 from analysis.figures.groups import Group
-from analysis.figures.labels import alt, label
+from analysis.figures.words import messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
 _MEV = 1000  # meV per eV
 _WHOLE = 30  # meV: errors from here on are written without decimals
 
+_CHANGES = messages(
+    {
+        "default": "Default",
+        "offsets": "+ energies per element",
+        "loss": "+ Huber’s loss",
+        "schedule": "+ rate 0.002, warm-up, cosine",
+        "batch": "+ batches of 128",
+        "size": "+ 64 features, 4 blocks, 32 Gaussians",
+        "optimizer": "+ SOAP in place of AdamW",
+        "representation": "+ PaiNN in place of SchNet",
+        "adamw": "AdamW in place of SOAP",
+        "squared": "squared loss",
+        "averaging": "averaged weights",
+        "batch-growth": "batches 4 times as large halfway",
+        "cutoff": "cutoff of 4 Å",
+        "gaussians": "40 Gaussians in place of 20",
+        "layers": "2 blocks in place of 3",
+        "width": "32 features in place of 64",
+    }
+)
+
 
 def by_change(records: Arms[Record], *, lang: str) -> dict[Arm, Group]:
     """The records of `study.RecipeParameters` by the last change that they have, then by what is varied in the last."""
-    return {
-        arm: Group(label(f"change_{_key(arm).replace('-', '_')}", lang), of, style.GREEN, "o")
-        for arm, of in records.items()
-    }
+    return {arm: Group(say(_CHANGES[_key(arm)], lang), of, style.GREEN, "o") for arm, of in records.items()}
 
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
@@ -37,12 +55,12 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
         errors = _errors(group)
         mean = float(np.mean(errors))
         rows[group.name] = {
-            label("validation_mae", lang): style.mean_and_deviation(errors, lang, 1),
-            label("what_is_left", lang): "" if before is None else style.percent(mean / before, lang),
+            say("Validation MAE (meV)", lang): style.mean_and_deviation(errors, lang, 1),
+            say("Left of the error before", lang): "" if before is None else style.percent(mean / before, lang),
         }
         if arm.role != "variation":
             before = mean
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("change", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Change", lang))
 
 
 def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
@@ -65,7 +83,12 @@ def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
         ),
     )
     steps = sum(arm.role != "variation" for arm in shown)
-    with style.figure(alt("recipe", lang), data, height=0.34 * len(shown) + 1.4) as figure:
+    alt = say(
+        "Waterfall of the validation error on a log scale: each bar goes from the error before a change to the one "
+        "after it, from Default at the top right to Beyond at the bottom left.",
+        lang,
+    )
+    with style.figure(alt, data, height=0.34 * len(shown) + 1.4) as figure:
         axes = figure.subplots()
         means = [float(np.mean(each)) for each in values.values()]
         before = [means[0], *means[: steps - 1], *[means[steps - 1]] * (len(shown) - steps)]
@@ -83,7 +106,7 @@ def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
         axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
         axes.invert_yaxis()
         axes.set_xscale("log")
-        axes.set_xlabel(label("validation_mae", lang))
+        axes.set_xlabel(say("Validation MAE (meV)", lang))
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
         axes.xaxis.set_minor_formatter(NullFormatter())

@@ -16,7 +16,7 @@ from scipy import stats
 from analysis.data import thesis
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
-from analysis.figures.labels import alt, label
+from analysis.figures.words import messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
@@ -24,6 +24,24 @@ from analysis.runs.records import Record
 _CONFIDENCE = 0.95
 _SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FAR = 100  # beyond this times more or less, a ratio's digits say nothing
+
+_REMEDIES = messages(
+    {
+        "default": "none (the baseline)",
+        "more than": "only those of more than {atoms} atoms",
+        "stratified": "stratified sampling",
+        "per-atom": "loss per atom, N{power}",
+        "inverse-frequency": "inverse frequency, α = {rate}",
+        "size": "size weight, r = {rate}",
+        "size-frequency": "size and frequency weight, r = {rate}",
+    }
+)
+_RATIOS = messages(
+    {
+        "up_to": "Ratio, up to {atoms}",
+        "above": "Ratio, more than {atoms}",
+    }
+)
 
 
 def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, Group]:
@@ -47,10 +65,16 @@ def trade_off(records: Arms[Record], *, lang: str) -> style.BookFigure:
     errors = {key: _both_sides(group) for key, group in shown.items()}
     front = pareto({key: values.mean(axis=1) for key, values in errors.items()})
     data = groups.of_groups(list(shown.values()), _data)
-    with style.figure(alt("trade_off", lang), data, height=5.6) as figure:
+    alt = say(
+        "Scatter plot: the mean squared error of the large molecules against that of the others, both on log "
+        "scales, with a point per remedy and bars from the best seed to the worst; a line joins the remedies that "
+        "no other beats on both errors at once.",
+        lang,
+    )
+    with style.figure(alt, data, height=5.6) as figure:
         axes = figure.subplots()
         corners = np.array([errors[key].mean(axis=1) for key in front])
-        axes.plot(*corners.T, color=style.GREY, linewidth=1.2, zorder=0, label=label("front", lang))
+        axes.plot(*corners.T, color=style.GREY, linewidth=1.2, zorder=0, label=say("Pareto front", lang))
         for key, group in shown.items():
             rest, large = errors[key]
             bars = [[[values.mean() - values.min()], [values.max() - values.mean()]] for values in (rest, large)]
@@ -58,8 +82,8 @@ def trade_off(records: Arms[Record], *, lang: str) -> style.BookFigure:
             drawn = axes.errorbar(rest.mean(), large.mean(), xerr=bars[0], yerr=bars[1], **look)
             drawn.lines[0].set_label(group.name)  # the caps would hide the marker in the legend
         atoms = style.number(thesis.LARGE, lang)
-        axes.set_xlabel(label("mse_up_to", lang, atoms=atoms))
-        axes.set_ylabel(label("mse_above", lang, atoms=atoms))
+        axes.set_xlabel(say("MSE, up to {atoms} atoms (eV²)", lang, atoms=atoms))
+        axes.set_ylabel(say("MSE, more than {atoms} atoms (eV²)", lang, atoms=atoms))
         axes.grid(visible=True, axis="both")
         axes.margins(0.08)
         for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
@@ -94,12 +118,12 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     rows = {}
     for key, group in shown.items():
         sides = zip(("up_to", "above"), _both_sides(group), strict=True)
-        row = {label(f"mse_{side}", lang, atoms=atoms): style.mean_and_deviation(e, lang, 3) for side, e in sides}
+        row = {say(groups.MSE[side], lang, atoms=atoms): style.mean_and_deviation(e, lang, 3) for side, e in sides}
         for place, side in enumerate(("up_to", "above")):
             cell = "1" if key == "none" else _interval_in_words(ratio(group, shown["none"])[place], lang)
-            row[label(f"ratio_{side}", lang, atoms=atoms)] = cell
+            row[say(_RATIOS[side], lang, atoms=atoms)] = cell
         rows[group.name] = row
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=label("remedy", lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Remedy, at the same updates", lang))
 
 
 def ratio(group: Group, baseline: Group) -> list[tuple[float, float, float]]:
@@ -146,7 +170,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
 
 
 def _listed(names: Sequence[str], lang: str) -> str:
-    return "; ".join(names) or label("none", lang)
+    return "; ".join(names) or say("none", lang)
 
 
 def _interval_in_words(found: tuple[float, float, float], lang: str) -> str:
@@ -189,9 +213,14 @@ def _key(arm: Arm, config: RunConfig) -> str:
 def _name(arm: Arm, config: RunConfig, lang: str) -> str:
     if arm.role == "fine-tuned, share":
         whole, fine = config.training.epochs, config.fine_tuning.epochs
-        return label("remedy_fine_tuned", lang, whole=style.number(whole, lang), fine=style.number(fine, lang))
+        return say(
+            "{whole} epochs on all, {fine} on the large ones",
+            lang,
+            whole=style.number(whole, lang),
+            fine=style.number(fine, lang),
+        )
     if arm.role in _NAMED:
-        return label(f"remedy_{_NAMED[arm.role]}", lang, atoms=style.number(arm.value or 0, lang))
+        return say(_REMEDIES[arm.role], lang, atoms=style.number(arm.value or 0, lang))
     return weighting_name(arm, lang)
 
 
@@ -199,7 +228,7 @@ def weighting_name(arm: Arm, lang: str) -> str:
     """What a weighting of the loss is called, with its rate."""
     rate = style.plain_number(arm.value, lang)
     power = f"−{rate}".translate(_SUPERSCRIPTS)
-    return label(f"remedy_{arm.role.replace('-', '_')}", lang, rate=rate, power=power)
+    return say(_REMEDIES[arm.role], lang, rate=rate, power=power)
 
 
 def _looks() -> list[tuple[str, str]]:

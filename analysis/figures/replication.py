@@ -10,13 +10,21 @@ import numpy as np
 from analysis.data import thesis
 from analysis.figures import baseline, comparison, groups, loss_modification, style
 from analysis.figures.groups import Group
-from analysis.figures.labels import label
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
 from analysis.runs.records import Record
 
 EXPERIMENTS = ("baseline", "balancing", "loss-modification", "directed-training", "final-comparison")
 WEIGHT_DECAY = 0.01
 """λ of torch's AdamW, which `training.EnergyTask` leaves as it is."""
+
+_BETTER = messages(
+    {
+        "cap": "Sizes at which the cap of {cap} beats the whole training part",
+        "directed": "Sizes at which training on more than 17 atoms beats the whole training part",
+        "custom": "Sizes at which Custom beats Default",
+    }
+)
 
 
 def beside_the_report(records: Mapping[str, Arms[Record]], *, lang: str) -> style.WordTable:
@@ -29,43 +37,42 @@ def beside_the_report(records: Mapping[str, Arms[Record]], *, lang: str) -> styl
     rows = {}
 
     def row(name: str, report: str, ours: Sequence[str]) -> None:
-        columns = ("report", *(f"short_{protocol}" for protocol in baseline.PROTOCOLS))
-        rows[name] = {label(key, lang): cell for key, cell in zip(columns, (report, *ours), strict=True)}
+        columns = (mark("Thesis"), *baseline.SHORT_NAMES.values())
+        rows[name] = {say(column, lang): cell for column, cell in zip(columns, (report, *ours), strict=True)}
 
     models = comparison.by_model(records["final-comparison"])
     for name, of_model in models.items():
         row(
-            f"{label(name, lang)}: {label('mse', lang)}",
+            f"{say(comparison.NAMES[name], lang)}: {say('MSE (eV²)', lang)}",
             style.number(thesis.MSE[name], lang, 4),
             [style.mean_and_deviation(groups.general(of_model, each), lang, 4) for each in baseline.PROTOCOLS],
         )
     row(
-        label("custom_own", lang),
+        say("Custom: MSE, molecules of more than 17 atoms (eV²)", lang),
         "–",
         [style.mean_and_deviation(_own(models["custom"], each), lang, 4) for each in baseline.PROTOCOLS],
     )
-    minutes = label("minutes", lang)
+    minutes = say("Time (min)", lang)
     for name, of_model in models.items():
         row(
-            f"{label(name, lang)}: {minutes[:1].lower()}{minutes[1:]}",
+            f"{say(comparison.NAMES[name], lang)}: {minutes[:1].lower()}{minutes[1:]}",
             style.number(thesis.MINUTES[name], lang),
             [style.mean_and_deviation([baseline.minutes(record) for record in of_model], lang, 1), "–"],
         )
     weighted = records["loss-modification"]
     for weighting in ("size", "size-frequency"):
-        key = weighting.replace("-", "_")
         row(
-            label("best_rate", lang, weights=label(f"weights_{key}", lang)),
+            say("Best r, weights by {weights}", lang, weights=say(loss_modification.WEIGHTINGS[weighting], lang)),
             style.plain_number(thesis.BEST_RATE, lang),
             [_rates(loss_modification.best_rates(weighted, weighting, each), lang) for each in baseline.PROTOCOLS],
         )
     for key, (better, other) in _pairs(records, lang).items():
         row(
-            label(f"{key}_better", lang, cap=style.number(thesis.CAPS[0], lang)),
+            say(_BETTER[key], lang, cap=style.number(thesis.CAPS[0], lang)),
             style.ranges(thesis.BETTER[key], lang),
             [_better(better, other, each, lang) for each in baseline.PROTOCOLS],
         )
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("quantity", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Quantity", lang))
 
 
 def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
@@ -80,7 +87,7 @@ def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
     reached = [epoch for record in models["default"] if (epoch := _reached(record, thesis.MSE["default"])) is not None]
     found = {f"report_{name}": style.number(thesis.MSE[name], lang, 4) for name in models}
     found |= {
-        "reached": style.mean_and_deviation(reached, lang, 0) if reached else label("none", lang),
+        "reached": style.mean_and_deviation(reached, lang, 0) if reached else say("none", lang),
         "epochs": style.number(models["default"][0].config.training.epochs, lang),
         "decay": style.percent(float(np.mean([_decay(record) for record in models["default"]])), lang),
         "leak": style.percent(float(np.mean([_leak(record) for record in models["default"]])), lang),
@@ -113,11 +120,11 @@ def _pairs(records: Mapping[str, Arms[Record]], lang: str) -> dict[str, tuple[Gr
 def _better(group: Group, other: Group, protocol: str, lang: str) -> str:
     """The sizes at which a group's mean is below the other's; in brackets those of the seeds, where they differ."""
     sizes = thesis.COMMON_SIZES
-    of_all = style.ranges(groups.lower_at(group, other, protocol), lang) or label("none", lang)
+    of_all = style.ranges(groups.lower_at(group, other, protocol), lang) or say("none", lang)
     tables = [baseline.by_seed(each.records, "size", protocol).reindex(sizes) for each in (group, other)]
     seeds = [seed for seed in tables[0].columns if seed in tables[1].columns]
     single = [
-        style.ranges(tables[0].index[tables[0][seed] < tables[1][seed]], lang) or label("none", lang) for seed in seeds
+        style.ranges(tables[0].index[tables[0][seed] < tables[1][seed]], lang) or say("none", lang) for seed in seeds
     ]
     return _with_seeds(of_all, single)
 

@@ -12,12 +12,27 @@ from matplotlib.ticker import MultipleLocator
 
 from analysis.data import statistics, thesis
 from analysis.figures import baseline, groups, style
+from analysis.figures.comparison import NAMES
 from analysis.figures.groups import Group
-from analysis.figures.labels import alt, label
+from analysis.figures.words import messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.records import Record
 
 _MODELS = ("default", "custom")
+
+_SIDES = messages(
+    {
+        "up_to": "up to {atoms} atoms (eV²)",
+        "above": "more than {atoms} atoms (eV²)",
+    }
+)
+_VARIANTS = messages(
+    {
+        "least-squares": "least squares",
+        "references": "free atoms, no mean",
+        "none": "nothing subtracted",
+    }
+)
 
 
 def by_variant(records: Arms[Record], *, lang: str) -> dict[str, dict[str, Group]]:
@@ -50,13 +65,13 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
         row = {}
         for model in _MODELS:
             for side, sizes in groups.SIDES.items():
-                title = f"{label(model, lang)}, {label(f'short_{side}', lang, atoms=atoms)}"
+                title = f"{say(NAMES[model], lang)}, {say(_SIDES[side], lang, atoms=atoms)}"
                 row[title] = _mse(models[model].records, sizes, lang) if model in models else "–"
         for protocol in baseline.PROTOCOLS:
             better = _better(models, protocol, lang) if "custom" in models else "–"
-            row[f"{label('custom_wins', lang)}, {label(f'short_{protocol}', lang)}"] = better
+            row[f"{say('Custom better', lang)}, {say(baseline.SHORT_NAMES[protocol], lang)}"] = better
         rows[models["default"].name] = row
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("variant", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What differs", lang))
 
 
 def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
@@ -70,7 +85,12 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
         for model in _MODELS
     }
     data = pd.concat(of_models, names=["model"]).reset_index("model")
-    with style.figure(alt("sensitivity", lang), data, height=5.9) as figure:
+    alt = say(
+        "Two plots of the mean squared error of held-out molecules by number of atoms on a log scale, one for "
+        "Default and one for Custom, with a curve per split and per way of subtracting reference energies.",
+        lang,
+    )
+    with style.figure(alt, data, height=5.9) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, model in zip(plots, _MODELS, strict=True):
             for models in shown.values():
@@ -82,10 +102,10 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
                     table.index, table.min(axis=1), table.max(axis=1), color=group.colour, alpha=0.2, linewidth=0
                 )
                 axes.plot(table.mean(axis=1), label=group.name, color=group.colour, marker=group.marker, markersize=4)
-            axes.set_title(label(model, lang), fontsize=11)
-            axes.set_ylabel(label("mse", lang))
+            axes.set_title(say(NAMES[model], lang), fontsize=11)
+            axes.set_ylabel(say("MSE (eV²)", lang))
             style.log_axis(axes, lang)
-        plots[-1].set_xlabel(label("n_atoms", lang))
+        plots[-1].set_xlabel(say("Number of atoms", lang))
         plots[-1].xaxis.set_major_locator(MultipleLocator(2))
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
@@ -122,7 +142,7 @@ def _by_size(group: Group) -> pd.DataFrame:
 
 
 def _better(models: dict[str, Group], protocol: str, lang: str) -> str:
-    return style.ranges(groups.lower_at(models["custom"], models["default"], protocol), lang) or label("none", lang)
+    return style.ranges(groups.lower_at(models["custom"], models["default"], protocol), lang) or say("none", lang)
 
 
 def _mse(records: Sequence[Record], sizes: range, lang: str) -> str:
@@ -137,5 +157,5 @@ def _variant(arm: Arm) -> str:
 
 def _name(variant: str, lang: str) -> str:
     if variant.startswith("split_"):
-        return label("variant_split", lang, number=style.number(int(variant.removeprefix("split_")), lang))
-    return label(f"variant_{variant.replace('-', '_')}", lang)
+        return say("split {number}", lang, number=style.number(int(variant.removeprefix("split_")), lang))
+    return say(_VARIANTS[variant], lang)

@@ -19,7 +19,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from analysis.data.molecules import Molecules, to_ase
 from analysis.evaluation.error_sources import errors_by_seed
 from analysis.figures import style
-from analysis.figures.labels import alt, check_language, label
+from analysis.figures.words import check_language, say
 from analysis.runs.records import Record
 
 if TYPE_CHECKING:
@@ -75,16 +75,16 @@ def worst(
     medians = errors.groupby("n_atoms")["absolute"].median() * _MEV
     rows = [
         {
-            label("formula", lang): formula,
-            label("n_atoms", lang): str(row.n_atoms),
-            label("absolute_error", lang): style.number(row.absolute * _MEV, lang),
-            label("signed_error", lang): _signed(row, lang),
-            label("neighbour_sizes", lang): _neighbours(medians, row.n_atoms, lang),
-            label("smiles", lang): smiles,
+            say("Formula", lang): formula,
+            say("Number of atoms", lang): str(row.n_atoms),
+            say("Mean absolute error (meV)", lang): style.number(row.absolute * _MEV, lang),
+            say("Prediction − reference (meV)", lang): _signed(row, lang),
+            say("Median absolute error by size (meV)", lang): _neighbours(medians, row.n_atoms, lang),
+            say("SMILES", lang): smiles,
         }
         for row, formula, smiles in _described(chosen, molecules)
     ]
-    return pd.DataFrame(rows, index=chosen.index.astype(str).tolist()).rename_axis(columns=label("qm9_index", lang))
+    return pd.DataFrame(rows, index=chosen.index.astype(str).tolist()).rename_axis(columns=say("QM9 index", lang))
 
 
 def drawings(
@@ -110,7 +110,7 @@ def drawings(
         left, top = place % _COLUMNS * _CELL_WIDTH, place // _COLUMNS * row_height
         structure = _structure(smiles)
         if structure is None:
-            captions.append(_text(label("no_drawing", lang), left, top + _DRAWING_HEIGHT / 2, style.GREY))
+            captions.append(_text(say("no drawing", lang), left, top + _DRAWING_HEIGHT / 2, style.GREY))
         else:
             drawer.SetOffset(left, top)
             drawer.DrawMolecule(structure)
@@ -132,7 +132,12 @@ def drawings(
         for row, _, smiles in described
     )
     ascii_only = svg.encode("ascii", "xmlcharrefreplace").decode("ascii")
-    return style.Drawings(ascii_only, alt("worst_molecules", lang), data)
+    alt = say(
+        "Structural formulas of the held-out molecules of largest error, worst first, with the index in the "
+        "database, the molecular formula and the error under each; the table has the same molecules.",
+        lang,
+    )
+    return style.Drawings(ascii_only, alt, data)
 
 
 def viewer(
@@ -155,19 +160,19 @@ def viewer(
 
     described = list(_described(chosen, molecules))
     properties = {
-        label("n_atoms", lang): chosen["n_atoms"].to_numpy(),
-        label("absolute_error", lang): chosen["absolute"].to_numpy() * _MEV,
-        label("signed_error", lang): chosen["signed"].to_numpy() * _MEV,
-        label("qm9_index", lang): chosen.index.to_numpy(),
-        label("formula", lang): [formula for _, formula, _ in described],
-        label("smiles", lang): [smiles for *_, smiles in described],
+        say("Number of atoms", lang): chosen["n_atoms"].to_numpy(),
+        say("Mean absolute error (meV)", lang): chosen["absolute"].to_numpy() * _MEV,
+        say("Prediction − reference (meV)", lang): chosen["signed"].to_numpy() * _MEV,
+        say("QM9 index", lang): chosen.index.to_numpy(),
+        say("Formula", lang): [formula for _, formula, _ in described],
+        say("SMILES", lang): [smiles for *_, smiles in described],
     }
     dataset = chemiscope.create_input(
         to_ase(molecules.select(chosen["position"].to_numpy())),
         # Said, as chemiscope takes a lone atom's values for those of either.
         properties={name: {"target": "structure", "values": values} for name, values in properties.items()},
-        metadata={"name": label("largest_errors", lang)},
-        settings=chemiscope.quick_settings(x=label("n_atoms", lang), y=label("absolute_error", lang)),
+        metadata={"name": say("Largest errors", lang)},
+        settings=chemiscope.quick_settings(x=say("Number of atoms", lang), y=say("Mean absolute error (meV)", lang)),
     )
 
     class SilentWidget(ChemiscopeWidget):

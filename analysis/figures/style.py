@@ -14,12 +14,13 @@ from xml.sax.saxutils import escape
 import matplotlib.style
 import numpy as np
 import pandas as pd
+from babel.lists import format_list
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from PIL.PngImagePlugin import PngInfo
 
-from analysis.figures.labels import check_language, label
+from analysis.figures.words import check_language
 
 # Okabe and Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -57,6 +58,7 @@ DATA_CHUNK = "Data"
 
 # Decimal and thousands separators; a space before the per cent sign is the rule in Catalan.
 _SEPARATORS = MappingProxyType({"ca": str.maketrans({",": ".", ".": ","}), "en": {}})
+_LOCALES = MappingProxyType({"ca": "ca", "en": "en_GB"})  # of lists: no comma before "and"
 _PER_CENT = MappingProxyType({"ca": "\N{NO-BREAK SPACE}%", "en": "%"})
 
 
@@ -145,7 +147,7 @@ def figure(alt: str, data: pd.DataFrame | None, *, height: float = 3.4, width: f
     Parameters
     ----------
     alt
-        Alternative text, see `labels.alt`.
+        Alternative text, in words that hold no number of the data.
     data
         What the figure shows: a row per seed and point rather than means over seeds, plain numbers with their units in
         the columns' names, which are the same in every language. A column `run` says which run a row comes from. None
@@ -221,9 +223,12 @@ def ranges(integers: Iterable[int], lang: str) -> str:
     parts = [
         part for run in runs for part in ([f"{run[0]}–{run[-1]}"] if len(run) > 2 else [str(value) for value in run])
     ]
-    if len(parts) < 2:
-        return "".join(parts)
-    return f"{', '.join(parts[:-1])} {label('and', lang)} {parts[-1]}"
+    return listed(parts, lang)
+
+
+def listed(parts: Sequence[str], lang: str) -> str:
+    """A list as the language writes it: "a, b i c", "a, b and c"."""
+    return format_list(parts, locale=_LOCALES[lang])
 
 
 def _look() -> AbstractContextManager[None]:

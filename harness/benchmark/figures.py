@@ -13,7 +13,7 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from analysis.figures import style
-from analysis.figures.labels import alt, label
+from analysis.figures.words import messages, say
 from analysis.runs.measured import Git
 from harness.benchmark import record as benchmark
 from harness.benchmark.record import Bar, Benchmark, Spread, Trial, Ways
@@ -32,11 +32,42 @@ REFERENCE = (38, 512)
 
 _MS = 1000  # per second
 
+_CONTESTANTS = messages(
+    {
+        "schnetpack": "(a) SchNetPack as it is",
+        "packed": "(b) SchNetPack, packed batches",
+        "geometric": "(c) PyTorch Geometric’s SchNet",
+        "ours": "(d) this compendium",
+    }
+)
+_BARS = messages(
+    {
+        "schnetpack": "(d) against (a), {width} features, batches of {batch}",
+        "geometric": "(d) against (c), {width} features, batches of {batch}",
+        "floor": "(d) against the floor, {width} features, batches of {batch}",
+        "lightning": "what Lightning adds, {width} features, batches of {batch}",
+        "memory": "memory of a training on all of QM9",
+    }
+)
+
+_WAYS = messages(
+    {
+        "own": "vectors of {bytes} bytes, tiles of {rows} × {columns}",
+        "library": "vectors of {bytes} bytes, the library’s products",
+    }
+)
+
 
 def throughput(record: Benchmark, *, lang: str) -> style.BookFigure:
     """Molecules per second by width, a panel per batch size, a line per contestant; bars from lowest to highest."""
     widths, batches = sorted(record.settings.widths), sorted(record.settings.batches)
-    with style.figure(alt("throughput", lang), _rates(record), height=4.4) as figure:
+    alt = say(
+        "Molecules per second on a log scale by number of features, with a plot per batch size and a line per way "
+        "of training: that of this compendium runs far above the other three, and all fall as the number of "
+        "features grows.",
+        lang,
+    )
+    with style.figure(alt, _rates(record), height=4.4) as figure:
         panels = figure.subplots(1, len(batches), sharey=True, squeeze=False)[0]
         for axes, batch in zip(panels, batches, strict=True):
             for contestant, (colour, marker, line) in LOOKS.items():
@@ -56,15 +87,15 @@ def throughput(record: Benchmark, *, lang: str) -> style.BookFigure:
                     marker=marker,
                     markersize=5,
                     linestyle=line,
-                    label=label(f"contestant_{contestant}", lang),
+                    label=say(_CONTESTANTS[contestant], lang),
                 )
-            axes.set_title(label("batch_of", lang, batch=style.number(batch, lang)), fontsize=10)
+            axes.set_title(say("batches of {batch}", lang, batch=style.number(batch, lang)), fontsize=10)
             axes.set_xticks(range(len(widths)), [style.number(width, lang) for width in widths])
             axes.margins(x=0.12)
             axes.set_yscale("log")
             _log_ticks(axes.yaxis, lang)
-        panels[0].set_ylabel(label("rate", lang))
-        figure.supxlabel(label("width", lang), fontsize=11)
+        panels[0].set_ylabel(say("Molecules per second", lang))
+        figure.supxlabel(say("Features", lang), fontsize=11)
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside upper center", ncols=2)
     return figure
@@ -74,16 +105,27 @@ def scaling(record: Benchmark, *, lang: str) -> style.BookFigure:
     """Seconds against molecules: an epoch of SchNetPack's and of ours, and what ours does once before the first."""
     data = pd.DataFrame([one.model_dump() for one in record.scaling])
     data = data.rename(columns={name: f"{name}_s" for name in ("load", "prepare", "epoch")})
-    with style.figure(alt("scaling", lang), data, height=4.2) as figure:
+    alt = say(
+        "Time in seconds against the number of molecules, both axes logarithmic: the epochs rise almost in a "
+        "straight line, and SchNetPack’s stays far above the compendium’s. The preparation, which is done only "
+        "once, does not grow as fast.",
+        lang,
+    )
+    with style.figure(alt, data, height=4.2) as figure:
         axes = figure.subplots()
         for contestant in ("schnetpack", "ours"):
             colour, marker, line = LOOKS[contestant]
             epochs = {one.molecules: one.epoch for one in record.scaling if one.contestant == contestant}
-            name = label("epoch_of", lang, contestant=label(f"contestant_{contestant}", lang))
+            name = say("one epoch, {contestant}", lang, contestant=say(_CONTESTANTS[contestant], lang))
             axes.plot(list(epochs), list(epochs.values()), line, color=colour, marker=marker, markersize=5, label=name)
         before = {one.molecules: one.load + one.prepare for one in record.scaling if one.contestant == "ours"}
         axes.plot(
-            list(before), list(before.values()), ":", color=style.SKY, marker="v", label=label("preparation", lang)
+            list(before),
+            list(before.values()),
+            ":",
+            color=style.SKY,
+            marker="v",
+            label=say("reading, neighbours and packing, (d)", lang),
         )
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -91,8 +133,8 @@ def scaling(record: Benchmark, *, lang: str) -> style.BookFigure:
         axes.xaxis.set_major_locator(FixedLocator([1_000, 3_000, 10_000, 30_000, 100_000]))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(style.number_axis(lang))
-        axes.set_xlabel(label("molecules", lang))
-        axes.set_ylabel(label("seconds", lang))
+        axes.set_xlabel(say("Molecules", lang))
+        axes.set_ylabel(say("Time (s)", lang))
         figure.legend(loc="outside upper center", ncols=1)
     return figure
 
@@ -108,13 +150,13 @@ def rate_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
                 f"(d)/({letter})": _number(benchmark.ratio(record, "ours", name, **sizes), lang, 1)
                 for letter, name in (("a", "schnetpack"), ("c", "geometric"))
             }
-            floor = {label("over_floor", lang): _number(benchmark.over_floor(record, **sizes), lang, 1)}
+            floor = {say("(d) / floor", lang): _number(benchmark.over_floor(record, **sizes), lang, 1)}
             letters = {
                 f"({letter})": _number(found, lang) for letter, found in zip("abcd", rates.values(), strict=True)
             }
-            rows.append({label("width", lang): style.number(width, lang)} | letters | ratios | floor)
+            rows.append({say("Features", lang): style.number(width, lang)} | letters | ratios | floor)
             names.append(style.number(batch, lang))
-    return _table(rows, names, label("batch", lang))
+    return _table(rows, names, say("Batch", lang))
 
 
 def cost_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
@@ -126,15 +168,15 @@ def cost_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
 
     rows = [
         {
-            label("memory", lang): show(name, "whole_memory", 2, benchmark.GIGABYTE),
-            label("libraries", lang): show(name, "imports_memory", 2, benchmark.GIGABYTE),
-            label("first_batch", lang): show(name, "first_batch", 1),
-            label("first_step", lang): show(name, "first_step", 1),
-            label("parameters", lang): show(name, "parameters", 0),
+            say("Memory (GB)", lang): show(name, "whole_memory", 2, benchmark.GIGABYTE),
+            say("Libraries (GB)", lang): show(name, "imports_memory", 2, benchmark.GIGABYTE),
+            say("First batch (s)", lang): show(name, "first_batch", 1),
+            say("First step (s)", lang): show(name, "first_step", 1),
+            say("Parameters", lang): show(name, "parameters", 0),
         }
         for name in LOOKS
     ]
-    return _table(rows, [label(f"contestant_{name}", lang) for name in LOOKS], label("way", lang))
+    return _table(rows, [say(_CONTESTANTS[name], lang) for name in LOOKS], say("Way", lang))
 
 
 def floor_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
@@ -144,8 +186,10 @@ def floor_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
     for width in sorted(record.settings.widths):
         floors = [one for one in record.floor if (one.width, one.batch) == (width, batch)]
         terms = {
-            label(term, lang): _number(Spread.over(getattr(one, term) for one in floors), lang, 2, 1 / _MS)
-            for term in ("products", "arithmetic", "traffic")
+            say(name, lang): _number(Spread.over(getattr(one, term) for one in floors), lang, 2, 1 / _MS)
+            for term, name in messages(
+                {"products": "Dense products (ms)", "arithmetic": "Arithmetic (ms)", "traffic": "Traffic (ms)"}
+            ).items()
         }
         total, peak = (
             _number(Spread.over(getattr(one, bound) for one in floors), lang, 1, 1 / _MS)
@@ -154,10 +198,10 @@ def floor_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
         rate = benchmark.spread(record, "ours", "rate", width=width, batch=batch)
         step = style.number(_MS * batch / rate.median if rate else math.nan, lang, 1)
         over = _number(benchmark.over_floor(record, width=width, batch=batch), lang, 2)
-        ours = {label("our_step", lang): step, label("over_floor", lang): over}
-        rows.append(terms | {label("floor", lang): total, label("peak", lang): peak} | ours)
+        ours = {say("Step of (d) (ms)", lang): step, say("(d) / floor", lang): over}
+        rows.append(terms | {say("Floor (ms)", lang): total, say("All at peak (ms)", lang): peak} | ours)
         names.append(style.number(width, lang))
-    return _table(rows, names, label("width", lang))
+    return _table(rows, names, say("Features", lang))
 
 
 def bars_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
@@ -165,16 +209,16 @@ def bars_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
     rows, names = [], []
     for bar in benchmark.bars(record):
         sign = "≤" if bar.at_most else "≥"
-        verdict = {True: "reached", False: "missed", None: "not_measured"}[bar.met]
+        verdict = messages({True: "met", False: "missed", None: "not measured"})[bar.met]
         rows.append(
             {
-                label("demand", lang): f"{sign} {_in_unit(bar.demand, bar, lang, exact=True)}",
-                label("measured", lang): _with_range(bar, lang),
-                label("met", lang): label(verdict, lang),
+                say("Demand", lang): f"{sign} {_in_unit(bar.demand, bar, lang, exact=True)}",
+                say("Measured", lang): _with_range(bar, lang),
+                say("Met", lang): say(verdict, lang),
             }
         )
         names.append(_bar_name(bar, lang))
-    return _table(rows, names, label("bar", lang))
+    return _table(rows, names, say("Bar", lang))
 
 
 def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:
@@ -185,24 +229,24 @@ def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:
             chosen = next(way for way, one in trials.items() if one.chosen)
             rows.append(
                 {
-                    label("network", lang): {"schnet": "SchNet", "painn": "PaiNN"}[network],
-                    label("width", lang): style.number(width, lang),
-                    label("batch", lang): style.number(batch, lang),
-                    label("chosen_way", lang): _way(chosen, lang),
-                    label("chosen_over_best", lang): _ratio(trials, lang, lambda _, one: one.chosen, lambda *_: True),
-                    label("library_over_own", lang): _ratio(
+                    say("Network", lang): {"schnet": "SchNet", "painn": "PaiNN"}[network],
+                    say("Features", lang): style.number(width, lang),
+                    say("Batch", lang): style.number(batch, lang),
+                    say("Way chosen", lang): _way(chosen, lang),
+                    say("Chosen / best", lang): _ratio(trials, lang, lambda _, one: one.chosen, lambda *_: True),
+                    say("Library / own", lang): _ratio(
                         trials,
                         lang,
                         lambda way, _: way["products"] == "library",
                         lambda way, _: way["products"] == "own",
                     ),
-                    label("narrow_over_wide", lang): _ratio(
+                    say("32 bytes / 64 bytes", lang): _ratio(
                         trials, lang, lambda way, _: way["vector"] == "32", lambda way, _: way["vector"] == "64"
                     ),
                 }
             )
-            names.append(record.machine.processor or label("processor_unknown", lang))
-    return _table(rows, names, label("processor", lang))
+            names.append(record.machine.processor or say("processor not recorded", lang))
+    return _table(rows, names, say("Processor", lang))
 
 
 def ways_facts(records: Sequence[Ways], *, lang: str) -> dict[str, str]:
@@ -249,7 +293,7 @@ def _parts(way: str) -> dict[str, str]:
 def _way(way: str, lang: str) -> str:
     parts = _parts(way)
     rows, columns = parts["tile"].split("x")
-    return label(f"way_{parts['products']}", lang, bytes=parts["vector"], rows=rows, columns=columns)
+    return say(_WAYS[parts["products"]], lang, bytes=parts["vector"], rows=rows, columns=columns)
 
 
 TABLES = (rate_table, cost_table, floor_table, bars_table)
@@ -267,14 +311,21 @@ def facts(record: Benchmark, *, lang: str) -> dict[str, str]:
     most = max((one for one in record.scaling if one.contestant == "ours"), key=lambda one: one.molecules)
     stock = [one for one in record.scaling if one.contestant == "schnetpack"]
     return {
-        "kind": label("record_quick" if settings.quick else "record_whole", lang, repeats=str(settings.repeats)),
+        "kind": say(
+            "Beware: the record is that of a quick check, which only shows that the measurement works; its figures are "
+            "no result."
+            if settings.quick
+            else "The record is that of the whole measurement, with {repeats} repeats.",
+            lang,
+            repeats=str(settings.repeats),
+        ),
         "code": _code(record.git, lang),
         "lightning_code": _code(record.lightning.git, lang),
         "cores": style.number(machine.cores, lang),
         "threads": style.number(machine.threads, lang),
         "memory_gib": style.number(machine.memory_gib, lang, 1),
         "architecture": machine.architecture,
-        "processor": machine.processor or label("processor_unknown", lang),
+        "processor": machine.processor or say("processor not recorded", lang),
         "repeats": style.number(settings.repeats, lang),
         "seconds": style.plain_number(settings.seconds, lang),
         "min_steps": style.number(settings.min_steps, lang),
@@ -351,22 +402,24 @@ def _with_range(bar: Bar, lang: str) -> str:
 
 
 def _bar_name(bar: Bar, lang: str) -> str:
-    return label(f"bar_{bar.kind}", lang, width=str(bar.width), batch=str(bar.batch))
+    return say(_BARS[bar.kind], lang, width=str(bar.width), batch=str(bar.batch))
 
 
 def _verdict(bars: list[Bar], lang: str) -> str:
     """Which bars are missed or not measured, in a sentence or two."""
     missed = [_bar_name(bar, lang) for bar in bars if bar.met is False]
     unknown = [_bar_name(bar, lang) for bar in bars if bar.met is None]
-    sentences = [label("some_missed", lang, bars="; ".join(missed))] if missed else []
-    sentences += [label("some_unknown", lang, bars="; ".join(unknown))] if unknown else []
-    return " ".join(sentences) or label("all_met", lang)
+    sentences = [say("Missed: {bars}.", lang, bars="; ".join(missed))] if missed else []
+    sentences += [say("Not measured: {bars}.", lang, bars="; ".join(unknown))] if unknown else []
+    return " ".join(sentences) or say("None is missed.", lang)
 
 
 def _code(git: Git | None, lang: str) -> str:
     if git is None:
-        return label("code_unknown", lang)
-    return label("code_clean" if git.clean else "code_changed", lang, commit=git.commit[:10])
+        return say("version unknown", lang)
+    return say(
+        "commit {commit}" if git.clean else "commit {commit}, with uncommitted changes", lang, commit=git.commit[:10]
+    )
 
 
 def _table(rows: list[dict[str, str]], names: list[str], corner: str) -> pd.DataFrame:

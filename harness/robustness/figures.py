@@ -8,27 +8,106 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.figures import style
-from analysis.figures.labels import label
+from analysis.figures.words import mark, messages, say
 from analysis.training.repetitions import Repetition, Training
 from harness.robustness.record import Robustness, StudyMemory, Victim
 
 _GB = 10**9
 _MEV = 1000  # meV per eV
-_MODELS = {"baseline": "default", "beyond": "beyond"}  # of experiments with a model of their own
+_MODELS = messages({"baseline": "Default", "beyond": "Beyond"})  # of experiments with a model of their own
+
+_VICTIMS = messages(
+    {
+        "study": "Training and recording",
+        "cache": "Cache of QM9",
+        "search": "Search with two workers",
+        "notebook": "Notebook under papermill",
+        "book": "Build of the book",
+    }
+)
+_STRAITS = messages(
+    {
+        "full-disk-run": "Room on the disk, in training",
+        "full-disk-cache": "Room on the disk, for the cache",
+        "full-disk-search": "Room on the disk, in a search",
+        "read-only-results": "The right to write the results",
+        "read-only-cache": "The right to write the cache",
+        "no-home": "The home folder",
+        "unknown-user": "The home folder, and the user’s name",
+        "cut-off-installation": "Half of the installation",
+    }
+)
+_FEEDS = messages(
+    {
+        "csv": "QM9’s CSV files",
+        "extxyz": "extxyz files",
+        "database": "ASE databases",
+        "cache": "Cache of QM9",
+        "config": "Configurations",
+        "description": "Records edited by hand",
+        "record": "Damaged records",
+        "checkpoint": "Checkpoints",
+        "sweep": "Sweep files",
+        "parameters": "Parameters of notebooks",
+        "geometry": "Molecules to predict, XYZ files",
+        "smiles": "Molecules to predict, SMILES",
+    }
+)
+_ANSWERS = messages(
+    {
+        "fed": "Times fed",
+        "refused": "Refused with a message",
+        "same": "Taken: says the same",
+        "other": "Taken: is valid, too",
+        "wrong": "Answered wrongly",
+    }
+)
+
+_GEOMETRIES = messages(
+    {
+        "test": "QM9’s, the test part",
+        "g2": "G2’s, by MP2",
+        "mmff": "By MMFF94",
+        "scaled_0.99": "Distances × 0.99",
+        "scaled_1.01": "Distances × 1.01",
+        "shaken": "Coordinates moved by 0.01 Å",
+        "bond_0.8": "A bond × 0.8",
+        "bond_0.9": "A bond × 0.9",
+        "bond_1.1": "A bond × 1.1",
+        "bond_1.2": "A bond × 1.2",
+        "torn": "A hydrogen 3 Å off its place",
+        "lost": "Two hydrogens missing",
+        "exchanged": "Two elements exchanged",
+        "two": "Two molecules",
+        "together": "Two atoms at one place",
+        "bohr": "In bohr",
+        "nm": "In nm",
+    }
+)
+_WARNED = messages(
+    {
+        "refused": "Refused",
+        "environment": "A new environment",
+        "distance": "A new distance",
+        "parts": "Several parts",
+        "spread": "Large spread",
+        "any": "Refused or warned of",
+    }
+)
 
 
 def kills_table(record: Robustness, *, lang: str) -> style.WordTable:
     """A row per kind of command: how often it was killed and in the middle of what, and what came of it."""
     rows = {
-        label(f"victim_{victim.name}", lang): {
-            label("kills", lang): style.number(len(victim.kills), lang),
-            label("kills_writing", lang): style.number(_in_writing(victim), lang),
-            label("half_read", lang): style.number(victim.half_read, lang),
-            label("lost", lang): style.number(victim.lost, lang),
-            label("starts_refused", lang): style.number(victim.refused, lang),
-            label("ends", lang): style.number(victim.ends, lang),
-            label("differing", lang): label(
-                "so_many_of",
+        say(_VICTIMS[victim.name], lang): {
+            say("Kills", lang): style.number(len(victim.kills), lang),
+            say("with work unfinished", lang): style.number(_in_writing(victim), lang),
+            say("Half-written things read", lang): style.number(victim.half_read, lang),
+            say("Losses", lang): style.number(victim.lost, lang),
+            say("Starts that failed", lang): style.number(victim.refused, lang),
+            say("Times finished", lang): style.number(victim.ends, lang),
+            say("Final files that differ", lang): say(
+                "{some} of {all}",
                 lang,
                 some=style.number(victim.differing, lang),
                 all=style.number(victim.compared, lang),
@@ -36,46 +115,47 @@ def kills_table(record: Robustness, *, lang: str) -> style.WordTable:
         }
         for victim in record.victims
     }
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("killed", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What is killed", lang))
 
 
 def straits_table(record: Robustness, *, lang: str) -> style.WordTable:
     """A row per thing that a machine lacked: the exit code, what was said last, and whether it went on afterwards."""
     rows = {
-        label(f"strait_{strait.name}", lang): {
-            label("tries", lang): style.number(strait.tries, lang),
-            label("exit_code", lang): ", ".join(str(code) for code in sorted(set(strait.exit_codes))),
-            label("said", lang): strait.said.replace("/", "/\N{ZERO WIDTH SPACE}"),  # a path may break there
-            label("went_on", lang): "–" if strait.went_on is None else label("yes" if strait.went_on else "no", lang),
+        say(_STRAITS[strait.name], lang): {
+            say("Tries", lang): style.number(strait.tries, lang),
+            say("Exit code", lang): ", ".join(str(code) for code in sorted(set(strait.exit_codes))),
+            say("Last line", lang): strait.said.replace("/", "/\N{ZERO WIDTH SPACE}"),  # a path may break there
+            say("The same bits afterwards", lang): "–"
+            if strait.went_on is None
+            else say("yes" if strait.went_on else "no", lang),
         }
         for strait in record.straits
     }
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("strait", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What is lacking", lang))
 
 
 def feeds_table(record: Robustness, *, lang: str) -> style.WordTable:
     """A row per kind of input: how often something damaged was fed, and how it was answered."""
     rows = {
-        label(f"feed_{feed.name}", lang): {
-            label(name, lang): style.number(getattr(feed, name), lang)
-            for name in ("fed", "refused", "same", "other", "wrong")
+        say(_FEEDS[feed.name], lang): {
+            say(answer, lang): style.number(getattr(feed, name), lang) for name, answer in _ANSWERS.items()
         }
         for feed in record.feeds
     }
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("feed", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Input", lang))
 
 
 def warnings_table(counts: pd.DataFrame, *, lang: str) -> style.WordTable:
     """A row per kind of geometry: the shares that are refused, and of which each warning says something."""
     rows = {
-        label(f"geometries_{name}", lang): {label("how_many", lang): style.number(row.number, lang)}
+        say(_GEOMETRIES[name], lang): {say("How many", lang): style.number(row.number, lang)}
         | {
-            label(f"warned_{kind}", lang): style.percent(row[kind] / row.number, lang, decimals=1)
+            say(_WARNED[kind], lang): style.percent(row[kind] / row.number, lang, decimals=1)
             for kind in ("refused", "environment", "distance", "parts", "spread", "any")
         }
         for name, row in counts.iterrows()
     }
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("geometries", lang))
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Geometries", lang))
 
 
 TABLES = (kills_table, straits_table, feeds_table)
@@ -85,28 +165,31 @@ def repetitions_table(repetitions: Sequence[Repetition], *, lang: str) -> style.
     """Two rows per run that was trained again: the record, and the repetition with what the comparison says."""
     rows = {}
     for one in repetitions:
-        model = label(_MODELS[one.experiment], lang) if one.experiment in _MODELS else one.experiment
-        trainings = (("recorded_run", one.recorded, "–"), ("again_run", one.again, label(_outcome(one), lang)))
+        model = say(_MODELS[one.experiment], lang) if one.experiment in _MODELS else one.experiment
+        trainings = (
+            (mark("{model}, {epochs} epochs, seed {seed} ({run}): record"), one.recorded, "–"),
+            (mark("{model}, {epochs} epochs, seed {seed} ({run}): repetition"), one.again, say(_outcome(one), lang)),
+        )
         for which, training, outcome in trainings:
             numbers = {"seed": style.number(one.seed, lang), "epochs": style.number(one.epochs, lang)}
-            name = label(which, lang, model=model, run=one.id, **numbers)
-            rows[name] = _training(training, lang) | {label("outcome", lang): outcome}
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=label("run", lang))
+            name = say(which, lang, model=model, run=one.id, **numbers)
+            rows[name] = _training(training, lang) | {say("Outcome", lang): outcome}
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Run", lang))
 
 
 def _training(one: Training, lang: str) -> dict[str, str]:
     return {
-        label("processor", lang): one.processor.replace("(R)", ""),
-        label("threads", lang): style.number(one.threads, lang),
-        label("minutes", lang): style.number(one.seconds / 60, lang, 1),
-        label("mae", lang): style.number(_MEV * one.mae, lang, 2),
+        say("Processor", lang): one.processor.replace("(R)", ""),
+        say("Threads", lang): style.number(one.threads, lang),
+        say("Time (min)", lang): style.number(one.seconds / 60, lang, 1),
+        say("MAE (meV)", lang): style.number(_MEV * one.mae, lang, 2),
     }
 
 
 def _outcome(one: Repetition) -> str:
     if one.identical:
-        return "identical"
-    return "within_tolerance" if one.within_tolerance else "beyond_tolerance"
+        return mark("the same bits")
+    return mark("within the tolerance" if one.within_tolerance else "beyond the tolerance")
 
 
 def repetition_facts(repetitions: Sequence[Repetition], runs: Sequence[str], *, lang: str) -> dict[str, str]:

@@ -1,11 +1,9 @@
-import ast
 import base64
 import inspect
 import io
 import math
 import re
 from pathlib import Path
-from string import Formatter
 from unittest import mock
 
 import jupytext
@@ -23,7 +21,8 @@ from PIL import Image
 
 from analysis.data import statistics
 from analysis.figures import census as figures
-from analysis.figures import labels, style
+from analysis.figures import style
+from analysis.figures.words import LANGUAGES
 from analysis.study import parameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,70 +60,6 @@ def assert_readable(figure: style.BookFigure, texts: list[Text] | None = None) -
 # ---- words
 
 
-def test_every_label_is_there_in_both_languages():
-    assert labels.LANGUAGES == ("ca", "en")
-    for key, words in {**labels.LABELS, **labels.ALT}.items():
-        assert all(text.strip() == text and text for text in words), key
-        assert placeholders(words.ca) == placeholders(words.en), key
-
-
-def placeholders(text: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(text) if name}
-
-
-def test_labels_that_are_the_same_word_in_both_languages_are_few():
-    same = {key for key, words in labels.LABELS.items() if words.ca == words.en}
-    few = {
-        "element",
-        "N",
-        "mse",
-        "rmse",
-        "mae",
-        "model",
-        "default",
-        "custom",
-        "step_default",
-        "beyond",
-        "change_default",
-        "smiles",
-        "agrees_no",
-        "no",
-        "descriptor",
-        "class_zwitterions",
-        "code_clean",
-    }
-    assert same == few
-
-
-def test_every_label_is_used():
-    words, patterns = set(), set()
-    for path in sorted((ROOT / "analysis").rglob("*.py")):
-        if path.name == "labels.py":
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            parts = node.values if isinstance(node, ast.JoinedStr) else []  # noqa: PD011 - no DataFrame
-            if parts and isinstance(parts[0], ast.Constant):
-                parts = [re.escape(part.value) if isinstance(part, ast.Constant) else r"[\w-]+" for part in parts]
-                patterns.add("".join(parts))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                words.add(node.value)
-    unused = labels.LABELS.keys() - words
-    assert not {key for key in unused if not any(re.fullmatch(pattern, key) for pattern in patterns)}
-
-
-def test_labels_cannot_be_changed():
-    with pytest.raises(TypeError):
-        labels.LABELS["n_atoms"] = labels.Words("a", "b")
-    with pytest.raises(TypeError):
-        labels.ALT["composition"] = labels.Words("a", "b")
-
-
-def test_a_label_is_filled_in():
-    assert labels.label("threshold", "ca", share="1 %") == "llindar: 1 %"
-    with pytest.raises(KeyError):
-        labels.label("no such label", "ca")
-
-
 @pytest.mark.parametrize("lang", ["es", "EN", "", "ca-ES"])
 @pytest.mark.parametrize("draw", [*DRAWN, *TABLES, figures.census_facts], ids=lambda draw: draw.__name__)
 def test_another_language_is_refused(draw, lang, few_molecules):
@@ -132,15 +67,13 @@ def test_another_language_is_refused(draw, lang, few_molecules):
         draw(few_molecules, lang=lang)
 
 
-def test_every_figure_has_alternative_text_that_holds_no_number():
+def test_every_figure_is_tested():
     names = {
         name
         for name, function in inspect.getmembers(figures, inspect.isfunction)
         if inspect.signature(function).return_annotation is style.BookFigure
     }
     assert names == {draw.__name__ for draw in DRAWN}
-    assert names <= set(labels.ALT)
-    assert not [name for name, words in labels.ALT.items() if re.search(r"\d", "".join(words))]
 
 
 # ---- numbers
@@ -211,7 +144,7 @@ def test_ranges_lose_no_integer(integers):
 def test_a_figure_is_a_small_png_with_its_alternative_text(draw, lang, qm9_molecules):
     figure = draw(qm9_molecules, lang=lang)
     data, metadata = figure._repr_mimebundle_()
-    assert data["text/plain"] == metadata["image/png"]["alt"] == labels.alt(draw.__name__, lang)
+    assert data["text/plain"] == metadata["image/png"]["alt"] == figure.alt
     picture = figure.png()
     assert base64.b64decode(data["image/png"]) == picture
     assert len(picture) < 150_000
@@ -223,7 +156,7 @@ def test_a_figure_is_a_small_png_with_its_alternative_text(draw, lang, qm9_molec
 
 @EACH_FIGURE
 def test_a_figures_picture_carries_its_data_the_same_in_both_languages(draw, qm9_molecules):
-    catalan, english = (draw(qm9_molecules, lang=lang) for lang in labels.LANGUAGES)
+    catalan, english = (draw(qm9_molecules, lang=lang) for lang in LANGUAGES)
     assert catalan.csv() == english.csv()
     with Image.open(io.BytesIO(catalan.png())) as image:
         assert image.text == {style.DATA_CHUNK: catalan.csv()}
@@ -269,7 +202,7 @@ def test_the_two_languages_share_no_word(draw, qm9_molecules):
             for text in shown(draw(qm9_molecules, lang=lang))
             for word in re.findall(r"[^\W\d_]{2,}", text.get_text())
         }
-        for lang in labels.LANGUAGES
+        for lang in LANGUAGES
     ]
     assert all(words)
     assert not words[0] & words[1] - {"normal"}
@@ -371,7 +304,7 @@ def test_a_table_is_text_and_the_same_each_time(table, lang, few_molecules):
 
 
 def test_the_facts_of_the_prose(qm9_molecules):
-    ca, en = (figures.census_facts(qm9_molecules, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (figures.census_facts(qm9_molecules, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert (ca["molecules"], en["molecules"]) == ("130.831", "130,831")
     assert (ca["smallest"], ca["largest"], ca["empty"]) == ("3", "29", "28")
@@ -387,7 +320,7 @@ def test_the_facts_of_the_prose(qm9_molecules):
 
 
 def test_the_facts_of_the_energy(qm9_molecules):
-    ca, en = (figures.energy_facts(qm9_molecules, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (figures.energy_facts(qm9_molecules, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert (ca["example_u0"], en["example_atoms"], en["example_bound"]) == ("−1.101,5", "−1,084.3", "−17.2")
     assert (en["example_share"], ca["lowest"], ca["highest"]) == ("1.6%", "−19.444", "−1.101")
@@ -414,12 +347,9 @@ PAGES = ["notebooks/01_dataset.ipynb", "book/ca/state-of-the-art.md", "book/en/s
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_shows_every_figure_with_its_own_alternative_text(page):
+def test_a_page_shows_every_figure(page):
     lang = "en" if "/en/" in page else "ca"  # the notebook is committed as run in Catalan
     book = jupytext.read(ROOT / page, fmt="ipynb" if page.endswith(".ipynb") else "md:myst")
-    given = {}
-    for cell in book.cells:
-        called = re.search(r"^census\.(\w+)\(molecules, lang=", cell.source, re.MULTILINE)
-        if called and called[1] in labels.ALT:
-            given[called[1]] = cell.metadata.get("mystnb", {}).get("image", {}).get("alt")
-    assert given == {draw.__name__: labels.alt(draw.__name__, lang) for draw in DRAWN}
+    called = "\n".join(cell.source for cell in book.cells)
+    lang = "lang" if page.endswith(".ipynb") else f'"{lang}"'
+    assert all(f"census.{draw.__name__}(molecules, lang={lang}" in called for draw in DRAWN)

@@ -7,13 +7,14 @@ from scipy import stats
 from analysis import study
 from analysis.data import thesis
 from analysis.evaluation import decomposition
-from analysis.figures import artefact, comparison, labels, replication, style
+from analysis.figures import artefact, comparison, replication, style
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 from analysis.runs.selection import training_part
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 SIZES = list(thesis.COMMON_SIZES)
 
 
@@ -59,16 +60,19 @@ def test_the_figure_of_the_terms_has_them_all_for_both_models(records, models, l
     for axes, of_model in zip(figure.axes, models.values(), strict=True):
         assert axes.get_yscale() == "log"
         lines = {line.get_label(): line for line in axes.get_lines()}
-        reported = lines[labels.label("reported_error", lang)]
+        reported = lines[say("error with the set’s own mean", lang)]
         np.testing.assert_allclose(reported.get_ydata(), mean_over_seeds(of_model, "as_reported"))
-        held_out = lines[labels.label("term_held_out", lang)]
+        held_out = lines[say("held-out molecules", lang)]
         np.testing.assert_allclose(held_out.get_ydata(), mean_over_seeds(of_model, "held_out"))
-        for term in ("offset", "cross", "leakage"):
+        for term, name in (
+            ("offset", "offset term"),
+            ("cross", "cross term, absolute value"),
+            ("leakage", "leakage, absolute value"),
+        ):
             parts = [decomposition.decompose(record.groups, "size").loc[SIZES, term] for record in of_model]
-            drawn = lines[labels.label(f"term_{term}", lang)].get_ydata()
+            drawn = lines[say(name, lang)].get_ydata()
             expected = np.abs(np.mean(parts, axis=0))
             np.testing.assert_allclose(drawn, np.where(expected > 0, expected, np.nan))
-    assert figure.alt == labels.alt("terms_by_size", lang)
     data = figure.data.groupby(["series", "n_atoms"])["as_reported_eV2"].mean()
     for axes in figure.axes:
         np.testing.assert_allclose(data[axes.get_title()], axes.get_lines()[0].get_ydata())
@@ -123,21 +127,20 @@ def test_the_figure_of_the_predictions_has_a_plot_per_curve(records, models, qm9
     figure = artefact.predicted_curves(records, qm9_molecules, lang=lang)
     assert len(figure.axes) == 8
     default, elements, *rest = figure.axes
-    assert elements.get_title() == labels.label("elements_of_default", lang)
+    assert elements.get_title() == say("Default, by element", lang)
     assert [text.get_text() for text in elements.get_xticklabels()] == ["C", "H", "O", "N", "F"]
     predicted = default.get_lines()[0]
-    assert predicted.get_label() == labels.label("predicted", lang)
+    assert predicted.get_label() == say("predicted from the data alone", lang)
     sets = decomposition.sets_of(qm9_molecules, "size").loc[SIZES]
     np.testing.assert_allclose(
         predicted.get_ydata(), decomposition.offset_of(sets, models["default"][0].offsets().mean), rtol=1e-7
     )
-    seen = next(bars for bars in default.containers if bars.get_label() == labels.label("seen_as_reported", lang))
+    seen = next(bars for bars in default.containers if bars.get_label() == say("records, own mean", lang))
     np.testing.assert_allclose(
         seen.lines[0].get_ydata().astype(float), mean_over_seeds(models["default"], "as_reported")
     )
     dashed = [axes for axes in rest if any(line.get_linestyle() == "--" for line in axes.get_lines())]
     assert len(dashed) == len(thesis.CAPS)
-    assert figure.alt == labels.alt("predicted_curves", lang)
     data = figure.data[figure.data["series"] == default.get_title()].dropna(subset="n_atoms").groupby("n_atoms")
     assert data["predicted_eV2"].nunique().max() == 1
     np.testing.assert_allclose(data["predicted_eV2"].first(), default.get_lines()[0].get_ydata())
@@ -149,12 +152,12 @@ def test_the_table_has_a_row_per_statement(records, qm9_molecules, lang):
     table = artefact.predictions(records, qm9_molecules, lang=lang)
     said = artefact.statements(records, qm9_molecules, lang=lang)
     assert len(table) == len(said) == 15
-    assert table.columns[0] == labels.label("report", lang)
+    assert table.columns[0] == say("Thesis", lang)
     assert not table.isna().any(axis=None)
     for row, statement in zip(table.itertuples(index=False), said, strict=True):
         assert row[0] == statement.report
         assert row[1] == statement.cells["predicted"]
-        assert row[-1] in {labels.label(f"agrees_{word}", lang) for word in ("yes", "no", "unknown")} | {"–"}
+        assert row[-1] in {say(word, lang) for word in ("yes", "no", "they say nothing")} | {"–"}
         assert (row[-1] == "–") == (statement.report == "–")
 
 

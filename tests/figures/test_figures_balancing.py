@@ -6,13 +6,15 @@ import pytest
 from made_up import arms_of, only
 
 from analysis import study
-from analysis.figures import balancing, groups, labels
+from analysis.figures import balancing, groups
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arm, Arms, MissingArmError
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+KINDS = ("capped set", "as many molecules, at random", "capped, as many updates as the baseline")
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 CAPS = [2000, 6000]
 
 
@@ -77,7 +79,7 @@ def test_the_table_and_the_facts(records):
     assert len(table) == 1 + 3 * len(CAPS)
     assert int(table.loc["at most 2,000, same updates", "Epochs"]) > 30
     assert table["Spread, held out"].iloc[0] == table["Spread, held out"].iloc[2]
-    ca, en = (balancing.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (balancing.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert en["cap"] == "2,000"
     assert en["spread_held_out_random_same"] == en["spread_held_out_whole"] != en["spread_held_out_capped"]
@@ -87,14 +89,12 @@ def test_the_table_and_the_facts(records):
 def test_the_figures(records, lang):
     by_size = balancing.error_by_size(records, lang=lang)
     assert [len(axes.get_lines()) for axes in by_size.axes] == [3, 3]
-    assert by_size.alt == labels.alt("balancing_by_size", lang)
     figure = balancing.unevenness(records, lang=lang)
     for axes in figure.axes:
         mean, *kinds = axes.get_lines()
-        assert mean.get_label() == labels.label("whole_part", lang)
+        assert mean.get_label() == say("the whole training part", lang)
         assert [len(line.get_xdata()) for line in kinds] == [3 * len(CAPS)] * 3
-        assert [line.get_label() for line in kinds] == [labels.label(f"any_{kind}", lang) for kind in balancing.KINDS]
-    assert figure.alt == labels.alt("balancing_unevenness", lang)
+        assert [line.get_label() for line in kinds] == [say(name, lang) for name in KINDS]
     held_out, _ = figure.axes
     assert figure.data["cap_per_size"].isna().sum() == 3  # the baseline's runs
     drawn = [value for line in held_out.get_lines()[1:] for value in line.get_ydata()]
@@ -113,7 +113,6 @@ def recorded(qm9_molecules) -> Arms[Record]:
 @EACH_LANGUAGE
 def test_the_histograms_show_each_size_up_to_the_cap(recorded, lang):
     figure = balancing.capped_sizes(recorded, lang=lang)
-    assert figure.alt == labels.alt("capped_sizes", lang)
     heights = [[bar.get_height() for bar in axes.patches] for axes in figure.axes]
     table = recorded["default"][0].groups.query("kind == 'size' and part == 'train'")
     whole = table.set_index(table["group"].astype(int))["molecules"].sort_index().tolist()

@@ -7,12 +7,13 @@ from test_figures import assert_readable
 
 from analysis import study
 from analysis.evaluation import accuracy
-from analysis.figures import beyond, labels
+from analysis.figures import beyond
+from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arm, Arms, MissingArmError
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 FACTS = ("mae_after", "rmse_after", "worst_after", "minutes_of", "epochs_of")
 FACTOR = 0.05  # Beyond's errors are taken to be so many times Default's
 

@@ -8,12 +8,13 @@ from test_figures import assert_readable
 from analysis import study
 from analysis.data import descriptors
 from analysis.evaluation import accuracy
-from analysis.figures import beyond_remedies, labels
+from analysis.figures import beyond_remedies
+from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arm, Arms, MissingArmError
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 SEEDS = [0, 1, 2]
 # By how much each remedy is taken to multiply the errors: up to 17 atoms, and above.
 FACTORS = {"none": (1, 1), "size_10": (1.5, 0.8), "per_atom_2": (0.9, 1.2), "cap_4000": (2, 2), "fine_tuned": (1.1, 1)}

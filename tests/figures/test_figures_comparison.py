@@ -7,13 +7,14 @@ from made_up import arms_of, only
 
 from analysis import study
 from analysis.data import thesis
-from analysis.figures import comparison, groups, labels
+from analysis.figures import comparison, groups
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arm, Arms, MissingArmError
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +42,14 @@ def test_the_summary_holds_the_whole_and_the_test_part(records):
     for name, of_model in comparison.by_model(records).items():
         squared = [record.errors["error"].astype(float) ** 2 for record in of_model]
         test = [s[record.errors["test"]].mean() for s, record in zip(squared, of_model, strict=True)]
-        row = table.loc[labels.label(name, "en")]
+        row = table.loc[name.capitalize()]
         assert row["MSE, the whole 20% (eV²)"].split(" ± ")[0] == f"{np.mean([s.mean() for s in squared]):.4f}"
         assert row["MSE, test part (eV²)"] == f"{np.mean(test):.4f} ± {np.std(test, ddof=1):.4f}"
     assert "," in comparison.summary(records, lang="ca").iloc[0, 0]
 
 
 def test_the_facts_of_the_prose(records):
-    ca, en = (comparison.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (comparison.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert en["seeds"] == "5"
     models = comparison.by_model(records)
@@ -71,15 +72,14 @@ def test_the_facts_of_the_prose(records):
 def test_the_figure_has_both_protocols_and_both_models(records, lang):
     figure = comparison.error_by_size(records, lang=lang)
     upper, lower = figure.axes
-    assert upper.get_title() == labels.label("held_out", lang)
-    assert lower.get_title() == labels.label("as_reported", lang)
+    assert upper.get_title() == say("held-out molecules, the training set’s mean", lang)
+    assert lower.get_title() == say("the whole set, with its own mean", lang)
     for axes in (upper, lower):
         assert [line.get_label() for line in axes.get_lines()] == ["Default", "Custom"]
         assert axes.get_yscale() == "log"
     custom = comparison.by_model(records)["custom"]
     means = np.mean([protocols.mse(record.groups, "size").loc[10:25, "as_reported"] for record in custom], axis=0)
     np.testing.assert_allclose(lower.get_lines()[1].get_ydata(), means)
-    assert figure.alt == labels.alt("final_comparison", lang)
     data = figure.data.groupby(["series", "n_atoms"])["mse_as_reported_eV2"].mean()
     np.testing.assert_allclose(data["Custom"], means)
     assert set(figure.data["run"]) == {record.id for record in records.runs}
@@ -94,7 +94,6 @@ def test_the_stability_is_that_of_the_recorded_steps(records):
         heights = band.get_paths()[0].vertices[:, 1]
         assert heights.max() == pytest.approx(np.mean([r.steps["highest"] for r in of_model], axis=0).max())
         assert heights.min() == pytest.approx(np.mean([r.steps["lowest"] for r in of_model], axis=0).min())
-    assert figure.alt == labels.alt("stability", "en")
     default, custom = (figure.data[figure.data["series"] == name] for name in ("Default", "Custom"))
     np.testing.assert_allclose(default["loss_eV2"], figure.axes[0].get_lines()[0].get_ydata())
     assert {name for text in (default["run"].iloc[0], custom["run"].iloc[0]) for name in text.split()} == {
@@ -153,7 +152,7 @@ def test_the_table_and_the_facts_of_the_steps(path):
     assert len(table) == len(comparison.STEPS)
     first, second = (float(text.split()[0]) for text in table["MSE, the whole 20% (eV²)"].iloc[:2])
     assert second == pytest.approx(2 * first, abs=2e-3)
-    ca, en = (comparison.step_facts(path, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (comparison.step_facts(path, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert (en["seeds"], en["times_large"], en["times_batch"]) == ("2", "2.00", "1.50")
 
@@ -171,7 +170,6 @@ def test_the_figure_of_the_steps_has_a_point_per_seed_in_each_row(path, lang):
         box = text.get_window_extent()
         assert -1 <= box.x0 < box.x1 <= figure.bbox.width + 1, text
     assert figure.axes[0].yaxis_inverted()
-    assert figure.alt == labels.alt("steps", lang)
     assert figure.data["series"].drop_duplicates().tolist() == names
     for axes, column in zip(figure.axes, ("mse_eV2", "mse_above_17_atoms_eV2"), strict=True):
         points = [value for line in axes.get_lines()[1:] for value in line.get_xdata()]

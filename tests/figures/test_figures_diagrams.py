@@ -9,11 +9,12 @@ import pytest
 
 from analysis import study
 from analysis.data import splits
-from analysis.figures import architecture, boxes, labels, pipeline, style
+from analysis.figures import architecture, boxes, pipeline, style
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs.config import Data, Model
 from analysis.training import networks
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 SVG = "{http://www.w3.org/2000/svg}"
 CUSTOM = Model(n_atom_basis=38, data_cutoff=4.0, training_cutoff=5.0, n_interactions=2, n_rbf=25)
 
@@ -84,7 +85,7 @@ def test_the_drawing_has_every_count_and_shape(lang, few_molecules):
     said = " | ".join(texts(architecture.diagram(CUSTOM, few_molecules, lang=lang)))
     for path in ("", "representation", "representation.embedding", "output_modules.0"):
         assert style.number(found[path].parameters, lang) in said
-    assert f"SchNetInteraction × 2 | {labels.label('arch_features', lang, shape='[A × 38]')}" in said
+    assert f"SchNetInteraction × 2 | {say('X: features {shape}', lang, shape='[A × 38]')}" in said
     block = found["representation.interactions.0"]
     assert f"2 × {style.number(block.parameters, lang)}" in said
     assert f"Dense | 25 → 38 | softplus | {25 * 38 + 38} |" in said
@@ -112,9 +113,9 @@ def test_the_path_has_the_numbers_of_the_split(lang, few_molecules):
     data, odd = Data(split_seed=3, held_out=0.4), few_molecules.select(np.arange(101))
     said = texts(pipeline.diagram(data, odd, lang=lang))
     split = splits.split(odd, 3, 0.4)
-    for name, members in (("train", split.train), ("validation", split.validation), ("test", split.test)):
-        place = said.index(labels.label(f"pipe_{name}", lang))
-        assert said[place + 1] == labels.label(f"pipe_{name}_how", lang, count=style.number(len(members), lang))
+    for name, members in (("Training", split.train), ("Validation", split.validation), ("Test", split.test)):
+        place = said.index(say(name, lang))
+        assert said[place + 1] == say("{count} molecules", lang, count=style.number(len(members), lang))
     assert {"held_out", "as_reported"} <= set(said)
 
 
@@ -122,18 +123,20 @@ def test_the_path_has_the_numbers_of_the_split(lang, few_molecules):
 
 
 @EACH_LANGUAGE
-@pytest.mark.parametrize("name", ["architecture", "pipeline"])
-def test_a_drawing_says_what_it_is_and_stays_within_its_edges(name, lang, draw):
+@pytest.mark.parametrize(
+    ("name", "title"), [("architecture", "The model, module by module"), ("pipeline", "The path of the data")]
+)
+def test_a_drawing_says_what_it_is_and_stays_within_its_edges(name, title, lang, draw):
     drawing = draw[name](lang)
     assert drawing.svg == draw[name](lang).svg
     assert drawing.svg.isascii()
     root = ElementTree.fromstring(drawing.svg)  # noqa: S314 - our own
     assert root.attrib["role"] == "img"
     named = {element.attrib["id"]: element.text for element in root if "id" in element.attrib}
-    assert named == {"title": labels.label(name, lang), "desc": labels.alt(name, lang)}
+    assert named == {"title": say(title, lang), "desc": drawing.alt}
     assert root.attrib["aria-labelledby"].split() == list(named)
     data, metadata = drawing._repr_mimebundle_()
-    assert data["text/plain"] == metadata["image/svg+xml"]["alt"] == labels.alt(name, lang)
+    assert data["text/plain"] == metadata["image/svg+xml"]["alt"] == drawing.alt
     width, height = (float(root.attrib[side]) for side in ("width", "height"))
     for element in root.findall(f"{SVG}rect"):
         place = {key: float(element.attrib.get(key, 0)) for key in ("x", "y", "width", "height")}
@@ -149,8 +152,7 @@ def test_a_drawing_says_what_it_is_and_stays_within_its_edges(name, lang, draw):
 @pytest.mark.parametrize("name", ["architecture", "pipeline"])
 def test_the_two_languages_of_a_drawing_share_no_word_but_names(name, draw):
     words = [
-        {word for text in texts(draw[name](lang)) for word in re.findall(r"[^\W\d_]{2,}", text)}
-        for lang in labels.LANGUAGES
+        {word for text in texts(draw[name](lang)) for word in re.findall(r"[^\W\d_]{2,}", text)} for lang in LANGUAGES
     ]
     names = {"PairwiseDistances", "SchNet", "GaussianRBF", "CosineCutoff", "Embedding", "SchNetInteraction", "Atomwise"}
     names |= {"Dense", "softplus", "SiLU", "eV", "as", "reported", "held", "out", "QM", "U₀", "Rᵥ"}

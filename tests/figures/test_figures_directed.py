@@ -3,12 +3,13 @@ import pytest
 from made_up import only
 
 from analysis import study
-from analysis.figures import directed, groups, labels
+from analysis.figures import directed, groups
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arms, MissingArmError
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +99,7 @@ def test_what_the_page_says_of_directing_holds_in_the_records(records):
 
 
 def test_the_facts_are_the_same_in_both_languages(records):
-    ca, en = (directed.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (directed.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert ca["above_chosen"] == en["above_chosen"].replace(".", ",")
 
@@ -107,12 +108,14 @@ def test_the_facts_are_the_same_in_both_languages(records):
 def test_the_figure_has_both_protocols_and_every_training_set(records, lang):
     figure = directed.error_by_size(records, lang=lang)
     upper, lower = figure.axes
-    assert [axes.get_title() for axes in (upper, lower)] == [labels.label(p, lang) for p in ("held_out", "as_reported")]
+    assert [axes.get_title() for axes in (upper, lower)] == [
+        say(title, lang)
+        for title in ("held-out molecules, the training set’s mean", "the whole set, with its own mean")
+    ]
     assert len(upper.get_lines()) == 5
     for axes, protocol in ((upper, "held_out"), (lower, "as_reported")):
         for line, group in zip(axes.get_lines(), shown(records, lang).values(), strict=True):
             assert line.get_label() == group.name
             means = np.mean([protocols.mse(r.groups, "size").loc[10:25, protocol] for r in group.records], axis=0)
             np.testing.assert_allclose(line.get_ydata(), means)
-    assert figure.alt == labels.alt("directed_training", lang)
     assert figure.data["series"].drop_duplicates().tolist() == [group.name for group in shown(records, lang).values()]

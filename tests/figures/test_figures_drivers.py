@@ -13,10 +13,11 @@ from analysis import study
 from analysis.data import descriptors, splits
 from analysis.evaluation import error_sources
 from analysis.figures import drivers as figures
-from analysis.figures import labels, style
+from analysis.figures import style
+from analysis.figures.words import LANGUAGES, say
 
 ROOT = Path(__file__).resolve().parents[2]
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 ONE = [figures.errors_by_size, figures.unsaturation, figures.correlations, figures.importance]
 BOTH = [figures.size_effects, figures.classes]
 EACH_FIGURE = pytest.mark.parametrize("draw", ONE + BOTH, ids=lambda draw: draw.__name__)
@@ -42,7 +43,6 @@ def texts_of(figure: style.BookFigure) -> list[Text]:
 @EACH_FIGURE
 def test_a_figure_is_readable_and_the_same_picture_each_time(draw, lang, found):
     figure = drawn(draw, found, lang)
-    assert figure.alt == labels.alt(draw.__name__, lang)
     picture = figure.png()
     assert len(picture) < 300_000
     assert drawn(draw, found, lang).png() == picture
@@ -53,7 +53,7 @@ def test_a_figure_is_readable_and_the_same_picture_each_time(draw, lang, found):
 def test_the_two_languages_share_no_word(draw, found):
     words = [
         {word for text in texts_of(drawn(draw, found, lang)) for word in re.findall(r"[^\W\d_]{3,}", text.get_text())}
-        for lang in labels.LANGUAGES
+        for lang in LANGUAGES
     ]
     assert all(words)
     same = {"Default", "Custom", "MSE", "Spearman", "Zwitterions", "Error", "error", "Factor", "log", "per", "triple"}
@@ -63,7 +63,7 @@ def test_the_two_languages_share_no_word(draw, found):
 
 @EACH_FIGURE
 def test_a_figure_carries_its_data_the_same_in_both_languages_with_its_runs(draw, found):
-    catalan, english = (drawn(draw, found, lang) for lang in labels.LANGUAGES)
+    catalan, english = (drawn(draw, found, lang) for lang in LANGUAGES)
     assert catalan.csv() == english.csv()
     assert catalan.data.columns[0] == "run"
     assert catalan.data.notna().all(axis=None)
@@ -135,7 +135,7 @@ def test_importance_comes_from_the_group_that_matters_most_down(found):
     assert (np.diff(lost.get_ydata()) > 0).all()
     assert right.yaxis_inverted()
     first = left.get_yticklabels()[0].get_text()
-    names = {members[0]: labels.label(f"descriptor_{members[0]}", "en") for members in found["default"].about["groups"]}
+    names = {members[0]: figures._DESCRIPTORS[members[0]] for members in found["default"].about["groups"]}
     most = found["default"].importance.loc["squared"].loc["permuted"]["value"].idxmax()
     assert first.startswith(names[most])
 
@@ -146,7 +146,7 @@ def test_classes_stand_from_the_worst_down(found):
     assert (np.diff(default.get_xdata()) <= 0).all()
     order = found["default"].classes.sort_values("ratio", ascending=False).index
     assert custom.get_xdata() == pytest.approx(found["custom"].classes.loc[order, "ratio"].to_numpy())
-    assert [text.get_text() for text in axes.get_yticklabels()] == [labels.label(f"class_{key}", "en") for key in order]
+    assert [text.get_text() for text in axes.get_yticklabels()] == [figures._CLASSES[key] for key in order]
 
 
 # ---- tables and facts
@@ -160,26 +160,26 @@ def test_the_worst_molecules_have_their_error_and_what_is_out_of_the_ordinary(fo
     for index, (_, cells) in zip(worst.index, table.iterrows(), strict=True):
         row = worst.loc[index]
         error = f"{1000 * row['signed']:,.0f} ± {1000 * row['deviation']:,.0f}".replace("-", "−")
-        said = cells[labels.label("signed_error", lang)].replace("\N{NO-BREAK SPACE}", " ")
+        said = cells[say("Prediction − reference (meV)", lang)].replace("\N{NO-BREAK SPACE}", " ")
         assert said == (error.replace(",", ".") if lang == "ca" else error)
         why = found["default"].reasons[found["default"].reasons["index"] == index]
-        said = cells[labels.label("reasons", lang)].split("; ")
+        said = cells[say("What is out of the ordinary", lang)].split("; ")
         assert len(said) == max(1, min(3, len(why)))
         if row["zwitterion"]:
-            assert said[0] == labels.label("reason_zwitterions", lang)
+            assert said[0] == say("it is a zwitterion", lang)
         if why.empty:
-            assert said == [labels.label("no_reason", lang)]
+            assert said == [say("nothing", lang)]
 
 
 def test_the_other_tables_have_a_row_per_class_and_per_descriptor(found):
     table = figures.class_table(found["default"], lang="en")
-    assert set(table.index) == {labels.label(f"class_{name}", "en") for name in error_sources.CLASSES}
+    assert set(table.index) == set(figures._CLASSES.values())
     assert table.loc["Zwitterions", "Molecules"] == f"{found['default'].classes.loc['zwitterions', 'molecules']}"
     assert len(figures.rank_table(found["default"], lang="ca")) == len(found["default"].correlations)
 
 
 def test_the_facts_have_the_same_keys_in_both_languages(found):
-    ca, en = (figures.facts(found, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (figures.facts(found, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert ca != en
     assert en["molecules"] == "26,167"
@@ -187,13 +187,10 @@ def test_the_facts_have_the_same_keys_in_both_languages(found):
 
 @EACH_LANGUAGE
 @pytest.mark.parametrize("draw", [*ONE, *BOTH, figures.facts], ids=lambda draw: draw.__name__)
-def test_the_page_shows_every_figure_with_its_own_alternative_text(draw, lang):
+def test_the_page_shows_every_figure(draw, lang):
     page = jupytext.read(ROOT / "book" / lang / "error-drivers.md", fmt="md:myst")
     calls = [cell for cell in page.cells if re.search(rf"\bfigures\.{draw.__name__}\(.*lang=\"{lang}\"", cell.source)]
     assert calls
-    if draw is not figures.facts:
-        given = [cell.metadata["mystnb"]["image"]["alt"] for cell in calls]
-        assert given == [labels.alt(draw.__name__, lang)]
 
 
 # ---- what the page says

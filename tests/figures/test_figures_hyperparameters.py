@@ -8,13 +8,14 @@ import pytest
 from analysis import study
 from analysis.data import thesis
 from analysis.evaluation import verdicts
-from analysis.figures import hyperparameters, labels, style
+from analysis.figures import hyperparameters, style
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs.config import adjust
 from analysis.runs.records import Record
 from analysis.study import search, sweeps, trials
 from analysis.training import recording
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 NAMES = ["batch_size", "learning_rate"]
 
 
@@ -71,15 +72,14 @@ def test_the_pareto_plot_has_every_complete_trial_once_and_both_points(stage, la
     figure = hyperparameters.pareto(stage, "batch_size", lang=lang)
     (axes,) = figure.axes
     lines = {line.get_label(): line for line in axes.get_lines()}
-    points = [line for name, line in lines.items() if name.startswith(labels.label("batch_size", lang))]
+    points = [line for name, line in lines.items() if name.startswith(say("Batch size", lang))]
     assert sorted(len(line.get_xdata()) for line in points) == [1, 1, 2]
-    front = lines[labels.label("front", lang)]
+    front = lines[say("Pareto front", lang)]
     assert front.get_xdata().tolist() == pytest.approx([1, 100 / 60, 5])
     assert front.get_ydata().tolist() == pytest.approx([0.2, 0.03, 0.02])
-    for name, place in (("our_choice", (5, 0.02)), ("report_choice", (10 / 6, 0.03))):
-        (mark,) = lines[labels.label(name, lang)].get_xydata().tolist()
+    for name, place in (("the rule’s choice", (5, 0.02)), ("the thesis’s values", (10 / 6, 0.03))):
+        (mark,) = lines[say(name, lang)].get_xydata().tolist()
         assert mark == pytest.approx(place)
-    assert figure.alt == labels.alt("pareto", lang)
     data = figure.data.set_index("run")
     assert data["validation_mse_eV2"].to_dict() == pytest.approx({"0-0": 0.02, "1-0": 0.03, "2-0": 0.05, "3-0": 0.2})
     assert sorted(data.index[data["on_front"]]) == ["0-0", "1-0", "3-0"]
@@ -92,17 +92,17 @@ def test_without_the_reports_point_there_is_no_mark_for_it(stage, draw):
         figure = getattr(hyperparameters, draw)(shown, *given, lang="en")
         return [line.get_label() for line in figure.axes[0].get_lines()]
 
-    assert labels.label("report_choice", "en") in names(stage)
-    assert labels.label("report_choice", "en") not in names(replace(stage, report=[]))
+    assert say("the thesis’s values", "en") in names(stage)
+    assert say("the thesis’s values", "en") not in names(replace(stage, report=[]))
     same = names(replace(stage, chosen=stage.report))
-    assert labels.label("report_choice", "en") in same
-    assert labels.label("our_choice", "en") not in same
+    assert say("the thesis’s values", "en") in same
+    assert say("the rule’s choice", "en") not in same
 
 
 @EACH_LANGUAGE
 def test_a_plot_per_hyperparameter(stage, lang):
     figure = hyperparameters.effects(stage, NAMES, lang=lang)
-    assert [axes.get_xlabel() for axes in figure.axes] == [labels.label(name, lang) for name in NAMES]
+    assert [axes.get_xlabel() for axes in figure.axes] == [say(name, lang) for name in ("Batch size", "Learning rate")]
     narrow = hyperparameters.effects(stage, ["data_cutoff", "training_cutoff", "n_atom_basis"], lang=lang)
     assert max(len(line) for axes in narrow.axes for line in axes.get_xlabel().split("\n")) <= 20
     assert [axes.get_xscale() for axes in figure.axes] == ["log", "log"]
@@ -110,11 +110,10 @@ def test_a_plot_per_hyperparameter(stage, lang):
     assert len(every.get_xdata()) == 4
     assert (list(chosen.get_xdata()), list(report.get_xdata())) == ([64] * 3, [512] * 3)
     assert chosen.get_ydata() == pytest.approx([0.02, 0.024, 0.026])
-    assert figure.alt == labels.alt("effects", lang)
     assert isinstance(figure, style.BookFigure)
     assert figure.data.columns.tolist() == ["run", *NAMES, "validation_mse_eV2", "series"]
     assert figure.data["series"].value_counts().to_dict() == {
-        labels.label(name, lang): count for name, count in (("a_trial", 4), ("our_choice", 3), ("report_choice", 3))
+        say(name, lang): count for name, count in (("a trial", 4), ("the rule’s choice", 3), ("the thesis’s values", 3))
     }
 
 
@@ -126,7 +125,7 @@ def test_the_curves_are_those_of_the_front_and_of_both_points(stage, lang):
     front = [stage.records[run] for run in trials.pareto_front(stage.trials)["run"]]
     wanted = [*front, *stage.report, *stage.chosen]
     assert drawn == sorted(tuple(record.history["validation_loss"]) for record in wanted)
-    (line,) = [line for line in lines if line.get_label() == labels.label("report_epochs", lang)]
+    (line,) = [line for line in lines if line.get_label() == say("the thesis’s epochs", lang)]
     assert line.get_xdata() == [thesis.STAGE1_EPOCHS] * 2
     assert axes.get_yscale() == "log"
 
@@ -155,7 +154,7 @@ def test_runs_as_long_as_the_reports_have_no_line_and_no_column_for_its_epochs(s
     cutting = {"report": [cut(r, 22) for r in stage.report], "chosen": [cut(r, 22) for r in stage.chosen]}
     short = replace(stage, **cutting)
     names = [line.get_label() for line in hyperparameters.curves(short, lang="en").axes[0].get_lines()]
-    assert labels.label("report_epochs", "en") not in names
+    assert say("the thesis’s epochs", "en") not in names
     assert "Validation MSE, epoch 22 (eV²)" in hyperparameters.seeds_table(stage, NAMES, lang="en").columns
     assert "Validation MSE, epoch 22 (eV²)" not in hyperparameters.seeds_table(short, NAMES, lang="en").columns
 
@@ -192,7 +191,7 @@ def test_the_table_of_seeds_has_means_and_deviations(stage):
 
 
 def test_the_facts_of_a_stage(stage):
-    ca, en = (hyperparameters.facts(stage, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (hyperparameters.facts(stage, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert (en["trials"], en["front"], en["seeds"], en["epochs"]) == ("4", "3", "3", "30")
     assert (en["best"], en["worst"], en["worst_batch_size"]) == ("0.0200", "0.20", "1,024")

@@ -8,12 +8,13 @@ from test_figures import assert_readable
 
 from analysis import study
 from analysis.evaluation import accuracy
-from analysis.figures import labels, learning_curve
+from analysis.figures import learning_curve
+from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 
 
 def scaled(record: Record, config: RunConfig, factor: float) -> Record:

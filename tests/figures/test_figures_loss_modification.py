@@ -5,13 +5,14 @@ import pytest
 from made_up import arms_of, only
 
 from analysis import study
-from analysis.figures import groups, labels, loss_modification
+from analysis.figures import groups, loss_modification
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols, selection
 from analysis.runs.arms import Arm, Arms, MissingArmError
 from analysis.runs.config import Loss, RunConfig, adjust
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 FACTORS = {"size 2": 0.9, "size 10": 0.5, "inverse-frequency 1": 2.0}
 
 
@@ -52,7 +53,7 @@ def test_what_is_missing_is_said(records):
 def test_the_table_has_a_row_per_function_and_rate(records, whole):
     table = loss_modification.summary(records, lang="en")
     assert list(table.index) == ["unweighted", "size", "size", "inverse frequency"]
-    assert table[labels.label("loss_rate", "en")].tolist() == ["–", "2", "10", "1"]
+    assert table[say("r\N{NO-BREAK SPACE}or\N{NO-BREAK SPACE}α", "en")].tolist() == ["–", "2", "10", "1"]
     above = []
     for record in whole:
         sizes = record.errors["n_atoms"].to_numpy()
@@ -63,7 +64,7 @@ def test_the_table_has_a_row_per_function_and_rate(records, whole):
 
 
 def test_the_facts_name_the_best_rate_of_each_function(records):
-    ca, en = (loss_modification.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (loss_modification.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert (en["best_size"], en["best_inverse_frequency"]) == ("10", "0")
     assert en["mse_inverse_frequency"] == en["mse_plain"]
@@ -78,7 +79,6 @@ def test_the_weight_curves_are_the_formulas_where_they_are_defined(records, lang
     weighted = replace(plain, config=adjust(plain.config, loss=Loss(weighting="size-frequency", rate=10.0)))
     every = Arms("loss-modification", records | {Arm("size-frequency", 10.0): [weighted]})
     figure = loss_modification.weight_curves(every, lang=lang)
-    assert figure.alt == labels.alt("weight_curves", lang)
     size, size_frequency, inverse = figure.axes
     curves = [axes.get_lines() for axes in (size, size_frequency, inverse)]
     assert [len(lines) for lines in curves] == [4, 3, 2]  # the floor guards the first two
@@ -90,7 +90,7 @@ def test_the_weight_curves_are_the_formulas_where_they_are_defined(records, lang
     assert printed[25] == pytest.approx(np.log(25**10 / 10**11 - 10 / 4.5))
     for lines in curves[:2]:
         assert set(lines[-1].get_ydata()) == {1.0}
-        assert lines[-1].get_label() == labels.label("floor_of_weights", lang)
+        assert lines[-1].get_label() == say("floor of the weight", lang)
     sizes, weights = curves[2][1].get_data()
     molecules = plain.groups.query("kind == 'size' and part == 'train'").set_index("group")["molecules"]
     shares = [molecules[str(s)] * v for s, v in zip(sizes, weights, strict=True) if molecules[str(s)]]
@@ -120,7 +120,6 @@ def test_the_figure_has_a_row_per_function_and_a_column_per_protocol(records, la
         means = np.mean([protocols.mse(r.groups, "size").loc[13:23, protocol] for r in of_rate], axis=0)
         np.testing.assert_allclose(line.get_ydata(), means)
         assert line.get_label() == "10"
-    assert figure.alt == labels.alt("loss_modification", lang)
     data = figure.data.groupby(["weighting", "rate", "n_atoms"])["mse_as_reported_eV2"].mean()
     np.testing.assert_allclose(figure.axes[1].get_lines()[2].get_ydata(), data["size", 10])
     assert len(figure.data) == len(records.runs) * len(range(13, 24))

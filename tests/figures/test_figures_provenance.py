@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 
 from analysis import study
-from analysis.figures import labels, provenance
+from analysis.figures import provenance
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs.records import Record
 
 
@@ -27,8 +28,8 @@ def test_runs_of_one_machine_are_counted_together(records):
     assert table.to_numpy().tolist() == [["1", "2", "3.5", "7"], ["2", "1", "10.0", "10"]]
 
 
-@pytest.mark.parametrize("lang", labels.LANGUAGES)
+@pytest.mark.parametrize("lang", LANGUAGES)
 def test_the_time_is_that_of_the_records(records, lang):
     table = provenance.took(records, lang=lang)
-    said = sum(map(int, table[labels.label("minutes_in_all", lang)]))
+    said = sum(map(int, table[say("Minutes in all", lang)]))
     assert said == pytest.approx(sum(sum(r.about["seconds"].values()) for r in records) / 60, abs=0.5 * len(table))

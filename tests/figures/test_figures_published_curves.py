@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.figures import labels, published, published_curves
+from analysis.figures import published, published_curves
+from analysis.figures.words import LANGUAGES
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -39,14 +40,14 @@ def test_errors_are_in_mev_whatever_the_unit_of_the_text():
 
 
 def test_the_facts_of_the_page():
-    ca, en = (published_curves.facts(lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (published_curves.facts(lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert (en["schnet_50000"], en["schnet_110462"], en["dtnn_50000"]) == ("26", "13", "41")
     assert (ca["hip_nn_110426_epochs"], en["hip_nn_110426_epochs"]) == ("1.000–2.000", "1,000–2,000")
     assert (en["hip_nn_110426_hours"], en["enn_s2s_110462_epochs"]) == ("17–33", "540")
 
 
-@pytest.mark.parametrize("lang", labels.LANGUAGES)
+@pytest.mark.parametrize("lang", LANGUAGES)
 def test_what_the_page_says_of_data_holds(lang):
     points = published_curves.POINTS
     page = (ROOT / "book" / lang / "state-of-the-art.md").read_text(encoding="utf-8")

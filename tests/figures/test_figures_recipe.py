@@ -6,12 +6,13 @@ from made_up import arms_of
 from test_figures import assert_readable
 
 from analysis import study
-from analysis.figures import labels, recipe
+from analysis.figures import recipe
+from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 
 
 def scaled(record: Record, config: RunConfig, factor: float) -> Record:

@@ -6,12 +6,13 @@ from made_up import arms_of, only
 from test_figures import assert_readable
 
 from analysis import study
-from analysis.figures import labels, remedies
+from analysis.figures import remedies
+from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arm, Arms, MissingArmError
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 NAMES = ["none", "directed", "fine_tuned_10", "fine_tuned_26", "per_atom_2", "inverse_frequency_1", "size_10"]
 NAMES += ["size_frequency_10", "stratified"]
 # By how much each remedy is taken to multiply the squared errors: up to 17 atoms and above.
@@ -72,7 +73,7 @@ def test_the_table_and_the_facts_say_who_helped_and_who_hurt(records):
     assert table.index.tolist() == [group.name for group in remedies.by_remedy(records, lang="en").values()]
     assert table["Ratio, up to 17"].iloc[:2].tolist() == ["1", "2.00 (2.00 – 2.00)"]
     assert table["Ratio, more than 17"].iloc[1] == "0.90 (0.90 – 0.90)"
-    ca, en = (remedies.facts(records, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (remedies.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert en["helped"] == "only those of more than 17 atoms"
     assert "loss per atom" not in en["hurt"]
@@ -102,7 +103,6 @@ def test_the_figure_has_a_point_per_remedy_and_readable_words_within_it(records,
         np.testing.assert_allclose(point, remedies._both_sides(group).mean(axis=1))
     front = axes.get_lines()[0].get_xydata()
     np.testing.assert_allclose(front, [points[NAMES.index(key)] for key in ("per_atom_2", "none", "directed")])
-    assert figure.alt == labels.alt("trade_off", lang)
     assert len(figure.data) == len(records.runs)
     assert figure.png() == remedies.trade_off(records, lang=lang).png()
     assert_readable(figure)

@@ -8,13 +8,14 @@ import torch
 from analysis import study
 from analysis.data import thesis
 from analysis.evaluation import verdicts
-from analysis.figures import comparison, labels, replication
+from analysis.figures import comparison, replication
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 from analysis.study import sweeps, trials
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +27,8 @@ def records(qm9_molecules) -> dict[str, Arms[Record]]:
 @EACH_LANGUAGE
 def test_the_table_has_every_figure_of_the_report_beside_ours(records, lang):
     table = replication.beside_the_report(records, lang=lang)
-    assert list(table.columns) == [labels.label(key, lang) for key in ("report", "short_held_out", "short_as_reported")]
-    said = table[labels.label("report", lang)].tolist()
+    assert list(table.columns) == [say(key, lang) for key in ("Thesis", "held-out molecules", "own mean")]
+    said = table[say("Thesis", lang)].tolist()
     english = ["0.0643", "0.0925", "–", "106", "88", "10", "10", "19–25", "20–25", "20–25"]
     assert said == [text.replace(".", ",") if lang == "ca" else text for text in english]
 
@@ -36,7 +37,7 @@ def test_errors_are_those_of_the_molecules_themselves(records):
     table = replication.beside_the_report(records, lang="en")
     for name, of_model in comparison.by_model(records["final-comparison"]).items():
         values = [np.mean(record.errors["error"].to_numpy(float) ** 2) for record in of_model]
-        row = table.loc[f"{labels.label(name, 'en')}: MSE (eV²)"]
+        row = table.loc[f"{name.capitalize()}: MSE (eV²)"]
         assert row["held-out molecules"] == f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
     custom = comparison.by_model(records["final-comparison"])["custom"]
     large = [np.mean(r.errors.loc[r.errors["n_atoms"] > 17, "error"].to_numpy(float) ** 2) for r in custom]

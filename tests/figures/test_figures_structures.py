@@ -13,10 +13,11 @@ from waiting import PATIENCE
 
 from analysis import study
 from analysis.data.molecules import to_ase
-from analysis.figures import labels, structures
+from analysis.figures import structures
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs.records import Record
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -92,8 +93,8 @@ def test_the_drawing_has_each_molecule_with_its_caption(records, qm9_molecules, 
     shown = texts(drawn.svg)
     for index, row in table.iterrows():
         place = shown.index(f"QM9 {index}")
-        assert shown[place + 1] == row[labels.label("formula", lang)]
-        assert shown[place + 2] == f"{row[labels.label('signed_error', lang)]} meV"
+        assert shown[place + 1] == row[say("Formula", lang)]
+        assert shown[place + 2] == f"{row[say('Prediction − reference (meV)', lang)]} meV"
     root = ElementTree.fromstring(drawn.svg)  # noqa: S314 - our own
     assert [int(number) for number in root.attrib["viewBox"].split()[2:]] == [720, 2 * 218]  # four in a row
     assert len(root.findall(f"{SVG}path")) > 6 * 5
@@ -114,7 +115,7 @@ def test_the_drawing_is_the_same_bytes_each_time_and_says_itself_in_words(record
     one, two = (structures.drawings(records, qm9_molecules, lang="en", count=4) for _ in "ab")
     assert one.svg == two.svg
     data, metadata = one._repr_mimebundle_()
-    assert data["text/plain"] == metadata["image/svg+xml"]["alt"] == labels.alt("worst_molecules", "en")
+    assert data["text/plain"] == metadata["image/svg+xml"]["alt"] == one.alt
     assert data["image/svg+xml"] == one.picture() == two.picture()
     ElementTree.fromstring(one.picture())  # noqa: S314 - our own
 
@@ -134,7 +135,7 @@ def test_a_structure_that_is_not_read_leaves_its_place_empty_and_says_so(records
     smiles = qm9_molecules.smiles.copy()
     smiles[np.isin(qm9_molecules.index, worst)] = ["", "C1CC"]
     drawn = structures.drawings(records, replace(qm9_molecules, smiles=smiles), lang=lang, count=2)
-    assert texts(drawn.svg).count(labels.label("no_drawing", lang)) == 2
+    assert texts(drawn.svg).count(say("no drawing", lang)) == 2
     assert "SMILES Parse Error" not in capfd.readouterr().err
 
 

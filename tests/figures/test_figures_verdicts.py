@@ -4,10 +4,11 @@ from dataclasses import replace
 import pytest
 
 from analysis.evaluation import verdicts
-from analysis.figures import labels, style
+from analysis.figures import style
 from analysis.figures import verdicts as figures
+from analysis.figures.words import LANGUAGES, say
 
-EACH_LANGUAGE = pytest.mark.parametrize("lang", labels.LANGUAGES)
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 
 
 def made_up(claim: str, protocol: str, verdict: str, *, effect: float = 0.5, unit: str = "ratio") -> verdicts.Verdict:
@@ -42,10 +43,10 @@ def found() -> list[verdicts.Verdict]:
 @EACH_LANGUAGE
 def test_the_table_has_a_row_per_claim_and_both_protocols(found, lang):
     table = figures.table(found, lang=lang)
-    assert table.index.tolist() == [labels.label(f"claim_{key}", lang) for key in ("h1", "h4", "run_time")]
-    words = [labels.label(key, lang) for key in ("section", "report", "short_held_out", "short_as_reported")]
+    assert table.index.tolist() == [say(figures._CLAIMS[key], lang) for key in ("h1", "h4", "run_time")]
+    words = [say(key, lang) for key in ("Section", "Thesis", "held-out molecules", "own mean")]
     assert list(table.columns) == words
-    assert table[labels.label("section", lang)].tolist() == ["5.3.1", "5.3.4", "5.3.4"]
+    assert table[say("Section", lang)].tolist() == ["5.3.1", "5.3.4", "5.3.4"]
 
 
 def test_a_cell_says_verdict_effect_interval_and_whether_it_stands(found):
@@ -65,14 +66,14 @@ def test_every_claim_has_its_words(lang):
     found = [made_up(key, claim.protocols[0], "undecided") for key, claim in verdicts.CLAIMS.items()]
     table, rules = figures.table(found, lang=lang), figures.rules(found, lang=lang)
     assert len(table) == len(rules) == len(verdicts.CLAIMS)
-    assert rules[labels.label("seeds", lang)].tolist() == ["3"] * len(rules)
+    assert rules[say("Seeds", lang)].tolist() == ["3"] * len(rules)
 
 
 def test_a_table_of_words_is_shown_whole(found):
     rules = figures.rules(found, lang="en")
     html = rules._repr_html_()
     assert 'class="dataframe words"' in html
-    assert labels.label("rule_h4", "en") in html
+    assert figures._RULES["h4"] in html
     assert "words" in rules.iloc[:1]._repr_html_()
 
 
@@ -87,7 +88,7 @@ def test_the_rules_count_held_out_molecules(found):
 
 
 def test_the_facts_count_claims_that_both_protocols_judge(found):
-    ca, en = (figures.facts(found, lang=lang) for lang in labels.LANGUAGES)
+    ca, en = (figures.facts(found, lang=lang) for lang in LANGUAGES)
     assert ca == en
     assert (en["judged"], en["verdicts"], en["unstable"]) == ("2", "5", "1")
     assert [en[f"{word}_held_out"] for word in ("confirmed", "rejected", "undecided")] == ["1", "1", "0"]

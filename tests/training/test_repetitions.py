@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from analysis.figures.labels import LANGUAGES
+from analysis.figures.words import LANGUAGES
 from analysis.runs import records
 from analysis.training import repetitions
 from harness.robustness import figures
