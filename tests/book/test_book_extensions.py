@@ -74,6 +74,10 @@ PAGES = {
     "ca/chapter": CHAPTER.format("ca", "Capítol", 'La "descripció"'),
     "en/chapter": CHAPTER.format("en", "Chapter", 'The "description"'),
 }
+PICTURES = {
+    "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==",
+    "image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'/>",
+}
 PARTS = [
     {"caption": "Català", "chapters": [{"file": "ca/abstract"}]},
     {"numbered": 2, "chapters": [{"file": "ca/chapter"}]},
@@ -101,7 +105,11 @@ def book(tmp_path_factory) -> Path:
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     config["execute"] |= {"execute_notebooks": "off"}
     outputs = [new_output("stream", name=name, text=f"on {name}") for name in ("stdout", "stderr")]
-    cells = [new_markdown_cell("# Tres · Three"), new_code_cell("2 + 2", outputs=outputs)]
+    pictures = [
+        new_output("display_data", {kind: content}, metadata={kind: {"alt": f'What the {kind} & its "lines" show.'}})
+        for kind, content in PICTURES.items()
+    ]
+    cells = [new_markdown_cell("# Tres · Three"), new_code_cell("2 + 2", outputs=outputs + pictures)]
     notebook = new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
     nbformat.write(notebook, book / "notebooks" / "three.ipynb")
     for name, content in (("_config", config), ("_toc", {"format": "jb-book", "root": "index", "parts": PARTS})):
@@ -242,6 +250,11 @@ def test_a_page_without_a_description_is_described_by_its_first_paragraph(page):
     card = tags(notebook, "property")
     assert card["og:description"] == description
     assert (card["og:locale"], card["og:locale:alternate"]) == ("ca_ES", "en_GB")
+
+
+def test_a_cells_picture_has_the_alternative_text_that_its_output_brings(page):
+    said = [image["alt"] for image in page("html/notebooks/three").select("article img")]
+    assert said == [f'What the {kind} & its "lines" show.' for kind in PICTURES]
 
 
 def test_the_page_for_lost_readers_has_full_addresses_alone(page):

@@ -171,7 +171,13 @@ def test_versions_of_a_page_name_each_other(pages):
 
 
 def test_every_image_says_what_it_shows(pages):
-    silent = [(name, image["src"]) for name, page in pages.items() for image in page.main.select("img:not([alt])")]
+    # Without a text Sphinx writes the file's own name.
+    silent = [
+        (name, image["src"])
+        for name, page in pages.items()
+        for image in page.main.select("img")
+        if image.get("alt") is None or image["alt"].endswith((".png", ".svg"))
+    ]
     assert not silent
 
 
