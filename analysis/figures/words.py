@@ -1,6 +1,6 @@
 """Words in both languages: the English text is the message, as in gettext, and `ca.po` has the Catalan one.
 
-`tests/test_words.py` finds the messages in the sources: they stand literally in `say`, `mark` or `messages`.
+`tests/figures/test_words.py` finds the messages in the sources: they stand literally in `say`, `mark` or `messages`.
 """
 
 from collections.abc import Mapping
