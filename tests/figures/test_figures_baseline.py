@@ -119,7 +119,7 @@ def test_the_facts_of_the_prose(records):
 @pytest.mark.parametrize("page", ["notebooks/03_baseline.ipynb", "book/ca/baseline.md", "book/en/baseline.md"])
 def test_a_page_shows_every_figure(page):
     book = jupytext.read(ROOT / page, fmt="ipynb" if page.endswith(".ipynb") else "md:myst")
-    lang = "lang" if page.endswith(".ipynb") else f'"{page.split("/")[1]}"'
+    lang = "settings.lang" if page.endswith(".ipynb") else f'"{page.split("/")[1]}"'
     called = "\n".join(cell.source for cell in book.cells)
     assert all(re.search(rf"^baseline\.{draw.__name__}\(.*lang={lang}", called, re.MULTILINE) for draw in DRAWN)
 
