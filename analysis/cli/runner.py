@@ -276,9 +276,9 @@ class Overall(Callback):
         return seconds / works * (sum(self._works[self._place :]) - under_way)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: object) -> None:
-        """Note where this session takes up the run."""
+        """Note where this session takes up the run, and when: compiling, before it, happens once."""
         if self._first_epoch is None:
-            self._first_epoch = trainer.current_epoch
+            self._start, self._first_epoch = time.perf_counter(), trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """One epoch more."""

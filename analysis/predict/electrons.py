@@ -19,7 +19,7 @@ _UNPAIRED = re.compile(
 )
 _SPIN = re.compile(rf"{_WHOSE}spins?")
 _ALIKE = re.compile(
-    "charge|chrg|chg|spin|multip|unpaired|magmom|magnet|radical"
+    "charge|chrg|chg|spin|multip|unpaired|magmom|magnet|radical|electrons"
     "|^(?:s|(?:di|tri|poly)?(?:ion|cation|anion)(?:ic)?|doublet|triplet|quartet|quintet)$"
 )
 _NOTHING = ("", "none", "neutral", "singlet", "false")

@@ -37,7 +37,8 @@ def git_state() -> dict[str, str | bool] | None:
         )
         return done.stdout.strip() if done.returncode == 0 else None
 
-    if ask("ls-files", "--error-unmatch", "--", __file__) is None:
+    # What is only staged is in no commit.
+    if not ask("ls-tree", "HEAD", "--", Path(__file__).resolve().relative_to(_HOME).as_posix()):
         return None
     commit = ask("rev-parse", "HEAD")
     return commit and {"commit": commit, "clean": ask("status", "--porcelain", "--", ":/", ":(exclude)results") == ""}

@@ -3,6 +3,7 @@
 They are JSON files that a pydantic model describes; a run's own record is `records`'.
 """
 
+import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
@@ -33,11 +34,12 @@ class Git(Frozen):
     clean: bool
 
 
-def read[R: BaseModel](path: Path, kind: type[R], refusal: type[Exception], command: str) -> R:
+def read[R: BaseModel](path: str | os.PathLike[str], kind: type[R], refusal: type[Exception], command: str) -> R:
     """Read a record and check it.
 
     Raises `refusal`, which names the file, what is wrong with it, and the `command` that makes it.
     """
+    path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:

@@ -67,7 +67,9 @@ def _runs() -> ModuleType:
     return recording
 
 
-def recorded(parameters: ExperimentParameters, molecules: Molecules, *, results: Path | None = None) -> Arms[Record]:
+def recorded(
+    parameters: ExperimentParameters, molecules: Molecules, *, results: str | os.PathLike[str] | None = None
+) -> Arms[Record]:
     """The records of an experiment's arms, one per seed; nothing is trained.
 
     Raises

@@ -74,6 +74,7 @@ def test_a_repository_that_does_not_track_the_package_says_nothing(outer, state)
 
 def test_one_that_tracks_it_says_its_commit_and_whether_anything_else_changed(outer, unpacked, state):
     git(outer, "add", "--all")
+    assert state() is None  # no commit has it yet
     git(outer, "commit", "--quiet", "--message", "vendored")
     committed = {"commit": git(outer, "rev-parse", "HEAD"), "clean": True}
     assert state() == committed
