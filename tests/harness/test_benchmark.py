@@ -327,7 +327,7 @@ def test_a_damaged_record_is_refused_with_one_message_that_names_the_file(damage
 
 
 def test_a_missing_record_says_how_to_make_one(tmp_path):
-    with pytest.raises(BenchmarkError, match=r"nowhere\.json is missing: run `make bench`"):
+    with pytest.raises(BenchmarkError, match=r"nowhere\.json is missing: run `make bench` to make it"):
         benchmark.load(tmp_path / "nowhere.json")
 
 

@@ -144,7 +144,7 @@ def test_the_study_in_little_memory_is_measured_and_recorded(tmp_path):
     assert found.memory_limit == load.memory_limit()
     out.write_text(out.read_text().replace('"runs": 2', '"runs": 0'))
     with pytest.raises(
-        robustness.RobustnessError, match=r"runs: .*; restore it, or `python -m harness.robustness memory`"
+        robustness.RobustnessError, match=r"runs: .*; restore it, or run `python -m harness.robustness memory`"
     ):
         robustness.load_memory(out)
 
@@ -334,7 +334,11 @@ def test_a_record_comes_back(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "can't be read"), ("{", "the file: Invalid JSON"), ('{"seed": -1}', "machine: Field required")],
+    [
+        (None, "is missing: run `make kills`"),
+        ("{", "the file: Invalid JSON"),
+        ('{"seed": -1}', "machine: Field required"),
+    ],
 )
 def test_a_record_that_cannot_be_trusted_is_refused(tmp_path, content, said):
     path = tmp_path / "robustness.json"

@@ -49,7 +49,10 @@ def test_no_repetition_is_said(tmp_path):
     ("content", "said"),
     [
         ("{", r"a\.json is damaged or of another version: the file: Invalid JSON"),
-        (json.dumps(ONE | {"identical": None}), r"a\.json is damaged .*: identical: .*; restore it, or make it again"),
+        (
+            json.dumps(ONE | {"identical": None}),
+            r"a\.json is damaged .*: identical: .*; restore it, or run `python -m analysis verify",
+        ),
         (json.dumps(ONE | {"schema_version": 1}), r"schema_version: "),
         (json.dumps(ONE | {"more": 1}), r"more: "),
         (json.dumps(ONE).replace("0.0075}", "NaN}"), r"recorded\.mae: "),
