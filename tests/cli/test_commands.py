@@ -146,7 +146,7 @@ def test_list_counts_the_trials_of_the_searches_and_does_not_list_them(results, 
 
     other = shutil.copytree(recorded.folder, results / "search-stage2" / "ffffffffffff")
     monkeypatch.setattr(
-        trials, "repeated", lambda sweep, **_: [replace(recorded, folder=other)] if sweep.name == "stage2" else []
+        trials, "repeated", lambda sweep, **_: [[replace(recorded, folder=other)]] if sweep.name == "stage2" else []
     )
     shown = invoke("list", "--seeds", "0", "--results", results).stdout
     assert f"{said}; 1 records of points in several seeds" in shown
