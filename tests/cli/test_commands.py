@@ -18,7 +18,7 @@ from analysis import study
 from analysis.cli import commands, runner
 from analysis.data import qm9
 from analysis.evaluation import verdicts
-from analysis.runs import checkout
+from analysis.runs import checkout, protocols
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.records import FILES, Record, description, load, recorded_folders, sha256
 from analysis.study import trials
@@ -484,7 +484,7 @@ def test_show_tells_all_about_a_record(results, recorded):
     assert f"{recorded.history['validation_loss'].iloc[-1]:.5g}" in usual
     sizes = usual.split("by number of atoms, eV²")[1].splitlines()
     assert sizes[1].split() == ["molecules", "held", "out", "held", "out", "as", "reported"]
-    table = recording.errors.mse(recorded.groups, "size")
+    table = protocols.mse(recorded.groups, "size")
     assert len(sizes) == 2 + len(table)
     row = next(line for line in sizes if line.startswith("17 ")).split()
     assert row[1:] == [
