@@ -417,3 +417,42 @@ def test_the_book_links_to_the_pdfs_that_there_are(book, page):
     assert [link["href"] for link in page("html/index").select(".colophon a")] == ["pdf/schnet-qm9.ca.pdf"]
     assert not page("html/en/chapter").select(".colophon a")
     assert (book / "html/pdf/schnet-qm9.ca.pdf").read_bytes() == b"%PDF"
+
+
+# ---- api_reference
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("the mean |e|, |Δ| and W⁗", r"the mean \|e\|, \|Δ\| and W⁗"),
+        ("names that begin with pair_ or end_.", r"names that begin with pair\_ or end\_."),
+        ("`pair_ | |e|` and ``|e|`` are code, |e| is not", r"`pair_ | |e|` and ``|e|`` are code, \|e\| is not"),
+        (r":param pair\_: int | None of n_atoms", r":param pair\_: int \| None of n_atoms"),
+    ],
+)
+def test_signs_of_a_docstring_are_no_markup(extension, written, kept):
+    lines = [written, "", written]
+    extension("api_reference").keep_signs(None, "function", "f", None, {}, lines)
+    assert lines == [kept, "", kept]
+
+
+def test_every_room_has_its_page_of_the_api(extension):
+    public_modules = extension("api_reference").public_modules
+    pages = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "book/api").glob("*.rst")}
+    shown = {
+        name
+        for text in pages.values()
+        for name in re.findall(r"^\.\. (?:api-reference|automodule):: (.+)$", text, re.M)
+    }
+    rooms = {name for name in public_modules("analysis") if name.count(".") < 2}
+    assert shown == rooms | {"fused"}
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
+    listed = [chapter["file"] for part in toc["parts"] for chapter in part["chapters"]]
+    assert {name for name in listed if name.startswith("api/")} == {f"api/{name}" for name in pages}
+
+
+def test_private_modules_have_no_section(extension):
+    found = list(extension("api_reference").public_modules("fused"))
+    assert {"fused", "fused.schnet"} <= set(found)
+    assert not [name for name in found if "._" in name]

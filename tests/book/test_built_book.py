@@ -181,6 +181,32 @@ def test_every_image_says_what_it_shows(pages):
     assert not silent
 
 
+def test_every_public_module_is_in_the_api(pages):
+    modules = set()
+    for package in ("analysis", "fused"):
+        for path in (ROOT / package).rglob("*.py"):
+            names = path.relative_to(ROOT).with_suffix("").parts
+            names = names[:-1] if names[-1] == "__init__" else names
+            if not any(name.startswith("_") for name in names):
+                modules.add(".".join(names))
+    shown = [
+        place["id"].removeprefix("module-")
+        for name, page in pages.items()
+        if name.startswith("api/")
+        for place in page.select('[id^="module-"]')
+    ]
+    assert sorted(shown) == sorted(modules)
+
+
+def test_what_the_api_shows_is_public_and_the_packages_own(pages):
+    names = {place["id"] for name, page in pages.items() if name.startswith("api/") for place in page.select("dt.sig")}
+    assert len(names) > 300
+    assert not [name for name in names if any(part.startswith("_") for part in name.split("."))]
+    assert {name.partition(".")[0] for name in names} == {"analysis", "fused"}
+    assert {"analysis.data.molecules.Molecules", "fused.schnet.FusedSchNet"} <= names
+    assert "analysis.figures.style.BookFigure.set" not in names  # matplotlib's
+
+
 # ---- figures and their sources -------------------------------------------------------------------------------------
 
 

@@ -175,8 +175,9 @@ class Reader:
             page.term_links.append(target)
             return shown or target
         if name in LINK_ROLES:
-            # The notebooks hold both languages.
-            page.links[f"{name} {target if target.startswith('../notebooks/') else self.neutral(target)}"] += 1
+            # The notebooks and the API hold both languages.
+            shared = target.startswith(("../notebooks/", "../api/"))
+            page.links[f"{name} {target if shared else self.neutral(target)}"] += 1
         return shown
 
     def citation(self, key: str) -> str:
