@@ -45,7 +45,8 @@ class Accelerate(Callback):
     ----------
     in_memory
         Also keep in memory what an `AtomsDataModule` has read and transformed, so that all epochs but the first find it
-        there (all of QM9 takes about a gigabyte). It is then read in the process itself, without workers.
+        there (all of QM9 takes about a gigabyte). It is then read in the process itself, without workers: the first
+        epoch takes longer.
     """
 
     def __init__(self, *, in_memory: bool = False) -> None:
@@ -62,4 +63,6 @@ class Accelerate(Callback):
             dataset = getattr(data, f"_{part}_dataset")
             if dataset is not None and not isinstance(dataset, InMemory):
                 setattr(data, f"_{part}_dataset", InMemory(dataset))
+                # RemoveOffsets has read the training molecules for their mean, and that loader would be used again.
+                setattr(data, f"_{part}_dataloader", None)
         data.num_workers = data.num_val_workers = data.num_test_workers = 0

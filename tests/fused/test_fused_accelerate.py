@@ -15,7 +15,7 @@ import torch
 from ase.build import bulk, molecule
 from schnetpack import properties
 from schnetpack.atomistic import Aggregation, Atomwise, DipoleMoment, Forces, PairwiseDistances
-from schnetpack.data import AtomsDataFormat, AtomsDataModule
+from schnetpack.data import ASEAtomsData, AtomsDataFormat, AtomsDataModule
 from schnetpack.interfaces import AtomsConverter
 from schnetpack.model import AtomisticModel, NeuralNetworkPotential
 from schnetpack.nn import BesselRBF, CosineCutoff, GaussianRBF
@@ -624,6 +624,17 @@ def test_a_callback_accelerates_a_training_and_its_checkpoint_is_schnetpacks(
     assert isinstance(task.model.representation, StandIn)
     loaded = AtomisticTask.load_from_checkpoint(task.trainer.checkpoint_callback.best_model_path, weights_only=False)
     assert type(loaded.model.representation) is SchNet
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_a_training_in_memory_reads_each_molecule_twice_whatever_the_epochs(database, tmp_path, monkeypatch):
+    """SchNetPack's own statistics, which read the training molecules first, leave a loader behind."""
+    monkeypatch.chdir(tmp_path)
+    reads = []
+    read = ASEAtomsData.__getitem__
+    monkeypatch.setattr(ASEAtomsData, "__getitem__", lambda data, index: reads.append(index) or read(data, index))
+    train(database, tmp_path, fused.HalfNeighborList(5.0), fused.Accelerate(in_memory=True))
+    assert len(reads) == 120 + 120 + 40
 
 
 def test_what_is_kept_in_memory_is_read_once():
