@@ -79,9 +79,11 @@ def list_runs(
             complain(_no_records(results))
         typer.echo(_table(found, profile))
         states = [one.state for one in found]
-        counted = ", ".join(f"{states.count(state)} {state}" for state in ("recorded", "under way", "missing"))
+        known = ("recorded", "under way", "cut off", "missing", "damaged")
         damaged = [one for one in found + others if one.state == "damaged"]
-        typer.echo(f"\n{len(found)} runs: {counted}, {states.count('damaged')} damaged")
+        typer.echo(f"\n{len(found)} runs: " + ", ".join(f"{states.count(state)} {state}" for state in known))
+        if "cut off" in states:
+            typer.echo("what was cut off goes on after its last finished epoch with `python -m analysis run`")
         for sweep, over, repeats in searches:
             seeds = f"; {sum(map(len, repeats))} records of points in several seeds" if repeats else ""
             said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {_count(over)}{seeds}"
@@ -328,8 +330,8 @@ def _row(one: study.Standing, profile: str) -> tuple[str, ...]:
         value = one.outline.validation_loss
         loss = "?" if value is None else f"{value:.4g}"
         seconds = clock(one.outline.seconds)
-    elif one.state == "under way":
-        state = f"under way, epoch {one.epochs} of {one.config.epochs}"
+    elif one.epochs is not None:
+        state = f"{state}, {one.epochs} of {one.config.epochs} epochs done"
     seed, what = ("?", "?") if one.config is None else (str(one.config.seed), study.describe(one.config, profile))
     return one.folder.name, one.folder.parent.name, seed, state, loss, seconds, what
 

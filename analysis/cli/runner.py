@@ -53,7 +53,7 @@ def run(
     results.mkdir(parents=True, exist_ok=True)
     data = molecules.fingerprint()
     found = [study.standing(config, data, results) for config in configs]
-    to_do = [one for one in found if one.state in ("missing", "under way")]
+    to_do = [one for one in found if one.state not in ("recorded", "damaged")]
     troubles = [one.trouble for one in found if one.state == "damaged"]
     recorded = len(found) - len(to_do) - len(troubles)
     overall = Overall(to_do, molecules, profile)

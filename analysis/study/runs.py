@@ -93,7 +93,7 @@ def recorded(
     return Arms(parameters.experiment, {arm: [found[config] for config in of_arm] for arm, of_arm in by_arm.items()})
 
 
-State = Literal["recorded", "under way", "missing", "damaged"]
+State = Literal["recorded", "under way", "cut off", "missing", "damaged"]
 
 
 @dataclass(frozen=True)
@@ -101,14 +101,15 @@ class Standing:
     """How it stands with one run.
 
     `config` is None for a damaged record that does not say what was run; `outline` what is recorded, if it is; `epochs`
-    how many epochs a run under way has finished, None if it was never started; `trouble` what is wrong with a damaged
-    record or checkpoint.
+    how many epochs a run without a record has finished, None if it was never started, and `trained` whether a process
+    is at it; `trouble` what is wrong with a damaged record or checkpoint.
     """
 
     folder: Path
     config: RunConfig | None
     outline: records.Outline | None = None
     epochs: int | None = None
+    trained: bool = False
     trouble: str = ""
 
     @property
@@ -118,7 +119,9 @@ class Standing:
             return "damaged"
         if self.outline is not None:
             return "recorded"
-        return "missing" if self.epochs is None else "under way"
+        if self.epochs is None:
+            return "missing"
+        return "under way" if self.trained else "cut off"
 
 
 def plan(
@@ -164,8 +167,10 @@ def standing(
     try:
         if folder.exists():
             return Standing(folder, config, outline=_outline(folder, config, whole=whole))
-        begun = records.partial_folder(folder).is_dir()
-        return Standing(folder, config, epochs=_runs().finished_epochs(folder) if begun else None)
+        if not records.partial_folder(folder).is_dir():
+            return Standing(folder, config)
+        epochs, trained = _runs().finished_epochs(folder), _runs().under_way(folder)
+        return Standing(folder, config, epochs=epochs, trained=trained)
     except (records.RecordError, CheckpointError) as error:
         return Standing(folder, config, trouble=one_line(error))
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pytorch_lightning.callbacks import Callback
 from safetensors.torch import save
 
@@ -97,9 +97,9 @@ def load_or_train(
     run_id = config.run_id(data)
     folder = results / config.experiment / run_id
     partial = partial_folder(folder)
-    locks = results / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{config.experiment}-{run_id}"):
+    lock = _lock(folder)
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(lock):
         if not folder.exists():
             _log.info("training run %s of %s", run_id, config.experiment)
             with naming(folder):
@@ -120,6 +120,25 @@ def _train_and_record(config: RunConfig, molecules: Molecules, partial: Path, fo
     """In a function of its own: when it has ended, nothing refers to the training any more."""
     trained = loop.train(config, molecules, partial, **options)
     _record(config, molecules, trained, partial, folder)
+
+
+def _lock(folder: Path) -> Path:
+    """The file that a process locks as long as it trains the run whose record is to be `folder`."""
+    return folder.parents[1] / ".locks" / f"{folder.parent.name}-{folder.name}"
+
+
+def under_way(folder: str | os.PathLike[str]) -> bool:
+    """Whether a process on this machine trains the run whose record is to be `folder`."""
+    lock = _lock(Path(folder))
+    if not lock.exists():
+        return False
+    try:
+        with FileLock(lock, blocking=False):
+            return False
+    except Timeout:
+        return True
+    except OSError:  # nobody trains in results that may not be written
+        return False
 
 
 def finished_epochs(folder: str | os.PathLike[str]) -> int | None:

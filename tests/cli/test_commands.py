@@ -110,9 +110,28 @@ def test_list_names_every_run_with_its_state(results, recorded, monkeypatch):
     assert first[:3] == [recorded.id, "baseline", "0"]
     loss = recorded.history["validation_loss"].iloc[-1]
     assert re.match(rf"recorded +{re.escape(f'{loss:.4g}')} +\d+ s +the model Default", first[3])
-    assert second[3].startswith("under way, epoch 1 of 2 ")
+    assert second[3].startswith("cut off, 1 of 2 epochs done ")
     assert third[3].startswith("missing ")
-    assert result.stdout.splitlines()[-1] == "3 runs: 1 recorded, 1 under way, 1 missing, 0 damaged"
+    *_, counted, advice = result.stdout.splitlines()
+    assert counted == "3 runs: 1 recorded, 0 under way, 1 cut off, 1 missing, 0 damaged"
+    assert advice == "what was cut off goes on after its last finished epoch with `python -m analysis run`"
+
+
+def test_a_run_that_a_process_trains_is_told_from_one_whose_process_ended(config, qm9_molecules, tmp_path):
+    run_id = config.run_id(qm9_molecules.fingerprint())
+    (tmp_path / "baseline" / f".{run_id}.partial").mkdir(parents=True)
+    (tmp_path / ".locks").mkdir()
+    hold = "import filelock, sys\nwith filelock.FileLock(sys.argv[1]): print(flush=True); sys.stdin.read()"
+    listing = ["list", "baseline", *SMOKE, "--seeds", "0", "--results", tmp_path]
+    with subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path / ".locks" / f"baseline-{run_id}")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        process.stdout.readline()
+        assert "under way, 0 of 2 epochs done" in (shown := invoke(*listing).stdout)
+        assert shown.endswith("1 runs: 0 recorded, 1 under way, 0 cut off, 0 missing, 0 damaged\n")
+    assert "cut off, 0 of 2 epochs done" in invoke(*listing).stdout
 
 
 def test_list_takes_in_all_experiments_and_other_records(results, recorded, qm9_molecules):
@@ -121,7 +140,7 @@ def test_list_takes_in_all_experiments_and_other_records(results, recorded, qm9_
     configs = study.plan(qm9_molecules, seeds=[0])
     data = qm9_molecules.fingerprint()
     assert all(f"\n{one.run_id(data)}  {one.experiment} " in result.stdout for one in configs)
-    assert f"{len(configs)} runs: 0 recorded, 0 under way, {len(configs)} missing, 0 damaged" in result.stdout
+    assert f"{len(configs)} runs: 0 recorded, 0 under way, 0 cut off, {len(configs)} missing, 0 damaged" in result.stdout
     ours, others = result.stdout.split("1 other records, of none of these experiments or with other parameters:")
     assert recorded.id in others
     assert recorded.id not in ours
@@ -172,7 +191,7 @@ def test_a_damaged_record_is_named_and_the_exit_code_says_so(results, folder):
     (folder / "run.json").write_text("{")
     result = invoke(*listing)
     assert result.exit_code == 1
-    assert "1 runs: 0 recorded, 0 under way, 0 missing, 1 damaged" in result.stdout
+    assert "1 runs: 0 recorded, 0 under way, 0 cut off, 0 missing, 1 damaged" in result.stdout
     (line,) = result.stderr.splitlines()
     assert line.startswith(f"damaged: {folder / 'run.json'} can't be read")
     # one that belongs to no experiment counts too
@@ -193,7 +212,7 @@ def test_a_broken_checkpoint_is_damage(tmp_path, config, qm9_molecules):
     partial = tmp_path / "baseline" / f".{run_id}.partial"
     partial.mkdir(parents=True)
     listing = ["list", "baseline", *SMOKE, "--seeds", "0", "--results", tmp_path]
-    assert "under way, epoch 0 of 2" in invoke(*listing).stdout
+    assert "cut off, 0 of 2 epochs done" in invoke(*listing).stdout
     for content in (b"", b"no checkpoint"):
         (partial / "last.ckpt").write_bytes(content)
         result = invoke(*listing)
