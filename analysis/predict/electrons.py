@@ -22,7 +22,12 @@ _ALIKE = re.compile(
     "charge|chrg|chg|spin|multip|unpaired|magmom|magnet|radical|electrons"
     "|^(?:s|(?:di|tri|poly)?(?:ion|cation|anion)(?:ic)?|doublet|triplet|quartet|quintet)$"
 )
-_NOTHING = ("", "none", "neutral", "singlet", "false")
+_NOTHING = ("", "none", "null", "neutral", "singlet", "false")
+_PAIR = re.compile(
+    r"""(?:(["'])(?P<quoted>[^"']+)\1|(?<!\w)(?P<plain>[A-Za-z][\w +-]+?|[qQ]))\s*[:=]\s*"""
+    r"""(?:\[(?P<several>[^][]*)\]|["']?(?P<value>[^][,;|{}"':=\s]+))"""
+)
+"""A name and its value in a text that stands for a dictionary, in JSON's way, Python's or another."""
 _ROUNDING = 0.1
 """Partial charges and moments that were printed with few digits add up to less than this."""
 
@@ -94,12 +99,26 @@ def _said(atoms: Atoms) -> Iterator[tuple[str, object]]:
         yield from _leaves(getattr(atoms.calc, what, None) or {})
 
 
-def _leaves(tree: Mapping) -> Iterator[tuple[str, object]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value)
-        elif not (value is None or value is False or (isinstance(value, str) and value.strip().lower() in _NOTHING)):
-            yield str(key), value
+def _leaves(tree: object, key: str = "") -> Iterator[tuple[str, object]]:
+    """The names and values of dictionaries within dictionaries, lists and texts; ASE may leave JSON a text."""
+    if isinstance(tree, Mapping):
+        for name, value in tree.items():
+            yield from (list(_pairs(str(name))) if value is True else []) or _leaves(value, str(name))
+    elif isinstance(tree, list | tuple) and any(isinstance(one, Mapping | str) for one in tree):
+        for one in tree:
+            yield from _leaves(one, key)
+    elif isinstance(tree, str) and (pairs := list(_pairs(tree))):
+        yield from pairs
+    elif not (tree is None or tree is False or (isinstance(tree, str) and tree.strip().lower() in _NOTHING)):
+        yield key, tree
+
+
+def _pairs(text: str) -> Iterator[tuple[str, object]]:
+    for found in _PAIR.finditer(text.replace("\\", "")):
+        several = found["several"]
+        yield from _leaves(
+            found["value"] if several is None else several.replace(",", " ").split(), found["quoted"] or found["plain"]
+        )
 
 
 def _plain(key: str) -> str:

@@ -299,7 +299,8 @@ def test_a_spin_of_anything_else_is_an_open_shell(value):
     ("info", "words"),
     [
         ({"charge": True}, "it says 'charge' without a value"),
-        ({"charge:2": True}, "it says 'charge:2' without a value"),
+        ({"charge:": True, "2": True}, "it says 'charge:' without a value"),
+        ({"title": "on the charge: a study"}, "its on the charge is a; "),
         ({"water": True, "cation": True}, "it says 'cation' without a value"),
         ({"ion_charge_state": 2}, "its ion_charge_state is 2; the models know neutral closed shells alone"),
         ({"S": 1}, "its S is 1; "),
@@ -338,6 +339,43 @@ def test_a_comment_that_says_so_is_refused_from_its_file(comment, tmp_path):
     path.write_text(f"3\n{comment}\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n")
     (found,) = geometries.read_file(path)
     assert applicability.refusal(found.atoms)
+
+
+@pytest.mark.parametrize("said", ["charge: 1", "total_charge: '+1'", "charges: [1, 0, 0]", "multiplicity: 3", "q: 1"])
+@pytest.mark.parametrize(
+    "comment",
+    [
+        "info={{{json}}}",
+        "{{{json}}}",
+        'info="{{{escaped}}}"',
+        'info="_JSON {{{escaped}}}"',
+        'info="_JSON [{{{escaped}}}]"',
+        'info={{"of": "PySCF", "molecule": {{{json}}}}}',
+        "info={{{python}}}",
+        'info="{plain}"',
+    ],
+)
+def test_a_charge_inside_a_dictionary_is_seen_however_it_is_written(comment, said, tmp_path):
+    path = tmp_path / "ion.xyz"
+    name, value = said.split(": ")
+    python = f"'{name}': {value}"
+    json = python.replace("'", '"')
+    written = comment.format(
+        json=json, python=python, escaped=json.replace('"', '\\"'), plain=said.replace("'", "").replace(": ", " = ")
+    )
+    for text, refused in ((written, True), (written.replace("1", "0").replace("3", "1"), False)):
+        path.write_text(f"3\n{text}\nO 0 0 0.119\nH 0 0.763 -0.477\nH 0 -0.763 -0.477\n")
+        (found,) = geometries.read_file(path)
+        assert bool(why := applicability.refusal(found.atoms)) == refused, why
+        assert electrons.doubts(found.atoms) == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["C[N+](=O)[O-]", "S=C=S", "InChI=1S/CH4/h1H4", "level: B3LYP, S: see SI", "a = {b: 1}"]
+)
+def test_a_text_without_a_charge_is_nothing_to_say(text):
+    atoms = changed(smiles=text, title={"of": [text]})
+    assert (applicability.refusal(atoms), electrons.doubts(atoms)) == ("", ())
 
 
 def test_a_molecule_torn_by_its_box_is_predicted_in_one_piece(shipped, ethanol, tmp_path):
