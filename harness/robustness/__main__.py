@@ -1,4 +1,4 @@
-"""Command line: ``python -m harness.robustness run`` kills, squeezes, feeds and records; ``… show`` prints a record."""
+"""``python -m harness.robustness run`` kills, injects faults, fuzzes and records; ``… show`` prints a record."""
 
 from itertools import count
 from pathlib import Path
@@ -10,7 +10,7 @@ from analysis.data.molecules import check_output, whole_file
 from harness.kept import ForeignError
 from harness.robustness import kills, load, plan, warned
 from harness.robustness import record as robustness
-from harness.robustness.victims import ROOT
+from harness.robustness.processes import ROOT
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 
@@ -19,10 +19,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 def run(
     quick: Annotated[bool, typer.Option(help="A check of some minutes; no result.")] = False,
     out: Annotated[Path | None, typer.Option(help="The record; by default the book's, or the next in reruns/.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the moments, and of what is fed.")] = 0,
-    minutes: Annotated[float, typer.Option(min=0, help="No further job is begun after so many.")] = 120.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the moments of the kills, and of the mutations.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0, help="No further job is started after that.")] = 120.0,
 ) -> None:
-    """Kill, squeeze and feed, print and record. Started again after a kill, it goes on where it was."""
+    """Kill, inject faults, fuzz, and record the outcome. Started again after a kill, it goes on where it was."""
     try:
         done = plan.carry_out(out or _free_path(quick=quick), quick=quick, seed=seed, minutes=minutes, say=typer.echo)
     except (plan.RobustnessFailedError, ForeignError, kills.UndisturbedError) as error:
@@ -39,9 +39,9 @@ def run(
 @app.command("warnings")
 def warnings_of_predictions(
     out: Annotated[Path | None, typer.Option(help="The record; by default the book's.")] = None,
-    some: Annotated[int, typer.Option(min=1, help="Test molecules to make wrong geometries of.")] = 1000,
+    some: Annotated[int, typer.Option(min=1, help="Test molecules to make wrong geometries from.")] = 1000,
 ) -> None:
-    """Count which good and which wrong geometries the warnings of a prediction name, some minutes, and record it."""
+    """Count the good and the wrong geometries that a prediction warns about, and record it (minutes)."""
     out = out or robustness.warnings_path()
     check_output(out)
     found = warned.measure(some)
@@ -56,7 +56,7 @@ def memory(
     out: Annotated[Path | None, typer.Option(help="The record; by default the book's, or reruns/memory.json.")] = None,
     epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 1,
 ) -> None:
-    """Train each configuration of the study on all of QM9, half an hour, and record what memory it took."""
+    """Train each configuration of the study on all of QM9 and record the memory it took (half an hour)."""
     out = out or (
         ROOT / "reruns" / "memory.json" if quick or robustness.memory_path().exists() else robustness.memory_path()
     )
@@ -75,7 +75,7 @@ def memory(
 @app.command()
 def show(path: Annotated[Path | None, typer.Argument(help="A record; by default the book's.")] = None) -> None:
     """Print a record's tables."""
-    from harness.robustness import figures  # slow to import, and not needed to kill
+    from harness.robustness import figures  # slow to import, and not needed for killing
 
     try:
         record = robustness.load(path)

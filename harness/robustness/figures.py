@@ -1,6 +1,6 @@
-"""Tables of what was done to the compendium on purpose, and of what came of it, from the records.
+"""Tables of what was done to the compendium on purpose and what came of it, from the records.
 
-Tables are data frames of strings. What the programs said is shown as they said it, in English.
+Tables are data frames of strings. What the programs printed is shown as printed, in English.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ import pandas as pd
 from analysis.figures import style
 from analysis.figures.words import mark, messages, say
 from analysis.training.repetitions import Repetition, Training
-from harness.robustness.record import Robustness, StudyMemory, Victim
+from harness.robustness.record import ProcessUnderTest, Robustness, StudyMemory
 
 _GB = 10**9
 _MEV = 1000  # meV per eV
 _MODELS = messages({"baseline": "Default", "beyond": "Beyond"})  # of experiments with a model of their own
 
-_VICTIMS = messages(
+_PROCESSES = messages(
     {
         "study": "Training and recording",
         "cache": "Cache of QM9",
@@ -25,7 +25,7 @@ _VICTIMS = messages(
         "book": "Build of the book",
     }
 )
-_STRAITS = messages(
+_FAULTS = messages(
     {
         "full-disk-run": "Room on the disk, in training",
         "full-disk-cache": "Room on the disk, for the cache",
@@ -37,7 +37,7 @@ _STRAITS = messages(
         "cut-off-installation": "Half of the installation",
     }
 )
-_FEEDS = messages(
+_FUZZ_TARGETS = messages(
     {
         "csv": "QM9’s CSV files",
         "extxyz": "extxyz files",
@@ -55,7 +55,7 @@ _FEEDS = messages(
 )
 _ANSWERS = messages(
     {
-        "fed": "Times fed",
+        "inputs": "Inputs tried",
         "refused": "Refused with a message",
         "same": "Taken: says the same",
         "other": "Taken: is valid, too",
@@ -97,56 +97,56 @@ _WARNED = messages(
 
 
 def kills_table(record: Robustness, *, lang: str) -> style.WordTable:
-    """A row per kind of command: how often it was killed and in the middle of what, and what came of it."""
+    """A row per kind of command: how often it was killed, how often with work unfinished, and the outcome."""
     rows = {
-        say(_VICTIMS[victim.name], lang): {
-            say("Kills", lang): style.number(len(victim.kills), lang),
-            say("with work unfinished", lang): style.number(_in_writing(victim), lang),
-            say("Half-written things read", lang): style.number(victim.half_read, lang),
-            say("Losses", lang): style.number(victim.lost, lang),
-            say("Starts that failed", lang): style.number(victim.refused, lang),
-            say("Times finished", lang): style.number(victim.ends, lang),
+        say(_PROCESSES[process.name], lang): {
+            say("Kills", lang): style.number(len(process.kills), lang),
+            say("with work unfinished", lang): style.number(_in_writing(process), lang),
+            say("Half-written things read", lang): style.number(process.half_read, lang),
+            say("Losses", lang): style.number(process.lost, lang),
+            say("Starts that failed", lang): style.number(process.refused, lang),
+            say("Times finished", lang): style.number(process.ends, lang),
             say("Final files that differ", lang): say(
                 "{some} of {all}",
                 lang,
-                some=style.number(victim.differing, lang),
-                all=style.number(victim.compared, lang),
+                some=style.number(process.differing, lang),
+                all=style.number(process.compared, lang),
             ),
         }
-        for victim in record.victims
+        for process in record.processes
     }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What is killed", lang))
 
 
-def straits_table(record: Robustness, *, lang: str) -> style.WordTable:
-    """A row per thing that a machine lacked: the exit code, what was said last, and whether it went on afterwards."""
+def faults_table(record: Robustness, *, lang: str) -> style.WordTable:
+    """A row per injected fault: the exit code, the last line printed, and whether the command went on afterwards."""
     rows = {
-        say(_STRAITS[strait.name], lang): {
-            say("Tries", lang): style.number(strait.tries, lang),
-            say("Exit code", lang): ", ".join(str(code) for code in sorted(set(strait.exit_codes))),
-            say("Last line", lang): strait.said.replace("/", "/\N{ZERO WIDTH SPACE}"),  # a path may break there
+        say(_FAULTS[fault.name], lang): {
+            say("Tries", lang): style.number(fault.tries, lang),
+            say("Exit code", lang): ", ".join(str(code) for code in sorted(set(fault.exit_codes))),
+            say("Last line", lang): fault.said.replace("/", "/\N{ZERO WIDTH SPACE}"),  # a path may break there
             say("The same bits afterwards", lang): "–"
-            if strait.went_on is None
-            else say("yes" if strait.went_on else "no", lang),
+            if fault.went_on is None
+            else say("yes" if fault.went_on else "no", lang),
         }
-        for strait in record.straits
+        for fault in record.faults
     }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What is lacking", lang))
 
 
-def feeds_table(record: Robustness, *, lang: str) -> style.WordTable:
-    """A row per kind of input: how often something damaged was fed, and how it was answered."""
+def fuzzing_table(record: Robustness, *, lang: str) -> style.WordTable:
+    """A row per fuzz target: how many mutated inputs it got, and how it answered them."""
     rows = {
-        say(_FEEDS[feed.name], lang): {
-            say(answer, lang): style.number(getattr(feed, name), lang) for name, answer in _ANSWERS.items()
+        say(_FUZZ_TARGETS[target.name], lang): {
+            say(answer, lang): style.number(getattr(target, name), lang) for name, answer in _ANSWERS.items()
         }
-        for feed in record.feeds
+        for target in record.fuzz_targets
     }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Input", lang))
 
 
 def warnings_table(counts: pd.DataFrame, *, lang: str) -> style.WordTable:
-    """A row per kind of geometry: the shares that are refused, and of which each warning says something."""
+    """A row per kind of geometry: the shares refused, and flagged by each warning."""
     rows = {
         say(_GEOMETRIES[name], lang): {say("How many", lang): style.number(row.number, lang)}
         | {
@@ -158,7 +158,7 @@ def warnings_table(counts: pd.DataFrame, *, lang: str) -> style.WordTable:
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Geometries", lang))
 
 
-TABLES = (kills_table, straits_table, feeds_table)
+TABLES = (kills_table, faults_table, fuzzing_table)
 
 
 def repetitions_table(repetitions: Sequence[Repetition], *, lang: str) -> style.WordTable:
@@ -193,13 +193,13 @@ def _outcome(one: Repetition) -> str:
 
 
 def repetition_facts(repetitions: Sequence[Repetition], runs: Sequence[str], *, lang: str) -> dict[str, str]:
-    """What the prose says of the repetition of one of `runs` (ids), minutes and meV; the same keys everywhere.
+    """What the prose says about the repetition of one of `runs` (ids), minutes and meV; the same keys in each language.
 
-    Raises ValueError if there is none, or more than one.
+    Raises ValueError unless there is exactly one.
     """
     found = [one for one in repetitions if one.id in runs]
     if len(found) != 1:
-        raise ValueError(f"{len(found)} repetitions of {', '.join(runs)}, where one is told of")
+        raise ValueError(f"{len(found)} repetitions of {', '.join(runs)}, where one is expected")
     (one,) = found
     return {
         "recorded_minutes": style.number(one.recorded.seconds / 60, lang, 1),
@@ -210,7 +210,7 @@ def repetition_facts(repetitions: Sequence[Repetition], runs: Sequence[str], *, 
 
 
 def memory_facts(record: StudyMemory, *, lang: str) -> dict[str, str]:
-    """Every number of the book's prose on the study in little memory; the same keys in both languages."""
+    """Every number in the book's prose on the study in little memory; the same keys in both languages."""
     return {
         "study_runs": style.number(record.runs, lang),
         "study_epochs": style.number(record.epochs, lang),
@@ -221,21 +221,23 @@ def memory_facts(record: StudyMemory, *, lang: str) -> dict[str, str]:
 
 
 def facts(record: Robustness, *, lang: str) -> dict[str, str]:
-    """Every number of the book's prose on what was done on purpose; the same keys in both languages."""
+    """Every number in the book's prose on kills, faults and fuzzing; the same keys in both languages."""
     if record.load is None:
         raise ValueError("the record holds no measurement of many records and little memory")
     machine, load = record.machine, record.load
     return {
         "kills": style.number(record.kills, lang),
-        "alone": style.number(sum(not kill.all_processes for victim in record.victims for kill in victim.kills), lang),
-        "writing": style.number(sum(map(_in_writing, record.victims)), lang),
-        "half_read": style.number(sum(victim.half_read for victim in record.victims), lang),
-        "lost": style.number(sum(victim.lost for victim in record.victims), lang),
-        "refused": style.number(sum(victim.refused for victim in record.victims), lang),
-        "compared": style.number(sum(victim.compared for victim in record.victims), lang),
-        "differing": style.number(sum(victim.differing for victim in record.victims), lang),
-        "fed": style.number(sum(feed.fed for feed in record.feeds), lang),
-        "wrong": style.number(sum(feed.wrong for feed in record.feeds), lang),
+        "alone": style.number(
+            sum(not kill.all_processes for process in record.processes for kill in process.kills), lang
+        ),
+        "writing": style.number(sum(map(_in_writing, record.processes)), lang),
+        "half_read": style.number(sum(process.half_read for process in record.processes), lang),
+        "lost": style.number(sum(process.lost for process in record.processes), lang),
+        "refused": style.number(sum(process.refused for process in record.processes), lang),
+        "compared": style.number(sum(process.compared for process in record.processes), lang),
+        "differing": style.number(sum(process.differing for process in record.processes), lang),
+        "inputs": style.number(sum(target.inputs for target in record.fuzz_targets), lang),
+        "wrong": style.number(sum(target.wrong for target in record.fuzz_targets), lang),
         "cores": style.number(machine.cores, lang),
         "memory_gib": style.number(machine.memory_gib, lang, 1),
         "commit": "–" if record.git is None else record.git.commit[:7],
@@ -248,6 +250,6 @@ def facts(record: Robustness, *, lang: str) -> dict[str, str]:
     }
 
 
-def _in_writing(victim: Victim) -> int:
-    """Kills that left something under a temporary name: they came in the middle of it."""
-    return sum(kill.unfinished > 0 for kill in victim.kills)
+def _in_writing(process: ProcessUnderTest) -> int:
+    """Kills that left something under a temporary name: they came while it was being written."""
+    return sum(kill.unfinished > 0 for kill in process.kills)

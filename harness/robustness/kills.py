@@ -1,4 +1,4 @@
-"""Kill a command at random, again and again, and see what is left, how it goes on, and what comes out in the end."""
+"""Kill a command at random, again and again; see what is left, how it resumes, and what comes out in the end."""
 
 import random
 import shutil
@@ -11,13 +11,13 @@ from typing import Any
 
 import psutil
 
-from harness.robustness.victims import HalfReadError, Look, Victim
+from harness.robustness.processes import HalfReadError, Look, ProcessUnderTest
 
 _POLL = 0.002  # s
-_AFTER_AIM = 0.08  # s: as long as what is aimed at takes
-_PATIENCE = 20  # a start that takes so many times as long as an undisturbed one hangs
+_AFTER_AIM = 0.08  # s: about as long as one write takes
+_PATIENCE = 20  # a start that takes this many times as long as an undisturbed one hangs
 _AT_LEAST = 120.0  # s, on a busy machine
-_ORPHANS = 30.0  # s: a kernel looks every second whether its parent is there
+_ORPHANS = 30.0  # s: a kernel checks every second that its parent is alive
 
 
 class UndisturbedError(RuntimeError):
@@ -26,7 +26,7 @@ class UndisturbedError(RuntimeError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """One start: whether it came to its end by itself and with which exit codes, when it was killed, what it said."""
+    """One start: whether it ended by itself, with which exit codes, after how many seconds, and what it printed."""
 
     ended: bool
     codes: tuple[int, ...]
@@ -34,23 +34,23 @@ class Outcome:
     said: str = ""
 
 
-def undisturbed(victim: Victim, folder: Path) -> dict[str, Any]:
-    """Run a command in peace: `seconds`, and the checksums of its `result`.
+def undisturbed(tested: ProcessUnderTest, folder: Path) -> dict[str, Any]:
+    """Run a command without killing it: the `seconds` it took, and the checksums of its `result`.
 
     Raises UndisturbedError if it fails.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    outcome = start(victim, folder)
+    outcome = start(tested, folder)
     if any(outcome.codes):
-        raise UndisturbedError(f"{victim.name} ended with {outcome.codes}:\n{outcome.said}")
-    found = {"seconds": outcome.seconds, "result": victim.result(folder)}
+        raise UndisturbedError(f"{tested.name} ended with {outcome.codes}:\n{outcome.said}")
+    found = {"seconds": outcome.seconds, "result": tested.result(folder)}
     shutil.rmtree(folder)
     return found
 
 
 @dataclass
 class Tally:
-    """What came of a part of the kills of one victim; the fields are those of `harness.robustness.record.Victim`."""
+    """What came of some kills of one command; the fields are those of `harness.robustness.record.ProcessUnderTest`."""
 
     kills: list[dict[str, Any]] = field(default_factory=list)
     ends: int = 0
@@ -62,7 +62,7 @@ class Tally:
     troubles: list[str] = field(default_factory=list)
 
     def compare(self, result: dict[str, str], expected: dict[str, str]) -> None:
-        """Count an end; a search may have run a trial more than it was asked for."""
+        """Count a finished run; files beyond the expected don't count: a search may run a trial more than asked."""
         self.ends += 1
         differing = [name for name, checksum in expected.items() if result.get(name) != checksum]
         self.compared += len(expected)
@@ -71,7 +71,7 @@ class Tally:
 
 
 def disturb(
-    victim: Victim,
+    tested: ProcessUnderTest,
     times: int,
     expected: dict[str, Any],
     folder: Path,
@@ -80,35 +80,33 @@ def disturb(
     *,
     always_aim: bool = False,
 ) -> Tally:
-    """Kill a command so many times, starting it again in the same folder, and let it come to its end.
+    """Kill a command `times` times, restarting it in the same folder each time, then let it finish.
 
     Parameters
     ----------
-    victim
-        The command.
     times
-        How many kills. A command that comes to its end in between is compared and begins anew.
+        How many kills. A command that finishes in between is compared and begins anew.
     expected
         What `undisturbed` found.
     folder
-        Where it runs; anything there is removed first, and afterwards.
+        Where it runs; removed before and afterwards.
     rng
         Draws the moments.
     say
-        Is told of each kill.
+        Called with a line about each kill.
     always_aim
-        Kill in the middle of something alone; otherwise every second moment is drawn from the whole run.
+        Kill only while something is being written; otherwise half of the moments are drawn from the whole run.
     """
     tally, before = Tally(), Look()
     shutil.rmtree(folder, ignore_errors=True)
     while True:
-        moment = _draw(victim, expected["seconds"], rng, always_aim) if len(tally.kills) < times else None
-        outcome = start(victim, folder, moment, limit=max(_AT_LEAST, _PATIENCE * expected["seconds"]))
+        moment = _draw(tested, expected["seconds"], rng, always_aim) if len(tally.kills) < times else None
+        outcome = start(tested, folder, moment, limit=max(_AT_LEAST, _PATIENCE * expected["seconds"]))
         if outcome.ended and any(outcome.codes):
             tally.refused += 1
             tally.troubles.append(f"ended with {outcome.codes}: {outcome.said}")
         try:
-            after = victim.look(folder)
+            after = tested.look(folder)
             if before.lost(after):
                 tally.lost += 1
                 tally.troubles.append(f"lost something of {before}: {after}")
@@ -128,12 +126,12 @@ def disturb(
             }
             tally.kills.append(kill)
             say(
-                f"{victim.name}: kill {len(tally.kills)} of {times} after {outcome.seconds:.1f} s: "
+                f"{tested.name}: kill {len(tally.kills)} of {times} after {outcome.seconds:.1f} s: "
                 f"{len(before.whole)} whole files, {epochs} epochs in checkpoints, {before.unfinished} unfinished"
             )
             continue
         if not any(outcome.codes):
-            tally.compare(victim.result(folder), expected["result"])
+            tally.compare(tested.result(folder), expected["result"])
         shutil.rmtree(folder)
         before = Look()
         if len(tally.kills) >= times or tally.refused:
@@ -142,29 +140,31 @@ def disturb(
 
 @dataclass(frozen=True)
 class Moment:
-    """When to kill: `after` seconds from the start, or from when the `aim` appears; and whom."""
+    """When to kill, `after` seconds from the start or from when the `aim` appears, and which processes."""
 
     after: float
     aim: str
     all_processes: bool
 
 
-def _draw(victim: Victim, seconds: float, rng: random.Random, always_aim: bool) -> Moment:
-    aim = rng.choice(victim.aims) if always_aim or rng.random() < 0.5 else ""
+def _draw(tested: ProcessUnderTest, seconds: float, rng: random.Random, always_aim: bool) -> Moment:
+    aim = rng.choice(tested.aims) if always_aim or rng.random() < 0.5 else ""
     after = rng.uniform(0, _AFTER_AIM) if aim else rng.uniform(0, seconds)
-    return Moment(after, aim, all_processes=not victim.can_die_alone or rng.random() < 0.5)
+    return Moment(after, aim, all_processes=not tested.can_die_alone or rng.random() < 0.5)
 
 
-def start(victim: Victim, folder: Path, moment: Moment | None = None, *, limit: float = float("inf")) -> Outcome:
-    """Start a command and wait for its end, or kill it at a moment.
+def start(
+    tested: ProcessUnderTest, folder: Path, moment: Moment | None = None, *, limit: float = float("inf")
+) -> Outcome:
+    """Start a command and wait for it to end, or kill it at a moment.
 
-    With several commands, half of the kills leave one of them alive, which is then left to come to its end: the others
-    have to go on with what it did.
+    Of several processes, half of the kills spare all but the first, which then run to their end: the next start has to
+    go on from what they did.
     """
     folder.mkdir(parents=True, exist_ok=True)
     seen = _stamps(folder, moment.aim) if moment else {}
     began = time.monotonic()
-    processes = victim.start(folder)
+    processes = tested.start(folder)
     try:
         appeared = None if moment is None or moment.aim else began
         while any(process.poll() is None for process in processes):
@@ -178,7 +178,7 @@ def start(victim: Victim, folder: Path, moment: Moment | None = None, *, limit: 
                 return Outcome(ended=True, codes=(-9,), seconds=now - began, said="it hangs")
             time.sleep(_POLL)
         codes = tuple(process.returncode for process in processes)
-        return Outcome(ended=True, codes=codes, seconds=time.monotonic() - began, said=victim.said(folder))
+        return Outcome(ended=True, codes=codes, seconds=time.monotonic() - began, said=tested.said(folder))
     finally:
         _kill_all(processes)
 
@@ -187,7 +187,7 @@ def _killed(processes: list[subprocess.Popen[bytes]], moment: Moment, seconds: f
     if moment.all_processes:
         _kill_all(processes)
     else:
-        # The command alone: its children have to notice by themselves.
+        # The command alone: its children have to notice for themselves.
         children = _children(processes[:1])
         processes[0].kill()
         for process in processes:
@@ -199,9 +199,9 @@ def _killed(processes: list[subprocess.Popen[bytes]], moment: Moment, seconds: f
 
 
 def _kill_all(processes: list[subprocess.Popen[bytes]]) -> None:
-    """SIGKILL for the processes that still run, and for all that these started, at once."""
-    victims = [*processes, *_children(processes)]
-    for process in victims:
+    """SIGKILL the processes that still run, and all their descendants, at once."""
+    doomed = [*processes, *_children(processes)]
+    for process in doomed:
         try:
             process.kill()
         except psutil.NoSuchProcess:

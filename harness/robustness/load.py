@@ -1,4 +1,4 @@
-"""Many records and little memory: how long ten thousand records take to list, and how much a whole training needs."""
+"""Many records, little memory: how long ten thousand records take to list, and the memory that training needs."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from analysis.runs.config import RunConfig
 from analysis.runs.records import SCHEMA_VERSION
 from analysis.training import recording
 from harness.benchmark.plan import versions
+from harness.robustness.processes import ROOT
 from harness.robustness.record import StudyMemory
-from harness.robustness.victims import ROOT
 
 MEMORY_LIMIT = 4 * 10**9
 """Bytes."""
@@ -57,16 +57,16 @@ for config in configs[:few] if few else configs:
         short = adjust(short, fine_tuning={"epochs": epochs})
     runs.load_or_train(short, molecules, results=folder, logger=None)
 """
-_NO_LIMIT = 2**60  # bytes; how the first version of control groups says that there is none is a little less than 2**63
+_NO_LIMIT = 2**60  # bytes; version 1 of control groups writes no limit as a number a little below 2**63
 _RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes
 
 
 class StudyMemoryError(RuntimeError):
-    """The study could not be trained with so little memory, or for another reason that was printed."""
+    """The study could not be trained, for lack of memory or for another reason that was printed."""
 
 
 def make_up(results: Path, count: int) -> None:
-    """So many records of which only `run.json` is there, as the listing reads it: one smoke run under other seeds."""
+    """Make `count` records that have only `run.json`, all the listing reads: one smoke run under other seeds."""
     _, about = smoke_record(results)
     for seed in range(1, count):
         config = RunConfig.model_validate_json(json.dumps(about["config"] | {"seed": seed}))
@@ -91,7 +91,7 @@ def smoke_record(results: Path) -> tuple[Path, dict[str, Any]]:
 
 
 def _list(results: Path) -> float:
-    """Seconds that the command takes on some results, from its start to its end."""
+    """How long the command takes to list `results`, seconds."""
     words = [sys.executable, "-m", "analysis", "list", "--seeds", "0", "--results", str(results)]
     began = time.monotonic()
     subprocess.run(words, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, check=True)  # noqa: S603
@@ -110,7 +110,7 @@ def _open(results: Path) -> float:
 
 
 def memory_of_training(folder: Path, epochs: int) -> int:
-    """The highest resident memory of a process that trains the model Default on all of QM9 and records it, bytes."""
+    """The peak resident memory of a process that trains Default on all of QM9 and records it, bytes."""
     words = [sys.executable, "-c", _TRAIN, str(folder), str(epochs)]
     code, memory = _watched(words)
     if code:
@@ -119,21 +119,21 @@ def memory_of_training(folder: Path, epochs: int) -> int:
 
 
 def _watched(words: list[str]) -> tuple[int, int]:
-    """Run a command; its exit code, and its highest resident memory, bytes."""
+    """Run a command; its exit code, and its peak resident memory, bytes."""
     process = subprocess.Popen(words, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)})  # noqa: S603
     _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)  # which it can't learn any more
+    process.returncode = os.waitstatus_to_exitcode(status)  # it can no longer find out by itself
     return process.returncode, used.ru_maxrss * _RSS_UNIT
 
 
 def memory_of_study(epochs: int, *, few: int | None = None) -> StudyMemory:
-    """Train each configuration of the study once, seed 0, for so many epochs, in one process, and watch its memory.
+    """Train each configuration of the study once, seed 0, for `epochs` epochs, all in one process; measure its memory.
 
-    A limit is the system's to enforce: start this in a container or a control group that has one, and it is recorded.
-    `few` takes only the first ones of the report's experiments, in the smoke profile: a check that is no result. Raises
-    StudyMemoryError if a training fails, for want of memory too.
+    Enforcing a limit is the system's job: start this in a container or a control group that has one, and the limit is
+    recorded. `few` takes only that many configurations, in the smoke profile, for a check that is no result. Raises
+    StudyMemoryError if a training fails, for lack of memory or otherwise.
     """
-    qm9.load()  # there is a cache from now on
+    qm9.load()  # so that the cache exists
     with tempfile.TemporaryDirectory(prefix="memory-") as folder:
         asked = [folder, str(epochs), str(few or 0)]
         code, memory = _watched([sys.executable, "-c", _STUDY, *asked])
@@ -155,7 +155,7 @@ def memory_of_study(epochs: int, *, few: int | None = None) -> StudyMemory:
 
 
 def memory_limit() -> int | None:
-    """Bytes that this process's control group may have, both of Linux's versions; None if there is no limit."""
+    """The limit of this process's control group (either of Linux's versions), bytes; None if there is none."""
     try:
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
     except OSError:  # not Linux
@@ -169,8 +169,8 @@ def memory_limit() -> int | None:
 
 
 def measure(count: int, epochs: int) -> dict[str, Any]:
-    """What `harness.robustness.record.Load` holds."""
-    qm9.load()  # there is a cache from now on
+    """The content of `harness.robustness.record.Load`."""
+    qm9.load()  # so that the cache exists
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         results, empty = Path(folder) / "results", Path(folder) / "empty"
         empty.mkdir()

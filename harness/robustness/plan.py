@@ -1,4 +1,4 @@
-"""The harness as a list of jobs, and the record that they make; one that was stopped goes on with the next job."""
+"""The harness as a list of jobs, and the record they make; after a stop it goes on with the next job."""
 
 import json
 import random
@@ -16,21 +16,21 @@ from analysis.runs.config import RunConfig, adjust
 from analysis.training import loop, recording
 from harness.benchmark.plan import versions
 from harness.kept import Kept
-from harness.robustness import feeds, kills, load, straits, victims
-from harness.robustness.record import FEEDS, STRAITS, Robustness
-from harness.robustness.victims import Victim
+from harness.robustness import faults, fuzzing, kills, load, processes
+from harness.robustness.processes import ProcessUnderTest
+from harness.robustness.record import FAULTS, FUZZ_TARGETS, Robustness
 
 Job = dict[str, Any]
 
 TIMES = {"study": 20, "cache": 10, "search": 12, "notebook": 10, "book": 6}
-"""Kills of each victim; some of them while others of its processes live."""
-_PART = 5  # kills in one job: what a stopped harness loses at most
-_FED = {"parameters": 300}
-_FED_ELSE = 1000
+"""Kills of each process under test; some spare its child processes."""
+_PART = 5  # kills per job: the most that a stopped harness loses
+_INPUTS = {"parameters": 300}
+_INPUTS_ELSE = 1000
 _RECORDS = 10_000
 _EPOCHS = 2
 _SMALL = adjust(
-    RunConfig(experiment="fed"),
+    RunConfig(experiment="fuzz"),
     data={"train_molecules": 100, "held_out_molecules": 50},
     model={"n_atom_basis": 8, "n_interactions": 1},
     training={"batch_size": 25, "epochs": 2, "learning_rate": 1e-3},
@@ -42,45 +42,45 @@ class RobustnessFailedError(RuntimeError):
 
 
 def jobs(*, quick: bool) -> Iterator[Job]:
-    """Everything that is done, in order; a `quick` harness does a little of each kind, and builds no book."""
+    """Everything to do, in order; a `quick` harness does a little of each kind, and builds no book."""
     for name, times in TIMES.items():
         if quick and name == "book":
             continue
-        yield {"kind": "undisturbed", "victim": name}
+        yield {"kind": "undisturbed", "process": name}
         sizes = [2] if quick else [_PART] * (times // _PART) + [times % _PART] * bool(times % _PART)
         for part, size in enumerate(sizes):
-            yield {"kind": "kills", "victim": name, "part": part, "times": size}
-    for name in STRAITS:
-        yield {"kind": "strait", "name": name}
-    for name in FEEDS:
-        yield {"kind": "feed", "name": name, "times": 20 if quick else _FED.get(name, _FED_ELSE)}
+            yield {"kind": "kills", "process": name, "part": part, "times": size}
+    for name in FAULTS:
+        yield {"kind": "fault", "name": name}
+    for name in FUZZ_TARGETS:
+        yield {"kind": "fuzz", "name": name, "times": 20 if quick else _INPUTS.get(name, _INPUTS_ELSE)}
     yield {"kind": "load", "records": 200 if quick else _RECORDS, "epochs": 1 if quick else _EPOCHS}
 
 
 def carry_out(out: Path, *, quick: bool, seed: int, minutes: float, say: Callable[[str], None]) -> Robustness | None:
-    """Do what is not done yet and write the record to `out`; None if the time was over before all was done.
+    """Do what is not done yet and write the record to `out`; None if time ran out first.
 
     Parameters
     ----------
     out
-        The record; what was done so far is kept in a folder beside it.
+        The record; interim results are kept in a folder beside it.
     quick
         Only check that everything runs.
     seed
-        Decides what is drawn: moments, and what is fed.
+        Of the moments of the kills, and of the mutations.
     minutes
-        After so many no further job is begun.
+        After this long, no further job is started.
     say
-        Is told of each kill and each job.
+        Called with a line about each kill and each job.
 
     Raises
     ------
     RobustnessFailedError
-        There is such a record already.
+        `out` exists already.
     harness.kept.ForeignError
-        What was kept of an earlier start belongs to another seed or another state of the code.
+        The interim results belong to another seed or another state of the code.
     kills.UndisturbedError
-        A command failed that nobody disturbed.
+        A command failed undisturbed.
     """
     if out.exists():
         raise RobustnessFailedError(f"{out} exists: name another file with --out, or remove it")
@@ -95,7 +95,7 @@ def carry_out(out: Path, *, quick: bool, seed: int, minutes: float, say: Callabl
         if time.monotonic() > over:
             say(f"{minutes:g} minutes are over: the same command goes on with job {number} of {len(everything)}")
             return None
-        expected = kept.get({"kind": "undisturbed", "victim": job.get("victim")})
+        expected = kept.get({"kind": "undisturbed", "process": job.get("process")})
         result = kept.keep(job, _do(job, expected, seed, say))
         say(f"[{number}/{len(everything)}] {_words(job, result)}")
         for trouble in result.get("troubles", ()):
@@ -107,9 +107,9 @@ def carry_out(out: Path, *, quick: bool, seed: int, minutes: float, say: Callabl
     return record
 
 
-def _victim(name: str) -> Victim:
-    every = (victims.STUDY, victims.CACHE, victims.SEARCH, victims.NOTEBOOK, victims.BOOK)
-    return next(victim for victim in every if victim.name == name)
+def _process(name: str) -> ProcessUnderTest:
+    every = (processes.STUDY, processes.CACHE, processes.SEARCH, processes.NOTEBOOK, processes.BOOK)
+    return next(process for process in every if process.name == name)
 
 
 def _do(job: Job, expected: dict[str, Any] | None, seed: int, say: Callable[[str], None]) -> dict[str, Any]:
@@ -117,21 +117,21 @@ def _do(job: Job, expected: dict[str, Any] | None, seed: int, say: Callable[[str
         folder = Path(scratch) / "here"
         match job["kind"]:
             case "undisturbed":
-                # Two workers may run a trial more than asked for: what has to come out is what one does.
-                victim = victims.searching(workers=1) if job["victim"] == "search" else _victim(job["victim"])
-                return kills.undisturbed(victim, folder)
+                # Two workers may run one trial more than asked for; the reference is what a single one does.
+                process = processes.searching(workers=1) if job["process"] == "search" else _process(job["process"])
+                return kills.undisturbed(process, folder)
             case "kills":
-                rng = random.Random(f"{seed}-{job['victim']}-{job['part']}")  # noqa: S311 - no secret
-                return vars(kills.disturb(_victim(job["victim"]), job["times"], expected, folder, rng, say))
-            case "strait":
-                return straits.squeeze(job["name"])
-            case "feed":
+                rng = random.Random(f"{seed}-{job['process']}-{job['part']}")  # noqa: S311 - no secret
+                return vars(kills.disturb(_process(job["process"]), job["times"], expected, folder, rng, say))
+            case "fault":
+                return faults.inject(job["name"])
+            case "fuzz":
                 molecules = qm9.load()
                 record = recording.load_or_train(_SMALL, molecules, results=folder / "results")
                 loop.train(_SMALL, molecules, folder / "training", logger=None)
                 checkpoint = folder / "training" / loop.CHECKPOINT
-                doors = feeds.Doors(folder / "doors", molecules, record.folder, checkpoint)
-                return feeds.feed(doors, job["name"], job["times"], str(seed))
+                targets = fuzzing.FuzzTargets(folder / "targets", molecules, record.folder, checkpoint)
+                return fuzzing.fuzz(targets, job["name"], job["times"], str(seed))
             case "load":
                 return load.measure(job["records"], job["epochs"])
     raise ValueError(job["kind"])
@@ -140,35 +140,35 @@ def _do(job: Job, expected: dict[str, Any] | None, seed: int, say: Callable[[str
 def _words(job: Job, result: dict[str, Any]) -> str:
     match job["kind"]:
         case "undisturbed":
-            return f"{job['victim']}, undisturbed: {result['seconds']:.0f} s, {len(result['result'])} files to compare"
+            return f"{job['process']}, undisturbed: {result['seconds']:.0f} s, {len(result['result'])} files to compare"
         case "kills":
             counts = {key: result[key] for key in ("half_read", "lost", "refused", "differing", "compared")}
-            return f"{job['victim']}: {len(result['kills'])} kills, {counts}"
-        case "strait":
+            return f"{job['process']}: {len(result['kills'])} kills, {counts}"
+        case "fault":
             return f"{job['name']}: exit codes {result['exit_codes']}, went on: {result['went_on']}: {result['said']}"
-        case "feed":
-            return f"{job['name']}: { ({key: result[key] for key in ('fed', 'refused', 'same', 'other', 'wrong')}) }"
+        case "fuzz":
+            return f"{job['name']}: { ({key: result[key] for key in ('inputs', 'refused', 'same', 'other', 'wrong')}) }"
     return str(result)
 
 
 def _content(kept: Kept, everything: list[Job]) -> dict[str, Any]:
-    found = {"victims": [], "straits": [], "feeds": []}
+    found = {"processes": [], "faults": [], "fuzz_targets": []}
     for name in TIMES:
-        parts = [kept.get(job) for job in everything if job["kind"] == "kills" and job["victim"] == name]
+        parts = [kept.get(job) for job in everything if job["kind"] == "kills" and job["process"] == name]
         if not parts:
             continue
         sums = ("ends", "half_read", "lost", "refused", "compared", "differing")
-        found["victims"].append(
+        found["processes"].append(
             {
                 "name": name,
-                "seconds": kept.get({"kind": "undisturbed", "victim": name})["seconds"],
+                "seconds": kept.get({"kind": "undisturbed", "process": name})["seconds"],
                 "kills": [kill for part in parts for kill in part["kills"]],
                 **{key: sum(part[key] for part in parts) for key in sums},
             }
         )
     for job in everything:
         result = kept.get(job)
-        if job["kind"] in ("strait", "feed"):
-            found[f"{job['kind']}s"].append({key: value for key, value in result.items() if key != "troubles"})
+        if (of := {"fault": "faults", "fuzz": "fuzz_targets"}.get(job["kind"])) is not None:
+            found[of].append({key: value for key, value in result.items() if key != "troubles"})
     machine = {key: value for key, value in recording.machine().items() if key not in ("processor", "device")}
     return kept.header | found | {"machine": machine, "load": kept.get(everything[-1])}

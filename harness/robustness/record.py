@@ -1,8 +1,8 @@
 """The record of what was done to the compendium on purpose, and of what came of it.
 
-`python -m harness.robustness` writes the record; nothing is killed or fed here. It tells of commands that were killed
-at random (`Victim`), of machines that lack something (`Strait`), of damaged or impossible input (`Feed`), and of many
-records and little memory (`Load`, `StudyMemory`).
+`python -m harness.robustness` writes the record; this module describes and reads it. It covers commands killed at
+random (`ProcessUnderTest`), injected faults (`Fault`), damaged or impossible input (`FuzzTarget`), and many records
+with little memory (`Load`, `StudyMemory`).
 """
 
 import os
@@ -10,18 +10,18 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import pandas as pd
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from analysis.runs.measured import Frozen, Git, Machine, read
 from analysis.runs.records import results_folder
 
 SCHEMA_VERSION = 1
 
-VictimName = Literal["study", "cache", "search", "notebook", "book"]
-VICTIMS: tuple[VictimName, ...] = get_args(VictimName)
+ProcessName = Literal["study", "cache", "search", "notebook", "book"]
+PROCESSES: tuple[ProcessName, ...] = get_args(ProcessName)
 """Training and recording, the cache of QM9, a search with two workers, papermill, the build of the book."""
 
-StraitName = Literal[
+FaultName = Literal[
     "full-disk-run",
     "full-disk-cache",
     "full-disk-search",
@@ -31,9 +31,9 @@ StraitName = Literal[
     "unknown-user",
     "cut-off-installation",
 ]
-STRAITS: tuple[StraitName, ...] = get_args(StraitName)
+FAULTS: tuple[FaultName, ...] = get_args(FaultName)
 
-FeedName = Literal[
+FuzzTargetName = Literal[
     "csv",
     "extxyz",
     "database",
@@ -47,7 +47,11 @@ FeedName = Literal[
     "geometry",
     "smiles",
 ]
-FEEDS: tuple[FeedName, ...] = get_args(FeedName)
+FUZZ_TARGETS: tuple[FuzzTargetName, ...] = get_args(FuzzTargetName)
+
+
+# The aliases are the keys of the committed record, which was written under these names and must not change.
+_ALIASED = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
 
 class RobustnessError(RuntimeError):
@@ -57,9 +61,9 @@ class RobustnessError(RuntimeError):
 class Kill(Frozen):
     """One SIGKILL, `after` seconds from the start.
 
-    `aim` is what had to appear on the disk first, "" for a moment drawn from the time of an undisturbed run. What stood
-    on the disk afterwards: `whole` records or files, `epochs` in checkpoints, and `unfinished` things under temporary
-    names. `all_processes` tells whether its children died with it, or were left to notice by themselves.
+    `aim` is what had to appear on the disk first, "" for a moment drawn from the time of an undisturbed run. Left on
+    the disk afterwards: `whole` records or files, `epochs` in checkpoints, and `unfinished` work under temporary names.
+    `all_processes` tells whether the child processes were killed too, or had to notice for themselves.
     """
 
     after: NonNegativeFloat
@@ -70,16 +74,16 @@ class Kill(Frozen):
     unfinished: NonNegativeInt
 
 
-class Victim(Frozen):
-    """One kind of command: killed, started again, killed again, until it came to its end.
+class ProcessUnderTest(Frozen):
+    """One kind of command, killed and restarted until it finished; it finished `ends` times.
 
-    `seconds` is how long an undisturbed one took. Of the `kills`, `half_read` left something half-written in the place
-    of something whole, `lost` took something that had been recorded or checkpointed, and after `refused` the next start
-    ended with an error. In the end `compared` files were held against those of the undisturbed one; `differing` were
-    not the same to the bit.
+    `seconds` is how long it took undisturbed. Of the `kills`, `half_read` left something half-written in place of
+    something whole, `lost` destroyed something already recorded or checkpointed, and after `refused` the next start
+    failed. `compared` final files were checked against those of the undisturbed run; `differing` were not identical to
+    the bit.
     """
 
-    name: VictimName
+    name: ProcessName
     seconds: NonNegativeFloat
     kills: tuple[Kill, ...]
     ends: PositiveInt
@@ -90,14 +94,14 @@ class Victim(Frozen):
     differing: NonNegativeInt
 
 
-class Strait(Frozen):
-    """A command on a machine that lacks something: `tries` of it, with `exit_codes` and the last line that they `said`.
+class Fault(Frozen):
+    """A command run under an injected fault: `tries`, their `exit_codes`, and the last line printed (`said`).
 
-    `left` counts what they left behind that is no whole record or file. `went_on` tells whether the same command came
-    to the undisturbed result, to the bit, once the machine was mended; None where nothing was to be mended.
+    `left` counts what they left behind other than whole records or files. `went_on` tells whether the same command
+    reached the undisturbed result, to the bit, once the fault was removed; None where there was nothing to remove.
     """
 
-    name: StraitName
+    name: FaultName
     tries: PositiveInt
     exit_codes: tuple[int, ...] = Field(min_length=1)
     said: str
@@ -105,16 +109,18 @@ class Strait(Frozen):
     went_on: bool | None
 
 
-class Feed(Frozen):
-    """One kind of input, `fed` so many times with something changed at random.
+class FuzzTarget(Frozen):
+    """One kind of input, mutated at random `inputs` times.
 
-    `refused` were answered with one message; `same` were taken because nothing that counts was changed, and `other`
-    because what came out is valid too. `wrong` are all the rest, errors that nobody meant to raise among them. `said`
-    is the message of one.
+    `refused` were answered with one message; `same` were accepted because nothing that counts was changed, and `other`
+    because the result is valid too. `wrong` are all the rest, unintended exceptions among them. `said` is one of the
+    messages.
     """
 
-    name: FeedName
-    fed: PositiveInt
+    model_config = _ALIASED
+
+    name: FuzzTargetName
+    inputs: PositiveInt = Field(alias="fed")
     refused: NonNegativeInt
     same: NonNegativeInt
     other: NonNegativeInt
@@ -139,7 +145,9 @@ class Load(Frozen):
 
 
 class Robustness(Frozen):
-    """The whole record; a `quick` one is a check that the harness runs, which is no result."""
+    """The whole record; a `quick` one only checks that the harness runs, and is no result."""
+
+    model_config = _ALIASED
 
     schema_version: Literal[1] = SCHEMA_VERSION
     machine: Machine
@@ -147,22 +155,22 @@ class Robustness(Frozen):
     git: Git | None
     seed: NonNegativeInt
     quick: bool
-    victims: tuple[Victim, ...]
-    straits: tuple[Strait, ...]
-    feeds: tuple[Feed, ...]
+    processes: tuple[ProcessUnderTest, ...] = Field(alias="victims")
+    faults: tuple[Fault, ...] = Field(alias="straits")
+    fuzz_targets: tuple[FuzzTarget, ...] = Field(alias="feeds")
     load: Load | None
 
     @property
     def kills(self) -> int:
         """How many kills there were in all."""
-        return sum(len(victim.kills) for victim in self.victims)
+        return sum(len(process.kills) for process in self.processes)
 
 
 class StudyMemory(Frozen):
     """The study in little memory: `runs` trainings, each configuration once, on all of QM9, in one process.
 
     Each took `epochs` epochs (and as many of fine-tuning), at least two where batches grow. `memory` (bytes) is the
-    highest resident memory, and `memory_limit` what the system let it have, None for no limit. A `quick` one is no
+    highest resident memory, and `memory_limit` what the system allowed, None for no limit. A `quick` one is no
     result.
     """
 
@@ -178,12 +186,12 @@ class StudyMemory(Frozen):
 
 
 def default_path() -> Path:
-    """Where the record that the book shows lies."""
+    """The record that the book shows."""
     return results_folder() / "robustness" / "robustness.json"
 
 
 def memory_path() -> Path:
-    """Where the record of the study's memory that the book shows lies."""
+    """The record of the study's memory that the book shows."""
     return default_path().with_name("memory.json")
 
 
@@ -196,12 +204,12 @@ def load(path: str | os.PathLike[str] | None = None) -> Robustness:
 
 
 def load_memory(path: str | os.PathLike[str] | None = None) -> StudyMemory:
-    """As `load`, of the study's memory."""
+    """Like `load`, for the study's memory."""
     return read(Path(path or memory_path()), StudyMemory, RobustnessError, "python -m harness.robustness memory")
 
 
 def warnings_path() -> Path:
-    """Where the record of the warnings that the book shows lies."""
+    """The record of the warnings that the book shows."""
     return default_path().with_name("warnings.csv")
 
 
@@ -220,19 +228,21 @@ def load_warnings(path: Path | None = None) -> pd.DataFrame:
 
 
 def troubles(record: Robustness) -> list[str]:
-    """All that should not have happened, in words; nothing if the compendium held."""
+    """What should not have happened, in words; empty if the compendium held."""
     found = [
-        f"{victim.name}: {getattr(victim, what)} {words}"
-        for victim in record.victims
+        f"{process.name}: {getattr(process, what)} {words}"
+        for process in record.processes
         for what, words in _TROUBLES.items()
-        if getattr(victim, what)
+        if getattr(process, what)
     ]
-    for strait in record.straits:
-        if strait.left:
-            found.append(f"{strait.name}: {strait.left} things left behind")
-        if strait.went_on is False:
-            found.append(f"{strait.name}: it did not go on to the undisturbed result")
-    found += [f"{feed.name}: {feed.wrong} of {feed.fed} went wrong" for feed in record.feeds if feed.wrong]
+    for fault in record.faults:
+        if fault.left:
+            found.append(f"{fault.name}: {fault.left} things left behind")
+        if fault.went_on is False:
+            found.append(f"{fault.name}: it did not go on to the undisturbed result")
+    found += [
+        f"{target.name}: {target.wrong} of {target.inputs} went wrong" for target in record.fuzz_targets if target.wrong
+    ]
     if record.load is not None and record.load.memory > record.load.memory_limit:
         found.append(f"a training took {record.load.memory} bytes")
     return found

@@ -1,4 +1,4 @@
-"""Extended XYZ files, written and read back; QM9's own; damaged ones, at the doors of training and of prediction."""
+"""Extended XYZ files, written and read back; QM9's own; damaged ones, given to training and to prediction."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from test_molecules import assert_same, tables, water_and_methane, with_room
 from analysis.data import extxyz
 from analysis.data.molecules import Molecules, MoleculesError, to_ase
 from analysis.predict import geometries
-from harness.robustness import feeds
+from harness.robustness import fuzzing
 
 
 def test_extxyz_comes_back_to_the_last_digit(few_molecules: Molecules, tmp_path: Path):
@@ -250,7 +250,7 @@ def test_qm9s_own_file_is_the_molecule_that_qm9pack_has(name: str, qm9_molecules
 
 def test_molecules_of_qm9_in_its_own_layout(tmp_path: Path, few_molecules: Molecules):
     """Several in a file, and a file for each in a folder."""
-    texts = feeds.in_qm9s_layout(few_molecules)
+    texts = fuzzing.in_qm9s_layout(few_molecules)
     assert "*^-6" in "".join(texts)
     (tmp_path / "all.xyz").write_text("".join(texts))
     folder = tmp_path / "dsgdb9nsd"

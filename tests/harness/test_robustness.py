@@ -1,9 +1,5 @@
 # ruff: noqa: E402
-"""Killed, squeezed and fed: a short run of the harness, and the record of the long one that the book shows.
-
-What is killed, squeezed and fed is described in `tools/robustness`; the table of what is refused, and how, stands in
-CONTRIBUTING.
-"""
+"""Kills, faults and fuzzing: a short run of the harness, and the record of the long one that the book shows."""
 
 import json
 import random
@@ -25,10 +21,10 @@ from analysis.runs import records
 from analysis.runs.config import RunConfig, adjust
 from analysis.training import loop, recording
 from analysis.training.callbacks import read_checkpoint
-from harness.robustness import feeds, kills, load, plan, straits, victims
+from harness.robustness import faults, fuzzing, kills, load, plan, processes
 from harness.robustness import record as robustness
 from harness.robustness.__main__ import app as harness
-from harness.robustness.victims import HalfReadError, Look
+from harness.robustness.processes import HalfReadError, Look
 
 SMALL = adjust(
     RunConfig(experiment="tests"),
@@ -42,16 +38,16 @@ SMALL = adjust(
 
 
 @pytest.mark.parametrize(
-    ("victim", "times", "files"),
-    [(victims.training("baseline"), 1, 5), (victims.CACHE, 2, 1)],
+    ("process", "times", "files"),
+    [(processes.training("baseline"), 1, 5), (processes.CACHE, 2, 1)],
     ids=["training", "cache"],
 )
-def test_a_command_that_is_killed_goes_on_and_comes_to_the_same_bits(victim, times, files, tmp_path):
+def test_a_command_that_is_killed_goes_on_and_comes_to_the_same_bits(process, times, files, tmp_path):
     """Killed in the middle of what it writes; `make kills` does it more often, and to more of them."""
-    expected = kills.undisturbed(victim, tmp_path / "peace")
+    expected = kills.undisturbed(process, tmp_path / "peace")
     assert len(expected["result"]) == files
     rng = random.Random(0)
-    tally = kills.disturb(victim, times, expected, tmp_path / "killed", rng, say=print, always_aim=True)
+    tally = kills.disturb(process, times, expected, tmp_path / "killed", rng, say=print, always_aim=True)
     assert tally.troubles == []
     assert len(tally.kills) == times
     assert (tally.half_read, tally.lost, tally.refused, tally.differing) == (0, 0, 0, 0)
@@ -76,11 +72,11 @@ def copy(recorded, tmp_path) -> Path:
 
 
 def test_the_harness_sees_what_is_half_written_in_the_place_of_something_whole(copy):
-    assert len(victims.look_at_records(copy).whole) == 6
+    assert len(processes.look_at_records(copy).whole) == 6
     (record,) = records.recorded_folders(copy / "results")
     (record / "history.csv").write_text("epoch\n")
     with pytest.raises(HalfReadError, match=r"history\.csv is not what was recorded"):
-        victims.look_at_records(copy)
+        processes.look_at_records(copy)
 
 
 def test_the_harness_sees_a_half_written_checkpoint(copy):
@@ -89,12 +85,12 @@ def test_the_harness_sees_a_half_written_checkpoint(copy):
     partial.mkdir()
     shutil.rmtree(record)
     shutil.copy(copy / "training" / "last.ckpt", partial)
-    look = victims.look_at_records(copy)
+    look = processes.look_at_records(copy)
     assert look.epochs == {f"tests/{record.name}": 2}
     assert look.unfinished == 1
     (partial / "last.ckpt").write_bytes((partial / "last.ckpt").read_bytes()[:-100])
     with pytest.raises(HalfReadError, match=r"last\.ckpt can't be read"):
-        victims.look_at_records(copy)
+        processes.look_at_records(copy)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +109,7 @@ def test_what_is_recorded_and_the_epochs_in_checkpoints_must_not_get_less(later,
 
 
 def test_a_command_that_fails_by_itself_is_seen(tmp_path):
-    victim = victims.Victim(
+    process = processes.ProcessUnderTest(
         name="study",
         prepare=lambda _: None,
         commands=lambda _: [[sys.executable, "-c", "import sys; sys.exit('the disk is on fire')"]],
@@ -123,8 +119,8 @@ def test_a_command_that_fails_by_itself_is_seen(tmp_path):
         result=lambda _: {},
     )
     with pytest.raises(kills.UndisturbedError, match="the disk is on fire"):
-        kills.undisturbed(victim, tmp_path / "peace")
-    tally = kills.disturb(victim, 0, {"seconds": 1.0, "result": {}}, tmp_path / "killed", random.Random(0), say=print)
+        kills.undisturbed(process, tmp_path / "peace")
+    tally = kills.disturb(process, 0, {"seconds": 1.0, "result": {}}, tmp_path / "killed", random.Random(0), say=print)
     assert tally.refused == 1
 
 
@@ -166,8 +162,8 @@ def test_a_harness_that_was_stopped_goes_on_with_the_next_job(tmp_path, monkeypa
         return {
             "undisturbed": {"seconds": 1.0, "result": {}},
             "kills": {"kills": [], **counts},
-            "strait": {"tries": 1, "exit_codes": [1], "said": "", "left": 0, "went_on": None, "name": job.get("name")},
-            "feed": {"fed": 1, "refused": 1, "same": 0, "other": 0, "wrong": 0, "said": "", "name": job.get("name")},
+            "fault": {"tries": 1, "exit_codes": [1], "said": "", "left": 0, "went_on": None, "name": job.get("name")},
+            "fuzz": {"inputs": 1, "refused": 1, "same": 0, "other": 0, "wrong": 0, "said": "", "name": job.get("name")},
             "load": RECORD["load"],
         }[job["kind"]]
 
@@ -186,11 +182,11 @@ def test_a_harness_that_was_stopped_goes_on_with_the_next_job(tmp_path, monkeypa
 
 def test_the_whole_harness_kills_more_than_fifty_times_and_everything_that_it_should():
     asked = list(plan.jobs(quick=False))
-    killed = {job["victim"] for job in asked if job["kind"] == "kills"}
-    assert killed == set(robustness.VICTIMS)
+    killed = {job["process"] for job in asked if job["kind"] == "kills"}
+    assert killed == set(robustness.PROCESSES)
     assert sum(job["times"] for job in asked if job["kind"] == "kills") >= 50
-    assert {job["name"] for job in asked if job["kind"] == "strait"} == set(robustness.STRAITS) == set(straits.STRAITS)
-    assert {job["name"] for job in asked if job["kind"] == "feed"} == set(robustness.FEEDS)
+    assert {job["name"] for job in asked if job["kind"] == "fault"} == set(robustness.FAULTS) == set(faults.FAULTS)
+    assert {job["name"] for job in asked if job["kind"] == "fuzz"} == set(robustness.FUZZ_TARGETS)
 
 
 ROW = re.compile(r"^\| [^|]+ \| [^|]+ \| `(\w+\.py)::(\w+)` \|$", re.MULTILINE)
@@ -206,46 +202,46 @@ def test_every_row_of_the_table_of_refusals_is_backed_by_a_test():
         assert f"\ndef {name}(" in found.read_text(encoding="utf-8"), f"{file} has no {name}"
 
 
-# ---- fed -----------------------------------------------------------------------------------------------------------
+# ---- fuzzing -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def doors(qm9_molecules, recorded) -> feeds.Doors:
+def targets(qm9_molecules, recorded) -> fuzzing.FuzzTargets:
     (record,) = records.recorded_folders(recorded / "results")
-    return feeds.Doors(recorded / "doors", qm9_molecules, record, recorded / "training" / loop.CHECKPOINT)
+    return fuzzing.FuzzTargets(recorded / "targets", qm9_molecules, record, recorded / "training" / loop.CHECKPOINT)
 
 
-@pytest.mark.parametrize("name", robustness.FEEDS)
-def test_whatever_is_fed_is_answered_with_one_message_or_is_valid(name, doors):
+@pytest.mark.parametrize("name", robustness.FUZZ_TARGETS)
+def test_every_mutated_input_is_refused_with_one_message_or_is_valid(name, targets):
     few = 8 if name == "parameters" else 40
 
     @settings(max_examples=few, suppress_health_check=list(HealthCheck))
     @given(st.randoms(use_true_random=False))
-    def fed(rng):
-        answer, said = doors.feed(name, rng)
+    def fuzzed(rng):
+        answer, said = targets.fuzz(name, rng)
         assert answer in ("refused", "same", "other"), said
 
-    fed()
+    fuzzed()
 
 
-def test_a_door_that_crashes_writes_or_is_deceived_is_seen(doors, monkeypatch):
+def test_a_target_that_crashes_writes_or_is_deceived_is_noticed(targets, monkeypatch):
     def writes(_rng):
-        (doors.folder / "more").write_text("")
+        (targets.folder / "more").write_text("")
         return "refused", "but it was written"
 
     for wrong in (writes, lambda _: 1 / 0, lambda _: ("wrong", "deceived"), lambda _: ("refused", " ")):
-        monkeypatch.setitem(doors._doors, "csv", wrong)
-        assert doors.feed("csv", random.Random(0))[0] == "wrong"
-    (doors.folder / "more").unlink()
+        monkeypatch.setitem(targets._targets, "csv", wrong)
+        assert targets.fuzz("csv", random.Random(0))[0] == "wrong"
+    (targets.folder / "more").unlink()
 
 
 @pytest.mark.parametrize("name", ["geometry", "smiles"])
-def test_what_is_handed_in_is_predicted_up_to_a_number(name, doors, monkeypatch):
+def test_what_is_handed_in_is_predicted_up_to_a_number(name, targets, monkeypatch):
     def nothing_known(_ensemble, atoms, _names):
         return [SimpleNamespace(energy=float("nan")) for _ in atoms]
 
     monkeypatch.setattr("analysis.predict.ensemble.Ensemble.predict", nothing_known)
-    answers = [doors.feed(name, random.Random(seed)) for seed in range(30)]
+    answers = [targets.fuzz(name, random.Random(seed)) for seed in range(30)]
     assert any(answer == "wrong" and "nan" in said for answer, said in answers)
 
 
@@ -253,26 +249,26 @@ def test_edits_change_something_and_leave_the_original(recorded):
     (record,) = records.recorded_folders(recorded / "results")
     about = json.loads((record / "run.json").read_text())
     before = json.dumps(about)
-    edits = [feeds.edited(about, random.Random(seed)) for seed in range(50)]
+    edits = [fuzzing.edited(about, random.Random(seed)) for seed in range(50)]
     assert json.dumps(about) == before
     assert sum(json.dumps(one) != before for one in edits) > 40
     content = (recorded / "training" / loop.CHECKPOINT).read_bytes()
-    assert sum(feeds.damaged(content, random.Random(seed)) != content for seed in range(50)) > 40
+    assert sum(fuzzing.damaged(content, random.Random(seed)) != content for seed in range(50)) > 40
     assert read_checkpoint(recorded / "training" / loop.CHECKPOINT)["epoch"] == 1
 
 
-# ---- straits -------------------------------------------------------------------------------------------------------
+# ---- faults --------------------------------------------------------------------------------------------------------
 
 
 def test_an_installation_that_was_cut_off_begins_anew():
-    found = straits.squeeze("cut-off-installation")
+    found = faults.inject("cut-off-installation")
     assert found["exit_codes"] == [0, 0, 0]
     assert found["said"] == "The last installation was cut off: it begins anew"
     assert (found["left"], found["went_on"]) == (0, True)
 
 
 def test_results_that_may_not_be_written_are_one_line_and_can_still_be_listed():
-    found = straits.squeeze("read-only-results")
+    found = faults.inject("read-only-results")
     assert found["exit_codes"] == [1]
     assert re.match(r"error: \[Errno 13\] Permission denied: '…/results/\S+'; once that is mended", found["said"])
     assert found["left"] == 0
@@ -287,7 +283,7 @@ RECORD = {
     "git": {"commit": "a" * 40, "clean": True},
     "seed": 0,
     "quick": True,
-    "victims": [
+    "processes": [
         {
             "name": "study",
             "seconds": 10.0,
@@ -303,11 +299,13 @@ RECORD = {
             "differing": 0,
         }
     ],
-    "straits": [
+    "faults": [
         {"name": "no-home", "tries": 1, "exit_codes": [0], "said": "done", "left": 0, "went_on": None},
         {"name": "full-disk-run", "tries": 2, "exit_codes": [1, 1], "said": "error", "left": 0, "went_on": True},
     ],
-    "feeds": [{"name": "csv", "fed": 1000, "refused": 900, "same": 60, "other": 40, "wrong": 0, "said": "no"}],
+    "fuzz_targets": [
+        {"name": "csv", "inputs": 1000, "refused": 900, "same": 60, "other": 40, "wrong": 0, "said": "no"}
+    ],
     "load": {
         "records": 10_000,
         "list_seconds": 1.5,
@@ -351,13 +349,13 @@ def test_a_record_that_cannot_be_trusted_is_refused(tmp_path, content, said):
 @pytest.mark.parametrize(
     ("part", "changes", "said"),
     [
-        ("victims", {"half_read": 1}, "study: 1 half-written things"),
-        ("victims", {"lost": 2}, "study: 2 kills after which"),
-        ("victims", {"refused": 1}, "study: 1 starts that ended"),
-        ("victims", {"differing": 1}, "study: 1 files that differ"),
-        ("straits", {"left": 1}, "no-home: 1 things left behind"),
-        ("straits", {"went_on": False}, "no-home: it did not go on"),
-        ("feeds", {"wrong": 3}, "csv: 3 of 1000 went wrong"),
+        ("processes", {"half_read": 1}, "study: 1 half-written things"),
+        ("processes", {"lost": 2}, "study: 2 kills after which"),
+        ("processes", {"refused": 1}, "study: 1 starts that ended"),
+        ("processes", {"differing": 1}, "study: 1 files that differ"),
+        ("faults", {"left": 1}, "no-home: 1 things left behind"),
+        ("faults", {"went_on": False}, "no-home: it did not go on"),
+        ("fuzz_targets", {"wrong": 3}, "csv: 3 of 1000 went wrong"),
     ],
 )
 def test_whatever_should_not_have_happened_is_said(part, changes, said):
@@ -377,8 +375,15 @@ def test_the_committed_record_is_of_a_whole_harness_and_nothing_went_wrong():
     assert record.git is not None
     assert record.git.clean
     assert record.kills >= 50
-    assert [victim.name for victim in record.victims] == list(robustness.VICTIMS)
-    assert [strait.name for strait in record.straits] == list(robustness.STRAITS)
-    assert [feed.name for feed in record.feeds] == list(robustness.FEEDS)
+    assert [process.name for process in record.processes] == list(robustness.PROCESSES)
+    assert [fault.name for fault in record.faults] == list(robustness.FAULTS)
+    assert [target.name for target in record.fuzz_targets] == list(robustness.FUZZ_TARGETS)
     assert robustness.troubles(record) == []
     assert record.load.records == 10_000
+
+
+def test_the_committed_record_is_what_the_code_would_write():
+    """To the byte: its keys are older than the names in the code, and so is its machine without a processor."""
+    written = robustness.load().model_dump_json(indent=1, exclude_unset=True) + "\n"
+    assert written == robustness.default_path().read_text(encoding="utf-8")
+    assert set(json.loads(written)) > {"victims", "straits", "feeds"}

@@ -33,7 +33,7 @@ from analysis.predict import ensemble as predict
 from analysis.predict.calculator import EnsembleCalculator
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
-from harness.robustness import feeds, warned
+from harness.robustness import fuzzing, warned
 from harness.robustness import record as robustness
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -781,15 +781,15 @@ def test_a_file_that_cannot_be_read_says_why(content, reason, tmp_path):
 @settings(max_examples=150)
 @given(rng=st.randoms(use_true_random=False))
 def test_whatever_a_file_holds_each_molecule_is_read_or_said_why_not(rng, tmp_path_factory, few_molecules):
-    folder = tmp_path_factory.getbasetemp() / "fed"
+    folder = tmp_path_factory.getbasetemp() / "fuzz"
     folder.mkdir(exist_ok=True)
-    whole, path = folder / "whole.xyz", folder / "fed.xyz"
+    whole, path = folder / "whole.xyz", folder / "mutated.xyz"
     if not whole.exists():
         extxyz.write(whole, few_molecules.select(range(20, 23)))
     path.write_bytes(
-        feeds.damaged(whole.read_bytes(), rng)
+        fuzzing.damaged(whole.read_bytes(), rng)
         if rng.random() < 0.5
-        else feeds.edited_table(whole.read_text().replace(" ", ","), rng).replace(",", " ").encode()
+        else fuzzing.edited_table(whole.read_text().replace(" ", ","), rng).replace(",", " ").encode()
     )
     found = geometries.read_file(path)
     assert found

@@ -1,7 +1,7 @@
-"""Input that is damaged or impossible, made at random: every door answers with one message, or takes what is valid.
+"""Fuzzing: input mutated at random, which every target has to refuse with one message, or accept if it is valid.
 
 The same mutations serve the harness (seeded) and the tests (drawn and shrunk by hypothesis): all randomness comes from
-the `random.Random` that is handed in.
+the `random.Random` passed in.
 """
 
 import json
@@ -69,11 +69,11 @@ ODD_VALUES = (
 _ODD_CELLS = ("", "nan", "1e999", "-5", "3.5", "x", "[[", "[]", "['Qq']", "[[0,0,0]]", '"', "\ufeff", "1,2")
 _SIGNS = (*"CNOFHSBcno[]()=#-+.@/\\%0123456789 *~:\x00é", "Cl", "[Na+]", "[nH]", "[2H]", "[CH2]", "C" * 40)
 _MOST_CHANGES = 3
-_VERSION = "1.0.3"  # of a qm9pack that is not asked
+_VERSION = "1.0.3"  # stands for the installed qm9pack's
 
 
 def damaged(content: bytes, rng: random.Random) -> bytes:
-    """Bytes that were cut, flipped, left out, doubled or overwritten, once to three times."""
+    """Bytes truncated, flipped, deleted, duplicated or overwritten, one to three times."""
     for _ in range(rng.randint(1, _MOST_CHANGES)):
         where = rng.randrange(len(content) + 1)
         length = min(rng.choice((1, 8, 512)), len(content) - where)
@@ -96,7 +96,7 @@ def damaged(content: bytes, rng: random.Random) -> bytes:
 
 
 def edited(value: Any, rng: random.Random) -> Any:
-    """What JSON or YAML holds, with a value replaced, a key left out, or a key too many, once to three times."""
+    """JSON or YAML content with a value replaced, a key deleted or a key added, one to three times."""
     value = json.loads(json.dumps(value))
     for _ in range(rng.randint(1, _MOST_CHANGES)):
         places = list(_places(value))
@@ -121,7 +121,7 @@ def _places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def edited_table(text: str, rng: random.Random) -> str:
-    """A text whose lines or words were cut, swapped, doubled or replaced, once to three times."""
+    """A text with lines or words cut, duplicated, deleted or replaced, one to three times."""
     lines = text.splitlines(keepends=True)
     for _ in range(rng.randint(1, _MOST_CHANGES)):
         if not lines:
@@ -149,12 +149,12 @@ def edited_table(text: str, rng: random.Random) -> str:
 
 
 def _edited_words(text: str, rng: random.Random) -> str:
-    """As `edited_table`, of words between blanks or tabs."""
+    """Like `edited_table`, for words separated by blanks or tabs."""
     return edited_table(text.replace(" ", ",").replace("\t", ","), rng).replace(",", " ")
 
 
 def _write_csv(path: Path, molecules: Molecules) -> None:
-    """The columns of qm9pack's files that are read."""
+    """A file with those columns of qm9pack's files that are read."""
     symbols, positions = np.array(chemical_symbols)[molecules.numbers], molecules.positions
     inside = [slice(*molecules.offsets[m : m + 2]) for m in range(len(molecules))]
     frame = pd.DataFrame(
@@ -171,7 +171,7 @@ def _write_csv(path: Path, molecules: Molecules) -> None:
 
 
 def in_qm9s_layout(molecules: Molecules) -> list[str]:
-    """Each molecule as a file of QM9's own archive has it; what is small as 2.765*^-4."""
+    """Each molecule as a file of QM9's own archive; small numbers are written as 2.765*^-4."""
     texts = []
     for m, energy in enumerate(molecules.energy / ase.units.Hartree):
         inside = slice(*molecules.offsets[m : m + 2])
@@ -188,15 +188,15 @@ def in_qm9s_layout(molecules: Molecules) -> list[str]:
     return texts
 
 
-# ---- the doors -----------------------------------------------------------------------------------------------------
+# ---- the targets ---------------------------------------------------------------------------------------------------
 
 
 @dataclass
-class Doors:
-    """Every way in, with something whole to damage; all of it lies in `folder`, which nothing may write to.
+class FuzzTargets:
+    """Every input of the package as a fuzz target, with valid content to mutate in `folder`, where no target may write.
 
-    `record` is the folder of any record, and `checkpoint` one that its training left. A door takes a `random.Random`
-    and returns its answer and what was said.
+    `record` is the folder of a record, and `checkpoint` one left by its training. A target takes a `random.Random` and
+    returns its answer and the message.
     """
 
     folder: Path
@@ -214,7 +214,7 @@ class Doors:
         (self.folder / "qm9s.xyz").write_text("".join(in_qm9s_layout(self.few.select(range(3)))), encoding="utf-8")
         databases.write(self.folder / "whole.db", self.few)
         qm9.write_cache(self.folder / "whole.safetensors", self.few, _VERSION)
-        self._doors: dict[str, Callable[[random.Random], tuple[Answer, str]]] = {
+        self._targets: dict[str, Callable[[random.Random], tuple[Answer, str]]] = {
             "csv": self.csv,
             "extxyz": self.extxyz,
             "database": self.database,
@@ -228,17 +228,17 @@ class Doors:
             "geometry": self.geometry,
             "smiles": self.smiles,
         }
-        self.names = tuple(self._doors)
+        self.names = tuple(self._targets)
 
-    def feed(self, name: str, rng: random.Random) -> tuple[Answer, str]:
-        """Hand one door something damaged; "wrong" with what happened, if that is not what a door may do."""
+    def fuzz(self, name: str, rng: random.Random) -> tuple[Answer, str]:
+        """Give one target a mutated input; the answer is "wrong", with what happened, if it misbehaves."""
         before = self._standing()
         try:
-            answer, said = self._doors[name](rng)
+            answer, said = self._targets[name](rng)
         except Exception as error:
             return "wrong", f"{type(error).__name__}: {error}"
         if answer == "refused" and not said.strip():
-            return "wrong", "refused without a word"
+            return "wrong", "refused without a message"
         if self._standing() != before:
             return "wrong", f"something was written: {self._standing() ^ before}"
         return answer, said
@@ -248,7 +248,7 @@ class Doors:
 
     @contextmanager
     def _file(self, name: str, content: bytes) -> Iterator[Path]:
-        path = self.folder / f"fed-{name}"
+        path = self.folder / f"mutated-{name}"
         path.write_bytes(content)
         try:
             yield path
@@ -273,8 +273,8 @@ class Doors:
     def extxyz(self, rng: random.Random) -> tuple[Answer, str]:
         """Extended XYZ files, and QM9's own."""
         path = self.folder / rng.choice(("whole.extxyz", "qm9s.xyz"))
-        fed = _edited_words(path.read_text(encoding="utf-8"), rng)
-        return self._molecules("a.extxyz", fed.encode(), extxyz.read, extxyz.read(path))
+        mutated = _edited_words(path.read_text(encoding="utf-8"), rng)
+        return self._molecules("a.extxyz", mutated.encode(), extxyz.read, extxyz.read(path))
 
     def database(self, rng: random.Random) -> tuple[Answer, str]:
         """ASE databases in SchNetPack's layout."""
@@ -326,7 +326,7 @@ class Doors:
             return self._answer_of_record(copy)
 
     def recorded(self, rng: random.Random) -> tuple[Answer, str]:
-        """A record one file of which is damaged, missing or another's."""
+        """A record with one file damaged, missing or replaced by another."""
         with self._copied() as copy:
             path = rng.choice(sorted(copy.iterdir()))
             match rng.randrange(4):
@@ -374,9 +374,9 @@ class Doors:
         return Ensemble([records.load(self.record)], self.molecules)
 
     def _predicted(self, given: list[Geometry], whole: list[Geometry]) -> tuple[Answer, str]:
-        """As the command does: each molecule is refused by name, or predicted."""
+        """As the command does: refuse each molecule by name, or predict it."""
         if not given:
-            return "wrong", "neither a molecule nor a word"
+            return "wrong", "neither a molecule nor a message"
         refused = [f"{one.name}: {one.trouble or applicability.refusal(one.atoms)}" for one in given if _refused(one)]
         known = [one for one in given if not _refused(one)]
         found = self._ensemble.predict([one.atoms for one in known], [one.name for one in known])
@@ -390,17 +390,17 @@ class Doors:
         """XYZ files with molecules to predict; one that is refused does not keep the others from being predicted."""
         path = self.folder / rng.choice(("whole.xyz", "qm9s.xyz"))
         if rng.random() < 0.5:
-            fed = damaged(path.read_bytes(), rng)
+            mutated = damaged(path.read_bytes(), rng)
         else:
-            fed = _edited_words(path.read_text(encoding="utf-8"), rng).encode()
-        with self._file("a.xyz", fed) as damaged_path:
+            mutated = _edited_words(path.read_text(encoding="utf-8"), rng).encode()
+        with self._file("a.xyz", mutated) as damaged_path:
             return self._predicted(geometries.read_file(damaged_path), geometries.read_file(path))
 
     def smiles(self, rng: random.Random) -> tuple[Answer, str]:
-        """SMILES of molecules to predict, with letters too many, too few or others."""
+        """SMILES of molecules to predict, with characters added, deleted or replaced."""
         whole = rng.choice(self.few.smiles.tolist())
-        fed = _misspelt(whole, rng)
-        given, expected = geometries.all_from_smiles([fed, whole])
+        mutated = _misspelt(whole, rng)
+        given, expected = geometries.all_from_smiles([mutated, whole])
         return self._predicted([given], [expected])
 
 
@@ -409,7 +409,7 @@ def _refused(one: Geometry) -> bool:
 
 
 def _misspelt(smiles: str, rng: random.Random) -> str:
-    """A SMILES with signs left out, put in or exchanged, once to three times."""
+    """A SMILES with characters deleted, inserted or replaced, one to three times."""
     for _ in range(rng.randint(1, _MOST_CHANGES)):
         where = rng.randrange(len(smiles) + 1)
         sign = rng.choice(_SIGNS)
@@ -418,9 +418,9 @@ def _misspelt(smiles: str, rng: random.Random) -> str:
 
 
 _CONFIGS = (
-    RunConfig(experiment="fed"),
+    RunConfig(experiment="fuzz"),
     adjust(
-        RunConfig(experiment="fed", seed=3),
+        RunConfig(experiment="fuzz", seed=3),
         data={"selection": Selection(smallest=13, largest=23, cap_per_size=100), "train_molecules": 200},
         model={"data_cutoff": 4.0, "convolution": "stock"},
         training={"batch_size": 20, "schedule": "cosine", "warm_up": 0.1},
@@ -458,7 +458,7 @@ def _text(content: Any) -> str:
 
 @contextmanager
 def _heard(name: str) -> Iterator[list[str]]:
-    """What a logger says within it."""
+    """The messages of a logger inside the context."""
     said: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(record.getMessage())
@@ -470,16 +470,16 @@ def _heard(name: str) -> Iterator[list[str]]:
         logger.removeHandler(handler)
 
 
-def feed(doors: Doors, name: str, times: int, seed: str) -> dict[str, Any]:
-    """Hand one door so many damaged things; the result is for the record, with all that went wrong in `troubles`."""
+def fuzz(targets: FuzzTargets, name: str, times: int, seed: str) -> dict[str, Any]:
+    """Give one target `times` mutated inputs; the result is for the record, with all that went wrong in `troubles`."""
     answers: Counter[str] = Counter()
     example, troubles = "", []
     for number in range(times):
-        answer, said = doors.feed(name, random.Random(f"{seed}-{name}-{number}"))  # noqa: S311 - no secret
+        answer, said = targets.fuzz(name, random.Random(f"{seed}-{name}-{number}"))  # noqa: S311 - no secret
         answers[answer] += 1
         if answer == "refused":
-            example = min(example or said, said, key=len).replace(str(doors.folder), "…")
+            example = min(example or said, said, key=len).replace(str(targets.folder), "…")
         elif answer == "wrong":
             troubles.append(f"{name} {number}: {said}")
     counts = {key: answers[key] for key in ("refused", "same", "other", "wrong")}
-    return {"name": name, "fed": times, **counts, "said": example, "troubles": troubles}
+    return {"name": name, "inputs": times, **counts, "said": example, "troubles": troubles}

@@ -1,7 +1,7 @@
-"""Machines that lack something: room on the disk, the right to write, a home, or half of an installation.
+"""Fault injection: a full disk, no permission to write, no home, an unknown user, half of an installation.
 
-Permissions don't bind root: its commands run in a user namespace, as a user without rights whom no system knows. A
-small disk is a tmpfs; whoever may not mount one gets a limit on the size of each file, which meets the same code.
+Permissions don't bind root: its commands run in a user namespace, as an unprivileged user unknown to the system. A
+small disk is a tmpfs; without the right to mount one, a limit on the size of each file exercises the same code.
 """
 
 import os
@@ -17,11 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from harness.robustness import victims
-from harness.robustness.victims import ROOT
+from harness.robustness import processes
+from harness.robustness.processes import ROOT
 
-_NOBODY = 54_321  # a user whom no system knows: without rights, and without a home
-_SHARES = (0.03, 0.3, 0.6, 0.9)  # of what an undisturbed run takes
+_NOBODY = 54_321  # a user unknown to the system: no rights, no home
+_SHARES = (0.03, 0.3, 0.6, 0.9)  # of the room that an undisturbed run takes
 _ENOUGH = 400 << 20  # bytes
 _CACHE_ROOM = 20 << 20  # bytes: less than QM9 takes
 _LIMIT = 600.0  # s
@@ -32,7 +32,7 @@ _SEARCH = [sys.executable, "-m", "analysis.study.search", "run"]
 
 @dataclass
 class Found:
-    """What came of one strait; the fields are those of `harness.robustness.record.Strait`."""
+    """What came of one fault; the fields are those of `harness.robustness.record.Fault`."""
 
     name: str
     exit_codes: list[int] = field(default_factory=list)
@@ -41,13 +41,13 @@ class Found:
     went_on: bool | None = None
 
     def heard(self, done: subprocess.CompletedProcess[str], places: dict[str, str]) -> None:
-        """Note how a command ended, and its last line, without this machine's paths."""
+        """Note a command's exit code and its last line, without this machine's paths."""
         self.exit_codes.append(done.returncode)
         lines = done.stderr.strip().splitlines() or [""]
         self.said = lines[-1]
         for path, word in places.items():
             self.said = self.said.replace(path, word)
-        # One line: a traceback has many.
+        # A refusal is one line; a traceback counts as left behind.
         self.left += any(line.startswith("Traceback") for line in lines)
 
     def content(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def run(
 
 
 def unprivileged(words: list[str]) -> list[str]:
-    """The same command as a user whom permissions bind; whoever is no root is one."""
+    """The same command as a user whom permissions bind: as it is, unless we are root."""
     if os.geteuid() != 0:
         return words
     return ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}", *words]
@@ -94,7 +94,7 @@ def unprivileged(words: list[str]) -> list[str]:
 
 @dataclass(frozen=True)
 class Disk:
-    """A folder with little room; `mend` makes room; `limit` is for `run`."""
+    """A folder with little room; `mend` makes more; `limit` is for `run`."""
 
     folder: Path
     limit: int | None
@@ -103,7 +103,7 @@ class Disk:
 
 @contextmanager
 def small_disk(folder: Path, room: int) -> Iterator[Disk]:
-    """A disk of `room` bytes at `folder`: a tmpfs where that may be mounted, or else a limit on every file."""
+    """A disk of `room` bytes at `folder`: a tmpfs if one may be mounted, else a limit on the size of each file."""
     folder.mkdir(parents=True, exist_ok=True)
     mount = ["mount", "-t", "tmpfs", "-o", f"size={max(room, 4096)}", "tmpfs", str(folder)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:  # noqa: S603
@@ -124,25 +124,25 @@ def _used(folder: Path) -> int:
 
 
 def full_disk_run(folder: Path) -> Found:
-    """A run whose disk is full at once, in the log, at a checkpoint, in the record; then there is room again."""
+    """A run whose disk is full at once, in the log, at a checkpoint, in the record; then room is made."""
     whole = folder / "whole"
     if run(_RUN, whole).returncode != 0:
         raise RuntimeError("an undisturbed run failed")
-    expected, room = victims.numbers_of_records(whole), _used(whole)
+    expected, room = processes.numbers_of_records(whole), _used(whole)
     found = Found("full-disk-run", went_on=True)
     for number, share in enumerate(_SHARES):
         with small_disk(folder / f"small-{number}", int(share * room)) as disk:
             done = run(_RUN, disk.folder, limit=disk.limit)
             found.heard(done, {str(disk.folder): "…"})
-            found.left += len(victims.look_at_records(disk.folder).whole)
+            found.left += len(processes.look_at_records(disk.folder).whole)
             disk.mend()
             again = run(_RUN, disk.folder)
-            found.went_on &= again.returncode == 0 and victims.numbers_of_records(disk.folder) == expected
+            found.went_on &= again.returncode == 0 and processes.numbers_of_records(disk.folder) == expected
     return found
 
 
 def full_disk_cache(folder: Path) -> Found:
-    """QM9 without room for its cache: it is read all the same."""
+    """No room for the cache of QM9: the molecules are read all the same."""
     found = Found("full-disk-cache")
     with small_disk(folder / "small", _CACHE_ROOM) as disk:
         done = run(_LIST, folder, limit=disk.limit, XDG_CACHE_HOME=str(disk.folder))
@@ -152,36 +152,36 @@ def full_disk_cache(folder: Path) -> Found:
 
 
 def full_disk_search(folder: Path) -> Found:
-    """A search without room for its database, or for its records."""
+    """A search with no room for its database, or for its records."""
     sweep = folder / "killed.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    victims.SEARCH.prepare(folder)
+    processes.SEARCH.prepare(folder)
     asked = [*_SEARCH, str(sweep), "--profile", "smoke", "--trials", "2"]
     whole = folder / "whole"
     if run(asked, whole).returncode != 0:
         raise RuntimeError("an undisturbed search failed")
-    expected, room = victims.numbers_of_records(whole), _used(whole)
+    expected, room = processes.numbers_of_records(whole), _used(whole)
     found = Found("full-disk-search", went_on=True)
     for number, share in enumerate((0.1, 0.7)):
         with small_disk(folder / f"small-{number}", int(share * room)) as disk:
             found.heard(run(asked, disk.folder, limit=disk.limit), {str(disk.folder): "…"})
             disk.mend()
             again = run(asked, disk.folder)
-            result = victims.numbers_of_records(disk.folder)
+            result = processes.numbers_of_records(disk.folder)
             found.went_on &= again.returncode == 0 and all(result.get(name) == sum_ for name, sum_ in expected.items())
     return found
 
 
-# ---- what may not be written -------------------------------------------------------------------------------------
+# ---- no permission to write -------------------------------------------------------------------------------------
 
 
 def read_only_results(folder: Path) -> Found:
-    """Results that may be read and not written: nothing is trained, and what is there is listed."""
+    """Results that may be read but not written: nothing is trained, and existing runs are listed."""
     found = Found("read-only-results")
     results = folder / "results"
     results.mkdir(parents=True)
     results.chmod(0o555)
-    found.left += run(unprivileged(_LIST), folder).returncode  # reading is allowed
+    found.left += run(unprivileged(_LIST), folder).returncode  # reading is still allowed
     found.heard(run(unprivileged(_RUN), folder), {str(folder): "…"})
     found.left += len(list(results.iterdir()))
     results.chmod(0o755)
@@ -200,31 +200,31 @@ def read_only_cache(folder: Path) -> Found:
 
 
 def no_home(folder: Path) -> Found:
-    """A user whose home is not there and can't be made: a run is recorded all the same."""
+    """A user whose home doesn't exist and can't be created: a run is recorded all the same."""
     found = Found("no-home")
     (folder / "results").mkdir(parents=True)
     (folder / "results").chmod(0o777)
     found.heard(run(unprivileged(_RUN), folder, without=("XDG_CACHE_HOME",), HOME="/proc/none"), {str(folder): "…"})
-    found.left += not victims.numbers_of_records(folder)
+    found.left += not processes.numbers_of_records(folder)
     return found
 
 
 def unknown_user(folder: Path) -> Found:
-    """A user whom the system does not know, and no HOME: it is said, and no folder called "~" is made."""
+    """A user unknown to the system, and no HOME: this is reported, and no folder called "~" is created."""
     found = Found("unknown-user")
     folder.mkdir(parents=True)
     before = set(ROOT.iterdir())
     found.heard(run(unprivileged(_LIST), folder, without=("HOME", "XDG_CACHE_HOME")), {str(folder): "…"})
-    found.left = len(set(ROOT.iterdir()) - before)  # the package can't be imported, which ends in more than a line
+    found.left = len(set(ROOT.iterdir()) - before)  # no `+=`: without a home the import ends in a traceback
     return found
 
 
-# ---- half an installation ----------------------------------------------------------------------------------------
+# ---- half of an installation ----------------------------------------------------------------------------------------
 
 _STANDS_IN = """\
 #!{shell}
-# Stands in for an interpreter and its pip, and leaves half-way what a real one would. At the step that the file
-# `kill-at` names it is killed, with the make that called it.
+# Stands in for an interpreter and its pip, and leaves half-done what a real one would. At the step named in the file
+# `kill-at` it is killed, together with the make that called it.
 set -eu
 dies_at() {{ if [ -e kill-at ] && grep -qx "$1" kill-at; then kill -KILL 0; fi; }}
 case "$*" in
@@ -241,7 +241,7 @@ esac
 
 
 def cut_off_installation(folder: Path) -> Found:
-    """`make env`, killed at each step: the next one begins anew instead of taking half a package for a whole one."""
+    """`make env`, killed at each step: the next start begins anew instead of taking half a package for a whole one."""
     found = Found("cut-off-installation", went_on=True)
     (folder / "tools").mkdir(parents=True)
     for name in ("Makefile", "constraints.txt", "pyproject.toml", "tools/environment.sh", "tools/locked.py"):
@@ -270,7 +270,7 @@ def cut_off_installation(folder: Path) -> Found:
     return found
 
 
-STRAITS: dict[str, Callable[[Path], Found]] = {
+FAULTS: dict[str, Callable[[Path], Found]] = {
     "full-disk-run": full_disk_run,
     "full-disk-cache": full_disk_cache,
     "full-disk-search": full_disk_search,
@@ -282,8 +282,8 @@ STRAITS: dict[str, Callable[[Path], Found]] = {
 }
 
 
-def squeeze(name: str) -> dict[str, Any]:
-    """Put a command into one strait, in a temporary folder that anyone may enter; its content is for the record."""
-    with tempfile.TemporaryDirectory(prefix="strait-") as folder:
+def inject(name: str) -> dict[str, Any]:
+    """Run a command under one fault, in a temporary folder that anyone may enter; the result is for the record."""
+    with tempfile.TemporaryDirectory(prefix="fault-") as folder:
         Path(folder).chmod(0o755)
-        return STRAITS[name](Path(folder) / "here").content()
+        return FAULTS[name](Path(folder) / "here").content()

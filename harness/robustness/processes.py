@@ -1,4 +1,4 @@
-"""What is killed: each kind of command, what stands on the disk after a kill, and what has to be equal in the end."""
+"""The processes under test: each kind of command, what it leaves on disk, and what must be equal in the end."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from analysis.data import qm9
 from analysis.runs import records
 from analysis.runs.failures import CheckpointError
 from analysis.training import recording
-from harness.robustness.record import VictimName
+from harness.robustness.record import ProcessName
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 _SWEEP = """\
@@ -31,25 +31,25 @@ parameters:
   n_atom_basis: {value: 16}
   epochs: {value: 6}
 """
-# A worker that is dead is noticed after four heartbeats: with the 15 s of real searches, that would be all we wait for.
 _SAID = 2000  # characters
+# A dead worker is noticed after four heartbeats: with the 15 s of real searches we would do nothing but wait.
 _SEARCH = "from analysis.study import search; search.HEARTBEAT_SECONDS = 1; search.main()"
 
 
 class HalfReadError(RuntimeError):
-    """Something half-written stands where something whole should, or is taken for it."""
+    """Something half-written is where something whole should be, or is taken for it."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What stands on the disk: checksums of `whole` files, finished `epochs` by run, and what is `unfinished`."""
+    """What is on the disk: checksums of `whole` files, finished `epochs` by run, and how much is `unfinished`."""
 
     whole: dict[str, str] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)
     unfinished: int = 0
 
     def lost(self, later: "Look") -> bool:
-        """Whether something of this look is gone or changed in a later one; a recorded run has all its epochs."""
+        """Whether anything seen here is gone or changed in a later look; a recorded run has all its epochs."""
         gone = {path for path, checksum in self.whole.items() if later.whole.get(path) != checksum}
         recorded = {str(Path(path).parent) for path in later.whole}
         behind = {run for run, done in self.epochs.items() if run not in recorded and later.epochs.get(run, -1) < done}
@@ -57,15 +57,15 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Victim:
+class ProcessUnderTest:
     """A kind of command that runs in a folder of its own.
 
-    `commands` are the processes that run at once; `aims` are patterns of what appears in the folder for a moment, in
-    the middle of which a kill is worth more than at random; `look` raises HalfReadError; `result` are the checksums of
-    what has to be equal in the end. `can_die_alone` tells whether those that it started notice its death.
+    `commands` are the processes that run at once; `aims` are glob patterns of files being written, when a kill tells
+    more than at a random moment; `look` raises HalfReadError; `result` gives the checksums of what must be equal in the
+    end. `can_die_alone` tells whether child processes notice its death.
     """
 
-    name: VictimName
+    name: ProcessName
     prepare: Callable[[Path], None]
     commands: Callable[[Path], list[list[str]]]
     environment: Callable[[Path], dict[str, str]]
@@ -76,7 +76,7 @@ class Victim:
     can_die_alone: bool = True
 
     def start(self, folder: Path) -> list[subprocess.Popen[bytes]]:
-        """Start its processes; what they say goes to `said-<n>.txt` in the folder."""
+        """Start its processes; their output goes to `said-<n>.txt` in the folder."""
         folder.mkdir(parents=True, exist_ok=True)
         self.prepare(folder)
         processes = []
@@ -94,7 +94,7 @@ class Victim:
         return processes
 
     def said(self, folder: Path) -> str:
-        """The last words of its processes."""
+        """The end of its processes' output."""
         texts = [path.read_text(encoding="utf-8", errors="replace") for path in sorted(folder.glob("said-*.txt"))]
         return "\n".join(text[-_SAID:] for text in texts)
 
@@ -116,7 +116,7 @@ _RECORDING = (
 def look_at_records(folder: Path) -> Look:
     """Every record in `folder/results`, read with all its checksums, and every checkpoint.
 
-    Raises HalfReadError for one that its reader refuses: kills leave whole ones only.
+    Raises HalfReadError for one that its reader refuses: a kill must leave whole ones only.
     """
     results = folder / "results"
     whole, epochs, unfinished = {}, {}, 0
@@ -146,9 +146,9 @@ def _nothing(_: Path) -> None:
     """Nothing to prepare."""
 
 
-def training(experiment: str) -> Victim:
+def training(experiment: str) -> ProcessUnderTest:
     """The runs of an experiment in its smallest profile, trained and recorded one after the other."""
-    return Victim(
+    return ProcessUnderTest(
         name="study",
         prepare=_nothing,
         commands=lambda _: [
@@ -180,7 +180,7 @@ def _look_at_cache(folder: Path) -> Look:
     return Look({"qm9.safetensors": fingerprint}, unfinished=unfinished)
 
 
-CACHE = Victim(
+CACHE = ProcessUnderTest(
     name="cache",
     prepare=_nothing,
     commands=lambda _: [[sys.executable, "-c", "from analysis.data import qm9; qm9.load()"]],
@@ -208,9 +208,9 @@ def _look_at_search(folder: Path) -> Look:
     return look_at_records(folder)
 
 
-def searching(workers: int) -> Victim:
-    """A search of six trials shared by so many processes."""
-    return Victim(
+def searching(workers: int) -> ProcessUnderTest:
+    """A search of six trials shared by `workers` processes."""
+    return ProcessUnderTest(
         name="search",
         prepare=_write_sweep,
         commands=lambda folder: (
@@ -237,13 +237,13 @@ def _papermill(folder: Path) -> list[list[str]]:
 
 
 def _result_of_notebook(folder: Path) -> dict[str, str]:
-    """The records, and that every cell of the notebook was run."""
+    """Checksums of the records, and whether every cell of the notebook was run."""
     out = nbformat.read(folder / "out.ipynb", as_version=4)
     run = [cell.execution_count is not None for cell in out.cells if cell.cell_type == "code"]
     return numbers_of_records(folder) | {"cells run": str(run)}
 
 
-NOTEBOOK = Victim(
+NOTEBOOK = ProcessUnderTest(
     name="notebook",
     prepare=_nothing,
     commands=_papermill,
@@ -261,7 +261,7 @@ _MADE_HERE = (".*", "__pycache__", "_build", "logs", "reruns", "search.db*")
 
 
 def _copy_checkout(folder: Path) -> None:
-    """All that was not made here, as it stands, with this checkout's environment: the build leaves our own alone."""
+    """Copy the working tree without build products, sharing its environment: the build leaves our own tree alone."""
     copy = folder / "checkout"
     if copy.exists():
         return
@@ -277,10 +277,10 @@ def _result_of_book(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(html)): _sha256(path) for path in html.rglob("*.html")}
 
 
-BOOK = Victim(
+BOOK = ProcessUnderTest(
     name="book",
     prepare=_copy_checkout,
-    # The environment is there: it runs this. Making it is a strait of its own.
+    # The environment is there: it runs this. Making it is a fault of its own (`cut_off_installation`).
     commands=lambda _: [["make", "--assume-old", "env", "book"]],
     environment=lambda folder: {"PYTHONPATH": str(folder / "checkout")},
     aims=("checkout/book/_build/.jupyter_cache/executed/*",),
