@@ -168,9 +168,14 @@ def test_a_refused_parameter_is_one_line(options, said, tmp_path, capfd):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["-y", "epochs=3"], "error: -y epochs=3: "),
-        (["-y", "epochs: ["], "error: -y epochs: [: "),
-        (["-f", "nowhere.yaml"], "error: -f nowhere.yaml: "),
+        (["-y", "a:1"], "error: -y a:1: no parameter with a value; write -p epochs 3, or -y 'epochs: 3' with a space"),
+        (["-y", "epochs=3"], "error: -y epochs=3: no parameter with a value; write -p epochs 3"),
+        (["-y", "[1, 2]"], "error: -y [1, 2]: no parameter with a value; write "),
+        (["-y", "a: 1\nb"], "error: -y a: 1 b: could not find expected ':'; write "),
+        (["-y", "epochs: ["], "error: -y epochs: [: expected the node content, but found '<stream end>'; write "),
+        (["-b", "YToxCg=="], "error: -b YToxCg==: no parameter with a value; write "),
+        (["-p", "1", "2"], "error: -p 1 2: no parameter with a value; write "),
+        (["-f", "nowhere.yaml"], "error: -f nowhere.yaml: nowhere.yaml: there is no such file"),
     ],
 )
 def test_parameters_that_cannot_be_read_are_one_line(options, said, tmp_path, capfd):

@@ -18,6 +18,7 @@ from analysis.runs.console import INTERRUPTED, complain, one_line
 
 NOTEBOOKS = Path("notebooks")
 _LINE_SECONDS = 10.0  # in a log file, between two lines of one training
+_PARAMETERS = "-p epochs 3, or -y 'epochs: 3' with a space after the colon, or name a file of such lines after -f"
 _ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 _BAR = re.compile(r"\|[^|]*\|")  # between tqdm's per cent and its numbers, as wide as the terminal allows
 
@@ -164,6 +165,8 @@ class _Engine(NBClientEngine):
         execution_timeout: int | None = None,
         **_: Any,
     ) -> None:
+        if wrong := [name for name in nb_man.nb.metadata.papermill.parameters if not str(name).isidentifier()]:
+            raise ValueError(f"no parameter is called {wrong[0]!r}")
         client = _Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout=execution_timeout)
         client.shown = Shown(sys.stderr, sum(cell.cell_type == "code" for cell in nb_man.nb.cells))
         try:
@@ -175,6 +178,7 @@ class _Engine(NBClientEngine):
 def main(arguments: list[str], out: Path = Path("reruns")) -> int:
     """Rerun the notebook that the first argument names, with papermill's options after it; gives the exit code."""
     wanted, *options = arguments
+    said = " ".join(" ".join(options).split())
     try:
         notebook = notebook_named(wanted)
     except LookupError as error:
@@ -188,8 +192,8 @@ def main(arguments: list[str], out: Path = Path("reruns")) -> int:
         papermill.main([str(notebook), str(rerun), *ours, *options], standalone_mode=False)
     except PapermillExecutionError as error:
         # An error that is said in a line comes with that line in place of a traceback.
-        said = strip_color("\n".join(error.traceback))
-        complain(said if len(error.traceback) == 1 else f"{said}\n{rerun} shows what came before")
+        told = strip_color("\n".join(error.traceback))
+        complain(told if len(error.traceback) == 1 else f"{told}\n{rerun} shows what came before")
         return 1
     except click.ClickException as error:
         error.show()
@@ -197,8 +201,12 @@ def main(arguments: list[str], out: Path = Path("reruns")) -> int:
     except (KeyboardInterrupt, click.Abort):
         complain("stopped: the same command goes on after the last finished epoch of the run under way")
         return INTERRUPTED
-    except (yaml.YAMLError, PapermillException, OSError, ValueError) as error:
-        complain(f"error: {' '.join(options)}: {one_line(error)}")
+    except (yaml.YAMLError, TypeError, ValueError) as error:
+        why = getattr(error, "problem", None) or "no parameter with a value"
+        complain(f"error: {said}: {why}; write {_PARAMETERS}")
+        return 1
+    except (PapermillException, OSError) as error:
+        complain(f"error: {said}: {one_line(error)}")
         return 1
     complain(f"Rerun: {rerun}")
     return 0

@@ -16,7 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
 from ase.io.extxyz import XYZError, key_val_str_to_dict, read_xyz
 
-from analysis.data.molecules import Molecules, MoleculesError, from_ase, whole_file
+from analysis.data.molecules import Molecules, MoleculesError, from_ase, naming, whole_file
 
 SUFFIXES = (".xyz", ".extxyz")
 """How the names of XYZ files end."""
@@ -141,10 +141,11 @@ def _read(path: Path) -> list[Atoms]:
 
 
 def _lines(path: Path) -> list[str]:
-    with path.open("rb") as file:
-        utf16 = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
-    with path.open(encoding="utf-16" if utf16 else "utf-8", errors="surrogateescape") as file:
-        lines = [line.rstrip("\n").removeprefix("\ufeff") for line in file]
+    with naming(path):
+        with path.open("rb") as file:
+            utf16 = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+        with path.open(encoding="utf-16" if utf16 else "utf-8", errors="surrogateescape") as file:
+            lines = [line.rstrip("\n").removeprefix("\ufeff") for line in file]
     return [_as_latin1(line) if _UNDECODED.search(line) else line for line in lines]
 
 

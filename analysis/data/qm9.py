@@ -22,7 +22,15 @@ from ase.data import atomic_numbers
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from analysis.data.molecules import Molecules, MoleculesError, check_separation, remove_leftovers, whole_file
+from analysis.data.molecules import (
+    Molecules,
+    MoleculesError,
+    check_separation,
+    naming,
+    reason,
+    remove_leftovers,
+    whole_file,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -144,7 +152,9 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
         include_columns=_COLUMNS, column_types=dict.fromkeys(_COLUMNS, pa.string()), strings_can_be_null=False
     )
     # A number cut short would still be one.
-    if path.stat().st_size and _last_byte(path) != b"\n":
+    with naming(path):
+        whole = not path.stat().st_size or _last_byte(path) == b"\n"
+    if not whole:
         raise MoleculesError(f"{path} is truncated: its last line has no end")
     try:
         table = pyarrow.csv.read_csv(path, convert_options=options).combine_chunks()
@@ -280,7 +290,7 @@ def read_cache(path: str | os.PathLike[str], version: str) -> Molecules | None:
             smiles = np.array(json.loads(file.get_tensor("smiles").tobytes()), dtype=str)
         molecules = Molecules(**arrays, smiles=smiles)
     except (SafetensorError, OSError, ValueError) as error:
-        return _rebuild(path, f"it can't be read ({error})")
+        return _rebuild(path, f"it can't be read ({reason(error)})")
     if molecules.fingerprint() != metadata.get("sha256"):
         return _rebuild(path, "its content does not match its checksum")
     return molecules

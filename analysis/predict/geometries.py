@@ -13,6 +13,7 @@ from ase import Atoms
 from rdkit import Chem, rdBase
 
 from analysis.data import extxyz
+from analysis.data.molecules import reason
 from analysis.predict.applicability import refused_anywhere
 from analysis.predict.conformers import ConformerError, Conformers
 
@@ -52,7 +53,8 @@ def read_file(path: str | os.PathLike[str]) -> list[Geometry]:
             for number, frame in enumerate(extxyz.frames(path), start=1)
         ]
     except (OSError, UnicodeError) as error:
-        return [Geometry(str(path), trouble=f"it can't be read ({error})")]
+        why = reason(error).removeprefix(f"{path}: ")
+        return [Geometry(str(path), trouble=f"it can't be read ({why})")]
     if not found:
         return [Geometry(str(path), trouble="it holds no molecules")]
     return [replace(found[0], name=str(path))] if len(found) == 1 else found

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import typer
 
+from analysis.data.molecules import reason
+
 INTERRUPTED = 130
 """The exit code that a shell gives a command that Ctrl-C ended."""
 
@@ -19,8 +21,9 @@ def complain(text: str) -> None:
 
 
 def one_line(error: Exception) -> str:
-    """What an error says, without line ends."""
-    return " ".join(str(error).split())
+    """What an error says, without line ends; an OSError's in our words, and not the system's."""
+    named = isinstance(error, OSError) and error.errno is not None and error.filename is not None
+    return f"{error.filename}: {reason(error)}" if named else reason(error)
 
 
 @contextmanager

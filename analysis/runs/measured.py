@@ -8,6 +8,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
+from analysis.data.molecules import reason
+
 
 class Frozen(BaseModel):
     """A part of such a record: nothing is converted, nothing may be left over."""
@@ -45,7 +47,7 @@ def read[R: BaseModel](path: str | os.PathLike[str], kind: type[R], refusal: typ
     except FileNotFoundError as error:
         raise refusal(f"{path} is missing: run `{command}` to make it") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise refusal(f"{path} can't be read ({error}): restore it, or run `{command}` again") from error
+        raise refusal(f"{path} can't be read ({reason(error)}): restore it, or run `{command}` again") from error
     try:
         return kind.model_validate_json(text)
     except ValidationError as error:

@@ -22,6 +22,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 from safetensors.numpy import load_file
 
+from analysis.data.molecules import check_output, naming, reason
 from analysis.data.offsets import Offsets
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.runs import checkout
@@ -241,7 +242,7 @@ def _read_about(folder: Path) -> tuple[dict, RunConfig]:
         version = about["schema_version"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RecordError(
-            f"{path} can't be read as a run's description ({error}); restore it or delete {folder}"
+            f"{path} can't be read as a run's description ({reason(error)}); restore it or delete {folder}"
         ) from error
     if version not in (SCHEMA_VERSION, _VERSION_WITHOUT_OWN_SUM):
         raise RecordError(
@@ -288,7 +289,7 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        raise RecordError(f"{path} can't be read ({error}); restore it or delete {path.parent}") from error
+        raise RecordError(f"{path} can't be read ({reason(error)}); restore it or delete {path.parent}") from error
 
 
 def _check_file(path: Path, expected: str) -> None:
@@ -309,6 +310,7 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
     """
     encodings = {"i": "DELTA_BINARY_PACKED", "f": "BYTE_STREAM_SPLIT"}
     encoding = {name: encodings[dtype.kind] for name, dtype in frame.dtypes.items() if dtype in (np.int32, np.float32)}
+    check_output(path)
     frame.to_parquet(
         path,
         compression="zstd",
@@ -319,5 +321,5 @@ def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
 
 def sha256(path: str | os.PathLike[str]) -> str:
     """The checksum of a file, in hexadecimal."""
-    with Path(path).open("rb") as file:
+    with naming(path), Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -24,7 +24,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from schnetpack import properties
 from tqdm import tqdm
 
-from analysis.data.molecules import whole_file
+from analysis.data.molecules import reason, whole_file
 from analysis.runs.console import clock, in_notebook
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.weights import LOSS_WEIGHT
@@ -297,12 +297,12 @@ def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, object]:
         content = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(content, dict):
             raise TypeError(f"a checkpoint is no {type(content).__name__}")
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{path}: {reason(error)}") from error
     except (*_UNREADABLE, pickle.UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
+        why = reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
         raise CheckpointError(
-            f"{path} can't be read ({reason}); delete {path.parent} to train the run from the beginning"
+            f"{path} can't be read ({why}); delete {path.parent} to train the run from the beginning"
         ) from error
     return content
 

@@ -1,16 +1,24 @@
 """A path is a text or a Path, at every door: whoever has one of them should not need to know which."""
 
 import ast
-from collections.abc import Iterator
+import errno
+import os
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from test_molecules import water_and_methane
 
 from analysis.data import databases, extxyz, qm9
-from analysis.data.molecules import whole_file
+from analysis.data.molecules import check_output, naming, to_disk, whole_file
+from analysis.evaluation import error_sources
 from analysis.predict import geometries
+from analysis.runs import measured, records
+from analysis.study import sweeps
+from analysis.training import callbacks, repetitions
 
 PACKAGE = Path(__file__).resolve().parents[2] / "analysis"
 PATH = "str | os.PathLike[str]"
@@ -117,3 +125,71 @@ def test_molecules_are_written_and_read_by_text_and_by_path(tmp_path: Path, as_g
     with whole_file(as_given(tmp_path / "a.txt")) as partial:
         partial.write_text("whole")
     assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def write_a_line(path: str) -> None:
+    with whole_file(path) as partial:
+        partial.write_text("whole")
+
+
+READERS = {
+    "databases.read": databases.read,
+    "extxyz.frames": lambda path: list(extxyz.frames(path)),
+    "extxyz.read": extxyz.read,
+    "qm9.read_csv_parts": lambda path: qm9.read_csv_parts([path]),
+    "geometries.read_file": lambda path: said_of(geometries.read_file(f"{path}.xyz")),
+    "error_sources.load": lambda path: error_sources.load("default", folder=path),
+    "records.outline": records.outline,
+    "records.load": records.load,
+    "records.sha256": records.sha256,
+    "measured.read": lambda path: measured.read(path, measured.Git, ValueError, "make it"),
+    "repetitions.load_all": repetitions.load_all,
+    "sweeps.load_sweep": lambda path: sweeps.load_sweep(f"{path}.yaml"),
+    "callbacks.read_checkpoint": callbacks.read_checkpoint,
+    "molecules.to_disk": to_disk,
+}
+WRITERS = {
+    "databases.write": lambda path: databases.write(f"{path}.db", water_and_methane()),
+    "extxyz.write": lambda path: extxyz.write(path, water_and_methane()),
+    "qm9.write_cache": lambda path: qm9.write_cache(path, water_and_methane(), "1"),
+    "records.write_table": lambda path: records.write_table(pd.DataFrame({"a": [1]}), path),
+    "molecules.whole_file": write_a_line,
+    "molecules.check_output": check_output,
+}
+
+
+def said_of(found: list[geometries.Geometry]) -> None:
+    raise OSError(f"{found[0].name}: {found[0].trouble}")
+
+
+def refused(door: Callable[[str], object], path: Path) -> str:
+    with pytest.raises(Exception, match=re.escape(str(path))) as error:
+        door(str(path))
+    said = str(error.value)
+    assert "Errno" not in said
+    assert "\n" not in said
+    return said
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_what_is_missing_is_said_in_words_with_its_path(name: str, tmp_path: Path):
+    refused(READERS[name], tmp_path / "none")
+    refused(READERS[name], tmp_path / "folder" / "none")
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_what_cannot_be_written_is_said_in_words_with_what_to_do(name: str, tmp_path: Path):
+    assert f"there is no folder {tmp_path / 'none'}: make it" in refused(WRITERS[name], tmp_path / "none" / "one")
+    (tmp_path / "file").write_text("")
+    assert "lies within a file" in refused(WRITERS[name], tmp_path / "file" / "one")
+    for ending in ("", ".db"):
+        (tmp_path / f"folder{ending}").mkdir()
+    assert "folder" in refused(WRITERS[name], tmp_path / "folder")
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file", "folder", "folder.db"]
+
+
+def test_a_full_disk_and_missing_rights_are_said_in_words(tmp_path: Path):
+    for code, words in ((errno.ENOSPC, "the disk is full: make room"), (errno.EACCES, "no permission to")):
+        with pytest.raises(OSError, match=f"one: {words}") as error, naming(tmp_path / "one"):
+            raise OSError(code, os.strerror(code))
+        assert type(error.value) is type(OSError(code, ""))

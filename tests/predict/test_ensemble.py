@@ -766,7 +766,7 @@ def test_a_damaged_molecule_keeps_no_other_from_being_read(tmp_path, few_molecul
         ("1\nProperties=species:S:1:pos:R:three\nH 0 0 0\n", "it can't be read"),
         ("1\nProperties=species:R:1:pos:R:3\n1 0 0 0\n", "it can't be read"),
         (b"\xff\xfe\x00", "can't be read"),
-        (None, "No such file"),
+        (None, "it can't be read (there is no such file)"),
     ],
 )
 def test_a_file_that_cannot_be_read_says_why(content, reason, tmp_path):

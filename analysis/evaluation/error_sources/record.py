@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.data.molecules import reason
 from analysis.runs.records import results_folder
 
 MODELS = ("default", "custom")
@@ -101,7 +102,7 @@ def load(model: str, *, folder: str | os.PathLike[str] | None = None) -> Drivers
         about = json.loads(path.read_text(encoding="utf-8"))
         version, checksums = about["schema_version"], about["sha256"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DriversError(f"{path} can't be read ({error}): {again}") from error
+        raise DriversError(f"{path} can't be read ({reason(error)}): {again}") from error
     if version != SCHEMA_VERSION:
         raise DriversError(f"{path} has schema version {version}, this code reads {SCHEMA_VERSION}: {again} anew")
     tables = {}

@@ -15,6 +15,7 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, model_validator
 
+from analysis.data.molecules import reason
 from analysis.runs.config import Profile, RunConfig, adjust, apply_profile
 from analysis.study.parameters import meant, refusal
 
@@ -261,7 +262,7 @@ def load_sweep(sweep: str | os.PathLike[str]) -> Sweep:
     try:
         content = yaml.safe_load(source.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise SweepError(f"{file} can't be read: {error}") from error
+        raise SweepError(f"{file} can't be read: {reason(error)}") from error
     if not re.fullmatch(r"[a-z0-9-]+", name):
         raise SweepError(f"{file}: its name becomes the experiment's; use lower-case letters, digits and hyphens")
     if not isinstance(content, dict):
