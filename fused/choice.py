@@ -1,13 +1,13 @@
-"""The way in which the compiled loops work, of several that are equally exact: what suits this processor best.
+"""How the compiled loops work: of several ways that are equally exact, the one that suits this processor best.
 
-Which vectors, tiles and blocks are the fastest, and whether the dense products are better left to a library, depends on
-the processor, and not only on its instruction set: some carry out a 512-bit instruction in two halves. So the first
-network of a width on a machine tries the ways of `candidates` (see `fused.trials`; some seconds with what has to be
-compiled for it) and keeps the result in the user's cache folder, for all later processes. Tiles and vectors do not
-change the order in which anything is summed up; blocks and the library do, by rounding.
+Which vectors, tiles and blocks are fastest, and whether the dense products are better left to a library, depends on the
+processor, and not only on its instruction set: some execute a 512-bit instruction in two halves. So the first network
+of a given width on a machine tries the ways of `candidates` (see `fused.trials`; this takes some seconds, compilation
+included) and keeps the result in the user's cache folder for all later processes. Tiles and vectors do not change the
+order of any sum; blocks and the library do, which changes the rounding.
 
-The environment variable FUSED_LOOPS chooses for all networks, and nothing is measured: "default", or what `str` makes
-of a way, such as "vector=64,tile=4x4,pairs=4,products=own,block=4096".
+The environment variable FUSED_LOOPS makes the choice for all networks, without any measurement: "default", or a way as
+`str` writes it, such as "vector=64,tile=4x4,pairs=4,products=own,block=4096".
 """
 
 import hashlib
@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class WayError(ValueError):
-    """FUSED_LOOPS asks for a way to work that is none; the message says what to write."""
+    """FUSED_LOOPS has a value that describes no way of working; the message says what to write."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,13 @@ class Way:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """The way that `str` makes this text of. Raises WayError."""
+        """The way that `str` writes like this. Raises WayError if there is none."""
         form = r"vector=(16|32|64),tile=(4|8)x([1-6]),pairs=([1-6]),products=(own|library),block=([1-9]\d{1,6})"
         found = re.fullmatch(form, text)
         if found is None:
             raise WayError(
-                f"{VARIABLE} = {text!r} is no way to work: write {_DEFAULT!r}, or the like of {str(default())!r}"
+                f"{VARIABLE} = {text!r} describes no way of working: write {_DEFAULT!r} or, for example, "
+                f"{str(default())!r}"
             )
         vector, rows, columns, pairs, products, block = found.groups()
         return cls(int(vector), int(rows), int(columns), int(pairs), products == "library", int(block))
@@ -90,17 +91,17 @@ class Way:
         return _sgemm() if self.library else 0
 
     def running(self) -> AbstractContextManager:
-        """Within it, the library has one thread in each of ours."""
+        """A context in which the library uses a single thread in each of ours."""
         return _libraries().limit(limits=1, user_api="blas") if self.library else nullcontext()
 
 
 def default() -> Way:
-    """The first of the candidates: what is good on most processors with these instructions."""
+    """The first of the candidates: a good choice on most processors with these instructions."""
     return candidates()[0]
 
 
 def candidates() -> list[Way]:
-    """The ways worth trying here, by the processor's registers; the last one leaves its products to the library."""
+    """The ways worth trying with this processor's registers; the last one leaves its products to the library."""
     features = llvm.get_host_cpu_features()
     if features.get("avx512f"):
         ways = [Way(64, 4, 4, 4), Way(64, 8, 2, 4), Way(32, 8, 2, 4)]
@@ -114,9 +115,9 @@ def candidates() -> list[Way]:
 
 
 def way(kind: Kind, width: int) -> Way:
-    """The way to work for a network of so many features: the one that was chosen before, or else measured now.
+    """The way of working for a network of this width: the one chosen earlier on this machine, or else measured now.
 
-    Raises WayError for a FUSED_LOOPS that is no way.
+    Raises WayError if FUSED_LOOPS is set to anything else than "default" or a way.
     """
     if _forced:
         return _forced[-1]
@@ -132,7 +133,7 @@ _forced: list[Way] = []
 
 @contextmanager
 def forced(chosen: Way) -> Iterator[None]:
-    """Within it, `way` is this one, in all threads."""
+    """Within this context, `way` returns this one, in all threads."""
     _forced.append(chosen)
     try:
         yield
@@ -149,10 +150,10 @@ def _measured(kind: Kind, width: int) -> Way:
 
 
 def kept(name: str, measure: Callable[[], Way]) -> Way:
-    """The way kept under a name for this processor and these versions, or else what `measure` finds, to be kept.
+    """The way kept under a name for this processor and these versions; if there is none, what `measure` finds.
 
-    Where several processes start at once one measures and the others wait for it. Where nothing can be kept, each
-    process measures, and may find something else.
+    If several processes start at once, one of them measures and the others wait for it. If nothing can be kept, each
+    process measures, and may find another way.
     """
     path, found = folder() / f"{name}.json", None
     try:
@@ -174,7 +175,7 @@ def kept(name: str, measure: Callable[[], Way]) -> Way:
 
 
 def folder() -> Path:
-    """Where this processor's choices are kept, for these versions of the code and of what compiles it."""
+    """Where this processor's choices are kept, for these versions of the code and of its compiler."""
     surroundings = {
         "processor": processor(),
         "instructions": sorted(name for name, has in llvm.get_host_cpu_features().items() if has),
@@ -187,7 +188,7 @@ def folder() -> Path:
 
 
 def processor() -> str:
-    """The processor's model. Empty where the system does not tell."""
+    """The processor's model; empty if the system does not tell."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -196,7 +197,7 @@ def processor() -> str:
 
 
 def _read(path: Path) -> Way | None:
-    """The way in a file; None if it holds none."""
+    """The way that a file holds, or None."""
     try:
         return Way.parse(json.loads(path.read_text(encoding="utf-8"))["way"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):

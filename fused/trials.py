@@ -1,4 +1,4 @@
-"""What `fused.choice` tries: the loops of each way to work, on made-up molecules of QM9's size."""
+"""What `fused.choice` tries: the loops in each way of working, on made-up molecules of QM9's size."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ _MARGIN = 0.95  # of the first way's time: what is nearly as fast is not worth a
 
 
 def tiles(width: int) -> Way:
-    """Of the candidates, the one whose products and loops over pairs take the least time for so many features."""
+    """Of the candidates, the one whose products and loops over pairs take the least time at this width."""
     ways = candidates()
     return _best(ways, [_loops(way, width) for way in ways])
 
@@ -35,8 +35,8 @@ def block(kind: Kind, width: int, way: Way) -> Way:
 def _best(ways: Sequence[Way], works: Sequence[Callable[[], object]]) -> Way:
     """The way whose work takes the least time; the first one if no other is clearly faster.
 
-    What counts is the processor's time, the least of several repeats, and the works take turns: so another process
-    hardly decides.
+    What counts is processor time, the least of several repeats, in which the ways take turns, so that other processes
+    have little influence.
     """
     for work in works:
         work()  # compiles

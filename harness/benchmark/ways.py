@@ -1,4 +1,4 @@
-"""What the choice of a way to work is worth: the same step in each of them, by turns in one process."""
+"""What choosing a way of working is worth: the same step in each of them, by turns, in one process."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def measure(
 def _least(
     model: torch.nn.Module, batch: dict[str, torch.Tensor], ways: Sequence[choice.Way], repeats: int
 ) -> list[float]:
-    """The least processor time of a step in each way, s, after one that is not counted."""
+    """The least processor time of a step in each way, s; the first step of each is not counted."""
     times = np.zeros((repeats + 1, len(ways)))
     for repeat in range(repeats + 1):
         for k, way in enumerate(ways):

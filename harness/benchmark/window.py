@@ -51,7 +51,7 @@ class Window:
             self._first_batch = time.perf_counter() - self._start
 
     def step_done(self, molecules: int, loss: float) -> None:
-        """The optimiser has made a step on so many molecules; the loss is in eV²."""
+        """The optimiser has made a step on this number of molecules; the loss is in eV²."""
         now = time.perf_counter()
         self._losses.append(loss)
         steps = len(self._losses)

@@ -1,4 +1,4 @@
-"""How the choice of a way to work is made and kept; that all ways compute the same is tested with the networks."""
+"""How the choice of a way of working is made and kept; that all ways compute the same is tested with the networks."""
 
 import threading
 from dataclasses import replace
@@ -35,8 +35,8 @@ def test_a_way_comes_back_from_its_text(way):
 @pytest.mark.parametrize(
     "text", ["", "fast", "vector=48,tile=4x4,pairs=4,products=own,block=4096", "vector=64,tile=4x4"]
 )
-def test_what_is_no_way_is_refused_with_an_example(text):
-    with pytest.raises(choice.WayError, match="is no way to work: write 'default', or the like of 'vector="):
+def test_a_value_that_describes_no_way_is_refused_with_an_example(text):
+    with pytest.raises(choice.WayError, match="no way of working: write 'default' or, for example, 'vector="):
         Way.parse(text)
 
 
@@ -61,7 +61,7 @@ def test_the_environment_chooses_and_nothing_is_measured(monkeypatch):
     monkeypatch.setenv(choice.VARIABLE, str(LIBRARY))
     assert choice.way("painn", 38) == LIBRARY
     monkeypatch.setenv(choice.VARIABLE, "quick")
-    with pytest.raises(choice.WayError, match="FUSED_LOOPS = 'quick' is no way to work"):
+    with pytest.raises(choice.WayError, match="FUSED_LOOPS = 'quick' describes no way of working"):
         choice.way("schnet", 38)
 
 
