@@ -53,6 +53,23 @@ def lightning(path: Annotated[Path | None, typer.Argument(help="A record; by def
 
 
 @app.command()
+def tutorial(
+    out: Annotated[Path, typer.Argument(help="The record; the book shows results/benchmark/tutorial-*.json.")],
+    quick: Annotated[bool, typer.Option(help="A check of some minutes; its numbers are no result.")] = False,
+    repeats: Annotated[int, typer.Option(min=1)] = 3,
+) -> None:
+    """Measure SchNetPack's tutorial on QM9 and `spktrain`, as they are and accelerated.
+
+    Started again after a kill, it goes on where it was.
+    """
+    try:
+        plan.measure_programs(out, repeats=1 if quick else repeats, quick=quick, say=typer.echo)
+    except plan.BenchmarkFailedError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+@app.command()
 def ways(
     out: Annotated[Path, typer.Argument(help="The record; the book shows results/benchmark/ways-*.json.")],
     repeats: Annotated[int, typer.Option(min=1)] = 9,

@@ -1,4 +1,4 @@
-"""Ways of training the same SchNet on the same molecules: SchNetPack's own, and this compendium's.
+"""Ways of training the same SchNet on the same molecules: SchNetPack's own, its variants, and this compendium's.
 
 Each trains without end: a window (see `window`) stops it. (c), PyTorch Geometric's, is in `geometric`, so that no
 contestant's memory holds another's libraries.
@@ -20,6 +20,7 @@ from schnetpack.data import AtomsDataFormat, AtomsDataModule
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 
+import fused
 from analysis.data import databases, offsets, qm9
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
@@ -29,7 +30,7 @@ from analysis.runs.config import Data, RunConfig, adjust
 from analysis.training import loop, networks
 from analysis.training.batches import ENERGY, PackedLoader, PackedMolecules
 from fused.schnet import FusedSchNet, Readout
-from harness.benchmark.record import Settings
+from harness.benchmark.record import Settings, Variant
 from harness.benchmark.window import Window, WindowClosedError
 
 NEIGHBOUR_LIST = transform.VesinNeighborList
@@ -84,7 +85,7 @@ class EpochTimes(Callback):
 
 
 def data_of(molecules: int) -> Data:
-    """A seeded draw of so many training molecules; two others are held out, because a run needs some."""
+    """A seeded draw of this number of training molecules; two others are held out, because a run needs some."""
     share = molecules / qm9.N_MOLECULES
     held_out = 0.2 if share <= 0.8 else (1 - share) / 2
     return Data(held_out=held_out, train_molecules=molecules, held_out_molecules=2)
@@ -135,8 +136,10 @@ def stock_model(settings: Settings, width: int, postprocessors: list[torch.nn.Mo
     )
 
 
-def data_module(settings: Settings, folder: Path, *, batch: int, molecules: int) -> AtomsDataModule:
-    """SchNetPack's data module on an ASE database, as in its QM9 tutorial but for the faster neighbour list."""
+def data_module(
+    settings: Settings, folder: Path, *, batch: int, molecules: int, variant: Variant = "schnetpack"
+) -> AtomsDataModule:
+    """SchNetPack's data module on an ASE database, as in its QM9 tutorial but for the neighbour list."""
     database, split = _files(folder, molecules)
     return AtomsDataModule(
         str(database),
@@ -148,11 +151,21 @@ def data_module(settings: Settings, folder: Path, *, batch: int, molecules: int)
         distance_unit="Ang",
         transforms=[
             transform.RemoveOffsets(ENERGY, remove_mean=True, remove_atomrefs=True),
-            NEIGHBOUR_LIST(cutoff=settings.cutoff),
+            neighbour_list(variant, NEIGHBOUR_LIST)(cutoff=settings.cutoff),
             transform.CastTo32(),
         ],
         num_workers=settings.workers,
     )
+
+
+def neighbour_list(variant: Variant, stock: type[transform.Transform]) -> type[transform.Transform]:
+    """The neighbour list that a variant has in place of the stock one."""
+    return fused.HalfNeighborList if variant in ("half_list", "in_memory") else stock
+
+
+def acceleration(variant: Variant) -> list[Callback]:
+    """The callback that a variant has and stock SchNetPack has not."""
+    return [] if variant == "schnetpack" else [fused.Accelerate(in_memory=variant == "in_memory")]
 
 
 def schnetpack(
@@ -164,9 +177,13 @@ def schnetpack(
     molecules: int,
     callbacks: list[Callback],
     epochs: int = _ENDLESS,
+    variant: Variant = "schnetpack",
 ) -> NeuralNetworkPotential:
-    """(a) Stock SchNetPack: `AtomsDataModule`, `AtomisticTask`, `Trainer`, with nothing written while it trains."""
-    data = data_module(settings, folder, batch=batch, molecules=molecules)
+    """(a) SchNetPack: `AtomsDataModule`, `AtomisticTask`, `Trainer`, with nothing written while it trains.
+
+    It is stock, or one of its faster variants.
+    """
+    data = data_module(settings, folder, batch=batch, molecules=molecules, variant=variant)
     model = stock_model(
         settings, width, [transform.CastTo64(), transform.AddOffsets(ENERGY, add_mean=True, add_atomrefs=True)]
     )
@@ -179,7 +196,7 @@ def schnetpack(
         )
         trainer = loop.lone_trainer(
             max_epochs=epochs,
-            callbacks=callbacks,
+            callbacks=[*callbacks, *acceleration(variant)],
             logger=False,
             enable_checkpointing=False,
             enable_progress_bar=False,

@@ -14,14 +14,15 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from analysis.figures import style
 from analysis.figures.words import messages, say
-from analysis.runs.measured import Git
+from analysis.runs.measured import Git, Machine
 from harness.benchmark import record as benchmark
-from harness.benchmark.record import Bar, Benchmark, Spread, Trial, Ways
+from harness.benchmark.record import Bar, Benchmark, Program, Programs, Spread, Trial, Ways
 
 # colour, marker and line: told apart in grey, too
 LOOKS = MappingProxyType(
     {
         "schnetpack": (style.VERMILION, "s", "--"),
+        "accelerated": (style.PURPLE, "v", "--"),
         "packed": (style.ORANGE, "^", "-."),
         "geometric": (style.GREEN, "D", ":"),
         "ours": (style.BLUE, "o", "-"),
@@ -35,11 +36,17 @@ _MS = 1000  # per second
 _CONTESTANTS = messages(
     {
         "schnetpack": "(a) SchNetPack as it is",
+        "accelerated": "(a) accelerated",
         "packed": "(b) SchNetPack, packed batches",
         "geometric": "(c) PyTorch Geometric’s SchNet",
         "ours": "(d) this compendium",
     }
 )
+_VARIANTS = messages({"schnetpack": "SchNetPack as it is", "ours": "this compendium"})
+_LINES = MappingProxyType(
+    {"accelerated": "+ accelerate", "half_list": "+ HalfNeighborList", "in_memory": "+ in_memory=True"}
+)
+"""What each variant adds to the one before, as it is written in a program."""
 _BARS = messages(
     {
         "schnetpack": "(d) against (a), {width} features, batches of {batch}",
@@ -50,6 +57,7 @@ _BARS = messages(
     }
 )
 
+_NETWORKS = MappingProxyType({"schnet": "SchNet", "painn": "PaiNN"})
 _WAYS = messages(
     {
         "own": "vectors of {bytes} bytes, tiles of {rows} × {columns}",
@@ -63,14 +71,15 @@ def throughput(record: Benchmark, *, lang: str) -> style.BookFigure:
     widths, batches = sorted(record.settings.widths), sorted(record.settings.batches)
     alt = say(
         "Molecules per second on a log scale by number of features, with a plot per batch size and a line per way "
-        "of training: that of this compendium runs far above the other three, and all fall as the number of "
-        "features grows.",
+        "of training: that of this compendium runs far above the others, and all fall as the number of features "
+        "grows.",
         lang,
     )
     with style.figure(alt, _rates(record), height=4.4) as figure:
         panels = figure.subplots(1, len(batches), sharey=True, squeeze=False)[0]
         for axes, batch in zip(panels, batches, strict=True):
-            for contestant, (colour, marker, line) in LOOKS.items():
+            for contestant in _shown(record):
+                colour, marker, line = LOOKS[contestant]
                 spreads = {
                     place: found
                     for place, width in enumerate(widths)
@@ -145,15 +154,13 @@ def rate_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
     for batch in sorted(record.settings.batches):
         for width in sorted(record.settings.widths):
             sizes = {"width": width, "batch": batch}
-            rates = {name: benchmark.spread(record, name, "rate", **sizes) for name in LOOKS}
+            rates = {name: benchmark.spread(record, name, "rate", **sizes) for name in _shown(record)}
             ratios = {
                 f"(d)/({letter})": _number(benchmark.ratio(record, "ours", name, **sizes), lang, 1)
                 for letter, name in (("a", "schnetpack"), ("c", "geometric"))
             }
             floor = {say("(d) / floor", lang): _number(benchmark.over_floor(record, **sizes), lang, 1)}
-            letters = {
-                f"({letter})": _number(found, lang) for letter, found in zip("abcd", rates.values(), strict=True)
-            }
+            letters = {_letter(name, lang): _number(found, lang) for name, found in rates.items()}
             rows.append({say("Features", lang): style.number(width, lang)} | letters | ratios | floor)
             names.append(style.number(batch, lang))
     return _table(rows, names, say("Batch", lang))
@@ -174,9 +181,9 @@ def cost_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
             say("First step (s)", lang): show(name, "first_step", 1),
             say("Parameters", lang): show(name, "parameters", 0),
         }
-        for name in LOOKS
+        for name in _shown(record)
     ]
-    return _table(rows, [say(_CONTESTANTS[name], lang) for name in LOOKS], say("Way", lang))
+    return _table(rows, [say(_CONTESTANTS[name], lang) for name in _shown(record)], say("Way", lang))
 
 
 def floor_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
@@ -221,15 +228,135 @@ def bars_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
     return _table(rows, names, say("Bar", lang))
 
 
+def variants_table(record: Benchmark, *, lang: str) -> pd.DataFrame | None:
+    """Molecules per second of each variant of (a) and of ours, and how many times stock's; None if not measured."""
+    rows, names = [], []
+    for width, batch in record.settings.variants:
+        sizes = {"width": width, "batch": batch}
+        row = {
+            _variant(way, lang): _with_gain(
+                _number(benchmark.spread(record, way, "rate", **sizes), lang),
+                benchmark.ratio(record, way, "schnetpack", **sizes),
+                lang,
+            )
+            for way in (*benchmark.VARIANTS, "ours")
+        }
+        rows.append(row)
+        names.append(
+            say("{width} features, batches of {batch}", lang, width=str(width), batch=style.number(batch, lang))
+        )
+    return _table(rows, names, say("Network", lang)) if rows else None
+
+
+def programs_table(records: Sequence[Programs], *, lang: str) -> pd.DataFrame | None:
+    """Seconds per epoch of SchNetPack's programs in each variant, and the factor it gains; None without records."""
+    rows, names = [], []
+    for record in records:
+        for program in record.programs:
+            row = {
+                _variant(way, lang): _with_gain(
+                    _number(benchmark.epoch(record, program, way, "later"), lang, 2),
+                    benchmark.gain(record, program, way),
+                    lang,
+                )
+                for way in benchmark.VARIANTS
+            }
+            rows.append({say("Program", lang): _program(program, lang)} | row)
+            names.append(record.machine.processor or say("processor not recorded", lang))
+    return _table(rows, names, say("Processor", lang)) if rows else None
+
+
+def programs_facts(record: Benchmark, records: Sequence[Programs], *, lang: str) -> dict[str, str]:
+    """The sentences of the page on `fused` that depend on what was measured; the same keys in both languages."""
+    variants = say("The benchmark’s record that is shown here has none of them yet.", lang)
+    if record.settings.variants:
+        variants = say(
+            "Measured on {cores} cores ({processor}) with {repeats} repeats; code: {code}.",
+            lang,
+            **_measured_on(record.machine, record.settings.repeats, record.git, lang),
+        )
+    if not records:
+        return {"programs": say("It was not measured yet.", lang), "first_epoch": "", "variants": variants}
+    sentences = [
+        say(
+            "Measured on {cores} cores ({processor}) with {repeats} repeats; code: {code}.",
+            lang,
+            **_measured_on(one.machine, one.repeats, one.git, lang),
+        )
+        for one in records
+    ]
+    if any(one.quick for one in records):
+        sentences.append(say("Beware: a record of a quick check is among them, and its figures are no result.", lang))
+    sentences.append(
+        say(
+            "The last validation losses differ by at most {share} from those of SchNetPack as it is.",
+            lang,
+            share=_small_share(max(map(benchmark.loss_difference, records)), lang),
+        )
+    )
+    last = records[-1]
+    first = [
+        say(
+            "The first epoch of {program} takes {stock} s as it is, {accelerated} s accelerated and {in_memory} s with "
+            "all three.",
+            lang,
+            program=_program(program, lang),
+            stock=_number(benchmark.epoch(last, program, "schnetpack", "first"), lang, 1),
+            accelerated=_number(benchmark.epoch(last, program, "accelerated", "first"), lang, 1),
+            in_memory=_number(benchmark.epoch(last, program, "in_memory", "first"), lang, 1),
+        )
+        for program in last.programs
+    ]
+    return {"programs": " ".join(sentences), "first_epoch": " ".join(first), "variants": variants}
+
+
+def _variant(way: str, lang: str) -> str:
+    return _LINES[way] if way in _LINES else say(_VARIANTS[way], lang)
+
+
+def _program(program: Program, lang: str) -> str:
+    return say(
+        "tutorial ({network}, {width} features, {train} + {validation} molecules)"
+        if program.program == "tutorial"
+        else "spktrain ({network}, {width} features, {train} + {validation} molecules)",
+        lang,
+        network=_NETWORKS[program.network],
+        width=str(program.width),
+        train=style.number(program.train, lang),
+        validation=style.number(program.validation, lang),
+    )
+
+
+def _measured_on(machine: Machine, repeats: int, git: Git | None, lang: str) -> dict[str, str]:
+    return {
+        "cores": style.number(machine.cores, lang),
+        "processor": machine.processor or say("processor not recorded", lang),
+        "repeats": style.number(repeats, lang),
+        "code": _code(git, lang),
+    }
+
+
+def _with_gain(measured: str, times: Spread | None, lang: str) -> str:
+    return measured if times is None else f"{measured} ({style.number(times.median, lang, 1)} ×)"
+
+
+def _small_share(share: float, lang: str) -> str:
+    """A share in per cent, rounded up to its first digit."""
+    if share == 0:
+        return style.percent(0, lang)
+    unit = 10.0 ** math.floor(math.log10(share))
+    return style.threshold(math.ceil(share / unit) * unit, lang)
+
+
 def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:
-    """The way to work that each machine chose, network by network, and what the others take in comparison."""
+    """The way of working that each machine chose for each network, and how long the others take in comparison."""
     rows, names = [], []
     for record in records:
         for (network, width, batch), trials in _trials(record).items():
             chosen = next(way for way, one in trials.items() if one.chosen)
             rows.append(
                 {
-                    say("Network", lang): {"schnet": "SchNet", "painn": "PaiNN"}[network],
+                    say("Network", lang): _NETWORKS[network],
                     say("Features", lang): style.number(width, lang),
                     say("Batch", lang): style.number(batch, lang),
                     say("Way chosen", lang): _way(chosen, lang),
@@ -250,7 +377,7 @@ def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:
 
 
 def ways_facts(records: Sequence[Ways], *, lang: str) -> dict[str, str]:
-    """The numbers of the prose on the ways to work."""
+    """The numbers of the prose on the ways of working."""
     worst = max(_over_best(trials) for record in records for trials in _trials(record).values())
     return {
         "ways_machines": style.number(len(records), lang),
@@ -338,11 +465,12 @@ def facts(record: Benchmark, *, lang: str) -> dict[str, str]:
         "width": style.number(width, lang),
         "batch": style.number(batch, lang),
         "parameters": _number(benchmark.spread(record, "ours", "parameters", **sizes), lang),
-        **{f"rate_{name}": _number(benchmark.spread(record, name, "rate", **sizes), lang) for name in LOOKS},
+        "rate_ours": _number(benchmark.spread(record, "ours", "rate", **sizes), lang),
         **{
             f"times_{name}": _number(benchmark.ratio(record, "ours", name, **sizes), lang, 1)
             for name in ("schnetpack", "packed", "geometric")
         },
+        "accelerated": _accelerated(record, lang),
         "packed_over_stock": _number(benchmark.ratio(record, "packed", "schnetpack", **sizes), lang, 1),
         "over_floor": _number(benchmark.over_floor(record, width=64, batch=batch), lang, 2),
         "lightning_38": _percent(benchmark.lightning_share(record, width=38, batch=batch), lang),
@@ -364,12 +492,38 @@ def facts(record: Benchmark, *, lang: str) -> dict[str, str]:
     }
 
 
+def _accelerated(record: Benchmark, lang: str) -> str:
+    """What `accelerate` makes of (a), in a sentence."""
+    sizes = {"width": REFERENCE[0], "batch": REFERENCE[1]}
+    times = benchmark.ratio(record, "accelerated", "schnetpack", **sizes)
+    if times is None:
+        return say("(a) accelerated was not measured yet when this record was made.", lang)
+    return say(
+        "(a) accelerated trains on {rate} molecules per second, {times} times as many as (a).",
+        lang,
+        rate=_number(benchmark.spread(record, "accelerated", "rate", **sizes), lang),
+        times=_number(times, lang, 1),
+    )
+
+
+def _shown(record: Benchmark) -> list[str]:
+    """The contestants of the figure and the tables that were measured."""
+    measured = {one.contestant for one in record.steps}
+    return [name for name in LOOKS if name in measured]
+
+
+def _letter(contestant: str, lang: str) -> str:
+    """A contestant in a table's head."""
+    name = say(_CONTESTANTS[contestant], lang)
+    return name if contestant == "accelerated" else name[:3]
+
+
 def _rates(record: Benchmark) -> pd.DataFrame:
     """Molecules per second of every contestant at every size, median, lowest and highest: the data of a figure."""
     rows = [
         {"contestant": name, "width": width, "batch": batch}
         | {f"molecules_per_s_{part}": getattr(found, part) for part in ("median", "low", "high")}
-        for name in LOOKS
+        for name in _shown(record)
         for width in sorted(record.settings.widths)
         for batch in sorted(record.settings.batches)
         if (found := benchmark.spread(record, name, "rate", width=width, batch=batch))

@@ -6,6 +6,7 @@ memory. The result is a JSON file.
 
 import json
 import logging
+import math
 import os
 import platform
 import resource
@@ -19,8 +20,9 @@ from typing import Any
 
 import psutil
 
-from harness.benchmark.record import Settings
+from harness.benchmark.record import VARIANTS, Settings
 
+_TESTED = 100  # molecules that `spktrain` has left to test on
 _KIBIBYTE = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
 
 
@@ -44,6 +46,8 @@ def run(job: dict[str, Any], settings: Settings, folder: Path) -> Any:
         "floor": floor,
         "scaling": scaling,
         "full": full,
+        "programs": prepare_programs,
+        "program": program,
     }
     values = {key: value for key, value in job.items() if key != "kind"}
     return kinds[job["kind"]](settings, folder, **values)
@@ -119,18 +123,22 @@ def steps(settings: Settings, folder: Path, *, contestant: str, width: int, batc
         from harness.benchmark import contestants
     imports_memory = psutil.Process().memory_info().rss
     sizes = {"width": width, "batch": batch}
-    window = Window(warm_up=settings.warm_up, min_steps=settings.min_steps, seconds=settings.seconds)
+    # What is kept in memory is read in the first epoch.
+    first_epoch = math.ceil(settings.molecules / batch) if contestant == "in_memory" else 0
+    window = Window(warm_up=first_epoch + settings.warm_up, min_steps=settings.min_steps, seconds=settings.seconds)
     with tempfile.TemporaryDirectory(dir=folder) as scratch, suppress(WindowClosedError):
         if contestant == "geometric":
             geometric.train(settings, _edges(folder), window=window, **sizes)
-        elif contestant == "schnetpack":
+        elif contestant in VARIANTS:
             clock = [contestants.Clock(window)]
-            contestants.schnetpack(settings, folder, molecules=settings.molecules, callbacks=clock, **sizes)
+            contestants.schnetpack(
+                settings, folder, molecules=settings.molecules, callbacks=clock, variant=contestant, **sizes
+            )
         else:
             train = {"packed": contestants.packed, "ours": contestants.ours}[contestant]
             train(settings, Path(scratch), callbacks=[contestants.Clock(window)], **sizes)
     measured = window.result() | {"memory": _peak_memory(), "imports_memory": imports_memory}
-    if contestant == "ours":
+    if contestant in {*VARIANTS[1:], "ours"}:
         from fused import choice
 
         measured["way"] = str(choice.way("schnet", width))
@@ -178,7 +186,7 @@ def floor(settings: Settings, folder: Path, *, repeat: int, atoms: float, pairs:
 
 
 def scaling(settings: Settings, folder: Path, *, contestant: str, molecules: int, repeat: int) -> dict[str, Any]:
-    """One training on so many molecules; see `harness.benchmark.record.Scaling`."""
+    """One training on a given number of molecules; see `harness.benchmark.record.Scaling`."""
     from analysis.data import qm9
     from analysis.training import loop
     from harness.benchmark import contestants
@@ -230,6 +238,43 @@ def full(settings: Settings, folder: Path) -> dict[str, Any]:
         "phases": {"load": load, "preparation": record.about["preparation_seconds"], **record.about["seconds"]},
         "memory": _peak_memory(),
         "validation_loss": float(record.history["validation_loss"].iloc[-1]),
+    }
+
+
+def prepare_programs(settings: Settings, folder: Path) -> dict[str, Any]:
+    """Write the database of SchNetPack's programs, and choose how the loops work; tell the machine."""
+    from fused import choice
+    from harness.benchmark import plan, programs
+
+    known = plan.programs(quick=settings.quick)
+    programs.write_database(folder, max(one.train + one.validation for one in known) + _TESTED)
+    for one in known:
+        choice.way(one.network, one.width)
+    return {"machine": machine()}
+
+
+def program(
+    settings: Settings,  # noqa: ARG001
+    folder: Path,
+    *,
+    program: str,
+    network: str,
+    contestant: str,
+    repeat: int,
+    **sizes: int,
+) -> dict[str, Any]:
+    """Train with one of SchNetPack's programs; see `harness.benchmark.record.Training`."""
+    from harness.benchmark import programs
+
+    names = {"program": program, "network": network, "contestant": contestant}
+    found = programs.run(folder, **names, **sizes, seed=repeat)
+    first, *epochs = found["seconds"]
+    return {
+        **names,
+        "repeat": repeat,
+        "first": first,
+        "epochs": epochs,
+        "validation_loss": found["validation_loss"],
     }
 
 

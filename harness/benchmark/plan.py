@@ -10,6 +10,7 @@ import json
 import os
 import platform
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from typing import Any
 
 from analysis.data.molecules import whole_file
 from analysis.runs import checkout
-from harness.benchmark.record import CONTESTANTS, Benchmark, Settings, load
+from harness.benchmark.record import CONTESTANTS, VARIANTS, Benchmark, Frozen, Program, Programs, Settings, load
 from harness.kept import ForeignError, Kept
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -27,9 +28,11 @@ LIGHTNING_WIDTHS = (38, 64)
 """Widths at which Lightning's share is measured, with the largest batch."""
 
 _PACKAGES = ("schnetpack", "torch", "torch-geometric", "pytorch-lightning", "numpy", "numba", "vesin", "ase", "qm9pack")
-_SLEEPERS = ("schnetpack",)
-"""Contestants whose waiting threads are told to sleep: SchNetPack's, which share the cores with the loader's two
-workers, give 906 molecules/s so and 621 spinning. For all others spinning, OpenMP's default, is the faster."""
+_SLEEPERS = ("schnetpack", "accelerated", "half_list")
+"""Contestants whose waiting threads are told to sleep: those that share the cores with the loader's two workers;
+SchNetPack's give 906 molecules/s so and 621 spinning. For all others spinning, OpenMP's default, is the faster."""
+_EPOCHS = {"tutorial": 6, "spktrain": 4}
+"""Of a training with one of SchNetPack's programs; the tutorial itself makes three."""
 _TIME_LIMIT = 1800  # s for one measurement: far more than any takes
 _SAID = 2000  # characters of a failed process's last words
 
@@ -50,6 +53,7 @@ def settings(*, quick: bool = False, **changes: object) -> Settings:
         "warm_up": 3,
         "widths": (30, 38, 64, 128),
         "batches": (100, 128, 512),
+        "variants": ((38, 512), (128, 512)),
         "molecules": 20_000,
         "scaling": (1_000, 3_000, 10_000, 30_000, 104_664, 130_000),
         "scaling_schnetpack": (1_000, 3_000, 10_000),
@@ -62,6 +66,7 @@ def settings(*, quick: bool = False, **changes: object) -> Settings:
             "warm_up": 1,
             "widths": (38,),
             "batches": (512,),
+            "variants": ((38, 512),),
             "molecules": 3_000,
             "scaling": (1_000, 3_000),
             "scaling_schnetpack": (1_000,),
@@ -77,7 +82,7 @@ def jobs(asked: Settings) -> Iterator[Job]:
         yield {"kind": "floor", "repeat": repeat}
         for batch in asked.batches:
             for width in asked.widths:
-                for contestant in CONTESTANTS:
+                for contestant in _contestants(asked, width, batch):
                     job = {"kind": "steps", "contestant": contestant, "width": width, "batch": batch}
                     yield job | {"repeat": repeat}
     yield from _lightning_jobs(asked)
@@ -86,6 +91,11 @@ def jobs(asked: Settings) -> Iterator[Job]:
         for contestant in who:
             yield {"kind": "scaling", "contestant": contestant, "molecules": molecules, "repeat": 0}
     yield {"kind": "full"}
+
+
+def _contestants(asked: Settings, width: int, batch: int) -> list[str]:
+    left_out = () if (width, batch) in asked.variants else VARIANTS[2:]
+    return [name for name in CONTESTANTS if name not in left_out]
 
 
 def _lightning_jobs(asked: Settings) -> Iterator[Job]:
@@ -115,16 +125,7 @@ def measure(out: Path, asked: Settings, *, say: Callable[[str], None]) -> Benchm
     `say` is told of each measurement. Raises BenchmarkFailedError if `out` exists, if what was kept of an earlier start
     belongs to other settings or to another state of the code, or if a measurement fails.
     """
-    if out.exists():
-        raise BenchmarkFailedError(f"{out} exists: name another file with --out, or remove it to measure it again")
-    folder = out.with_name(out.name + ".partial")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        found = Kept(
-            folder, {"settings": asked.model_dump(mode="json"), "git": checkout.git_state(), "versions": versions()}
-        )
-    except ForeignError as error:
-        raise BenchmarkFailedError(str(error)) from error
+    found, folder = _started(out, {"settings": asked.model_dump(mode="json")})
     prepared = found.get({"kind": "prepare"}) or found.keep(
         {"kind": "prepare"}, _run({"kind": "prepare"}, asked, folder)
     )
@@ -151,8 +152,68 @@ def measure(out: Path, asked: Settings, *, say: Callable[[str], None]) -> Benchm
     return record
 
 
-def _written(path: Path, content: dict[str, Any]) -> Benchmark:
-    record = Benchmark.model_validate_json(json.dumps(content))
+def programs(*, quick: bool = False) -> list[Program]:
+    """SchNetPack's programs as the record describes them: sizes are theirs, but for the molecules of `spktrain`.
+
+    Its experiment has PaiNN; SchNet is the other that `accelerate` knows.
+    """
+    few = {"train": 100, "validation": 50} if quick else {}
+    tutorial = {"width": 30, "n_interactions": 3, "batch": 100, "workers": 1, "train": 1000, "validation": 1000}
+    spktrain = {"width": 128, "batch": 100, "workers": 8, "train": 1000, "validation": 500}
+    return [
+        Program(program="tutorial", network="schnet", **tutorial | few),
+        Program(program="spktrain", network="painn", n_interactions=3, **spktrain | few),
+        Program(program="spktrain", network="schnet", n_interactions=6, **spktrain | few),
+    ]
+
+
+def program_jobs(*, repeats: int, quick: bool) -> Iterator[Job]:
+    """Every training with a program, the variants of a program by turns within a repeat."""
+    for repeat in range(repeats):
+        for one in programs(quick=quick):
+            for variant in VARIANTS:
+                job = one.model_dump(include={"program", "network", "train", "validation"})
+                epochs = 2 if quick else _EPOCHS[one.program]
+                yield {"kind": "program", **job, "contestant": variant, "repeat": repeat, "epochs": epochs}
+
+
+def measure_programs(out: Path, *, repeats: int, quick: bool, say: Callable[[str], None]) -> Programs:
+    """Measure SchNetPack's own programs, whatever is not measured yet, and write the record to `out`.
+
+    `say` is told of each training. Raises BenchmarkFailedError as `measure` does.
+    """
+    found, folder = _started(out, {"repeats": repeats, "quick": quick})
+    first = {"kind": "programs"}
+    prepared = found.get(first) or found.keep(first, _run(first, settings(quick=quick), folder))
+    everything = list(program_jobs(repeats=repeats, quick=quick))
+    for number, job in enumerate(everything, start=1):
+        if found.get(job) is None:
+            found.keep(job, _run(job, settings(quick=quick), folder))
+            say(f"[{number}/{len(everything)}] {_words(job, found.get(job))}")
+    content = found.header | {
+        "machine": prepared["machine"],
+        "programs": [one.model_dump() for one in programs(quick=quick)],
+        "trainings": [found.get(job) for job in everything],
+    }
+    record = _written(out, content, Programs)
+    shutil.rmtree(folder)
+    return record
+
+
+def _started(out: Path, asked: dict[str, Any]) -> tuple[Kept, Path]:
+    """What was measured of this before, under a header with the code's state and versions; and the folder beside."""
+    if out.exists():
+        raise BenchmarkFailedError(f"{out} exists: name another file, or remove it to measure it again")
+    folder = out.with_name(out.name + ".partial")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        return Kept(folder, asked | {"git": checkout.git_state(), "versions": versions()}), folder
+    except ForeignError as error:
+        raise BenchmarkFailedError(str(error)) from error
+
+
+def _written[R: Frozen](path: Path, content: dict[str, Any], kind: type[R] = Benchmark) -> R:
+    record = kind.model_validate_json(json.dumps(content))
     with whole_file(path) as temporary:
         temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return record
@@ -198,13 +259,16 @@ def _words(job: Job, result: Any) -> str:
         case "steps":
             rate = result["molecules"] / result["seconds"]
             memory = (result["memory"] + result["workers_memory"]) / 1e6
-            what = f"{job['contestant']:<10} {job['width']:>3} features, batch {job['batch']:>3}"
+            what = f"{job['contestant']:<11} {job['width']:>3} features, batch {job['batch']:>3}"
             return f"{what}: {rate:>8,.0f} molecules/s, first batch {result['first_batch']:.1f} s, {memory:,.0f} MB"
         case "scaling":
-            return f"{job['contestant']:<10} {job['molecules']:>7,} molecules: {result['epoch']:.2f} s per epoch"
+            return f"{job['contestant']:<11} {job['molecules']:>7,} molecules: {result['epoch']:.2f} s per epoch"
         case "lightning":
             share = 100 * (result["with_lightning"] / result["bare"] - 1)
-            return f"Lightning  {job['width']:>3} features, batch {job['batch']:>3}: {share:+.1f} % of a step"
+            return f"Lightning   {job['width']:>3} features, batch {job['batch']:>3}: {share:+.1f} % of a step"
+        case "program":
+            epoch = statistics.median(result["epochs"])
+            return f"{job['program']:<8} {job['network']:<6} {job['contestant']:<11} {epoch:.2f} s per epoch"
         case "full":
             return f"whole run: {sum(result['phases'].values()):.0f} s, {result['memory'] / 1e6:,.0f} MB"
     return f"floor, repeat {job['repeat'] + 1}"

@@ -1,9 +1,9 @@
 """The record of the benchmark: what was measured, read and checked, and what follows from it.
 
-`python -m harness.benchmark` writes the record; nothing is measured here. Four ways of training the same network are
-told apart by name (`CONTESTANTS`); every ratio is taken between measurements of one repeat, which follow each other
-closely, so that a machine that slows down for a while hits both sides. A `Spread` is the median over repeats with the
-lowest and the highest.
+`python -m harness.benchmark` writes the record; nothing is measured here. Ways of training the same network are told
+apart by name (`CONTESTANTS`); every ratio is taken between measurements of one repeat, which follow each other closely,
+so that a machine that slows down for a while hits both sides. A `Spread` is the median over repeats with the lowest and
+the highest.
 """
 
 import os
@@ -19,9 +19,13 @@ from analysis.runs.records import results_folder
 
 SCHEMA_VERSION = 2
 
-Contestant = Literal["schnetpack", "packed", "geometric", "ours"]
+Variant = Literal["schnetpack", "accelerated", "half_list", "in_memory"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+"""(a) stock SchNetPack; with `fused.accelerate`; with the half list, too; with the data kept in memory, too."""
+
+Contestant = Literal[Variant, "packed", "geometric", "ours"]
 CONTESTANTS: tuple[Contestant, ...] = get_args(Contestant)
-"""(a) stock SchNetPack, (b) its modules fed by packed batches, (c) PyTorch Geometric, (d) this compendium."""
+"""(a) and its variants, (b) its modules fed by packed batches, (c) PyTorch Geometric, (d) this compendium."""
 
 GIGABYTE = 10**9
 
@@ -35,6 +39,8 @@ class Settings(Frozen):
 
     Distances in Å. Each measurement leaves out its first `warm_up` steps and goes on until it has seen at least
     `min_steps` steps and `seconds` seconds. `quick` marks a check that the benchmark runs, which is no result.
+    `variants` are the widths and batches at which all of VARIANTS are measured; elsewhere the first two are. (Old
+    records have none of them but the first.)
     """
 
     quick: bool
@@ -44,6 +50,7 @@ class Settings(Frozen):
     warm_up: PositiveInt
     widths: tuple[PositiveInt, ...] = Field(min_length=1)
     batches: tuple[PositiveInt, ...] = Field(min_length=1)
+    variants: tuple[tuple[PositiveInt, PositiveInt], ...] = ()
     molecules: PositiveInt
     cutoff: PositiveFloat = 5.0
     n_interactions: PositiveInt = 3
@@ -68,7 +75,8 @@ class Steps(Frozen):
     is the highest resident memory of the process and `workers_memory` the memory that belongs to its data-loader
     workers alone, at the end; `imports_memory` is the process's resident memory once everything was imported (all in
     bytes).
-    Losses are of the first and the last step, eV². `way` is how our loops worked (`fused.choice`); "" in old records.
+    Losses are of the first and the last step, eV². `way` is how our loops worked (`fused.choice`), "" where they did
+    not work and in old records.
     """
 
     contestant: Contestant
@@ -221,10 +229,10 @@ class Benchmark(Frozen):
 
 
 class Trial(Frozen):
-    """The step of one network (forward and backward, without optimiser and loading) in one way to work, s.
+    """The step of one network (forward and backward, without optimiser and loading) in one way of working.
 
-    `seconds` is the processor's time, all threads together, the least of the repeats, in which all ways took turns.
-    `chosen`: the way taken on this machine.
+    `seconds` is processor time, all threads together: the least of the repeats, in which all ways took turns. `chosen`
+    marks the way that this machine had chosen.
     """
 
     network: Literal["schnet", "painn"]
@@ -236,7 +244,7 @@ class Trial(Frozen):
 
 
 class Ways(Frozen):
-    """What the choice of a way to work is worth on one machine; `load` is how many processes wanted its cores."""
+    """What choosing a way of working is worth on one machine; `load` is the machine's load average at its highest."""
 
     schema_version: Literal[1] = 1
     machine: Machine
@@ -245,6 +253,52 @@ class Ways(Frozen):
     repeats: PositiveInt
     load: NonNegativeFloat
     trials: tuple[Trial, ...] = Field(min_length=1)
+
+
+class Program(Frozen):
+    """One of SchNetPack's own programs: its tutorial on QM9, or `spktrain` with its experiment on QM9.
+
+    The network has `n_interactions` interactions of `width` features. Each epoch trains on `train` molecules, `workers`
+    processes reading them in batches of `batch`, and validates on `validation` others.
+    """
+
+    program: Literal["tutorial", "spktrain"]
+    network: Literal["schnet", "painn"]
+    width: PositiveInt
+    n_interactions: PositiveInt
+    batch: PositiveInt
+    workers: PositiveInt
+    train: PositiveInt
+    validation: PositiveInt
+
+
+class Training(Frozen):
+    """One training with a program, in a process of its own, in seconds of wall time.
+
+    `first` is the first epoch, which also loads the compiled loops; `epochs` are the later ones, validation included.
+    `validation_loss` is the last, eV². Trainings of one program and repeat have the same seed.
+    """
+
+    program: Literal["tutorial", "spktrain"]
+    network: Literal["schnet", "painn"]
+    contestant: Variant
+    repeat: int = Field(ge=0)
+    first: PositiveFloat
+    epochs: tuple[PositiveFloat, ...] = Field(min_length=1)
+    validation_loss: NonNegativeFloat
+
+
+class Programs(Frozen):
+    """SchNetPack's own programs on one machine, in all variants; `quick` as in `Settings`."""
+
+    schema_version: Literal[1] = 1
+    machine: Machine
+    versions: dict[str, str]
+    git: Git | None
+    quick: bool
+    repeats: PositiveInt
+    programs: tuple[Program, ...] = Field(min_length=1)
+    trainings: tuple[Training, ...] = Field(min_length=1)
 
 
 class Spread(NamedTuple):
@@ -303,6 +357,41 @@ def load_ways(folder: str | os.PathLike[str] | None = None) -> list[Ways]:
     """
     found = sorted(Path(folder or default_path().parent).glob("ways-*.json"))
     return [read(path, Ways, BenchmarkError, "python -m harness.benchmark ways") for path in found]
+
+
+def load_programs(folder: str | os.PathLike[str] | None = None) -> list[Programs]:
+    """The records of `python -m harness.benchmark tutorial`, by default the book's: one per machine, by file name.
+
+    Raises BenchmarkError, which names the file and what is wrong with it.
+    """
+    found = sorted(Path(folder or default_path().parent).glob("tutorial-*.json"))
+    return [read(path, Programs, BenchmarkError, "python -m harness.benchmark tutorial") for path in found]
+
+
+def epoch(record: Programs, program: Program, contestant: str, which: Literal["first", "later"]) -> Spread | None:
+    """Seconds of the first epoch, or the median of the later ones, over repeats; None if it was not measured."""
+    return Spread.over(_epochs(record, program, contestant, which).values())
+
+
+def gain(record: Programs, program: Program, contestant: str) -> Spread | None:
+    """How many times faster an epoch is than stock SchNetPack's, the first one left out, repeat by repeat."""
+    stock, other = (_epochs(record, program, name, "later") for name in ("schnetpack", contestant))
+    return Spread.over(stock[repeat] / other[repeat] for repeat in sorted(stock.keys() & other))
+
+
+def loss_difference(record: Programs) -> float:
+    """The largest difference, as a share, between a validation loss and stock SchNetPack's in the same repeat."""
+    losses = {(one.program, one.network, one.repeat, one.contestant): one.validation_loss for one in record.trainings}
+    return max(abs(loss / losses[*key, "schnetpack"] - 1) for (*key, _), loss in losses.items())
+
+
+def _epochs(record: Programs, program: Program, contestant: str, which: str) -> dict[int, float]:
+    found = (one for one in record.trainings if (one.program, one.network) == (program.program, program.network))
+    return {
+        one.repeat: one.first if which == "first" else statistics.median(one.epochs)
+        for one in found
+        if one.contestant == contestant
+    }
 
 
 def spread(record: Benchmark, contestant: str, quantity: str, *, width: int, batch: int) -> Spread | None:

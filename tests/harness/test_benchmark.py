@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import pytorch_lightning as pl
 import torch
+from hydra import compose, initialize_config_module
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
@@ -20,7 +22,9 @@ from analysis.runs.selection import choose_molecules
 from analysis.training import loop, networks
 from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice as fused_choice
-from harness.benchmark import contestants, floor, geometric, measure, plan, ways
+from fused.callback import InMemory
+from fused.schnet import FusedSchNet
+from harness.benchmark import contestants, floor, geometric, measure, plan, programs, ways
 from harness.benchmark import record as benchmark
 from harness.benchmark.record import Benchmark, BenchmarkError, Spread
 from harness.benchmark.window import Window, WindowClosedError
@@ -91,10 +95,33 @@ def test_every_contestant_trains_the_same_network_and_its_loss_falls(folder):
         assert one.molecules == BATCH * one.steps, name
         assert 0 < one.first_batch < one.first_step, name
     assert len({values["parameters"] for values in found.values()}) == 1
-    assert found["schnetpack"]["workers_memory"] > 0
-    assert found["ours"]["workers_memory"] == 0
-    assert {name for name, values in found.items() if "way" in values} == {"ours"}
-    assert found["ours"]["way"] == str(fused_choice.default())
+    with_workers = {name for name, values in found.items() if values["workers_memory"] > 0}
+    assert with_workers == {"schnetpack", "accelerated", "half_list"} == set(plan._SLEEPERS)
+    ways_taken = {name: values["way"] for name, values in found.items() if "way" in values}
+    assert ways_taken == dict.fromkeys(("accelerated", "half_list", "in_memory", "ours"), str(fused_choice.default()))
+
+
+def test_the_variants_of_schnetpack_learn_what_it_learns_each_with_its_own_lists_and_data(folder):
+    """After an epoch from the same beginnings; that they are quicker nobody can test."""
+    seen = {}
+
+    class Look(pl.Callback):
+        def on_train_batch_end(self, trainer, module, outputs, batch, step):  # noqa: ARG002
+            kinds = (type(trainer.datamodule.train_dataloader().dataset), type(module.model.representation))
+            seen[variant] = (*kinds, "_n_pairs" in batch, float(outputs["loss"]))
+
+    for variant in benchmark.VARIANTS:
+        contestants.schnetpack(
+            SETTINGS, folder, width=WIDTH, batch=BATCH, molecules=COUNT, callbacks=[Look()], epochs=1, variant=variant
+        )
+    assert [(kept is InMemory, network is FusedSchNet, half) for kept, network, half, _ in seen.values()] == [
+        (False, False, False),
+        (False, True, False),
+        (False, True, True),
+        (True, True, True),
+    ]
+    losses = [loss for *_, loss in seen.values()]
+    np.testing.assert_allclose(losses, losses[0], rtol=1e-3)
 
 
 def test_every_contestant_sees_the_same_molecules(folder, packed):
@@ -193,6 +220,103 @@ def test_a_draw_can_take_nearly_all_molecules(qm9_molecules):
     for count in (1000, 104_664, 130_000):
         chosen = choose_molecules(qm9_molecules, contestants.data_of(count))
         assert len(chosen.parts.train) == count
+
+
+# ---- SchNetPack's own programs
+
+
+@pytest.fixture(scope="module")
+def beside_qm9(tmp_path_factory) -> Path:
+    """A folder in which `spktrain` finds a database of a few molecules."""
+    path = tmp_path_factory.mktemp("programs")
+    programs.write_database(path, 30)
+    return path
+
+
+FEW = {"train": 20, "validation": 5, "epochs": 2, "seed": 3}
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_the_tutorial_learns_the_same_with_each_line_more(beside_qm9):
+    found = {
+        variant: programs.run(beside_qm9, program="tutorial", network="schnet", contestant=variant, **FEW)
+        for variant in benchmark.VARIANTS
+    }
+    for one in found.values():
+        assert len(one["seconds"]) == 2
+        assert one["validation_loss"] == pytest.approx(found["schnetpack"]["validation_loss"], rel=1e-4)
+    assert sorted(path.name for path in beside_qm9.iterdir()) == ["data"]
+
+
+def test_spktrain_goes_through_with_all_lines_more(beside_qm9):
+    job = {"kind": "program", "program": "spktrain", "network": "schnet", "contestant": "in_memory", "repeat": 3}
+    found = measure.run(job | {key: FEW[key] for key in ("train", "validation", "epochs")}, SETTINGS, beside_qm9)
+    one = benchmark.Training.model_validate_json(json.dumps(found))
+    assert (one.contestant, one.repeat, len(one.epochs)) == ("in_memory", 3, 1)
+    assert sorted(path.name for path in beside_qm9.iterdir()) == ["data"]
+
+
+def test_spktrain_is_told_a_line_more_for_each_variant(beside_qm9, monkeypatch):
+    told = {}
+
+    def start(command, **_):
+        told[variant] = set(command[1:])
+        return subprocess.CompletedProcess(command, 1, "", "no such luck")
+
+    monkeypatch.setattr(programs.subprocess, "run", start)
+    for variant in benchmark.VARIANTS:
+        with pytest.raises(RuntimeError, match="no such luck"):
+            programs.run(beside_qm9, program="spktrain", network="painn", contestant=variant, **FEW)
+    more = [told[variant] - told["schnetpack"] for variant in benchmark.VARIANTS]
+    lines = [
+        "+callbacks.fused._target_=fused.Accelerate",
+        "data.transforms.2._target_=fused.HalfNeighborList",
+        "+callbacks.fused.in_memory=true",
+    ]
+    assert [{one for one in each if not one.startswith("run.path=")} for each in more] == [
+        set(lines[:count]) for count in range(4)
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:provider=hydra.searchpath")
+def test_the_programs_of_the_record_are_as_schnetpack_has_them():
+    """Sizes that the record states and SchNetPack's own files decide."""
+    known = {(one.program, one.network): one for one in plan.programs()}
+    with initialize_config_module("schnetpack.configs", version_base="1.2"):
+        for network in ("painn", "schnet"):
+            overrides = ["experiment=qm9_atomwise", f"model/representation={network}"]
+            config = compose("train", overrides=overrides)
+            one, representation = known["spktrain", network], config.model.representation
+            assert (one.width, one.n_interactions) == (representation.n_atom_basis, representation.n_interactions)
+            assert (one.batch, one.workers) == (config.data.batch_size, config.data.num_workers)
+            assert config.data.transforms[2]._target_.endswith("NeighborList")
+        assert "PaiNN" in compose("train", overrides=["experiment=qm9_atomwise"]).model.representation._target_
+
+
+def test_programs_take_turns_and_a_killed_measurement_goes_on(monkeypatch, tmp_path):
+    out, done = tmp_path / "tutorial-here.json", []
+
+    def measured(job, asked, folder):  # noqa: ARG001
+        if len(done) == 3:
+            done.append(None)
+            raise KeyboardInterrupt
+        done.append(job)
+        if job["kind"] == "programs":
+            return {"machine": made().machine.model_dump()}
+        names = {key: job[key] for key in ("program", "network", "contestant", "repeat")}
+        return names | {"first": 2.0, "epochs": [1.0], "validation_loss": 0.5}
+
+    monkeypatch.setattr(plan, "_run", measured)
+    with pytest.raises(KeyboardInterrupt):
+        plan.measure_programs(out, repeats=2, quick=False, say=lambda _: None)
+    record = plan.measure_programs(out, repeats=2, quick=False, say=lambda _: None)
+    jobs = list(plan.program_jobs(repeats=2, quick=False))
+    assert [job for job in done if job] == [{"kind": "programs"}, *jobs]
+    assert [job["contestant"] for job in jobs] == [*benchmark.VARIANTS] * 6
+    assert benchmark.load_programs(tmp_path) == [record]
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+    with pytest.raises(plan.BenchmarkFailedError, match="exists"):
+        plan.measure_programs(out, repeats=2, quick=False, say=lambda _: None)
 
 
 # ---- the stopwatch and the floor
@@ -394,7 +518,8 @@ def test_the_contestants_take_turns_within_each_repeat():
     asked = plan.settings(repeats=2, widths=(30, 38), batches=(100, 512))
     steps = [job for job in plan.jobs(asked) if job["kind"] == "steps"]
     names = [job["contestant"] for job in steps if job["repeat"] == 1]
-    assert names == [*benchmark.CONTESTANTS * 4]
+    fewer = [name for name in benchmark.CONTESTANTS if name not in ("half_list", "in_memory")]
+    assert names == [*fewer * 3, *benchmark.CONTESTANTS]  # all of them with 38 features in batches of 512
     assert [job["repeat"] for job in steps] == sorted(job["repeat"] for job in steps)
     everything = [json.dumps(job) for job in plan.jobs(asked)]
     assert len(set(everything)) == len(everything)

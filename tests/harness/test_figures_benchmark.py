@@ -11,18 +11,24 @@ from analysis.figures import style
 from analysis.figures.words import LANGUAGES, say
 from harness.benchmark import figures
 from harness.benchmark import record as benchmark
-from harness.benchmark.record import Benchmark, Ways
+from harness.benchmark.record import Benchmark, Programs, Ways
 
 ROOT = Path(__file__).resolve().parents[2]
 DRAWN = [figures.throughput, figures.scaling]
 EACH_LANGUAGE = pytest.mark.parametrize("lang", ["ca", "en"])
 WIDTHS, BATCHES = (38, 64, 128), (128, 512)
-RATES = {"schnetpack": 600, "packed": 900, "geometric": 1200, "ours": 18_000}
+RATES = {"schnetpack": 600, "accelerated": 1500, "packed": 900, "geometric": 1200, "ours": 18_000}
+ONLY_SOMEWHERE = {"half_list": 2400, "in_memory": 12_000}
 
 
-def made(*, quick: bool = False, clean: bool = True, ours: int = RATES["ours"]) -> Benchmark:
-    """Two repeats, the second 10 % slower for all; ours 30 times (a) unless said otherwise."""
-    rates = RATES | {"ours": ours}
+def made(*, quick: bool = False, clean: bool = True, ours: int = RATES["ours"], variants: bool = True) -> Benchmark:
+    """Two repeats, the second 10 % slower for all; ours 30 times (a) unless said otherwise.
+
+    Without `variants`, a record of before there were any.
+    """
+    rates = RATES | {"ours": ours} | ONLY_SOMEWHERE
+    if not variants:
+        rates = {name: rate for name, rate in rates.items() if name not in benchmark.VARIANTS[1:]}
     steps = [
         {"contestant": name, "width": width, "batch": batch, "repeat": repeat, "steps": 9, "seconds": 1.0}
         | {"molecules": rate * (10 - repeat) // 10, "step_seconds": 512 / rate, "first_batch": 1.0, "first_step": 2.0}
@@ -32,6 +38,7 @@ def made(*, quick: bool = False, clean: bool = True, ours: int = RATES["ours"]) 
         for width in WIDTHS
         for batch in BATCHES
         for repeat in (0, 1)
+        if name not in ONLY_SOMEWHERE or (width, batch) == (38, 512)
     ]
     floors = [
         {"width": width, "batch": 512, "repeat": repeat, "atoms": 9216.0, "pairs": 71_680.0, "products": 0.010}
@@ -41,6 +48,7 @@ def made(*, quick: bool = False, clean: bool = True, ours: int = RATES["ours"]) 
         for repeat in (0, 1)
     ]
     settings = {"quick": quick, "repeats": 2, "seconds": 4.0, "min_steps": 6, "warm_up": 3, "molecules": 20_000}
+    settings |= {"variants": [[38, 512]]} if variants else {}
     content = {
         "machine": {"system": "Linux", "architecture": "x86_64", "cores": 2, "memory_gib": 23.5, "threads": 2},
         "versions": {"python": "3.12"},
@@ -90,7 +98,7 @@ def test_the_throughput_figure_shows_every_contestant_at_every_size(lang):
     for axes in panels:
         assert axes.get_yscale() == "log"
         assert [text.get_text() for text in axes.get_xticklabels()] == [str(width) for width in WIDTHS]
-        for container, name in zip(axes.containers, benchmark.CONTESTANTS, strict=True):
+        for container, name in zip(axes.containers, RATES, strict=True):
             assert list(container.lines[0].get_ydata()) == [0.95 * RATES[name]] * len(WIDTHS)
             (bars,) = container.lines[2]
             assert [tuple(segment[:, 1]) for segment in bars.get_segments()] == [
@@ -98,8 +106,8 @@ def test_the_throughput_figure_shows_every_contestant_at_every_size(lang):
             ] * len(WIDTHS)
     assert panels[0].get_ylabel() == {"ca": "Molècules per segon", "en": "Molecules per second"}[lang]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert [name[:3] for name in names] == ["(a)", "(b)", "(c)", "(d)"]
-    assert len(names) == len(benchmark.CONTESTANTS)
+    assert [name[:3] for name in names] == ["(a)", "(a)", "(b)", "(c)", "(d)"]
+    assert "accelera" in names[1]
     data = figure.data.set_index(["contestant", "width", "batch"])
     assert len(data) == len(RATES) * len(WIDTHS) * len(BATCHES)
     medians = {name: data.loc[(name, 38, 128), "molecules_per_s_median"] for name in RATES}
@@ -138,6 +146,7 @@ def test_the_tables_hold_the_record():
     assert rates.iloc[0].to_dict() == {
         "Features": "38",
         "(a)": "570",
+        "(a) accelerated": "1,425",
         "(b)": "855",
         "(c)": "1,140",
         "(d)": "17,100",
@@ -179,7 +188,27 @@ def test_the_facts_are_those_of_the_record():
     assert (en["most_molecules"], en["most_epoch"], en["most_prepare"]) == ("130,000", "6.5", "1.5")
     assert (en["full_seconds"], en["full_memory"], ca["full_mse"]) == ("100", "1.60", "0,051")
     assert en["code"] == "commit 0123456789"
+    assert en["accelerated"].startswith("(a) accelerated trains on 1,425 molecules per second, 2.5 times as many")
     assert "changes" in figures.facts(made(clean=False), lang="en")["code"]
+
+
+def test_a_record_of_before_the_variants_is_shown_without_them():
+    old = made(variants=False)
+    assert list(figures.rate_table(old, lang="en"))[1:5] == ["(a)", "(b)", "(c)", "(d)"]
+    assert len(figures.cost_table(old, lang="en")) == len(figures.throughput(old, lang="en").axes[0].containers) == 4
+    assert "not measured" in figures.facts(old, lang="en")["accelerated"]
+    assert figures.variants_table(old, lang="en") is None
+    assert "none of them" in figures.programs_facts(old, [], lang="en")["variants"]
+
+
+@EACH_LANGUAGE
+def test_the_variants_of_schnetpack_stand_side_by_side_with_ours(lang):
+    table = figures.variants_table(made(), lang=lang)
+    assert list(table)[1:4] == ["+ accelerate", "+ HalfNeighborList", "+ in_memory=True"]
+    shown = [(570, 1), (1425, 2.5), (2280, 4), (11_400, 20), (17_100, 30)]
+    assert [list(table.iloc[row]) for row in range(len(table))] == [
+        [f"{style.number(rate, lang)} ({style.number(times, lang, 1)} ×)" for rate, times in shown]
+    ]
 
 
 def test_the_prose_says_which_bars_are_missed_and_whether_the_record_counts():
@@ -211,7 +240,50 @@ def test_the_page_quotes_only_facts_and_all_that_it_needs(lang):
     text = (ROOT / "book" / lang / "benchmark.md").read_text(encoding="utf-8")
     quoted = set(re.findall(rf"\{{glue:text\}}`{lang}-(\w+)`", text))
     known = figures.facts(made(), lang=lang).keys() | figures.ways_facts([ways()], lang=lang).keys()
-    assert quoted == set(known) - {"repeats", *(f"rate_{name}" for name in list(RATES)[:3])}
+    assert quoted == set(known) - {"repeats"}
+
+
+def programs(*, quick: bool = False) -> Programs:
+    """One repeat of the tutorial and three of `spktrain`: variants are 2, 4 and 40 times as fast as stock's."""
+    sizes = {"n_interactions": 3, "batch": 100, "workers": 1, "train": 1000, "validation": 500}
+    known = [
+        {"program": "tutorial", "network": "schnet", "width": 30} | sizes,
+        {"program": "spktrain", "network": "painn", "width": 128} | sizes,
+    ]
+    trainings = [
+        {"program": one["program"], "network": one["network"], "contestant": variant, "repeat": repeat}
+        | {"first": 30 / times, "epochs": [20 / times, 8 / times, 10 / times], "validation_loss": 2.0 + loss}
+        for one in known
+        for repeat in range(3 if one["program"] == "spktrain" else 1)
+        for variant, times, loss in zip(benchmark.VARIANTS, (1, 2, 4, 40), (0, 0, 0.0011, 0), strict=True)
+    ]
+    machine = {"processor": "An abacus", "system": "L", "architecture": "x", "cores": 2, "memory_gib": 1.0}
+    content = {"machine": machine | {"threads": 2}, "versions": {}, "git": None, "quick": quick, "repeats": 3}
+    return Programs.model_validate_json(json.dumps(content | {"programs": known, "trainings": trainings}))
+
+
+@EACH_LANGUAGE
+def test_schnetpacks_programs_are_shown_by_epoch_and_by_what_each_line_gains(lang):
+    table = figures.programs_table([programs()], lang=lang)
+    assert list(table.index) == ["An abacus"] * 2
+    names = list(table[say("Program", lang)])
+    assert [name.partition(" ")[0] for name in names] == ["tutorial", "spktrain"]
+    assert "PaiNN, 128" in names[1]
+    shown = [(10, 1), (5, 2), (2.5, 4), (0.25, 40)]
+    expected = [f"{style.number(seconds, lang, 2)} ({style.number(times, lang, 1)} ×)" for seconds, times in shown]
+    assert [list(table.iloc[row])[1:] for row in (0, 1)] == [expected] * 2
+    facts = figures.programs_facts(made(), [programs()], lang=lang)
+    assert style.threshold(0.0006, lang) in facts["programs"]
+    assert "An abacus" in facts["programs"]
+    assert f"{style.number(30, lang, 1)} s" in facts["first_epoch"]
+
+
+def test_the_page_on_fused_says_what_was_not_measured():
+    assert figures.programs_table([], lang="en") is None
+    none = figures.programs_facts(made(), [], lang="en")
+    assert none.keys() == figures.programs_facts(made(), [programs()], lang="en").keys()
+    assert none["programs"] == "It was not measured yet."
+    assert "Beware" in figures.programs_facts(made(), [programs(quick=True)], lang="en")["programs"]
 
 
 def ways(**machine: str) -> Ways:
@@ -268,6 +340,6 @@ def test_the_ways_of_the_machines_that_the_book_shows_can_be_read():
 
 def test_the_record_that_the_book_shows_can_be_read():
     record = benchmark.load()
-    assert {one.contestant for one in record.steps} >= set(benchmark.CONTESTANTS)
+    assert {one.contestant for one in record.steps} >= {"schnetpack", "packed", "geometric", "ours"}
     text = benchmark.default_path().read_text(encoding="utf-8")
     assert str(ROOT) not in text
