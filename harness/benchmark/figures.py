@@ -16,7 +16,7 @@ from analysis.figures import style
 from analysis.figures.words import messages, say
 from analysis.runs.measured import Git, Machine
 from harness.benchmark import record as benchmark
-from harness.benchmark.record import Bar, Benchmark, Program, Programs, Spread, Trial, Ways
+from harness.benchmark.record import Bar, Benchmark, Programs, Spread, Trial, Ways
 
 # colour, marker and line: told apart in grey, too
 LOOKS = MappingProxyType(
@@ -253,16 +253,23 @@ def programs_table(records: Sequence[Programs], *, lang: str) -> pd.DataFrame | 
     rows, names = [], []
     for record in records:
         for program in record.programs:
-            row = {
-                _variant(way, lang): _with_gain(
-                    _number(benchmark.epoch(record, program, way, "later"), lang, 2),
-                    benchmark.gain(record, program, way),
-                    lang,
-                )
-                for way in benchmark.VARIANTS
-            }
-            rows.append({say("Program", lang): _program(program, lang)} | row)
-            names.append(record.machine.processor or say("processor not recorded", lang))
+            for which, epoch in messages({"first": "first", "later": "later ones"}).items():
+                seconds = {
+                    _variant(way, lang): _with_gain(
+                        _number(benchmark.epoch(record, program, way, which), lang, 2),
+                        benchmark.gain(record, program, way, which),
+                        lang,
+                    )
+                    for way in benchmark.VARIANTS
+                }
+                sizes = {
+                    say("Program", lang): program.program,
+                    say("Network", lang): _NETWORKS[program.network],
+                    say("Features", lang): style.number(program.width, lang),
+                    say("Epochs", lang): say(epoch, lang),
+                }
+                rows.append(sizes | seconds)
+                names.append(record.machine.processor or say("processor not recorded", lang))
     return _table(rows, names, say("Processor", lang)) if rows else None
 
 
@@ -276,7 +283,7 @@ def programs_facts(record: Benchmark, records: Sequence[Programs], *, lang: str)
             **_measured_on(record.machine, record.settings.repeats, record.git, lang),
         )
     if not records:
-        return {"programs": say("It was not measured yet.", lang), "first_epoch": "", "variants": variants}
+        return {"programs": say("It was not measured yet.", lang), "variants": variants}
     sentences = [
         say(
             "Measured on {cores} cores ({processor}) with {repeats} repeats; code: {code}.",
@@ -287,6 +294,18 @@ def programs_facts(record: Benchmark, records: Sequence[Programs], *, lang: str)
     ]
     if any(one.quick for one in records):
         sentences.append(say("Beware: a record of a quick check is among them, and its figures are no result.", lang))
+    sentences += [
+        say(
+            "An epoch of {program} is {train} molecules to train on and {validation} to validate with.",
+            lang,
+            program=name,
+            train=style.number(train, lang),
+            validation=style.number(validation, lang),
+        )
+        for name, train, validation in dict.fromkeys(
+            (program.program, program.train, program.validation) for one in records for program in one.programs
+        )
+    ]
     sentences.append(
         say(
             "The last validation losses differ by at most {share} from those of SchNetPack as it is.",
@@ -294,37 +313,11 @@ def programs_facts(record: Benchmark, records: Sequence[Programs], *, lang: str)
             share=_small_share(max(map(benchmark.loss_difference, records)), lang),
         )
     )
-    last = records[-1]
-    first = [
-        say(
-            "The first epoch of {program} takes {stock} s as it is, {accelerated} s accelerated and {in_memory} s with "
-            "all three.",
-            lang,
-            program=_program(program, lang),
-            stock=_number(benchmark.epoch(last, program, "schnetpack", "first"), lang, 1),
-            accelerated=_number(benchmark.epoch(last, program, "accelerated", "first"), lang, 1),
-            in_memory=_number(benchmark.epoch(last, program, "in_memory", "first"), lang, 1),
-        )
-        for program in last.programs
-    ]
-    return {"programs": " ".join(sentences), "first_epoch": " ".join(first), "variants": variants}
+    return {"programs": " ".join(sentences), "variants": variants}
 
 
 def _variant(way: str, lang: str) -> str:
     return _LINES[way] if way in _LINES else say(_VARIANTS[way], lang)
-
-
-def _program(program: Program, lang: str) -> str:
-    return say(
-        "tutorial ({network}, {width} features, {train} + {validation} molecules)"
-        if program.program == "tutorial"
-        else "spktrain ({network}, {width} features, {train} + {validation} molecules)",
-        lang,
-        network=_NETWORKS[program.network],
-        width=str(program.width),
-        train=style.number(program.train, lang),
-        validation=style.number(program.validation, lang),
-    )
 
 
 def _measured_on(machine: Machine, repeats: int, git: Git | None, lang: str) -> dict[str, str]:

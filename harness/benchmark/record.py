@@ -373,9 +373,9 @@ def epoch(record: Programs, program: Program, contestant: str, which: Literal["f
     return Spread.over(_epochs(record, program, contestant, which).values())
 
 
-def gain(record: Programs, program: Program, contestant: str) -> Spread | None:
-    """How many times faster an epoch is than stock SchNetPack's, the first one left out, repeat by repeat."""
-    stock, other = (_epochs(record, program, name, "later") for name in ("schnetpack", contestant))
+def gain(record: Programs, program: Program, contestant: str, which: Literal["first", "later"]) -> Spread | None:
+    """How many times faster the first epoch, or the later ones, are than stock SchNetPack's, repeat by repeat."""
+    stock, other = (_epochs(record, program, name, which) for name in ("schnetpack", contestant))
     return Spread.over(stock[repeat] / other[repeat] for repeat in sorted(stock.keys() & other))
 
 

@@ -265,17 +265,18 @@ def programs(*, quick: bool = False) -> Programs:
 @EACH_LANGUAGE
 def test_schnetpacks_programs_are_shown_by_epoch_and_by_what_each_line_gains(lang):
     table = figures.programs_table([programs()], lang=lang)
-    assert list(table.index) == ["An abacus"] * 2
-    names = list(table[say("Program", lang)])
-    assert [name.partition(" ")[0] for name in names] == ["tutorial", "spktrain"]
-    assert "PaiNN, 128" in names[1]
-    shown = [(10, 1), (5, 2), (2.5, 4), (0.25, 40)]
-    expected = [f"{style.number(seconds, lang, 2)} ({style.number(times, lang, 1)} ×)" for seconds, times in shown]
-    assert [list(table.iloc[row])[1:] for row in (0, 1)] == [expected] * 2
+    assert list(table.index) == ["An abacus"] * 4
+    assert list(table[say("Program", lang)]) == ["tutorial"] * 2 + ["spktrain"] * 2
+    assert list(table[say("Network", lang)]) == ["SchNet"] * 2 + ["PaiNN"] * 2
+    expected = [
+        [f"{style.number(stock / times, lang, 2)} ({style.number(times, lang, 1)} ×)" for times in (1, 2, 4, 40)]
+        for stock in (30, 10)
+    ]
+    assert [list(table.iloc[row])[-4:] for row in range(4)] == expected * 2
     facts = figures.programs_facts(made(), [programs()], lang=lang)
     assert style.threshold(0.0006, lang) in facts["programs"]
     assert "An abacus" in facts["programs"]
-    assert f"{style.number(30, lang, 1)} s" in facts["first_epoch"]
+    assert style.number(1000, lang) in facts["programs"]
 
 
 def test_the_page_on_fused_says_what_was_not_measured():
