@@ -1,11 +1,15 @@
 """The committed records: whole, of the molecules that are here, and made by training."""
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 import pytest
 from scipy.special import huber
 
 from analysis import study
 from analysis.runs import protocols, records, selection
+from analysis.runs.config import Data
 from analysis.training import repetition
 
 FOLDERS = sorted(path.parent for path in records.results_folder().glob("*/*/run.json"))
@@ -19,15 +23,26 @@ def test_there_are_records_and_they_stay_small():
     assert sum(path.stat().st_size for folder in FOLDERS for path in folder.iterdir()) < 100e6
 
 
+@pytest.fixture(scope="module")
+def split_of(qm9_molecules) -> Callable[[Data], tuple[str, np.ndarray]]:
+    """The split's fingerprint and the held-out molecules' indices, drawn once for all runs that share a split."""
+
+    @cache
+    def drawn(data: Data) -> tuple[str, np.ndarray]:
+        chosen = selection.choose_molecules(qm9_molecules, data)
+        return chosen.parts.fingerprint(chosen.molecules), np.sort(chosen.molecules.index[chosen.parts.held_out])
+
+    return drawn
+
+
 @WHICH
-def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules):
+def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules, split_of):
     record = records.load(folder)  # schema, id and checksums
     assert record.config.experiment == folder.parent.name
     assert record.about["molecules_fingerprint"] == qm9_molecules.fingerprint()
-    chosen = selection.choose_molecules(qm9_molecules, record.config.data)
-    assert record.about["split_fingerprint"] == chosen.parts.fingerprint(chosen.molecules)
-    held_out = chosen.molecules.select(chosen.parts.held_out)
-    np.testing.assert_array_equal(np.sort(held_out.index), record.errors["index"])
+    fingerprint, held_out = split_of(record.config.data)
+    assert record.about["split_fingerprint"] == fingerprint
+    np.testing.assert_array_equal(held_out, record.errors["index"])
     assert len(record.history) == record.config.epochs
 
 
