@@ -194,8 +194,8 @@ def judge(results: _Results = None) -> None:
             typer.echo(f"\n{name}: {rule}")
 
 
-@app.command("drivers")
-def find_drivers(
+@app.command("error-sources")
+def find_error_sources(
     model: Annotated[str, typer.Argument(help=f"{', '.join(error_sources.MODELS)}, or all.")] = "all",
     results: _Results = None,
 ) -> None:

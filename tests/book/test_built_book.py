@@ -222,7 +222,7 @@ DRAWINGS = {
 WITHOUT_NOTEBOOK = {
     "artefact": "takes the records of all experiments apart, and trains nothing itself",
     "benchmark": "is measured by a tool, `make bench`",
-    "error-drivers": "is computed by `python -m analysis drivers`, which records it in results/drivers",
+    "error-drivers": "is computed by `python -m analysis error-sources`, which records it in results/drivers",
     "large-molecules": "compares runs that `python -m analysis run large-molecules` trains",
     "sensitivity": "compares runs that `python -m analysis run sensitivity` trains",
 }

@@ -373,7 +373,7 @@ def test_a_record_reads_back_what_was_written(model, tmp_path):
 
 def test_a_record_that_cant_be_trusted_is_refused(folder):
     with pytest.raises(
-        error_sources.DriversError, match=r"nothing/about\.json can't be read .* `python -m analysis drivers"
+        error_sources.DriversError, match=r"nothing/about\.json can't be read .* `python -m analysis error-sources"
     ):
         error_sources.load("nothing", folder=folder)
     about = folder / "default" / "about.json"
@@ -486,7 +486,7 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
     monkeypatch.setattr(compute, "analyse", analyse)
     monkeypatch.setattr(study, "recorded", recorded)
-    result = CliRunner().invoke(commands.app, ["drivers", model, "--results", str(tmp_path)])
+    result = CliRunner().invoke(commands.app, ["error-sources", model, "--results", str(tmp_path)])
     assert result.exit_code == 0, result.output
     models = ["custom"] if model == "custom" else ["default", "custom"]
     assert asked == [(name, SEEDS) for name in models]
@@ -502,7 +502,7 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
 )
 def test_the_command_says_in_one_line_what_there_is_not(model, said, tmp_path, monkeypatch, qm9_molecules):
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
-    result = CliRunner().invoke(commands.app, ["drivers", model, "--results", str(tmp_path)])
+    result = CliRunner().invoke(commands.app, ["error-sources", model, "--results", str(tmp_path)])
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert said in line

@@ -5,7 +5,7 @@ known for every seed.
 
 `seeds` tells what all seeds repeat from their noise. `explain` and `trees` ask which descriptors explain the error,
 `size` how it changes with the number of atoms while the rest is held fixed, `classes` which kinds of molecules are
-predicted worse than the others. `record` holds the answers for one model; `python -m analysis drivers` makes it, with
+predicted worse than the others. `record` holds the answers for one model; `python -m analysis error-sources` makes it, with
 `compute`. That and `trees` need scikit-learn, which takes a second to import, and are not imported with the rest.
 """
 

@@ -97,7 +97,7 @@ def load(model: str, *, folder: str | os.PathLike[str] | None = None) -> Drivers
     """
     folder = Path(folder or default_folder()) / model
     path = folder / "about.json"
-    again = f"`python -m analysis drivers {model}` makes it"
+    again = f"`python -m analysis error-sources {model}` makes it"
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         version, checksums = about["schema_version"], about["sha256"]
