@@ -1,7 +1,7 @@
 """How good models are on molecules that no choice has looked at: the test part of the split.
 
-Everything here is about errors e = predicted − true U0 in eV, of records that share one test part. Intervals hold both
-what differs from seed to seed and that the test molecules are a sample.
+Everything here is about errors e = predicted − true U0 in eV, of records that share one test part. Intervals cover both
+the variation from seed to seed and the sampling of the test molecules.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.runs.records import Record
 
 WORST = 0.01
-"""The share of the test molecules, those with the largest errors, that `Scores.worst` is the mean of."""
+"""The share of the test molecules, those with the largest errors, over which `Scores.worst` is the mean."""
 
 
 @dataclass(frozen=True)
@@ -63,22 +63,14 @@ def test_positions(record: Record, molecules: Molecules) -> np.ndarray:
 def by_group(records: Sequence[Record], molecules: Molecules, kind: str) -> pd.DataFrame:
     """Mean absolute and mean squared error over the test molecules of each size or with each element.
 
-    Parameters
-    ----------
-    records
-        One configuration, a record per seed.
-    molecules
-        The whole database.
-    kind
-        "size" or "element".
+    `records` are of one configuration, one per seed; `molecules` is the whole database; `kind` is "size" or "element".
 
     Returns
     -------
     A frame indexed by group (sizes as integers) with `molecules`, and for both measures, in eV and eV², the mean and
     the ends of its 95 % interval (see `estimate`): `mae`, `mae_low`, `mae_high`, `mse`, `mse_low`, `mse_high`.
     """
-    positions = test_positions(records[0], molecules)
-    of_test = molecules.select(positions)
+    of_test = molecules.select(test_positions(records[0], molecules))
     groups = {"size": splits.by_size, "element": splits.by_element}[kind](of_test)
     e = np.abs(test_errors(records))
     rows = {}
@@ -93,21 +85,18 @@ def by_group(records: Sequence[Record], molecules: Molecules, kind: str) -> pd.D
 def estimate(values: np.ndarray) -> tuple[float, float, float]:
     """The mean of positive values [S, n], a row per seed and a column per molecule, and its 95 % interval.
 
-    Both on a logarithmic scale, since errors are never negative and rare large ones make them lopsided: the geometric
-    mean over seeds of their means over molecules, with the variances over seeds and, by the delta method, over
-    molecules.
+    Both on a logarithmic scale, since errors are never negative and rare large ones skew them: the geometric mean over
+    seeds of their means over molecules, with the variances over seeds and, by the delta method, over molecules.
     """
     n, means = values.shape[1], values.mean(axis=1)
     of_molecules = values.mean(axis=0) / means.mean()
     over_molecules = float(of_molecules.var(ddof=1)) / n if n > 1 else np.inf
-    found = over_seeds(np.log(means), over_molecules, max(1, n - 1))
-    middle, low, high = np.exp([found.value, *found.interval()])
-    return float(middle), float(low), float(high)
+    return over_seeds(np.log(means), over_molecules, max(1, n - 1)).factor()
 
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The mean prediction of several models over the test part, and what their spread knows of its error.
+    """The mean prediction of several models over the test part, and what their spread tells about its error.
 
     `error` is that of the mean and `spread` the standard deviation of the models' predictions, both float64 [n], eV.
     """
@@ -121,7 +110,7 @@ class Ensemble:
         return float(spread.corr(size))
 
     def binned(self, bins: int = 20) -> pd.DataFrame:
-        """Molecules by rising spread in bins of equal numbers: `spread` and `rmse` of each, root mean squares, eV."""
+        """Molecules by increasing spread in bins of equal size: `spread` and `rmse` of each, root mean squares, eV."""
         parts = np.array_split(np.argsort(self.spread, kind="stable"), bins)
         found = [[np.sqrt(np.mean(values[part] ** 2)) for values in (self.spread, self.error)] for part in parts]
         return pd.DataFrame(found, columns=["spread", "rmse"])

@@ -45,23 +45,13 @@ TERMS = ("held_out", "leakage", "left_out", "cross", "offset")
 def decompose(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
     """The error as reported of each group of one kind, term by term.
 
-    Parameters
-    ----------
-    sums
-        A record's sums, as `protocols.group_sums` gives them.
-    kind
-        "all", "size" or "element".
+    `sums` are a record's, as `protocols.group_sums` gives them; `kind` is "all", "size" or "element".
 
     Returns
     -------
     A frame indexed as that of `protocols.mse`: `molecules` (all members of the set), `shift` Δ in eV per atom, the
     columns of `TERMS` in eV², and `as_reported` in eV², which is `protocols.mse`'s. A set without held-out molecules
-    has NaN in `held_out`, `leakage` and `left_out`.
-
-    Raises
-    ------
-    ValueError
-        The sums hold no group of this kind.
+    has NaN in `held_out`, `leakage` and `left_out`. Raises ValueError if the sums hold no group of this kind.
     """
     reported = protocols.mse(sums, kind)["as_reported"]
     rows = sums[sums["kind"] == kind]
@@ -115,16 +105,10 @@ def leakage_in_errors(sums: Sequence[pd.DataFrame], held_out: Sequence[pd.DataFr
     of the two means of e² has mean 0 and, by Welch's formula with the held-out variance for both, a known deviation.
     Beyond ±2 is what chance gives one time in twenty; learning by heart is far below.
 
-    Parameters
-    ----------
-    sums
-        `groups` of the records of one configuration, one per seed, all on the same split: e² is averaged over them.
-    held_out
-        Their `errors`, in the same order: QM9 index, `n_atoms` and `error` in eV per held-out molecule.
-
-    Returns
-    -------
-    Indexed by size; none but sizes with a molecule that was trained on and two that were held out.
+    `sums` are the `groups` of the records of one configuration, one per seed, all on the same split; e² is averaged
+    over them. `held_out` are their `errors` in the same order: QM9 index, `n_atoms` and `error` in eV per held-out
+    molecule. The result is indexed by size; sizes without a trained molecule or with fewer than two held out are
+    missing.
     """
     squared = pd.concat([each.set_index("index")["error"].astype(float) ** 2 for each in held_out], axis=1).mean(axis=1)
     by_size = squared.groupby(held_out[0].set_index("index")["n_atoms"].astype(int))
@@ -141,22 +125,9 @@ def leakage_in_errors(sums: Sequence[pd.DataFrame], held_out: Sequence[pd.DataFr
 def sets_of(molecules: Molecules, kind: str) -> pd.DataFrame:
     """The sets that a model is evaluated on, as far as the offset depends on them.
 
-    Parameters
-    ----------
-    molecules
-        The whole database.
-    kind
-        "all", "size" or "element".
-
-    Returns
-    -------
-    A frame indexed by group as `decompose`'s: `molecules`, `mean` (the set's own mean of (U0 − references) / N, eV per
-    atom) and `mean_nn` (mean of N²).
-
-    Raises
-    ------
-    ValueError
-        There are no sets of this kind.
+    `molecules` is the whole database; `kind` is "all", "size" or "element" (ValueError for any other). The frame is
+    indexed by group like `decompose`'s and holds `molecules`, `mean` (the set's own mean of (U0 − references) / N, eV
+    per atom) and `mean_nn` (mean of N²).
     """
     groups = {group: members for each, group, members in protocols.groups_of(molecules) if each == kind}
     if not groups:
@@ -179,12 +150,7 @@ def training_mean(molecules: Molecules, selection: Selection | None = None, *, s
 def offset_of(sets: pd.DataFrame, training_mean: float) -> pd.Series:
     """The offset term Δ²·mean(N²) of each set, eV²: the error as reported of a network that makes none.
 
-    Parameters
-    ----------
-    sets
-        What `sets_of` gave.
-    training_mean
-        The mean per atom that a model was trained with, eV.
+    `sets` are those of `sets_of`, and `training_mean` the mean per atom of the training molecules, eV.
     """
     return ((sets["mean"] - training_mean) ** 2 * sets["mean_nn"]).rename("offset")
 

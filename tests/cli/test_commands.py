@@ -610,7 +610,7 @@ def test_verdicts_are_a_line_per_claim_and_protocol_and_the_rules(monkeypatch):
     assert head.split()[:3] == ["claim", "section", "the"]
     assert [line.split()[0] for line in lines if not line.startswith("stage2")] == [key for key in claims for _ in "ab"]
     assert any("held_out" in line for line in lines)
-    assert f"\nh4: {verdicts.rule_of(verdicts.h4)}" in result.stdout
+    assert f"\nh4: {verdicts.rule_of(verdicts.claims.h4)}" in result.stdout
 
 
 def test_the_second_stage_is_judged_by_its_trials_and_their_seeds(monkeypatch):

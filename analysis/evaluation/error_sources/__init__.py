@@ -1,63 +1,23 @@
 """What drives the error of held-out molecules: size, composition, structure, or distance to the training set.
 
-Held-out molecules alone are looked at, with the offsets of the training set (protocol `held_out`); the error of each is
+Only held-out molecules are considered, with the offsets of the training set (protocol `held_out`); the error of each is
 known for every seed.
 
-`seeds` tells what all seeds repeat from their noise. `explain` and `trees` ask which descriptors explain the error,
+`seeds` separates what all seeds repeat from their noise. `explain` and `trees` ask which descriptors explain the error,
 `size` how it changes with the number of atoms while the rest is held fixed, `classes` which kinds of molecules are
-predicted worse than the others. `record` holds the answers for one model; `python -m analysis error-sources` makes it, with
-`compute`. That and `trees` need scikit-learn, which takes a second to import, and are not imported with the rest.
+predicted worse than the others. `record` holds the answers for one model; `python -m analysis error-sources` makes it
+with `compute`. That and `trees` need scikit-learn, which takes a second to import, so they are not imported here.
 """
 
 from analysis.evaluation.error_sources.classes import (
-    CLASSES,
-    RELATIVE,
     STRUCTURAL,
-    Reason,
     class_ratios,
     members,
     reasons,
     weak_classes,
     weak_group,
 )
-from analysis.evaluation.error_sources.explain import (
-    TARGETS,
-    correlations,
-    groups,
-    rank_correlations,
-    summarised,
-)
+from analysis.evaluation.error_sources.explain import TARGETS, correlations, groups, rank_correlations, summarised
 from analysis.evaluation.error_sources.record import MODELS, Drivers, DriversError, default_folder, load, save
 from analysis.evaluation.error_sources.seeds import by_size, errors_by_seed, parts, repeated, worst_share
 from analysis.evaluation.error_sources.size import COMPARISONS, by_unsaturation, size_effects
-
-__all__ = [
-    "CLASSES",
-    "COMPARISONS",
-    "MODELS",
-    "RELATIVE",
-    "STRUCTURAL",
-    "TARGETS",
-    "Drivers",
-    "DriversError",
-    "Reason",
-    "by_size",
-    "by_unsaturation",
-    "class_ratios",
-    "correlations",
-    "default_folder",
-    "errors_by_seed",
-    "groups",
-    "load",
-    "members",
-    "parts",
-    "rank_correlations",
-    "reasons",
-    "repeated",
-    "save",
-    "size_effects",
-    "summarised",
-    "weak_classes",
-    "weak_group",
-    "worst_share",
-]

@@ -1,6 +1,7 @@
 """Kinds of molecules: how badly each is predicted, which is the weak one, and why a molecule is among the worst."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -46,9 +47,7 @@ CLASSES = MappingProxyType({**STRUCTURAL, **RELATIVE})
 _RARE = 0.01
 
 
-def class_ratios(
-    descriptors: pd.DataFrame, errors: pd.DataFrame, *, resamples: int = RESAMPLES, seed: int = 0
-) -> pd.DataFrame:
+def class_ratios(descriptors: pd.DataFrame, errors: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
     """The error of each class against that of all other molecules.
 
     Parameters
@@ -57,35 +56,32 @@ def class_ratios(
         A row per molecule. Classes whose descriptors are missing are left out.
     errors
         The same rows, a column per seed, eV.
-    resamples, seed
-        Of the bootstrap over molecules.
 
     Returns
     -------
     A row per class that holds some of the molecules and not all: `molecules`; `share` of the molecules;
     `share_of_error`, of the sum of e² (mean over seeds); `mse` of the class, eV²; `ratio` of its MSE to that of the
     rest with its interval `low` to `high` (over seeds and molecules as in `verdicts`, on the logarithm); and
-    `attributable`: the share of the MSE of all that would go if the class were predicted as well as the rest.
+    `attributable`: the share of the total MSE that would disappear if the class were predicted as well as the rest.
     """
     squared = (errors**2).to_numpy()
     found = {name: mask.to_numpy() for name, mask in _masks(descriptors).items()}
     found = {name: mask for name, mask in found.items() if 0 < mask.sum() < len(mask)}
     both = [np.flatnonzero(side) for inside in found.values() for side in (inside, ~inside)]
-    draws = np.log(resampled_means(squared[:, None], both, resamples, seed)[:, :, 0]).mean(axis=2)
+    draws = np.log(resampled_means(squared[:, None], both, resamples)[:, :, 0]).mean(axis=2)
     rows = {}
     for place, (name, inside) in enumerate(found.items()):
         mse, of_rest = squared[inside].mean(axis=0), squared[~inside].mean(axis=0)
         over_molecules = (draws[:, 2 * place] - draws[:, 2 * place + 1]).var(ddof=1)
-        estimate = over_seeds(np.log(mse / of_rest), over_molecules, resamples - 1)
-        low, high = estimate.interval()
+        ratio, low, high = over_seeds(np.log(mse / of_rest), over_molecules, resamples - 1).factor()
         rows[name] = {
             "molecules": int(inside.sum()),
             "share": inside.mean(),
             "share_of_error": squared[inside].sum() / squared.sum(),
             "mse": mse.mean(),
-            "ratio": np.exp(estimate.value),
-            "low": np.exp(low),
-            "high": np.exp(high),
+            "ratio": ratio,
+            "low": low,
+            "high": high,
             "attributable": 1 - of_rest.mean() / squared.mean(),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("class").astype({"molecules": int})
@@ -133,18 +129,10 @@ class Reason(NamedTuple):
 def reasons(index: int, descriptors: pd.DataFrame, ratios: pd.DataFrame, grouped: Groups) -> list[Reason]:
     """What is out of the ordinary about one molecule: the weak classes that it is in, then its rare values.
 
-    Parameters
-    ----------
-    index
-        Its QM9 index.
-    descriptors
-        All molecules that it is held against, itself among them.
-    ratios
-        What `class_ratios` gave for them: a class is a reason if it is one of `weak_classes`; those of the largest
-        ratio come first.
-    grouped
-        Descriptors that go together (`explain.groups`): of each group the rarest value is told, the rarest of all
-        first. Whether it is a zwitterion is told by the class alone, a stretched bond by its length alone.
+    `index` is its QM9 index and `descriptors` those of all molecules that it is compared with, itself among them. A
+    class of `ratios` (`class_ratios` of these molecules) is a reason if it is one of `weak_classes`, largest ratio
+    first. Of each group of `grouped` (`explain.groups`) the rarest value is given, the rarest of all first. Zwitterions
+    are named by the class alone, stretched bonds by their length alone.
     """
     weak = ratios.loc[weak_classes(ratios)].sort_values("ratio", ascending=False, kind="stable")
     weak = weak.index.drop("stretched_bond", errors="ignore")
@@ -164,10 +152,9 @@ def _tail(name: str, values: pd.Series, index: int) -> Reason:
 
 
 def _masks(descriptors: pd.DataFrame) -> dict[str, pd.Series]:
+    """The classes whose descriptors are there."""
     found = {}
     for name, mask in CLASSES.items():
-        try:
+        with suppress(KeyError):
             found[name] = mask(descriptors)
-        except KeyError:
-            continue
     return found

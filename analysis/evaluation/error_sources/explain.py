@@ -2,9 +2,7 @@
 
 Two sides of the error are looked at (`TARGETS`). `typical` is log₁₀ |e|, to which each molecule counts the same;
 `squared` is e² (eV²), whose mean is the MSE and which few molecules dominate. What boosted trees make of both is in
-`trees`.
-
-Descriptors that go together can stand in for each other, so they are grouped by their correlation.
+`trees`. Descriptors that go together can stand in for each other, so they are grouped by their correlation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,17 +56,14 @@ def summarised(rows: pd.DataFrame) -> pd.DataFrame:
 def rank_correlations(descriptors: pd.DataFrame, errors: pd.DataFrame, grouped: Groups) -> pd.DataFrame:
     """Spearman's correlation of each descriptor with |e|, plain and with the descriptors outside its group held fixed.
 
-    Held fixed means that what a linear model in the ranks of those others explains is taken from both ranks first.
+    Held fixed means that what a linear model in the ranks of those others explains is subtracted from both ranks first.
 
     Returns
     -------
     A row per descriptor: `group`, and for "plain" and "partial" the mean over seeds with its interval (`…_low`,
     `…_high`), seeds and molecules both in it (1/M is the variance of a correlation of M molecules).
     """
-    ranks = descriptors.rank()
-    ranks = (ranks - ranks.mean()) / ranks.std(ddof=0)
-    target = errors.abs().rank()
-    target = (target - target.mean()) / target.std(ddof=0)
+    ranks, target = _standard_ranks(descriptors), _standard_ranks(errors.abs())
     rows = {}
     for name, members in grouped.items():
         others = ranks.drop(columns=list(members)).to_numpy()
@@ -79,6 +74,11 @@ def rank_correlations(descriptors: pd.DataFrame, errors: pd.DataFrame, grouped: 
             partial = over_seeds(_correlation(left[:, place], left[:, len(members) :]), 1 / len(ranks), len(ranks))
             rows[member] = {"group": name, **_columns("plain", plain), **_columns("partial", partial)}
     return pd.DataFrame.from_dict(rows, orient="index").reindex(descriptors.columns)
+
+
+def _standard_ranks(table: pd.DataFrame) -> pd.DataFrame:
+    ranks = table.rank()
+    return (ranks - ranks.mean()) / ranks.std(ddof=0)
 
 
 def _left_over(others: np.ndarray, of: np.ndarray) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Errors of several seeds side by side: what of them is the molecules' and what the seeds'."""
+"""Errors of several seeds side by side: which part is due to the molecules and which to the seeds."""
 
 from collections.abc import Sequence
 
@@ -45,34 +45,32 @@ def by_size(errors: pd.DataFrame, n_atoms: pd.Series) -> pd.DataFrame:
     return pd.concat(rows).rename_axis("n_atoms").reset_index()
 
 
-def parts(errors: pd.DataFrame, *, resamples: int = _DRAWS, seed: int = 0) -> dict[str, Estimate]:
+def parts(errors: pd.DataFrame, *, resamples: int = _DRAWS) -> dict[str, Estimate]:
     """What the mean squared error is made of, as shares of it that sum to 1.
 
     - `molecules`: what every seed would repeat. With e the error of a molecule in one seed and f in another, the mean
       of e · f over molecules and pairs of seeds: unbiased, where the square of a mean over seeds would still hold a
       part of their noise.
-    - `shift`: what tells seeds apart and all molecules share: the variance over seeds of the mean error.
+    - `shift`: what differs between seeds and is common to all molecules: the variance over seeds of the mean error.
     - `rest`: the noise of single molecules.
 
-    The error of each share joins the jackknife over seeds and the bootstrap over molecules, as in `verdicts`; degrees
-    of freedom are those of the seeds.
-
-    Raises ValueError for fewer than three seeds: leaving one out must leave a pair.
+    The error of each share combines the jackknife over seeds with the bootstrap over molecules, as in `verdicts`; the
+    degrees of freedom are those of the seeds. Raises ValueError for fewer than three seeds: without one, a pair must be
+    left.
     """
     e = errors.to_numpy()
     n = e.shape[1]
     if n < 3:
         raise ValueError(f"{n} seeds: it takes three to tell molecules from seeds, with an interval")
-    value = _parts(e, np.ones(len(e)))
-    without = np.array([_parts(np.delete(e, place, axis=1), np.ones(len(e))) for place in range(n)])
+    everyone = np.ones(len(e))
+    value = _parts(e, everyone)
+    without = np.array([_parts(np.delete(e, place, axis=1), everyone) for place in range(n)])
     over_seeds = (n - 1) / n * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     draws = np.array([_parts(e, rng.standard_exponential(len(e))) for _ in range(resamples)])
     deviation = np.sqrt(over_seeds + draws.var(axis=0, ddof=1))
-    return {
-        name: Estimate(float(value[place]), float(deviation[place]), n - 1)
-        for place, name in enumerate(("molecules", "shift", "rest"))
-    }
+    shares = zip(("molecules", "shift", "rest"), value.tolist(), deviation.tolist(), strict=True)
+    return {name: Estimate(share, error, n - 1) for name, share, error in shares}
 
 
 def _parts(e: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -95,11 +93,11 @@ def worst_share(errors: pd.DataFrame, share: float) -> float:
 def repeated(errors: pd.DataFrame) -> float:
     """Correlation of log |e| between two seeds, mean over their pairs.
 
-    Of one seed's variance of log |e| no function of the molecule alone can explain more than this share.
+    No function of the molecule alone can explain more than this share of one seed's variance of log |e|.
     """
     return float(np.corrcoef(logarithm(errors).to_numpy().T)[np.triu_indices(errors.shape[1], 1)].mean())
 
 
 def logarithm(errors: pd.DataFrame) -> pd.DataFrame:
-    """log₁₀ of |e| in eV; below 0.1 meV, which is next to nothing, all count as 0.1 meV."""
+    """log₁₀ of |e| in eV; anything below 0.1 meV, which is negligible, counts as 0.1 meV."""
     return np.log10(errors.abs().clip(lower=1e-4))

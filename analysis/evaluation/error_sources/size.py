@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.evaluation.error_sources.seeds import logarithm
-from analysis.evaluation.verdicts.intervals import Estimate, over_seeds
+from analysis.evaluation.verdicts.intervals import over_seeds
 
 _HETERO = ("nitrogens", "oxygens", "fluorines")
 _KIND = ("rings", "three_rings", "four_rings", "shared_ring_atoms", "aromatic_atoms", "triple_bonds", "zwitterion")
@@ -44,13 +44,12 @@ def size_effects(
     comparisons: Mapping[str, Sequence[str]] = COMPARISONS,
     *,
     resamples: int = _DRAWS,
-    seed: int = 0,
 ) -> pd.DataFrame:
-    """By what factor the error changes per atom more, between molecules that are alike in what is held fixed.
+    """By what factor the error changes per additional atom, between molecules that are alike in what is held fixed.
 
     For e² it is the b of E[e²] = a · b^N, with an a for every stratum of like molecules (Poisson regression with fixed
     effects, which needs no more than this mean: Wooldridge, J. Econometrics 90, 77 (1999)); for the typical error that
-    of log |e|, by least squares with an intercept per stratum. A stratum of one size says nothing.
+    of log |e|, by least squares with an intercept per stratum. A stratum of a single size says nothing.
 
     Parameters
     ----------
@@ -58,10 +57,6 @@ def size_effects(
         A row per molecule, with `n_atoms` and what is held fixed.
     errors
         The same rows, a column per seed, eV.
-    comparisons
-        Descriptors to hold fixed, by the name of the comparison.
-    resamples, seed
-        Of the bootstrap over molecules.
 
     Returns
     -------
@@ -69,23 +64,23 @@ def size_effects(
     the factor per atom: `value` and its interval `low` to `high`, over seeds and molecules as in `verdicts`.
     """
     n_atoms = descriptors["n_atoms"].to_numpy(dtype=float)
-    y = {"typical": np.log(10) * logarithm(errors).to_numpy(), "squared": (errors**2).to_numpy()}
-    slope = {"typical": _linear_slope, "squared": _poisson_slope}
+    fits = {
+        "typical": (_linear_slope, np.log(10) * logarithm(errors).to_numpy()),
+        "squared": (_poisson_slope, (errors**2).to_numpy()),
+    }
     rows = []
     for name, fixed in comparisons.items():
         strata = descriptors.groupby(list(fixed)).ngroup().to_numpy() if fixed else np.zeros(len(n_atoms), np.int64)
         used = descriptors["n_atoms"].groupby(strata).transform("nunique").to_numpy() > 1
         x, codes = n_atoms[used], np.unique(strata[used], return_inverse=True)[1]
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(0)
         draws = [rng.standard_exponential(len(descriptors))[used] for _ in range(resamples)]
-        for target, values in y.items():
-            of = values[used]
-            fit = slope[target]
-            of_seeds = np.array([fit(x, column, codes, np.ones(len(x))) for column in of.T])
-            drawn = np.array([fit(x, of.mean(axis=1), codes, weights) for weights in draws])
-            estimate = over_seeds(of_seeds, drawn.var(ddof=1), resamples - 1)
-            rows.append({"comparison": name, "target": target, "molecules": int(used.sum()), **_factor(estimate)})
-    return pd.DataFrame(rows)
+        for target, (fit, values) in fits.items():
+            of_seeds = np.array([fit(x, column, codes, np.ones(len(x))) for column in values[used].T])
+            drawn = np.array([fit(x, values[used].mean(axis=1), codes, weights) for weights in draws])
+            factor = over_seeds(of_seeds, drawn.var(ddof=1), resamples - 1).factor()
+            rows.append((name, target, int(used.sum()), *factor))
+    return pd.DataFrame(rows, columns=["comparison", "target", "molecules", "value", "low", "high"])
 
 
 def by_unsaturation(descriptors: pd.DataFrame, errors: pd.DataFrame, *, least: int = 30) -> pd.DataFrame:
@@ -97,11 +92,6 @@ def by_unsaturation(descriptors: pd.DataFrame, errors: pd.DataFrame, *, least: i
     ]
     table = pd.concat(rows, ignore_index=True)
     return table[table["molecules"] >= least].reset_index(drop=True)
-
-
-def _factor(estimate: Estimate) -> dict[str, float]:
-    low, high = estimate.interval()
-    return {"value": np.exp(estimate.value), "low": np.exp(low), "high": np.exp(high)}
 
 
 def _linear_slope(x: np.ndarray, y: np.ndarray, strata: np.ndarray, weights: np.ndarray) -> float:

@@ -30,13 +30,7 @@ _LOSS = MappingProxyType({"typical": "squared_error", "squared": "poisson"})
 
 
 def importance(
-    descriptors: pd.DataFrame,
-    errors: pd.DataFrame,
-    grouped: Groups,
-    *,
-    refit: Sequence[str] = (),
-    folds: int = FOLDS,
-    seed: int = 0,
+    descriptors: pd.DataFrame, errors: pd.DataFrame, grouped: Groups, *, refit: Sequence[str] = (), folds: int = FOLDS
 ) -> pd.DataFrame:
     """What each group of descriptors adds to the prediction of the error, cross-validated.
 
@@ -52,9 +46,7 @@ def importance(
     grouped
         What to permute together: `explain.groups`.
     refit
-        Names of the groups that other trees are fitted for, with them alone and without them.
-    folds, seed
-        Number of folds, and the seed of folds, permutations and trees.
+        Names of the groups for which further trees are fitted, with them alone and without them.
 
     Returns
     -------
@@ -68,12 +60,12 @@ def importance(
     x = descriptors.to_numpy(dtype=float)
     columns = {name: [descriptors.columns.get_loc(member) for member in members] for name, members in grouped.items()}
     y = {"typical": logarithm(errors).to_numpy(), "squared": (errors**2).to_numpy()}
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     rows = []
-    for fold, (learn, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(x)):
+    for fold, (learn, test) in enumerate(KFold(folds, shuffle=True, random_state=0).split(x)):
         for target in TARGETS:
             for place, of in enumerate(errors.columns):
-                scores = _scores(x, y[target][:, place], learn, test, columns, refit, target, rng, seed)
+                scores = _scores(x, y[target][:, place], learn, test, columns, refit, target, rng)
                 rows += [(target, of, fold, group, what, score) for group, what, score in scores]
     return pd.DataFrame(rows, columns=["target", "seed", "fold", "group", "what", "value"])
 
@@ -87,12 +79,11 @@ def _scores(
     refit: Sequence[str],
     target: str,
     rng: np.random.Generator,
-    seed: int,
 ) -> Iterator[tuple[str, str, float]]:
     def fitted(used: list[int]) -> HistGradientBoostingRegressor:
-        # The seed decides on which tenth of what is learnt it is watched whether more trees help.
+        # The seed draws the tenth that early stopping is decided on.
         trees = HistGradientBoostingRegressor(
-            loss=_LOSS[target], max_leaf_nodes=15, min_samples_leaf=50, random_state=seed
+            loss=_LOSS[target], max_leaf_nodes=15, min_samples_leaf=50, random_state=0
         )
         return trees.fit(x[np.ix_(learn, used)], y[learn])
 

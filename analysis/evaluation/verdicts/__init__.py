@@ -50,61 +50,7 @@ table of true nulls one in twenty would be decided. `together` therefore correct
 given, and `Verdict.verdict_in_table` says which of them still stand.
 """
 
-from analysis.evaluation.verdicts.claims import (
-    CLEAR,
-    FACTOR,
-    INDEPENDENT,
-    SETTLED,
-    best_rate,
-    convergence,
-    custom_by_size,
-    directed_by_size,
-    general_mse,
-    h1,
-    h2,
-    h3,
-    h4,
-    run_time,
-    seed_deviation,
-    stability,
-    stage2,
-    threshold_2000,
-)
-from analysis.evaluation.verdicts.curves import LEAST_MOLECULES, PROTOCOLS
+from analysis.evaluation.verdicts.claims import CLEAR, FACTOR, INDEPENDENT, seed_deviation, stage2
+from analysis.evaluation.verdicts.curves import PROTOCOLS
 from analysis.evaluation.verdicts.decisions import Part, Verdict, holm, rule_of, together
-from analysis.evaluation.verdicts.intervals import LEVEL, RESAMPLES
 from analysis.evaluation.verdicts.table import CLAIMS, Claim, Evidence, all_claims
-
-__all__ = [
-    "CLAIMS",
-    "CLEAR",
-    "FACTOR",
-    "INDEPENDENT",
-    "LEAST_MOLECULES",
-    "LEVEL",
-    "PROTOCOLS",
-    "RESAMPLES",
-    "SETTLED",
-    "Claim",
-    "Evidence",
-    "Part",
-    "Verdict",
-    "all_claims",
-    "best_rate",
-    "convergence",
-    "custom_by_size",
-    "directed_by_size",
-    "general_mse",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "holm",
-    "rule_of",
-    "run_time",
-    "seed_deviation",
-    "stability",
-    "stage2",
-    "threshold_2000",
-    "together",
-]

@@ -1,4 +1,10 @@
-"""The test of each claim of the report. Each docstring holds the rule, which was written before any record was seen."""
+"""The test of each claim of the report. Each docstring holds the rule, which was written before any record was seen.
+
+A test takes the records of an experiment by arm, one per seed, and, if it judges errors of models, a protocol:
+"held_out" or "as_reported". Sizes with fewer than `LEAST_MOLECULES` held-out molecules are left out; `longer` takes the
+runs that make as many updates as the baseline; `resamples` is the number of bootstrap resamples. Every test raises
+ValueError if records are missing, if two configurations have no seed in common, or if the protocol is unknown.
+"""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -11,16 +17,17 @@ from analysis.data import statistics, thesis
 from analysis.data.molecules import Molecules
 from analysis.evaluation.verdicts.curves import (
     LEAST_MOLECULES,
-    Curves,
     curves_of,
     estimates,
     frequency_of,
     log_ratios,
     paired,
 )
-from analysis.evaluation.verdicts.decisions import Part, Verdict, judge, part_of
+from analysis.evaluation.verdicts.decisions import Family, Part, Verdict, judge, part_of
 from analysis.evaluation.verdicts.intervals import (
     RESAMPLES,
+    Estimate,
+    Side,
     bca,
     deciles_apart,
     over_seeds,
@@ -32,19 +39,11 @@ from analysis.runs.records import Record
 
 INDEPENDENT = "independent"
 """The protocol of claims that are about no error of a model."""
-
-
 FACTOR = 1.1
 """The smallest ratio of two mean squared errors that counts."""
-
-
 LOG_FACTOR = float(np.log(FACTOR))
-
-
 CLEAR = 0.5
 """The smallest rank correlation that is called clear; see `h1`."""
-
-
 SETTLED = 1.5
 """A learning curve has settled where it is at most so many times its last value."""
 
@@ -55,7 +54,6 @@ def h1(
     *,
     sizes: Collection[int] = thesis.COMMON_SIZES,
     resamples: int = RESAMPLES,
-    seed: int = 0,
 ) -> Verdict:
     """Hypothesis 1: sizes that few molecules have give poor results (section 5.3.1, Figure 3: "clear correlation").
 
@@ -77,37 +75,21 @@ def h1(
     draws a correlation towards 0. With a third of QM9's held-out molecules and a true −0.53, 2 to 5 % are confirmed and
     1 to 5 % rejected (nominal: 2.5 % each); with a fortieth, none and 16 to 19 %. Of a true −0.8, none is rejected.
 
-    Parameters
-    ----------
-    baseline
-        Records of the baseline, one per seed; others are left out.
-    protocol
-        "held_out" or "as_reported".
-    sizes
-        Numbers of atoms; those with fewer than `LEAST_MOLECULES` held-out molecules are left out.
-    resamples, seed
-        Of the bootstrap and of the permutations.
-
-    Raises
-    ------
-    ValueError
-        There is no record of the baseline, fewer than three sizes are left, or there is no such protocol.
+    `sizes` are numbers of atoms. Raises ValueError if fewer than three are left.
     """
-    curves = curves_of([baseline[DEFAULT]], "size", sizes, protocol, resamples, seed)
+    curves = curves_of([baseline[DEFAULT]], "size", sizes, protocol, resamples)
     if len(curves.groups) < 3:
         raise ValueError(f"a correlation over sizes needs three of them; there are {curves.groups}")
     frequency = frequency_of(curves.first, "size").loc[curves.groups].to_numpy()
     estimate = estimates(curves, lambda logs: spearman(frequency, logs[..., 0, :]))[0]
     by_size = estimates(curves, lambda logs: spearman(np.array(curves.groups), logs[..., 0, :]))[0]
-    chance = permutation_p(frequency, curves.logs[:, 0], seed)
+    chance = permutation_p(frequency, curves.logs[:, 0])
     part = part_of("frequency", estimate, -CLEAR, "below", "correlation", p_chance=2 * chance)
     details = {"p_permutation": chance, "correlation_with_size": by_size.value, "sizes": len(curves.groups)}
-    return judge(h1, "h1", protocol, curves.counts, [part], details)
+    return judge(h1, protocol, curves.counts, [part], details)
 
 
-def h2(
-    baseline: Arms[Record], molecules: Molecules, protocol: str, *, resamples: int = RESAMPLES, seed: int = 0
-) -> Verdict:
+def h2(baseline: Arms[Record], molecules: Molecules, protocol: str, *, resamples: int = RESAMPLES) -> Verdict:
     """Hypothesis 2: elements that few molecules hold give poor results (section 5.3.1, Figure 4).
 
     Rule: the effect is the ratio of the mean squared error of the molecules with the rarest element (F) to the
@@ -126,25 +108,10 @@ def h2(
     So what is judged is the one element that the hypothesis calls little represented. Whether its molecules are hard
     because they are few or for another reason, no test on one element can tell.
 
-    Parameters
-    ----------
-    baseline
-        Records of the baseline, one per seed; others are left out.
-    molecules
-        The database of the runs: it says which molecule holds which elements.
-    protocol
-        "held_out" or "as_reported".
-    resamples, seed
-        Of the bootstrap.
-
-    Raises
-    ------
-    ValueError
-        There is no record of the baseline, an element has too few held-out molecules, a held-out molecule is not in
-        the database, or there is no such protocol.
+    `molecules` is the database of the runs, which says which elements a molecule holds. Raises ValueError if an element
+    has too few held-out molecules, or if one of these is not in the database.
     """
-    arms = [baseline[DEFAULT]]
-    curves = curves_of(arms, "element", statistics.ELEMENTS, protocol, resamples, seed, molecules=molecules)
+    curves = curves_of([baseline[DEFAULT]], "element", statistics.ELEMENTS, protocol, resamples, molecules=molecules)
     if missing := sorted(set(statistics.ELEMENTS) - set(curves.groups)):
         raise ValueError(
             f"too few held-out molecules with {', '.join(missing)}: at least {LEAST_MOLECULES} are needed of each"
@@ -158,22 +125,12 @@ def h2(
     rarest = estimates(curves, lambda logs: logs[..., rare, 0, :] - logs[..., others, 0, :].mean(axis=-2))[0]
     points = np.unique(frequency)
     means = np.array([curves.logs[frequency == point, 0].mean(axis=0) for point in points])
-    chance = permutation_p(points, means, seed)
-    part = part_of("rarest_element", rarest, LOG_FACTOR, "above", "ratio")
     correlation = float(spearman(points, means).mean())
-    details = {"correlation": correlation, "p_permutation": chance, "points": len(points)}
-    return judge(h2, "h2", protocol, curves.counts, [part], details)
+    details = {"correlation": correlation, "p_permutation": permutation_p(points, means), "points": len(points)}
+    return judge(h2, protocol, curves.counts, [_ratio("rarest_element", rarest, "above")], details)
 
 
-def h3(
-    balancing: Arms[Record],
-    protocol: str,
-    *,
-    cap: int = thesis.CAPS[0],
-    sizes: Collection[int] = thesis.COMMON_SIZES,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Verdict:
+def h3(balancing: Arms[Record], protocol: str, *, resamples: int = RESAMPLES) -> Verdict:
     """Hypothesis 3: as many molecules of every size make the results even (section 5.3.2, which discards it).
 
     Rule: the effect is the ratio of the spreads of the error over the sizes of 10 to 25 atoms (standard deviation of
@@ -188,27 +145,10 @@ def h3(
 
     *Measured* on synthetic records with a ratio at the threshold, 3 and 5 seeds: 0 to 2 % are confirmed and 2 to 5 %
     rejected (nominal: 2.5 % each), with a third of QM9's held-out molecules as with a fortieth.
-
-    Parameters
-    ----------
-    balancing
-        Records of the balancing.
-    protocol
-        "held_out" or "as_reported".
-    cap
-        Molecules per size.
-    sizes
-        Numbers of atoms; those with fewer than `LEAST_MOLECULES` held-out molecules are left out.
-    resamples, seed
-        Of the bootstrap.
-
-    Raises
-    ------
-    ValueError
-        Records of the cap or of its control are missing, the two have no seed in common, or there is no such protocol.
     """
+    cap = thesis.CAPS[0]
     arms = [balancing[Arm("cap", cap)], balancing[Arm("cap", cap, random=True)]]
-    curves = curves_of(arms, "size", sizes, protocol, resamples, seed)
+    curves = curves_of(arms, "size", thesis.COMMON_SIZES, protocol, resamples)
 
     def log_spread(logs: np.ndarray) -> np.ndarray:
         return np.log(logs.std(axis=-3))
@@ -217,18 +157,11 @@ def h3(
     part = part_of("random", estimate, -LOG_FACTOR, "below", "spread_ratio")
     spreads = np.exp(log_spread(curves.logs).mean(axis=-1)) / np.log(10)
     details = {"spread": spreads[0], "spread_random": spreads[1], "sizes": len(curves.groups)}
-    return judge(h3, "h3", protocol, curves.counts, [part], details)
+    return judge(h3, protocol, curves.counts, [part], details)
 
 
 def threshold_2000(
-    balancing: Arms[Record],
-    protocol: str,
-    *,
-    cap: int = thesis.CAPS[0],
-    above: int = thesis.CAP_HELPS_ABOVE,
-    longer: bool = False,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
+    balancing: Arms[Record], protocol: str, *, longer: bool = False, resamples: int = RESAMPLES
 ) -> Verdict:
     """A cap of 2,000 molecules per size helps molecules of more than 18 atoms (section 5.3.2, Figure 6).
 
@@ -239,45 +172,16 @@ def threshold_2000(
     Sizes count alike, as in a figure with a point per size. The comparison is the report's: both train for as many
     epochs, so that the capped set makes fewer updates; `longer` takes the capped set that makes as many. Beside it,
     `parts` has the control of equal size, which tells whether it is the balance that helps, and single sizes.
-
-    Parameters
-    ----------
-    balancing
-        Records of the balancing, the baseline's among them.
-    protocol
-        "held_out" or "as_reported".
-    cap, above
-        Molecules per size; the sizes with more atoms than that, up to 25, are compared.
-    longer
-        Take the runs that make as many updates as the baseline.
-    resamples, seed
-        Of the bootstrap.
-
-    Raises
-    ------
-    ValueError
-        Records are missing, two configurations have no seed in common, or there is no such protocol.
     """
-    arms = {"baseline": balancing[DEFAULT]}
+    cap, arms = thesis.CAPS[0], {"baseline": balancing[DEFAULT]}
     if not longer:
         arms["random"] = balancing[Arm("cap", cap, random=True)]
     first = balancing[Arm("cap", cap, same_updates=longer)]
-    curves = curves_of([first, *arms.values()], "size", _larger(above), protocol, resamples, seed)
-    parts = _means(curves, arms, deciding={"baseline"}) + _single_sizes(curves, {"baseline": 1})
-    claim = "threshold_2000_same_updates" if longer else "threshold_2000"
-    return judge(threshold_2000, claim, protocol, curves.counts, parts)
+    above = thesis.CAP_HELPS_ABOVE
+    return _against(threshold_2000, first, arms, {"baseline"}, protocol, above, resamples, longer=longer)
 
 
-def best_rate(
-    loss_modification: Arms[Record],
-    weighting: str,
-    protocol: str,
-    *,
-    rate: float = thesis.BEST_RATE,
-    above: int = thesis.LARGE,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Verdict:
+def best_rate(loss_modification: Arms[Record], weighting: str, protocol: str, *, resamples: int = RESAMPLES) -> Verdict:
     """Rate 10 is the best of those tried, for molecules of more than 17 atoms (section 5.3.4, Figures 7 and 8).
 
     Rule: a part for every other rate; its effect is the ratio of the mean squared errors, rate 10 over the other,
@@ -289,49 +193,24 @@ def best_rate(
     modification at all is none to recommend. Rates that can't be told apart leave the claim undecided. The report
     judges the rates by the sizes that it wants to improve, those of more than 17 atoms; the runs hold up to 23.
 
-    Parameters
-    ----------
-    loss_modification
-        Records of the loss modification, those of the unmodified loss among them.
-    weighting
-        "size" or "size-frequency".
-    protocol
-        "held_out" or "as_reported".
-    rate
-        The rate that is claimed to be best.
-    above
-        Sizes with more atoms than that are compared, up to the largest that the runs are trained on.
-    resamples, seed
-        Of the bootstrap.
-
-    Raises
-    ------
-    ValueError
-        There is no record of the rate or of the unmodified loss, two rates have no seed in common, or there is no such
-        protocol.
+    `weighting` is "size" or "size-frequency".
     """
-    claimed = loss_modification[Arm(weighting, rate)]
+    best = thesis.BEST_RATE
+    claimed = loss_modification[Arm(weighting, best)]
     arms = {0.0: loss_modification["unweighted"]}
-    arms |= {arm.value: of_arm for arm, of_arm in loss_modification.of(weighting).items() if arm.value != rate}
+    arms |= {arm.value: of_arm for arm, of_arm in loss_modification.of(weighting).items() if arm.value != best}
     largest = claimed[0].config.data.selection.largest or thesis.COMMON_SIZES[-1]
-    curves = curves_of([claimed, *arms.values()], "size", range(above + 1, largest + 1), protocol, resamples, seed)
+    sizes = range(thesis.LARGE + 1, largest + 1)
+    curves = curves_of([claimed, *arms.values()], "size", sizes, protocol, resamples)
     found = estimates(curves, lambda logs: log_ratios(logs).mean(axis=-3))
     parts = [
         part_of(f"rate_{other:g}", estimate, 0.0 if other else -LOG_FACTOR, "below", "ratio")
         for other, estimate in zip(arms, found, strict=True)
     ]
-    return judge(best_rate, f"best_rate_{weighting.replace('-', '_')}", protocol, curves.counts, parts)
+    return judge(best_rate, protocol, curves.counts, parts, suffix=f"_{weighting.replace('-', '_')}")
 
 
-def h4(
-    directed: Arms[Record],
-    protocol: str,
-    *,
-    above: int = thesis.LARGE,
-    longer: bool = False,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Verdict:
+def h4(directed: Arms[Record], protocol: str, *, longer: bool = False, resamples: int = RESAMPLES) -> Verdict:
     """Hypothesis 4: for molecules of more than 17 atoms, smaller ones are redundant in training (section 5.3.4).
 
     Rule: two parts, each a ratio of mean squared errors, geometric mean over the sizes of 18 to 25 atoms: training on
@@ -343,102 +222,46 @@ def h4(
     from what their number does. Sizes count alike. `parts` has every size against both beside it, a family of its own
     under Holm. At as many epochs the directed training makes fewer updates than the baseline; `longer` takes the runs
     that make as many, of the directed training and of its control.
-
-    Parameters
-    ----------
-    directed
-        Records of the directed training, the baseline's among them.
-    protocol
-        "held_out" or "as_reported".
-    above
-        Molecules with more atoms than that are trained on, and compared up to 25 atoms.
-    longer
-        Take the runs that make as many updates as the baseline.
-    resamples, seed
-        Of the bootstrap.
-
-    Raises
-    ------
-    ValueError
-        Records are missing, two configurations have no seed in common, or there is no such protocol.
     """
-    arms = {
-        "baseline": directed[DEFAULT],
-        "random": directed[Arm("more than", above, random=True, same_updates=longer)],
-    }
+    above = thesis.LARGE
+    control = directed[Arm("more than", above, random=True, same_updates=longer)]
+    arms = {"baseline": directed[DEFAULT], "random": control}
     first = directed[Arm("more than", above, same_updates=longer)]
-    curves = curves_of([first, *arms.values()], "size", _larger(above), protocol, resamples, seed)
-    parts = _means(curves, arms, deciding=set(arms)) + _single_sizes(curves, {"baseline": 1, "random": 2})
-    return judge(h4, "h4_same_updates" if longer else "h4", protocol, curves.counts, parts)
+    return _against(h4, first, arms, set(arms), protocol, above, resamples, longer=longer)
 
 
-def directed_by_size(
-    directed: Arms[Record],
-    protocol: str,
-    *,
-    above: int = thesis.LARGE,
-    boundary: int = thesis.CROSSOVER,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Verdict:
+def directed_by_size(directed: Arms[Record], protocol: str, *, resamples: int = RESAMPLES) -> Verdict:
     """Directed training is better at every size above 19 atoms, worse at every size below (section 5.3.4, Figure 9).
 
     Rule: a part for each of the sizes of 20 to 25 atoms, where the ratio of the mean squared errors, directed training
     over baseline, must be below 1/1.1, and for each of 10 to 18 atoms, where it must be above 1.1. Confirmed if every
     part's interval lies wholly on its side, rejected if one lies wholly on the other after Holm's correction over the
     sizes, else undecided.
-
-    Parameters are those of `h4`, with `boundary` the size of which nothing is claimed; errors, too.
     """
-    arms = [directed[Arm("more than", above)], directed[DEFAULT]]
-    return _by_size(directed_by_size, "directed_by_size", arms, protocol, boundary, resamples, seed)
+    arms = [directed[Arm("more than", thesis.LARGE)], directed[DEFAULT]]
+    return _by_size(directed_by_size, arms, protocol, resamples)
 
 
-def general_mse(comparison: Arms[Record], protocol: str, *, resamples: int = RESAMPLES, seed: int = 0) -> Verdict:
+def general_mse(comparison: Arms[Record], protocol: str, *, resamples: int = RESAMPLES) -> Verdict:
     """Over all molecules Default has the smaller error than Custom (section 5.3.4, last table and "MSE general").
 
     Rule: the effect is the ratio of the mean squared errors over all molecules, Custom over Default (the report's is
     0.0925 / 0.0643). Confirmed if its interval lies wholly above 1.1, rejected if wholly below, else undecided.
-
-    Parameters
-    ----------
-    comparison
-        Records of the final comparison; those of Default lie with the baseline.
-    protocol
-        "held_out" (the whole 20 %) or "as_reported".
-    resamples, seed
-        Of the bootstrap.
-
-    Raises
-    ------
-    ValueError
-        Records of one of the models are missing, the two have no seed in common, or there is no such protocol.
     """
-    curves = curves_of([comparison[CUSTOM], comparison[DEFAULT]], "all", ["all"], protocol, resamples, seed)
+    curves = curves_of([comparison[CUSTOM], comparison[DEFAULT]], "all", ["all"], protocol, resamples)
     estimate = estimates(curves, lambda logs: log_ratios(logs)[..., 0, :, :])[0]
-    part = part_of("default", estimate, LOG_FACTOR, "above", "ratio")
-    return judge(general_mse, "general_mse", protocol, curves.counts, [part])
+    return judge(general_mse, protocol, curves.counts, [_ratio("default", estimate, "above")])
 
 
-def custom_by_size(
-    comparison: Arms[Record],
-    protocol: str,
-    *,
-    boundary: int = thesis.CROSSOVER,
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Verdict:
+def custom_by_size(comparison: Arms[Record], protocol: str, *, resamples: int = RESAMPLES) -> Verdict:
     """Custom is better than Default at every size above 19 atoms, worse at every size below (5.3.4, Figure 10).
 
     Rule: a part for each of the sizes of 20 to 25 atoms, where the ratio of the mean squared errors, Custom over
     Default, must be below 1/1.1, and for each of 10 to 18 atoms, where it must be above 1.1. Confirmed if every part's
     interval lies wholly on its side, rejected if one lies wholly on the other after Holm's correction over the sizes,
     else undecided.
-
-    Parameters are those of `general_mse`, with `boundary` the size of which nothing is claimed; errors, too.
     """
-    arms = [comparison[CUSTOM], comparison[DEFAULT]]
-    return _by_size(custom_by_size, "custom_by_size", arms, protocol, boundary, resamples, seed)
+    return _by_size(custom_by_size, [comparison[CUSTOM], comparison[DEFAULT]], protocol, resamples)
 
 
 def run_time(comparison: Arms[Record]) -> Verdict:
@@ -451,19 +274,16 @@ def run_time(comparison: Arms[Record]) -> Verdict:
     Depends on no protocol, and only seeds vary. Times within a tenth of each other are none apart on a machine that
     has other work. `details` has the ratio of the numbers of training molecules, which the report says is the only
     cause, and the number of pairs on different machines.
-
-    Raises ValueError if records of one of the models are missing or the two have no seed in common.
     """
     pairs = paired([comparison[CUSTOM], comparison[DEFAULT]])
-    logs = np.array([[np.log(sum(record.about["seconds"].values())) for record in of_seed] for of_seed in pairs])
-    estimate = over_seeds(logs[:, 0] - logs[:, 1])
+    estimate = _log_ratio(pairs, lambda record: np.log(sum(record.about["seconds"].values())))
     elsewhere = sum(_machine_of(custom) != _machine_of(default) for custom, default in pairs)
-    part = part_of("default", estimate, -LOG_FACTOR, "below", "ratio", p_chance=1.0 if elsewhere else 0.0)
+    part = _ratio("default", estimate, "below", p_chance=1.0 if elsewhere else 0.0)
     if elsewhere:
         part = replace(part, p_rejected=1.0)
     trained = [custom.about["molecules"]["train"] / default.about["molecules"]["train"] for custom, default in pairs]
     details = {"molecules_ratio": float(np.mean(trained)), "pairs_on_two_machines": elsewhere}
-    return judge(run_time, "run_time", INDEPENDENT, (len(pairs), 0), [part], details)
+    return judge(run_time, INDEPENDENT, (len(pairs), 0), [part], details)
 
 
 def convergence(comparison: Arms[Record]) -> Verdict:
@@ -477,16 +297,13 @@ def convergence(comparison: Arms[Record]) -> Verdict:
     loss; here it is the unweighted one. The loss of an epoch is a mean over it, so it stands at the epoch's middle;
     between epochs its logarithm is taken as a straight line. 1.5 is what the book's chapter calls settled. `details`
     has the same ratio in epochs, since Custom's have fewer updates. Depends on no protocol, and only seeds vary.
-
-    Raises ValueError if records of one of the models are missing or the two have no seed in common.
     """
     pairs = paired([comparison[CUSTOM], comparison[DEFAULT]])
-    epochs = np.array([[_settled(record) for record in of_seed] for of_seed in pairs])
-    per_epoch = np.array([[_updates(record) / len(record.history) for record in of_seed] for of_seed in pairs])
-    in_epochs, in_updates = np.log(epochs), np.log(epochs * per_epoch)
-    part = part_of("default", over_seeds(in_updates[:, 0] - in_updates[:, 1]), LOG_FACTOR, "above", "ratio")
-    details = {"ratio_in_epochs": float(np.exp((in_epochs[:, 0] - in_epochs[:, 1]).mean()))}
-    return judge(convergence, "convergence", INDEPENDENT, (len(pairs), _trained(pairs)), [part], details)
+    in_updates = _log_ratio(pairs, lambda record: np.log(_settled(record) * (_updates(record) / len(record.history))))
+    in_epochs = _log_ratio(pairs, lambda record: np.log(_settled(record)))
+    details = {"ratio_in_epochs": float(np.exp(in_epochs.value))}
+    part = _ratio("default", in_updates, "above")
+    return judge(convergence, INDEPENDENT, (len(pairs), _trained(pairs)), [part], details)
 
 
 def stability(comparison: Arms[Record]) -> Verdict:
@@ -499,29 +316,16 @@ def stability(comparison: Arms[Record]) -> Verdict:
     Squared errors are unweighted; the report's losses of Custom hold its weights, and it says itself that the scales
     differ. So `details` has the ratio of the quotients of largest and smallest, on which no scale has an effect. The
     geometric mean keeps the first epochs from being all that counts. Depends on no protocol, and only seeds vary.
-
-    Raises ValueError if records of one of the models are missing or the two have no seed in common.
     """
     pairs = paired([comparison[CUSTOM], comparison[DEFAULT]])
-
-    def mean_logs(of: Callable[[pd.DataFrame], pd.Series]) -> np.ndarray:
-        return np.array([[np.log(of(record.history)).mean() for record in of_seed] for of_seed in pairs])
-
-    gaps = mean_logs(lambda history: history["highest"] - history["lowest"])
-    quotients = mean_logs(lambda history: history["highest"] / history["lowest"])
-    part = part_of("default", over_seeds(gaps[:, 0] - gaps[:, 1]), -LOG_FACTOR, "below", "ratio")
-    details = {"ratio_of_quotients": float(np.exp((quotients[:, 0] - quotients[:, 1]).mean()))}
-    return judge(stability, "stability", INDEPENDENT, (len(pairs), _trained(pairs)), [part], details)
+    gaps = _log_ratio(pairs, lambda record: np.log(record.history["highest"] - record.history["lowest"]).mean())
+    quotients = _log_ratio(pairs, lambda record: np.log(record.history["highest"] / record.history["lowest"]).mean())
+    details = {"ratio_of_quotients": float(np.exp(quotients.value))}
+    part = _ratio("default", gaps, "below")
+    return judge(stability, INDEPENDENT, (len(pairs), _trained(pairs)), [part], details)
 
 
-def stage2(
-    trials: pd.DataFrame,
-    deviation: float,
-    *,
-    parameters: Sequence[str] = ("data_cutoff", "training_cutoff", "n_atom_basis"),
-    resamples: int = RESAMPLES,
-    seed: int = 0,
-) -> Verdict:
+def stage2(trials: pd.DataFrame, deviation: float, *, resamples: int = RESAMPLES) -> Verdict:
     """The parameters of the second stage of the search matter little (section 5.2.1).
 
     Rule: the effect is the ratio of the ninth to the first decile of the validation loss of the complete trials.
@@ -541,35 +345,23 @@ def stage2(
     `parts` has Spearman's correlation of each parameter with the loss, a family of its own under Holm, by its
     permutation p alone: "rejected" is a parameter that the loss goes with, and there is no interval.
 
-    Parameters
-    ----------
-    trials
-        A row per trial, as `trials.trials_of` gives them; incomplete ones are left out, and a run that several trials
-        asked for counts once.
-    deviation
-        Standard deviation of the logarithm of the validation loss between seeds: see `seed_deviation`.
-    parameters
-        Columns of `trials`.
-    resamples, seed
-        Of the bootstrap and of the permutations.
-
-    Raises
-    ------
-    ValueError
-        Fewer than ten trials are complete.
+    `trials` has a row per trial, as `trials.trials_of` gives them; incomplete ones are left out, and a run that several
+    trials asked for counts once. `deviation` is that of `seed_deviation`. Raises ValueError for fewer than ten complete
+    trials.
     """
     complete = trials[trials["state"] == "complete"].drop_duplicates("run")
     if len(complete) < 10:
         raise ValueError(f"deciles need ten complete trials; there are {len(complete)}")
     logs = np.log(complete["validation_mse"].to_numpy(dtype=float))
     threshold = 2 * float(stats.norm.ppf(0.9)) * deviation + LOG_FACTOR
-    interval, p = bca(logs, deciles_apart, threshold, resamples, seed)
+    interval, p = bca(logs, deciles_apart, threshold, resamples)
     low, high = np.exp(interval)
     effect, limit = float(np.exp(deciles_apart(logs))), float(np.exp(threshold))
     parts = [Part("trials", effect, (float(low), float(high)), limit, "below", "ratio", p["below"], p["above"])]
-    parts += [_parameter(name, complete[name].to_numpy(dtype=float), logs, seed) for name in parameters]
+    varied = ("data_cutoff", "training_cutoff", "n_atom_basis")
+    parts += [_parameter(name, complete[name].to_numpy(dtype=float), logs) for name in varied]
     details = {"trials": len(complete), "ratio_by_seeds": limit / FACTOR}
-    return judge(stage2, "stage2", "held_out", (1, 0), parts, details)
+    return judge(stage2, "held_out", (1, 0), parts, details)
 
 
 def seed_deviation(points: Iterable[Sequence[Record]]) -> float:
@@ -586,63 +378,67 @@ def seed_deviation(points: Iterable[Sequence[Record]]) -> float:
     return float(np.sqrt(squares / sum(len(logs) - 1 for logs in several)))
 
 
-def _larger(above: int) -> range:
-    return range(above + 1, thesis.COMMON_SIZES[-1] + 1)
+def _ratio(name: str, estimate: Estimate, side: Side, *, p_chance: float = 0.0, family: Family = "claim") -> Part:
+    """A ratio that is claimed to lie on a side of 1, by `FACTOR` at least."""
+    threshold = LOG_FACTOR if side == "above" else -LOG_FACTOR
+    return part_of(name, estimate, threshold, side, "ratio", p_chance=p_chance, family=family)
 
 
-def _means(curves: Curves, arms: Mapping[str, object], deciding: Collection[str]) -> list[Part]:
-    """The first configuration against each other one, over all sizes together: lower is claimed."""
+def _log_ratio(pairs: Sequence[tuple[Record, ...]], log: Callable[[Record], float]) -> Estimate:
+    """The first of each pair against the second, by the logarithm of a number of each record."""
+    logs = np.array([[log(record) for record in of_seed] for of_seed in pairs])
+    return over_seeds(logs[:, 0] - logs[:, 1])
+
+
+def _against(
+    function: Callable,
+    first: list[Record],
+    arms: Mapping[str, list[Record]],
+    deciding: Collection[str],
+    protocol: str,
+    above: int,
+    resamples: int,
+    *,
+    longer: bool,
+) -> Verdict:
+    """One arm against others over all sizes above some, and against the deciding ones at each: lower is claimed."""
+    sizes = range(above + 1, thesis.COMMON_SIZES[-1] + 1)
+    curves = curves_of([first, *arms.values()], "size", sizes, protocol, resamples)
     found = estimates(curves, lambda logs: log_ratios(logs).mean(axis=-3))
-    return [
-        part_of(name, estimate, -LOG_FACTOR, "below", "ratio", family="claim" if name in deciding else "controls")
+    parts = [
+        _ratio(name, estimate, "below", family="claim" if name in deciding else "controls")
         for name, estimate in zip(arms, found, strict=True)
     ]
+    for place, name in enumerate(arms):
+        if name in deciding:
+            found = estimates(curves, lambda logs, place=place: log_ratios(logs)[..., place, :])
+            at_sizes = zip(curves.groups, found, strict=True)
+            parts += [_ratio(f"{name}_{size}", one, "below", family="sizes") for size, one in at_sizes]
+    return judge(function, protocol, curves.counts, parts, suffix="_same_updates" if longer else "")
 
 
-def _single_sizes(curves: Curves, arms: Mapping[str, int]) -> list[Part]:
-    """The first configuration against some others at each size: lower is claimed, and nothing decided."""
-    parts = []
-    for name, arm in arms.items():
-        found = estimates(curves, lambda logs, arm=arm: log_ratios(logs)[..., arm - 1, :])
-        parts += [
-            part_of(f"{name}_{size}", estimate, -LOG_FACTOR, "below", "ratio", family="sizes")
-            for size, estimate in zip(curves.groups, found, strict=True)
-        ]
-    return parts
-
-
-def _by_size(
-    function: Callable,
-    claim: str,
-    arms: Sequence[list[Record]],
-    protocol: str,
-    boundary: int,
-    resamples: int,
-    seed: int,
-) -> Verdict:
-    """The first arm against the second: lower at every size above a boundary, higher at every size below."""
-    sizes = [size for size in thesis.COMMON_SIZES if size != boundary]
-    curves = curves_of(arms, "size", sizes, protocol, resamples, seed)
+def _by_size(function: Callable, arms: Sequence[list[Record]], protocol: str, resamples: int) -> Verdict:
+    """The first arm against the second: lower at every size above the report's boundary, higher at every size below."""
+    sides: dict[int, Side] = {
+        size: "below" if size > thesis.CROSSOVER else "above"
+        for size in thesis.COMMON_SIZES
+        if size != thesis.CROSSOVER
+    }
+    curves = curves_of(arms, "size", list(sides), protocol, resamples)
     found = estimates(curves, lambda logs: log_ratios(logs)[..., 0, :])
-    parts = [
-        part_of(f"size_{size}", estimate, -LOG_FACTOR, "below", "ratio")
-        if size > boundary
-        else part_of(f"size_{size}", estimate, LOG_FACTOR, "above", "ratio")
-        for size, estimate in zip(curves.groups, found, strict=True)
-    ]
+    parts = [_ratio(f"size_{size}", one, sides[size]) for size, one in zip(curves.groups, found, strict=True)]
     for name, side in (("sizes_above", "below"), ("sizes_below", "above")):
-        inside = [place for place, size in enumerate(curves.groups) if (size > boundary) == (name == "sizes_above")]
+        inside = [place for place, size in enumerate(curves.groups) if sides[size] == side]
         if inside:
             mean = estimates(curves, lambda logs, of=inside: log_ratios(logs)[..., of, 0, :].mean(axis=-2))[0]
-            threshold = -LOG_FACTOR if side == "below" else LOG_FACTOR
-            parts.append(part_of(name, mean, threshold, side, "ratio", family="controls"))
-    return judge(function, claim, protocol, curves.counts, parts)
+            parts.append(_ratio(name, mean, side, family="controls"))
+    return judge(function, protocol, curves.counts, parts)
 
 
-def _parameter(name: str, values: np.ndarray, logs: np.ndarray, seed: int) -> Part:
+def _parameter(name: str, values: np.ndarray, logs: np.ndarray) -> Part:
     """Whether a parameter goes with the loss at all, which speaks against the claim."""
     correlation = float(spearman(values, logs[:, None])[0]) if np.ptp(values) else 0.0
-    p = permutation_p(-np.sign(correlation) * values, logs[:, None], seed) if correlation else 1.0
+    p = permutation_p(-np.sign(correlation) * values, logs[:, None]) if correlation else 1.0
     side = "below" if correlation > 0 else "above"
     none = (float("nan"), float("nan"))
     return Part(name, correlation, none, 0.0, side, "correlation", 1.0, min(1.0, 2 * p), family="parameters")

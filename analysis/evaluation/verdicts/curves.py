@@ -13,8 +13,6 @@ from analysis.runs import protocols
 from analysis.runs.records import Record
 
 PROTOCOLS = ("held_out", "as_reported")
-
-
 LEAST_MOLECULES = 10
 """Sizes with fewer held-out molecules are left out: resampling them says too little of their error."""
 
@@ -46,15 +44,14 @@ def curves_of(
     groups: Collection,
     protocol: str,
     resamples: int,
-    seed: int,
     *,
     molecules: Molecules | None = None,
 ) -> Curves:
-    """The curves of configurations over those of some groups that have enough molecules.
+    """The curves of several arms over those groups that have enough molecules, for the seeds that all arms have.
 
-    `kind` is "all", "size" or "element"; the last needs the database. Of an arm the seeds are used that all have.
-    Raises ValueError if there is no such protocol, if no group has enough molecules, if the arms have no seed in common
-    or hold out other molecules, or if one of these is not in the database.
+    `kind` is "all", "size" or "element"; the last needs the database. Raises ValueError if the protocol is unknown, if
+    no group has enough molecules, if the arms have no seed in common or hold out different molecules, or if one of
+    these is not in the database.
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"there is no protocol {protocol!r}; choose one of {', '.join(PROTOCOLS)}")
@@ -70,7 +67,7 @@ def curves_of(
     return Curves(
         groups=list(members),
         logs=np.log(np.array([squared[positions].mean(axis=0) for positions in members.values()])),
-        draws=np.log(resampled_means(squared, list(members.values()), resamples, seed)),
+        draws=np.log(resampled_means(squared, list(members.values()), resamples)),
         molecules=len(np.unique(np.concatenate(list(members.values())))),
         fewest=min(map(len, members.values())),
         first=columns[0][0],
@@ -84,15 +81,14 @@ def _check_some(found: list, kind: str, groups: Collection) -> None:
 
 def _as_reported(columns: list[list[Record]], kind: str, groups: list) -> Curves:
     tables = [[protocols.mse(record.groups, kind)["as_reported"].reindex(groups) for record in arm] for arm in columns]
-    table = np.log(np.array([[of_record.to_numpy(dtype=float) for of_record in arm] for arm in tables]))  # [C, S, G]
-    known = np.isfinite(table).all(axis=(0, 1))
+    logs = np.moveaxis(np.log(np.array(tables, dtype=float)), -1, 0)  # [G, C, S]
+    known = np.isfinite(logs).all(axis=(1, 2))
     kept = [group for group, is_known in zip(groups, known, strict=True) if is_known]
     _check_some(kept, kind, groups)
     first = columns[0][0]
     # The sets of elements overlap
     counted = frequency_of(first, "all").loc[["all"]] if kind == "element" else frequency_of(first, kind).loc[kept]
-    logs = np.moveaxis(table[..., known], -1, 0)
-    return Curves(groups=kept, logs=logs, draws=None, molecules=int(counted.sum()), fewest=0, first=first)
+    return Curves(groups=kept, logs=logs[known], draws=None, molecules=int(counted.sum()), fewest=0, first=first)
 
 
 def _squared(columns: list[list[Record]]) -> np.ndarray:

@@ -11,10 +11,7 @@ from analysis.evaluation.verdicts.intervals import LEVEL, Estimate, Side
 
 ALPHA = 1 - LEVEL
 
-
 Decision = Literal["confirmed", "rejected", "undecided"]
-
-
 Family = Literal["claim", "controls", "sizes", "parameters"]
 
 
@@ -44,34 +41,16 @@ class Part:
 class Verdict:
     """What a test found.
 
-    Attributes
-    ----------
-    claim
-        A key of `CLAIMS`.
-    protocol
-        "held_out", "as_reported" or "independent".
-    verdict
-        "confirmed", "rejected" or "undecided", at the claim's own level.
-    effect, interval
-        In `unit`, the interval with `level`. Of a claim with several parts those of the least favourable one.
-    unit
-        "ratio" (of mean squared errors or of times, of the first configuration to the second, geometric mean over seeds
-        and sizes), "spread_ratio" or "correlation".
-    threshold, side
-        The claim is that the effect lies on this side of the threshold.
-    p
-        Of the direction in which the evidence points: the smallest 1 − level at which the verdict would still be
-        decided that way.
-    n_seeds, n_molecules
-        How many there were; molecules whose errors the effect follows from, 0 if it follows from none.
-    rule
-        How it was decided: the docstring's paragraph.
-    parts
-        The comparisons that the claim is made of, and others of interest.
-    details
-        Further numbers, by key.
-    p_in_table
-        After Holm's correction over a table of verdicts; NaN before `together`.
+    - `claim` is a key of `CLAIMS`; `protocol` "held_out", "as_reported" or "independent".
+    - `verdict` is at the claim's own level. `rule` is how it was decided: the docstring's paragraph.
+    - `effect` and `interval`, with `level`, are in `unit`: "ratio" (of mean squared errors or of times, of the first
+      configuration to the second, geometric mean over seeds and sizes), "spread_ratio" or "correlation". Of a claim
+      with several parts they are those of the least favourable one. The claim is that the effect lies on `side` of the
+      `threshold`.
+    - `p` is of the direction in which the evidence points: the smallest 1 − level at which the verdict would still be
+      decided that way. `p_in_table` is corrected by Holm over a table of verdicts; NaN before `together`.
+    - `n_molecules` counts the molecules whose errors the effect follows from, 0 if it follows from none.
+    - `parts` are the comparisons that the claim is made of, and others of interest; `details` further numbers.
     """
 
     claim: str
@@ -144,33 +123,28 @@ def part_of(
 
 def judge(
     function: Callable,
-    claim: str,
     protocol: str,
     counts: tuple[int, int],
     parts: Sequence[Part],
     details: Mapping[str, float] | None = None,
+    *,
+    suffix: str = "",
 ) -> Verdict:
     """Confirmed if every part of the claim is; rejected if one is, after Holm. Every family is corrected by itself.
 
-    `function` is the claim's test, whose docstring holds the rule; `counts` are the numbers of seeds and of molecules.
+    `function` is the claim's test: its docstring holds the rule, and its name, with `suffix`, is the claim's. `counts`
+    are the numbers of seeds and of molecules.
     """
-    families = {part.family: [] for part in parts}
-    for part in parts:
-        families[part.family].append(part)
-    decided = {family: _decided(of_family) for family, of_family in families.items()}
+    families = dict.fromkeys(part.family for part in parts)
+    decided = {family: _decided([part for part in parts if part.family == family]) for family in families}
     deciding = decided["claim"]
     p_confirmed = max(part.p_confirmed for part in deciding)
     p_rejected = float(holm([part.p_rejected for part in deciding]).min())
     worst = min(deciding, key=lambda part: (part.p_rejected, -part.p_confirmed))
-    verdict = "undecided"
-    if p_confirmed <= ALPHA:
-        verdict = "confirmed"
-    elif p_rejected <= ALPHA:
-        verdict = "rejected"
     return Verdict(
-        claim=claim,
+        claim=function.__name__ + suffix,
         protocol=protocol,
-        verdict=verdict,
+        verdict="confirmed" if p_confirmed <= ALPHA else "rejected" if p_rejected <= ALPHA else "undecided",
         effect=worst.effect,
         interval=worst.interval,
         unit=worst.unit,

@@ -8,16 +8,9 @@ import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
-
-
 RESAMPLES = 1000
-
-
 _PERMUTATIONS = 9999
-
-
 _BATCH = 50  # draws of all molecules' weights at a time: some MB
-
 
 Side = Literal["below", "above"]
 
@@ -34,6 +27,11 @@ class Estimate:
         """Student's, with `LEVEL`; infinite for one seed."""
         half = self.error * stats.t.ppf((1 + LEVEL) / 2, self.freedom)
         return self.value - half, self.value + half
+
+    def factor(self) -> tuple[float, float, float]:
+        """The exponentials of the mean and of the ends of its interval: of a mean of logarithms, a factor."""
+        value, low, high = np.exp([self.value, *self.interval()])
+        return float(value), float(low), float(high)
 
     def p(self, threshold: float, side: Side) -> float:
         """Twice the one-sided p of the null that the mean is not on this side of the threshold, at most 1."""
@@ -56,9 +54,9 @@ def over_seeds(of_seeds: np.ndarray, over_molecules: float = 0.0, molecules_free
     return Estimate(value, float(np.sqrt(both)), freedom)
 
 
-def resampled_means(squared: np.ndarray, members: list[np.ndarray], resamples: int, seed: int) -> np.ndarray:
+def resampled_means(squared: np.ndarray, members: list[np.ndarray], resamples: int) -> np.ndarray:
     """Means over each group of [M, C, S] with random weights of the molecules: [B, G, C, S]."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     flat = squared.reshape(len(squared), -1)
     draws = np.empty((resamples, len(members), flat.shape[1]))
     for start in range(0, resamples, _BATCH):
@@ -79,7 +77,7 @@ def spearman(given: np.ndarray, curve: np.ndarray) -> np.ndarray:
     return np.einsum("g,...gs->...s", ranks, others) / len(ranks) / others.std(axis=-2)
 
 
-def permutation_p(given: np.ndarray, curve: np.ndarray, seed: int) -> float:
+def permutation_p(given: np.ndarray, curve: np.ndarray) -> float:
     """One-sided p of a mean correlation over seeds this low, of [G] with [G, S]; exact for up to seven groups."""
 
     def statistic(permuted: np.ndarray, axis: int) -> np.ndarray:
@@ -95,7 +93,7 @@ def permutation_p(given: np.ndarray, curve: np.ndarray, seed: int) -> float:
         vectorized=True,
         n_resamples=_PERMUTATIONS,
         alternative="less",
-        rng=np.random.default_rng(seed),
+        rng=np.random.default_rng(0),
     )
     return float(found.pvalue)
 
@@ -107,14 +105,14 @@ def deciles_apart(logs: np.ndarray, axis: int = -1) -> np.ndarray:
 
 
 def bca(
-    sample: np.ndarray, statistic: Callable[..., np.ndarray], threshold: float, resamples: int, seed: int
+    sample: np.ndarray, statistic: Callable[..., np.ndarray], threshold: float, resamples: int
 ) -> tuple[tuple[float, float], dict[Side, float]]:
     """Bias-corrected and accelerated bootstrap interval of a statistic of [n] (Efron, JASA 82, 171 (1987)).
 
-    With it the p-values of lying below and above a threshold: the largest 1 − level at which the interval still holds
-    the threshold, found by halving.
+    Also the p-values of lying below and above a threshold: the largest 1 − level at which the interval still contains
+    the threshold, found by bisection.
     """
-    settings = {"statistic": statistic, "vectorized": True, "method": "BCa", "rng": np.random.default_rng(seed)}
+    settings = {"statistic": statistic, "vectorized": True, "method": "BCa", "rng": np.random.default_rng(0)}
     found = stats.bootstrap((sample,), n_resamples=resamples, confidence_level=LEVEL, **settings)
 
     def ends(level: float) -> tuple[float, float]:

@@ -8,23 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from analysis.data.molecules import Molecules
-from analysis.evaluation.verdicts.claims import (
-    INDEPENDENT,
-    best_rate,
-    convergence,
-    custom_by_size,
-    directed_by_size,
-    general_mse,
-    h1,
-    h2,
-    h3,
-    h4,
-    run_time,
-    seed_deviation,
-    stability,
-    stage2,
-    threshold_2000,
-)
+from analysis.evaluation.verdicts import claims
 from analysis.evaluation.verdicts.curves import PROTOCOLS
 from analysis.evaluation.verdicts.decisions import Verdict, together
 from analysis.runs.arms import Arms
@@ -65,52 +49,56 @@ class Claim:
     needs_trials: bool = False
 
 
-def _of(experiment: str, test: Callable[..., Verdict], **settings: object) -> dict[str, object]:
-    """What a claim needs whose test takes one experiment's records and a protocol."""
-    return {
-        "experiments": (experiment,),
-        "test": lambda evidence, protocol: test(evidence.records[experiment], protocol=protocol, **settings),
-    }
+def _claim(section: str, said: str, experiment: str, test: Callable[..., Verdict], **settings: object) -> Claim:
+    """A claim whose test takes one experiment's records and a protocol."""
+    return Claim(
+        section,
+        said,
+        (experiment,),
+        lambda evidence, protocol: test(evidence.records[experiment], protocol=protocol, **settings),
+    )
 
 
-def _of_curves(test: Callable[[Arms[Record]], Verdict]) -> dict[str, object]:
-    """What a claim needs that compares Default and Custom under no protocol."""
-    return {
-        "experiments": ("final-comparison",),
-        "test": lambda evidence, protocol: test(evidence.records["final-comparison"]),  # noqa: ARG005
-        "protocols": (INDEPENDENT,),
-    }
+def _independent(test: Callable[[Arms[Record]], Verdict]) -> Claim:
+    """A claim that compares Default and Custom under no protocol."""
+    return Claim(
+        "5.3.4",
+        "confirmed",
+        ("final-comparison",),
+        lambda evidence, _: test(evidence.records["final-comparison"]),
+        (claims.INDEPENDENT,),
+    )
 
 
 CLAIMS: Mapping[str, Claim] = MappingProxyType(
     {
-        "h1": Claim("5.3.1", "confirmed", **_of("baseline", h1)),
+        "h1": _claim("5.3.1", "confirmed", "baseline", claims.h1),
         "h2": Claim(
             "5.3.1",
             "confirmed",
             ("baseline",),
-            lambda evidence, protocol: h2(evidence.records["baseline"], evidence.molecules, protocol),
+            lambda evidence, protocol: claims.h2(evidence.records["baseline"], evidence.molecules, protocol),
         ),
-        "h3": Claim("5.3.2", "rejected", **_of("balancing", h3)),
-        "threshold_2000": Claim("5.3.2", "confirmed", **_of("balancing", threshold_2000)),
-        "threshold_2000_same_updates": Claim("5.3.2", "confirmed", **_of("balancing", threshold_2000, longer=True)),
-        "best_rate_size": Claim("5.3.4", "confirmed", **_of("loss-modification", best_rate, weighting="size")),
-        "best_rate_size_frequency": Claim(
-            "5.3.4", "confirmed", **_of("loss-modification", best_rate, weighting="size-frequency")
+        "h3": _claim("5.3.2", "rejected", "balancing", claims.h3),
+        "threshold_2000": _claim("5.3.2", "confirmed", "balancing", claims.threshold_2000),
+        "threshold_2000_same_updates": _claim("5.3.2", "confirmed", "balancing", claims.threshold_2000, longer=True),
+        "best_rate_size": _claim("5.3.4", "confirmed", "loss-modification", claims.best_rate, weighting="size"),
+        "best_rate_size_frequency": _claim(
+            "5.3.4", "confirmed", "loss-modification", claims.best_rate, weighting="size-frequency"
         ),
-        "h4": Claim("5.3.4", "partly", **_of("directed-training", h4)),
-        "h4_same_updates": Claim("5.3.4", "partly", **_of("directed-training", h4, longer=True)),
-        "directed_by_size": Claim("5.3.4", "confirmed", **_of("directed-training", directed_by_size)),
-        "general_mse": Claim("5.3.4", "confirmed", **_of("final-comparison", general_mse)),
-        "custom_by_size": Claim("5.3.4", "confirmed", **_of("final-comparison", custom_by_size)),
-        "run_time": Claim("5.3.4", "confirmed", **_of_curves(run_time)),
-        "convergence": Claim("5.3.4", "confirmed", **_of_curves(convergence)),
-        "stability": Claim("5.3.4", "confirmed", **_of_curves(stability)),
+        "h4": _claim("5.3.4", "partly", "directed-training", claims.h4),
+        "h4_same_updates": _claim("5.3.4", "partly", "directed-training", claims.h4, longer=True),
+        "directed_by_size": _claim("5.3.4", "confirmed", "directed-training", claims.directed_by_size),
+        "general_mse": _claim("5.3.4", "confirmed", "final-comparison", claims.general_mse),
+        "custom_by_size": _claim("5.3.4", "confirmed", "final-comparison", claims.custom_by_size),
+        "run_time": _independent(claims.run_time),
+        "convergence": _independent(claims.convergence),
+        "stability": _independent(claims.stability),
         "stage2": Claim(
             "5.2.1",
             "confirmed",
             (),
-            lambda evidence, protocol: stage2(evidence.trials, seed_deviation(evidence.repeats)),  # noqa: ARG005
+            lambda evidence, _: claims.stage2(evidence.trials, claims.seed_deviation(evidence.repeats)),
             ("held_out",),
             needs_trials=True,
         ),
