@@ -73,7 +73,7 @@ def test_what_fits_exactly_comes_before_beginnings(wanted, stem):
         ("³", "is no notebook"),
     ],
 )
-def test_what_is_not_is_answered_in_a_line_with_the_notebooks(wanted, said, capsys, tmp_path):
+def test_an_unknown_notebook_is_answered_in_a_line_with_the_list_of_notebooks(wanted, said, capsys, tmp_path):
     assert rerun.main([wanted], tmp_path) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("error: NOTEBOOK: ")

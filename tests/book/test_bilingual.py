@@ -309,7 +309,7 @@ def test_words_with_gaps_are_said_in_one_language_only(extension):
     assert words.gettext("Figure %s") == "Figure %s"
 
 
-def test_a_missing_mathjax_is_told(extension, monkeypatch):
+def test_a_missing_mathjax_is_reported(extension, monkeypatch):
     offline_math = extension("offline_math")
     assert (offline_math.installed_mathjax() / "es5/tex-chtml.js").is_file()
     monkeypatch.setattr(offline_math, "find_spec", lambda _name: None)

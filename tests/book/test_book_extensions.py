@@ -412,7 +412,7 @@ def test_a_language_is_on_one_page_with_a_table_of_contents(page, language, firs
     }
 
 
-def test_the_book_links_to_the_pdfs_that_there_are(book, page):
+def test_the_book_links_to_the_existing_pdfs(book, page):
     assert [link["href"] for link in page("html/ca/chapter").select(".colophon a")] == ["../pdf/schnet-qm9.ca.pdf"]
     assert [link["href"] for link in page("html/index").select(".colophon a")] == ["pdf/schnet-qm9.ca.pdf"]
     assert not page("html/en/chapter").select(".colophon a")

@@ -58,7 +58,7 @@ def executed(tmp_path):
     return execute
 
 
-def test_what_pages_write_to_the_standard_error_is_said_once_to_who_builds_the_book(executed):
+def test_standard_error_of_the_pages_is_shown_once_when_the_book_is_built(executed):
     assert executed(one=SAYS, two=SAYS, three="print(3)") == "one.md, two.md: one of ours: /home/me\n"
 
 

@@ -442,7 +442,7 @@ def test_verify_allows_another_machine_a_little_and_no_more(results, folder):
     assert "weights differ, by more than the tolerance of 2% for" in result.stderr.splitlines()[-1]
 
 
-def test_verify_keeps_what_it_found_in_a_file_that_there_is_not_yet(results, folder, recorded, tmp_path):
+def test_verify_writes_what_it_found_to_a_new_file(results, folder, recorded, tmp_path):
     edit(folder, lambda about: about["machine"].update(processor="an abacus"))
     change_weights(folder, 1.5)
     out = tmp_path / "repetitions" / "one.json"
@@ -541,7 +541,7 @@ def test_an_id_is_no_path(command, wanted, results):
 
 
 @pytest.mark.parametrize("command", ["show", "verify"])
-def test_there_is_nothing_to_find_where_nothing_is_recorded(command, tmp_path):
+def test_no_run_is_found_where_nothing_is_recorded(command, tmp_path):
     assert refused(command, "abc", "--results", tmp_path / "none") == (
         f"error: there are no records in {tmp_path / 'none'}: "
         "--results, or COMPENDIUM_RESULTS, names the folder that holds them"
@@ -572,14 +572,14 @@ def test_a_damaged_record_is_neither_shown_nor_verified(command, results, folder
         (["--seeds", "-1"], "seeds.0 = -1: Input should be greater than or equal to 0"),
     ],
 )
-def test_what_there_is_not_is_said_in_one_line(command, arguments, said, tmp_path):
+def test_unknown_names_are_refused_in_one_line(command, arguments, said, tmp_path):
     line = refused(command, *arguments, "--results", tmp_path)
     assert line.startswith("error: ")
     assert said in line
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_logger_that_there_is_not_is_said_before_anything_is_trained(tmp_path):
+def test_an_unknown_logger_is_refused_before_anything_is_trained(tmp_path):
     line = refused("run", "baseline", *SMOKE, "--logger", "mlflow", "--results", tmp_path)
     assert line.startswith("error: there is no logger 'mlflow': choose one of csv, tensorboard, wandb")
     assert list(tmp_path.iterdir()) == []

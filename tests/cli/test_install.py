@@ -94,7 +94,7 @@ def test_predict_works_anywhere(installed, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_read_and_written_elsewhere_is_said_in_a_line(installed, tmp_path):
+def test_reading_and_writing_elsewhere_is_reported_in_one_line(installed, tmp_path):
     def said(*words: str, **environment: str) -> tuple[int, str]:
         done = python("-m", "analysis", *words, folder=tmp_path, PYTHONPATH=str(installed), **environment)
         return done.returncode, done.stderr

@@ -89,7 +89,7 @@ def test_a_damaged_extxyz_is_refused(tmp_path: Path, old: str, new: str):
         ("species:R:1:pos:R:3", "molecule 1 of the file: it can't be read"),
     ],
 )
-def test_columns_that_cannot_be_are_refused_before_there_is_room_made_for_them(tmp_path: Path, properties, reason):
+def test_impossible_columns_are_refused_before_memory_is_allocated(tmp_path: Path, properties, reason):
     path = tmp_path / "a.extxyz"
     path.write_text(f"1\nProperties={properties} energy=-13.6\n1 0 0 0\n")
     with pytest.raises(MoleculesError, match=reason):

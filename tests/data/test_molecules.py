@@ -559,7 +559,7 @@ def test_a_cell_that_is_no_box_is_refused_before_it_fills_the_memory(cell: list)
 # ---- one door's molecules at the other -------------------------------------------------------------------------------
 
 
-def test_what_belongs_to_another_door_is_told_so():
+def test_input_meant_for_another_function_is_told_which():
     water = g2_molecule("H2O", vacuum=5)
     of_jarvis = jarvis(water)
     water.info["energy_U0"] = -1.0

@@ -55,7 +55,7 @@ def test_coordinates_in_other_units_are_refused(few_molecules, factor):
         check_units(wrong, neighbour_pairs(wrong, 5.0))
 
 
-def test_right_units_pass_and_so_does_what_cannot_be_told(qm9_molecules, few_molecules):
+def test_right_units_pass_and_so_do_undecidable_ones(qm9_molecules, few_molecules):
     check_units(qm9_molecules, neighbour_pairs(qm9_molecules, 2.0))
     atomisation = few_molecules.energy - reference_energies(few_molecules)
     check_units(replace(few_molecules, energy=atomisation), neighbour_pairs(few_molecules, 5.0))

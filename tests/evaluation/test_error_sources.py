@@ -500,7 +500,7 @@ def test_the_command_records_what_was_computed(model, tmp_path, monkeypatch, qm9
     ("model", "said"),
     [("best", "there is no model 'best': choose one of default, custom, or all"), ("default", "not recorded")],
 )
-def test_the_command_says_in_one_line_what_there_is_not(model, said, tmp_path, monkeypatch, qm9_molecules):
+def test_the_command_refuses_unknown_models_and_missing_runs(model, said, tmp_path, monkeypatch, qm9_molecules):
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
     result = CliRunner().invoke(commands.app, ["error-sources", model, "--results", str(tmp_path)])
     assert result.exit_code == 1

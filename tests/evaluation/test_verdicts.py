@@ -760,7 +760,7 @@ def test_sizes_with_few_held_out_molecules_are_left_out():
         claims.h1(baseline(made), "held_out", sizes=[10])
 
 
-def test_what_is_missing_is_said():
+def test_what_is_missing_is_reported():
     made = MadeUp(0)
     with pytest.raises(MissingArmError, match="baseline has no record of the arm 'default', only of none"):
         claims.h1(Made("baseline", {}), "held_out")

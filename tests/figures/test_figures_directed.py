@@ -38,7 +38,7 @@ def test_the_training_sets_and_their_seeds(records):
         assert updates(found[kind]) == pytest.approx(updates(found["whole"]), rel=0.01)
 
 
-def test_what_is_missing_is_said(records):
+def test_what_is_missing_is_reported(records):
     with pytest.raises(MissingArmError, match="no record of the arm 'more than', only of default"):
         directed.by_training_set(only(records, lambda arm: arm == "default"), lang="en")
     with pytest.raises(MissingArmError, match="no record of the arm 'default'"):

@@ -43,7 +43,7 @@ def test_the_runs_of_a_function_by_rate_begin_with_the_unmodified(records):
     assert len({group.colour for group in rates.values()}) == 3
 
 
-def test_what_is_missing_is_said(records):
+def test_what_is_missing_is_reported(records):
     with pytest.raises(MissingArmError, match="no record of the arm 'size-frequency', only of unweighted; size 2"):
         loss_modification.by_rate(records, "size-frequency", lang="en")
     with pytest.raises(MissingArmError, match="no record of the arm 'unweighted'"):

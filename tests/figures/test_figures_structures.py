@@ -70,7 +70,7 @@ def test_only_molecules_that_every_record_holds_out_are_looked_at(records, qm9_m
     ],
 )
 @pytest.mark.parametrize("function", [structures.worst, structures.drawings, structures.viewer])
-def test_what_there_is_not_is_said(function, settings, said, records, qm9_molecules):
+def test_what_is_missing_is_reported(function, settings, said, records, qm9_molecules):
     with pytest.raises(ValueError, match=said):
         function(records, qm9_molecules, **({"lang": "en"} | settings))
     with pytest.raises(ValueError, match="there is no record"):

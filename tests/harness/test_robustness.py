@@ -71,7 +71,7 @@ def copy(recorded, tmp_path) -> Path:
     return tmp_path / "copy"
 
 
-def test_the_harness_sees_what_is_half_written_in_the_place_of_something_whole(copy):
+def test_the_harness_notices_a_half_written_file_in_place_of_a_whole_one(copy):
     assert len(processes.look_at_records(copy).whole) == 6
     (record,) = records.recorded_folders(copy / "results")
     (record / "history.csv").write_text("epoch\n")
@@ -79,7 +79,7 @@ def test_the_harness_sees_what_is_half_written_in_the_place_of_something_whole(c
         processes.look_at_records(copy)
 
 
-def test_the_harness_sees_a_half_written_checkpoint(copy):
+def test_the_harness_notices_a_half_written_checkpoint(copy):
     (record,) = records.recorded_folders(copy / "results")
     partial = record.with_name(f".{record.name}.partial")
     partial.mkdir()
@@ -104,11 +104,11 @@ def test_the_harness_sees_a_half_written_checkpoint(copy):
         (Look({"a/1/x": "0", "a/2/x": "0"}), False),
     ],
 )
-def test_what_is_recorded_and_the_epochs_in_checkpoints_must_not_get_less(later, lost):
+def test_records_and_epochs_in_checkpoints_must_not_be_lost(later, lost):
     assert Look({"a/1/x": "0"}, {"a/2": 3}).lost(later) is lost
 
 
-def test_a_command_that_fails_by_itself_is_seen(tmp_path):
+def test_a_command_that_fails_by_itself_is_noticed(tmp_path):
     process = processes.ProcessUnderTest(
         name="study",
         prepare=lambda _: None,
@@ -124,7 +124,7 @@ def test_a_command_that_fails_by_itself_is_seen(tmp_path):
     assert tally.refused == 1
 
 
-def test_a_study_that_cannot_go_on_is_said(monkeypatch):
+def test_a_study_that_cannot_go_on_is_reported(monkeypatch):
     monkeypatch.setattr(load, "_STUDY", "raise MemoryError")
     with pytest.raises(load.StudyMemoryError, match=r"ended with status \d+ after 0 that were recorded"):
         load.memory_of_study(1, few=1)
@@ -236,7 +236,7 @@ def test_a_target_that_crashes_writes_or_is_deceived_is_noticed(targets, monkeyp
 
 
 @pytest.mark.parametrize("name", ["geometry", "smiles"])
-def test_what_is_handed_in_is_predicted_up_to_a_number(name, targets, monkeypatch):
+def test_an_energy_that_is_no_number_is_a_wrong_answer(name, targets, monkeypatch):
     def nothing_known(_ensemble, atoms, _names):
         return [SimpleNamespace(energy=float("nan")) for _ in atoms]
 
@@ -260,7 +260,7 @@ def test_edits_change_something_and_leave_the_original(recorded):
 # ---- faults --------------------------------------------------------------------------------------------------------
 
 
-def test_an_installation_that_was_cut_off_begins_anew():
+def test_an_interrupted_installation_starts_over():
     found = faults.inject("cut-off-installation")
     assert found["exit_codes"] == [0, 0, 0]
     assert found["said"] == "The last installation was cut off: it begins anew"
@@ -358,13 +358,13 @@ def test_a_record_that_cannot_be_trusted_is_refused(tmp_path, content, said):
         ("fuzz_targets", {"wrong": 3}, "csv: 3 of 1000 went wrong"),
     ],
 )
-def test_whatever_should_not_have_happened_is_said(part, changes, said):
+def test_everything_that_should_not_have_happened_is_reported(part, changes, said):
     first, *others = RECORD[part]
     (trouble,) = robustness.troubles(made(**{part: [first | changes, *others]}))
     assert trouble.startswith(said)
 
 
-def test_more_memory_than_allowed_is_said():
+def test_exceeding_the_memory_limit_is_reported():
     load = RECORD["load"] | {"memory": 5_000_000_000}
     assert robustness.troubles(made(load=load)) == ["a training took 5000000000 bytes"]
 

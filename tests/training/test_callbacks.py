@@ -227,7 +227,7 @@ def test_fast_epochs_do_not_fill_a_log_file(qm9_molecules, tmp_path, monkeypatch
     assert [LINE.fullmatch(line)[1] for line in lines] == ["1", "6"]
 
 
-def test_no_progress_no_word(qm9_molecules, tmp_path, capfd):
+def test_without_progress_nothing_is_printed(qm9_molecules, tmp_path, capfd):
     loop.train(SMALL, qm9_molecules, tmp_path)
     shown = capfd.readouterr()
     assert (shown.out, shown.err) == ("", "")

@@ -468,7 +468,7 @@ def test_fine_tuning_takes_molecules_with_rings(qm9_molecules):
     assert 0 < len(found) < len(train)
 
 
-def test_fine_tuning_on_nobody_is_refused(qm9_molecules, tmp_path):
+def test_fine_tuning_on_no_molecules_is_refused(qm9_molecules, tmp_path):
     config = adjust(SMALL, fine_tuning=FineTuning(largest=2, epochs=1))
     with pytest.raises(ValueError, match="no training molecule to fine-tune on has between 1 and 2 atoms"):
         loop.train(config, qm9_molecules, tmp_path)
@@ -593,7 +593,7 @@ def test_a_thinned_selection_is_a_miniature_of_it_and_leaves_nobody_out(qm9_mole
     assert set(chosen.molecules.index[chosen.parts.train]) <= set(qm9_molecules.index[capped])
 
 
-def test_a_selection_that_leaves_nobody_is_refused(qm9_molecules):
+def test_a_selection_that_leaves_no_molecules_is_refused(qm9_molecules):
     with pytest.raises(ValueError, match="between 30 and any number of atoms; they have 3 to 29"):
         selection.choose_molecules(qm9_molecules, Data(selection=Selection(smallest=30)))
 
@@ -717,7 +717,7 @@ def test_no_logger_writes_nothing(qm9_molecules, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [loop.CHECKPOINT]
 
 
-def test_a_logger_that_there_is_not_is_refused_before_anything_runs(qm9_molecules, tmp_path, monkeypatch):
+def test_an_unknown_logger_is_refused_before_anything_runs(qm9_molecules, tmp_path, monkeypatch):
     with pytest.raises(loop.LoggerError, match="no logger 'mlflow': choose one of csv, tensorboard, wandb"):
         loop.train(SMALL, qm9_molecules, tmp_path, logger="mlflow")
     monkeypatch.setattr(loop.importlib.util, "find_spec", lambda _name: None)

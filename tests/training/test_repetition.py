@@ -161,6 +161,6 @@ def test_what_cannot_be_compared_is_no_rounding(again, part, where):
         ({"git": None}, "code aaaaaaa, here outside git"),
     ],
 )
-def test_what_was_different_around_two_runs_is_said(changed, words):
+def test_what_differed_between_the_circumstances_of_two_runs_is_reported(changed, words):
     (found,) = compare(record(), record(about=ABOUT | changed)).surroundings
     assert found.endswith(words)
