@@ -15,7 +15,7 @@ _Integers = Annotated[str | None, typer.Option(help="Numbers with commas between
 
 @app.command()
 def run(
-    quick: Annotated[bool, typer.Option(help="A check of a minute or two; its numbers are no result.")] = False,
+    quick: Annotated[bool, typer.Option(help="A check of a few minutes; its numbers are no result.")] = False,
     out: Annotated[Path | None, typer.Option(help="The record; by default the book's, or the next in reruns/.")] = None,
     repeats: Annotated[int | None, typer.Option(min=1)] = None,
     seconds: Annotated[float | None, typer.Option(min=0.1, help="Length of a measurement.")] = None,
@@ -55,7 +55,7 @@ def lightning(path: Annotated[Path | None, typer.Argument(help="A record; by def
 @app.command()
 def tutorial(
     out: Annotated[Path, typer.Argument(help="The record; the book shows results/benchmark/tutorial-*.json.")],
-    quick: Annotated[bool, typer.Option(help="A check of some minutes; its numbers are no result.")] = False,
+    quick: Annotated[bool, typer.Option(help="A check of a few minutes; its numbers are no result.")] = False,
     repeats: Annotated[int, typer.Option(min=1)] = 3,
 ) -> None:
     """Measure SchNetPack's tutorial on QM9 and `spktrain`, as they are and accelerated.

@@ -296,7 +296,7 @@ def programs_facts(record: Benchmark, records: Sequence[Programs], *, lang: str)
         sentences.append(say("Beware: a record of a quick check is among them, and its figures are no result.", lang))
     sentences += [
         say(
-            "An epoch of {program} is {train} molecules to train on and {validation} to validate with.",
+            "{program}: {train} molecules for training and {validation} for validation.",
             lang,
             program=name,
             train=style.number(train, lang),

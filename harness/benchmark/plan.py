@@ -44,7 +44,7 @@ class BenchmarkFailedError(RuntimeError):
 
 
 def settings(*, quick: bool = False, **changes: object) -> Settings:
-    """The whole benchmark's settings, or those of a check of a minute or two; what is not None in `changes` on top."""
+    """The whole benchmark's settings, or those of a check of a few minutes; what is not None in `changes` on top."""
     chosen = {
         "quick": quick,
         "repeats": 3,
