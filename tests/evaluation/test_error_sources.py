@@ -373,23 +373,23 @@ def test_a_record_reads_back_what_was_written(model, tmp_path):
 
 def test_a_record_that_cant_be_trusted_is_refused(folder):
     with pytest.raises(
-        error_sources.DriversError, match=r"nothing/about\.json can't be read .* `python -m analysis error-sources"
+        error_sources.ErrorSourcesError, match=r"nothing/about\.json can't be read .* `python -m analysis error-sources"
     ):
         error_sources.load("nothing", folder=folder)
     about = folder / "default" / "about.json"
     content = json.loads(about.read_text())
     about.write_text(json.dumps(content | {"schema_version": 0}))
-    with pytest.raises(error_sources.DriversError, match="schema version 0"):
+    with pytest.raises(error_sources.ErrorSourcesError, match="schema version 0"):
         error_sources.load("default", folder=folder)
     about.write_text(json.dumps(content))
     table = folder / "default" / "classes.csv"
     table.write_text(table.read_text().replace("zwitterions", "zwitterion"))
-    with pytest.raises(error_sources.DriversError, match=r"classes\.csv is missing or not what was written"):
+    with pytest.raises(error_sources.ErrorSourcesError, match=r"classes\.csv is missing or not what was written"):
         error_sources.load("default", folder=folder)
 
 
 @pytest.fixture(scope="module", params=error_sources.MODELS)
-def recorded(request, qm9_molecules) -> tuple[error_sources.Drivers, list[Record]]:
+def recorded(request, qm9_molecules) -> tuple[error_sources.ErrorSources, list[Record]]:
     return error_sources.load(request.param), study.recorded(study.FinalComparisonParameters(), qm9_molecules)[
         request.param
     ]

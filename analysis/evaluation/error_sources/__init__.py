@@ -18,6 +18,8 @@ from analysis.evaluation.error_sources.classes import (
     weak_group,
 )
 from analysis.evaluation.error_sources.explain import TARGETS, correlations, groups, rank_correlations, summarised
-from analysis.evaluation.error_sources.record import MODELS, Drivers, DriversError, default_folder, load, save
+from analysis.evaluation.error_sources.record import MODELS, ErrorSources, ErrorSourcesError, default_folder, load, save
 from analysis.evaluation.error_sources.seeds import by_size, errors_by_seed, parts, repeated, worst_share
 from analysis.evaluation.error_sources.size import COMPARISONS, by_unsaturation, size_effects
+
+Drivers = ErrorSources  # for the figures, until they use the new name

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.data import descriptors
 from analysis.data.molecules import Molecules
 from analysis.evaluation.error_sources import classes, explain, seeds, size, trees
-from analysis.evaluation.error_sources.record import DIGITS, SCHEMA_VERSION, Drivers
+from analysis.evaluation.error_sources.record import DIGITS, SCHEMA_VERSION, ErrorSources
 from analysis.evaluation.verdicts.intervals import Estimate
 from analysis.runs import selection
 from analysis.runs.records import Record
@@ -22,7 +22,7 @@ _SIZE = "n_atoms"  # also the name of its group: it is the first of the descript
 
 def analyse(
     model: str, records: Sequence[Record], molecules: Molecules, *, progress: Callable[[str], None] = lambda _: None
-) -> Drivers:
+) -> ErrorSources:
     """Compute everything: minutes on two cores.
 
     Parameters
@@ -70,7 +70,7 @@ def analyse(
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-    return Drivers(
+    return ErrorSources(
         about=about,
         parts=_estimates(seeds.parts(errors)),
         sizes=seeds.by_size(errors, table["n_atoms"]),
