@@ -62,7 +62,7 @@ def test_a_records_errors_and_sums_tell_the_same(folder):
 def test_the_tiny_record_is_what_training_it_again_gives(qm9_molecules):
     """Bit for bit where the record was made; elsewhere processors round in another way, within a tolerance."""
     (config,) = study.BaselineParameters(profile="smoke", seeds=[0]).configs(qm9_molecules)
-    folder = records.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint())
+    folder = records.folder_of(config, qm9_molecules.fingerprint(), records.results_folder())
     record = records.load(folder, expected=config)
     with repetition.trained_again(record, qm9_molecules) as again:
         found = repetition.compare(record, again)

@@ -67,7 +67,7 @@ def list_runs(
         molecules = qm9.load()
         configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
         data = molecules.fingerprint()
-        found = [study.standing(config, data, results, whole=check) for config in configs]
+        found = [study.status(config, data, results, whole=check) for config in configs]
         searches, others = [], []
         if experiment == "all":
             searches = [_over(sweeps.load_sweep(name), results) for name in sweeps.shipped()]
@@ -92,7 +92,7 @@ def list_runs(
             typer.echo(f"\n{len(others)} other records, of none of these experiments or with other parameters:\n")
             typer.echo(_table(others, profile))
         for one in damaged:
-            complain(f"damaged: {one.trouble}")
+            complain(f"damaged: {one.problem}")
         if damaged:
             raise typer.Exit(1)
 
@@ -299,7 +299,7 @@ def _name(record: records.Record) -> str:
     return f"{record.id} ({record.folder.parent.name}, seed {record.config.seed}: {study.describe(record.config)})"
 
 
-def _table(found: Sequence[study.Standing], profile: str) -> str:
+def _table(found: Sequence[study.Status], profile: str) -> str:
     rows = [("run", "experiment", "seed", "state", "validation, eV²", "time", "what is special")]
     rows += [_row(one, profile) for one in found]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
@@ -324,7 +324,7 @@ def _count(over: pd.DataFrame) -> str:
     return ", ".join(f"{(over['state'] == state).sum()} {word}" for state, word in states.items())
 
 
-def _row(one: study.Standing, profile: str) -> tuple[str, ...]:
+def _row(one: study.Status, profile: str) -> tuple[str, ...]:
     state, loss, seconds = str(one.state), "", ""
     if one.outline is not None:
         value = one.outline.validation_loss

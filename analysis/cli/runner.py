@@ -52,9 +52,9 @@ def run(
     results = Path(results)
     results.mkdir(parents=True, exist_ok=True)
     data = molecules.fingerprint()
-    found = [study.standing(config, data, results) for config in configs]
+    found = [study.status(config, data, results) for config in configs]
     to_do = [one for one in found if one.state not in ("recorded", "damaged")]
-    troubles = [one.trouble for one in found if one.state == "damaged"]
+    troubles = [one.problem for one in found if one.state == "damaged"]
     recorded = len(found) - len(to_do) - len(troubles)
     overall = Overall(to_do, molecules, profile)
     trained = 0
@@ -228,7 +228,7 @@ class Overall(Callback):
         That of the runs.
     """
 
-    def __init__(self, to_do: Sequence[study.Standing], molecules: Molecules, profile: str) -> None:
+    def __init__(self, to_do: Sequence[study.Status], molecules: Molecules, profile: str) -> None:
         self._works = [_work_left(one, molecules) for one in to_do]
         self._profile = profile
         self._place = -1
@@ -243,7 +243,7 @@ class Overall(Callback):
             )
 
     @contextmanager
-    def run(self, one: study.Standing) -> Iterator[None]:
+    def run(self, one: study.Status) -> Iterator[None]:
         """Within it, the next run is trained."""
         self._place += 1
         self._start, self._share, self._first_epoch = time.perf_counter(), 0.0, None
@@ -301,7 +301,7 @@ class Overall(Callback):
             tqdm.write(f"[{self._place + 1}/{len(self._works)}] {clock(left)} left for all", file=sys.stderr)
 
 
-def _work_left(one: study.Standing, molecules: Molecules) -> float:
+def _work_left(one: study.Status, molecules: Molecules) -> float:
     """What is left of a run, in the unit of `study.work`; never nothing: an evaluation always is."""
     left = max(1, one.config.epochs - (one.epochs or 0))
     return study.work(adjust(one.config, training={"epochs": left}), molecules)

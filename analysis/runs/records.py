@@ -11,7 +11,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -204,17 +204,27 @@ def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -
     return Record(folder=folder, config=config, about=about, **tables)
 
 
-def find(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str]) -> Record | None:
-    """The record of a run on the database of this fingerprint, if there is one in `results`; it is read and checked.
+def folder_of(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str]) -> Path:
+    """Where the record of a run on the database of this fingerprint lies, whether it is recorded or not."""
+    return Path(results) / config.experiment / config.run_id(data_fingerprint)
 
-    Raises RecordError, which names the file, if it is damaged or another run's.
+
+def find[Read: Outline | Record](
+    config: RunConfig,
+    data_fingerprint: str,
+    results: str | os.PathLike[str],
+    *,
+    read: Callable[..., Read] = load,
+) -> Read | None:
+    """The record of a run on the database of this fingerprint; None if `results` has none.
+
+    `read` is `load`, or `outline` for `run.json` alone; errors are theirs.
     """
-    results = Path(results)
-    folder = results / config.experiment / config.run_id(data_fingerprint)
+    folder = folder_of(config, data_fingerprint, results)
     if not folder.exists():
         return None
     shutil.rmtree(partial_folder(folder), ignore_errors=True)  # a kill right after the recording leaves it
-    return load(folder, expected=config)
+    return read(folder, expected=config)
 
 
 def recorded_folders(results: str | os.PathLike[str]) -> list[Path]:
@@ -232,6 +242,12 @@ def partial_folder(folder: str | os.PathLike[str]) -> Path:
     """Where the checkpoint lies of a run whose record is to be `folder`."""
     folder = Path(folder)
     return folder.with_name(f".{folder.name}.partial")
+
+
+def log_folder(folder: str | os.PathLike[str]) -> Path:
+    """Where loggers write of a run whose record is to be `folder`."""
+    folder = Path(folder)
+    return folder.parents[1] / LOGS / folder.parent.name / folder.name
 
 
 def _read_about(folder: Path) -> tuple[dict, RunConfig]:

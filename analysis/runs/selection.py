@@ -4,13 +4,14 @@ All of it follows from a run's configuration and the database, before anything i
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from analysis.data import descriptors, splits
 from analysis.data.molecules import Molecules
 from analysis.runs import weights
-from analysis.runs.config import Data, FineTuning, Loss, Selection
+from analysis.runs.config import Data, FineTuning, Loss
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ def choose_molecules(molecules: Molecules, data: Data) -> Chosen:
 
     Raises ValueError if a part holds fewer molecules than asked for, or if the selection leaves none.
     """
-    whole = splits.split(molecules, seed=data.split_seed, held_out=data.held_out)
+    whole = _split(molecules, data.split_seed, data.held_out)
     validation, test = whole.validation, whole.test
-    train = training_part(molecules, data)
+    train = _select(molecules, whole.train, data)
     left_out = np.setdiff1d(whole.train, train if data.train_molecules is None else whole.train)
     if data.held_out_molecules is not None:
         half = data.held_out_molecules // 2
@@ -50,19 +51,17 @@ def training_part(molecules: Molecules, data: Data) -> np.ndarray:
 
     Raises ValueError if the selection leaves none, or fewer than asked for.
     """
-    train = splits.split(molecules, seed=data.split_seed, held_out=data.held_out).train
-    train = _select(molecules, train, data.selection, seed=data.split_seed)
-    if data.train_molecules is None:
-        return train
-    if data.train_molecules > len(train):
-        raise ValueError(
-            f"the selection leaves {len(train):,} training molecules, fewer than the {data.train_molecules:,} to be "
-            "drawn from them: select more, or draw fewer (the profile full draws none: it takes them all)"
-        )
-    return splits.random_subset(train, data.train_molecules, seed=data.split_seed)
+    return _select(molecules, _split(molecules, data.split_seed, data.held_out).train, data)
 
 
-def _select(molecules: Molecules, train: np.ndarray, selection: Selection, *, seed: int) -> np.ndarray:
+@lru_cache(maxsize=4)
+def _split(molecules: Molecules, seed: int, held_out: float) -> splits.Split:
+    """Drawn once for all runs of a study, whose planning asks for it hundreds of times."""
+    return splits.split(molecules, seed, held_out)
+
+
+def _select(molecules: Molecules, train: np.ndarray, data: Data) -> np.ndarray:
+    selection, seed = data.selection, data.split_seed
     sizes = molecules.n_atoms[train]
     keep = np.ones(len(train), dtype=bool)
     if selection.smallest is not None:
@@ -79,7 +78,14 @@ def _select(molecules: Molecules, train: np.ndarray, selection: Selection, *, se
         chosen = splits.cap_per_size(molecules, selection.cap_per_size, seed=seed, among=chosen)
     if selection.random_control:
         chosen = splits.random_subset(train, len(chosen), seed=seed)
-    return chosen
+    if data.train_molecules is None:
+        return chosen
+    if data.train_molecules > len(chosen):
+        raise ValueError(
+            f"the selection leaves {len(chosen):,} training molecules, fewer than the {data.train_molecules:,} to be "
+            "drawn from them: select more, or draw fewer (the profile full draws none: it takes them all)"
+        )
+    return splits.random_subset(chosen, data.train_molecules, seed=seed)
 
 
 def fine_tuned(molecules: Molecules, train: np.ndarray, fine: FineTuning) -> np.ndarray:

@@ -20,7 +20,7 @@ from analysis.study.experiments import (
     RecipeParameters,
     SensitivityParameters,
 )
-from analysis.study.runs import Standing, StudyError, load_or_train, other_records, plan, recorded, standing
+from analysis.study.runs import Status, StudyError, load_or_train, other_records, plan, recorded, status
 
 __all__ = [
     "EPOCHS_OF_BUDGET",
@@ -39,7 +39,7 @@ __all__ = [
     "LossModificationParameters",
     "RecipeParameters",
     "SensitivityParameters",
-    "Standing",
+    "Status",
     "StudyError",
     "describe",
     "load_or_train",
@@ -47,7 +47,7 @@ __all__ = [
     "plan",
     "recorded",
     "seed_by_seed",
-    "standing",
+    "status",
     "steps_per_epoch",
     "work",
 ]

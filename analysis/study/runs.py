@@ -1,18 +1,17 @@
-"""The runs of the study: planned, trained, read, and how it stands with each."""
+"""The runs of the study: planned, trained, read, and the state of each."""
 
 import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Literal
 
 from tqdm import tqdm
 
 from analysis.data.molecules import Molecules
 from analysis.runs import records
-from analysis.runs.arms import Arms
+from analysis.runs.arms import Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.console import in_notebook, one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
@@ -21,6 +20,7 @@ from analysis.study.base import ExperimentParameters, each_once
 from analysis.study.description import describe
 from analysis.study.experiments import EXPERIMENTS
 from analysis.study.parameters import check
+from analysis.training import recording
 
 
 class StudyError(ValueError):
@@ -36,35 +36,35 @@ def load_or_train(
     run that diverges does not keep the others from being trained: its error is raised when they are.
     """
     by_arm = parameters.by_arm(molecules)
-    configs = each_once(by_arm)
     results = Path(results or records.results_folder())
-    data = molecules.fingerprint()
-    recorded = [(results / config.experiment / config.run_id(data)).exists() for config in configs]
+    found = _find(by_arm, molecules, results)
+    missing = [config for config, record in found.items() if record is None]
     # In a log file the runs' own lines are all; a bar would fill it with carriage returns.
-    seen = sys.stderr.isatty() or in_notebook()
-    bar = tqdm(configs, desc="runs", unit="run", disable=all(recorded) or not seen)
-    found, diverged = {}, []
-    for config in bar:
+    hidden = not missing or not (sys.stderr.isatty() or in_notebook())
+    diverged = []
+    for config in tqdm(missing, desc="runs", unit="run", disable=hidden, initial=len(found) - len(missing)):
         try:
-            record = records.find(config, data, results)
-            if record is None:
-                record = _runs().load_or_train(config, molecules, results=results, progress=True)
-            found[config] = record
+            found[config] = recording.load_or_train(config, molecules, results=results, progress=True)
         except TrainingDivergedError as error:
             diverged.append(f"{describe(config, parameters.profile)}, seed {config.seed}: {error}")
     if diverged:
         raise TrainingDivergedError(
-            "\n".join([f"{len(diverged)} of {len(configs)} runs diverged, the others are recorded:", *diverged])
+            "\n".join([f"{len(diverged)} of {len(found)} runs diverged, the others are recorded:", *diverged])
         )
+    return _arms(parameters, by_arm, found)
+
+
+def _find(
+    by_arm: Mapping[Arm, Sequence[RunConfig]], molecules: Molecules, results: Path
+) -> dict[RunConfig, Record | None]:
+    data = molecules.fingerprint()
+    return {config: records.find(config, data, results) for config in each_once(by_arm)}
+
+
+def _arms(
+    parameters: ExperimentParameters, by_arm: Mapping[Arm, Sequence[RunConfig]], found: Mapping[RunConfig, Record]
+) -> Arms[Record]:
     return Arms(parameters.experiment, {arm: [found[config] for config in of_arm] for arm, of_arm in by_arm.items()})
-
-
-def _runs() -> ModuleType:
-    """The module `analysis.training.recording`, for what is not recorded yet."""
-    # Training needs torch, which takes seconds to import; reading records, which most want, does not.
-    from analysis.training import recording
-
-    return recording
 
 
 def recorded(
@@ -79,30 +79,29 @@ def recorded(
     records.RecordError
         A record is damaged.
     """
-    results, data = Path(results or records.results_folder()), molecules.fingerprint()
+    results = Path(results or records.results_folder())
     by_arm = parameters.by_arm(molecules)
-    folders = {config: results / config.experiment / config.run_id(data) for config in each_once(by_arm)}
-    if missing := [config for config, folder in folders.items() if not folder.exists()]:
+    found = _find(by_arm, molecules, results)
+    if missing := [config for config, record in found.items() if record is None]:
         arms = [arm for arm, configs in by_arm.items() if not set(configs).isdisjoint(missing)]
         raise StudyError(
-            f"{len(missing)} of the {len(folders)} runs of {parameters.experiment} are not recorded in {results}: "
+            f"{len(missing)} of the {len(found)} runs of {parameters.experiment} are not recorded in {results}: "
             f"`python -m analysis run {parameters.experiment}` trains them ({'; '.join(arms)}); --results, or "
             f"{records.RESULTS_VARIABLE}, names another folder"
         )
-    found = {config: records.load(folder, expected=config) for config, folder in folders.items()}
-    return Arms(parameters.experiment, {arm: [found[config] for config in of_arm] for arm, of_arm in by_arm.items()})
+    return _arms(parameters, by_arm, found)
 
 
 State = Literal["recorded", "under way", "cut off", "missing", "damaged"]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How it stands with one run.
+class Status:
+    """The state of one run.
 
     `config` is None for a damaged record that does not say what was run; `outline` what is recorded, if it is; `epochs`
     how many epochs a run without a record has finished, None if it was never started, and `trained` whether a process
-    is at it; `trouble` what is wrong with a damaged record or checkpoint.
+    is training it; `problem` what is wrong with a damaged record or checkpoint.
     """
 
     folder: Path
@@ -110,12 +109,12 @@ class Standing:
     outline: records.Outline | None = None
     epochs: int | None = None
     trained: bool = False
-    trouble: str = ""
+    problem: str = ""
 
     @property
     def state(self) -> State:
         """In a word."""
-        if self.trouble:
+        if self.problem:
             return "damaged"
         if self.outline is not None:
             return "recorded"
@@ -158,41 +157,35 @@ def plan(
     return list(dict.fromkeys(config for parameters in asked for config in parameters.configs(molecules)))
 
 
-def standing(
-    config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str], *, whole: bool = False
-) -> Standing:
-    """How it stands with a run: from its `run.json` alone, or (`whole`) with the checksums of all its files."""
-    results = Path(results)
-    folder = results / config.experiment / config.run_id(data_fingerprint)
+def status(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str], *, whole: bool = False) -> Status:
+    """The state of a run: from its `run.json` alone, or (`whole`) with the checksums of all its files."""
+    folder = records.folder_of(config, data_fingerprint, results)
     try:
-        if folder.exists():
-            return Standing(folder, config, outline=_outline(folder, config, whole=whole))
-        if not records.partial_folder(folder).is_dir():
-            return Standing(folder, config)
-        epochs, trained = _runs().finished_epochs(folder), _runs().under_way(folder)
-        return Standing(folder, config, epochs=epochs, trained=trained)
+        outline = records.find(config, data_fingerprint, results, read=_checked if whole else records.outline)
+        if outline is not None:
+            return Status(folder, config, outline=outline)
+        return Status(folder, config, epochs=recording.finished_epochs(folder), trained=recording.under_way(folder))
     except (records.RecordError, CheckpointError) as error:
-        return Standing(folder, config, trouble=one_line(error))
+        return Status(folder, config, problem=one_line(error))
 
 
 def other_records(
     known: Collection[str | os.PathLike[str]], results: str | os.PathLike[str], *, whole: bool = False
-) -> list[Standing]:
+) -> list[Status]:
     """The records in `results` whose folders are not among `known`: of other profiles, seeds or experiments."""
     found, left_out = [], {Path(one) for one in known}
     for folder in records.recorded_folders(results):
         if folder in left_out:
             continue
         try:
-            outline = _outline(folder, None, whole=whole)
-            found.append(Standing(folder, outline.config, outline=outline))
+            outline = (_checked if whole else records.outline)(folder)
+            found.append(Status(folder, outline.config, outline=outline))
         except records.RecordError as error:
-            found.append(Standing(folder, None, trouble=one_line(error)))
+            found.append(Status(folder, None, problem=one_line(error)))
     return found
 
 
-def _outline(folder: Path, expected: RunConfig | None, *, whole: bool) -> records.Outline:
-    if whole:
-        record = records.load(folder, expected=expected)
-        return records.Outline(folder, record.config, record.about)
-    return records.outline(folder, expected=expected)
+def _checked(folder: Path, *, expected: RunConfig | None = None) -> records.Outline:
+    """What `run.json` says of a record all of whose files were read; the files' content is let go."""
+    record = records.load(folder, expected=expected)
+    return records.Outline(folder, record.config, record.about)

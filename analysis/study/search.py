@@ -23,7 +23,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import numpy as np
@@ -58,6 +57,7 @@ from analysis.study.trials import (
     recorded,
     trials_of,
 )
+from analysis.training import recording
 
 HEARTBEAT_SECONDS = 15
 """How often a process says that its trial is alive; one that has been silent for four times as long is taken over."""
@@ -252,8 +252,11 @@ class _Worker:
         config = self.sweep.config(values, profile=self.profile, seed=self.seed)
         trial.set_user_attr("parameters", parameters_of(config))
         trial.set_user_attr("run", config.run_id(self.molecules.fingerprint()))
-        recording, pruning = _training()
-        stop = None if self.pruning is None else pruning.StopHopeless(self.pruning, self._finished)
+        stop = None
+        if self.pruning is not None:
+            from analysis.study.pruning import StopHopeless  # its import of torch takes seconds
+
+            stop = StopHopeless(self.pruning, self._finished)
         try:
             record = recording.load_or_train(
                 config,
@@ -278,15 +281,6 @@ class _Worker:
     def _finished(self) -> list[tuple[list[float], float]]:
         done = self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
         return [(trial.user_attrs["curve"], trial.values[1]) for trial in done]  # noqa: PD011 - no DataFrame
-
-
-def _training() -> tuple[ModuleType, ModuleType]:
-    """The modules `analysis.training.recording` and `analysis.study.pruning`, for trials that are not recorded yet."""
-    # Training needs torch, which takes seconds to import; reading recorded trials does not.
-    from analysis.study import pruning
-    from analysis.training import recording
-
-    return recording, pruning
 
 
 def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> float:
@@ -508,15 +502,10 @@ def load_or_search(
     if len(found) < _cap(sweep.fitting(parameters.profile), parameters.trials):
         search(sweep, molecules, trials=parameters.trials, progress=True, **asked)
     seeds = list(dict.fromkeys([parameters.seed, *parameters.more_seeds]))
-    data = molecules.fingerprint()
 
     def in_seeds(values: Mapping[str, float]) -> list[records.Record]:
         configs = [sweep.config(values, profile=parameters.profile, seed=seed) for seed in seeds]
-        found = [records.find(config, data, results) for config in configs]
-        if None in found:
-            recording, _ = _training()
-            found = [recording.load_or_train(config, molecules, results=results, progress=True) for config in configs]
-        return found
+        return [recording.load_or_train(config, molecules, results=results, progress=True) for config in configs]
 
     values = _reports_values(sweep, parameters.profile)
     report = [] if values is None else in_seeds(values)
@@ -614,7 +603,6 @@ def _trial(
     """Run one trial with the parameters given as --name=value: what the agent of Weights & Biases calls."""
     found = load_sweep(sweep)
     config = found.config(_values(context.args, found.file), profile=_profile(profile), seed=seed)
-    recording, _ = _training()
     record = recording.load_or_train(config, qm9.load(), progress=True)
     _tell_wandb(record)
     mse, seconds = objectives(record)

@@ -1,6 +1,7 @@
 """The record of one run: load it, or train and record it.
 
-What a record is says `records`. It is written beside its place and renamed, so that it is there whole or not at all.
+`records` says what a record is. It is written beside its place and renamed, so that it is there whole or not at all.
+Whoever only loads records does not wait for torch, whose import takes seconds.
 """
 
 import gc
@@ -12,18 +13,16 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-import torch
 from filelock import FileLock, Timeout
-from pytorch_lightning.callbacks import Callback
-from safetensors.torch import save
 
 from analysis.data.molecules import Molecules, naming, to_disk
 from analysis.data.splits import Split
 from analysis.runs import checkout, protocols
-from analysis.runs.config import LOGS, Model, RunConfig
+from analysis.runs.config import Model, RunConfig
 from analysis.runs.failures import CheckpointError
 from analysis.runs.records import (
     DESCRIPTION,
@@ -32,15 +31,18 @@ from analysis.runs.records import (
     Record,
     description,
     find,
-    load,
+    folder_of,
+    log_folder,
     partial_folder,
     results_folder,
     sha256,
     write_table,
 )
-from analysis.training import loop
-from analysis.training.callbacks import read_checkpoint
-from fused import choice
+
+if TYPE_CHECKING:
+    from pytorch_lightning.callbacks import Callback
+
+    from analysis.training.loop import LoggerName, Trained
 
 _PACKAGES = ("schnetpack", "torch", "pytorch-lightning", "numpy", "numba", "ase", "qm9pack")
 _log = logging.getLogger(__name__)
@@ -52,8 +54,8 @@ def load_or_train(
     *,
     results: str | os.PathLike[str] | None = None,
     progress: bool = False,
-    callbacks: Sequence[Callback] = (),
-    logger: loop.LoggerName | None = "csv",
+    callbacks: Sequence["Callback"] = (),
+    logger: "LoggerName | None" = "csv",
 ) -> Record:
     """The record of a run: loaded if it is there, trained and recorded if not.
 
@@ -94,32 +96,40 @@ def load_or_train(
     data = molecules.fingerprint()
     if (record := find(config, data, results)) is not None:
         return record
-    run_id = config.run_id(data)
-    folder = results / config.experiment / run_id
-    partial = partial_folder(folder)
+    folder = folder_of(config, data, results)
     lock = _lock(folder)
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
-        if not folder.exists():
-            _log.info("training run %s of %s", run_id, config.experiment)
+        if (record := find(config, data, results)) is not None:  # another process recorded it meanwhile
+            return record
+        _log.info("training run %s of %s", folder.name, config.experiment)
+        try:
             with naming(folder):
-                partial.mkdir(parents=True, exist_ok=True)
-                options = {"progress": progress, "callbacks": callbacks, "logger": logger}
-                try:
-                    logs = results / LOGS / config.experiment / run_id
-                    _train_and_record(config, molecules, partial, folder, logs=logs, **options)
-                finally:
-                    # A trainer and what it trained refer to each other, hundreds of megabytes in few objects, which the
-                    # collector by itself looks at too seldom: a study of many runs grew beyond 4 GB.
-                    gc.collect()
-            shutil.rmtree(partial, ignore_errors=True)
-    return load(folder, expected=config)
+                _train_and_record(config, molecules, folder, progress=progress, callbacks=callbacks, logger=logger)
+        finally:
+            # A trainer and what it trained refer to each other, hundreds of megabytes in few objects, which the
+            # collector by itself looks at too seldom: a study of many runs grew beyond 4 GB.
+            gc.collect()
+        return find(config, data, results)
 
 
-def _train_and_record(config: RunConfig, molecules: Molecules, partial: Path, folder: Path, **options: object) -> None:
+def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **options: object) -> None:
     """In a function of its own: when it has ended, nothing refers to the training any more."""
-    trained = loop.train(config, molecules, partial, **options)
-    _record(config, molecules, trained, partial, folder)
+    from analysis.training import loop
+
+    partial = partial_folder(folder)
+    partial.mkdir(parents=True, exist_ok=True)
+    trained = loop.train(config, molecules, partial, logs=log_folder(folder), **options)
+    start = time.perf_counter()
+    parts = {"train": trained.parts.train, "held_out": trained.parts.held_out, "left_out": trained.left_out}
+    errors = {
+        part: (positions, loop.predict_errors(trained.model, trained.packed, positions))
+        for part, positions in parts.items()
+        if len(positions)
+    }
+    groups = protocols.group_sums(trained.molecules, errors, trained.offsets)
+    trained.seconds["evaluation"] = time.perf_counter() - start
+    _record(config, molecules, trained, groups, errors["held_out"], partial / "record").rename(folder)
 
 
 def _lock(folder: Path) -> Path:
@@ -146,11 +156,13 @@ def finished_epochs(folder: str | os.PathLike[str]) -> int | None:
 
     Raises failures.CheckpointError if its checkpoint can't be read.
     """
-    folder = Path(folder)
     partial = partial_folder(folder)
     if not partial.is_dir():
         return None
-    path = partial / loop.CHECKPOINT
+    from analysis.training.callbacks import read_checkpoint
+    from analysis.training.loop import CHECKPOINT
+
+    path = partial / CHECKPOINT
     try:
         return int(read_checkpoint(path)["epoch"]) + 1
     except FileNotFoundError:
@@ -161,33 +173,29 @@ def finished_epochs(folder: str | os.PathLike[str]) -> int | None:
         ) from error
 
 
-def _record(config: RunConfig, molecules: Molecules, trained: loop.Trained, partial: Path, folder: Path) -> None:
-    start = time.perf_counter()
-    parts = trained.parts
-    found = {
-        "train": (parts.train, loop.predict_errors(trained.model, trained.packed, parts.train)),
-        "held_out": (parts.held_out, loop.predict_errors(trained.model, trained.packed, parts.held_out)),
-    }
-    if len(trained.left_out):
-        found["left_out"] = (
-            trained.left_out,
-            loop.predict_errors(trained.model, trained.packed, trained.left_out),
-        )
-    groups = protocols.group_sums(trained.molecules, found, trained.offsets)
-    seconds = {**trained.seconds, "evaluation": time.perf_counter() - start}
+def _record(
+    config: RunConfig,
+    molecules: Molecules,
+    trained: "Trained",
+    groups: pd.DataFrame,
+    held_out: tuple[np.ndarray, np.ndarray],
+    whole: Path,
+) -> Path:
+    """Write the record to the folder `whole`; `held_out` are positions and errors."""
+    from safetensors.torch import save
 
-    whole = partial / "record"
+    parts = trained.parts
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
     trained.history.to_csv(whole / "history.csv", index=False)
     write_table(trained.steps, whole / "steps.parquet")
     groups.to_csv(whole / "groups.csv", index=False)
-    write_table(_held_out_errors(trained.molecules, parts, found["held_out"]), whole / "errors.parquet")
+    write_table(_held_out_errors(trained.molecules, parts, *held_out), whole / "errors.parquet")
     weights = {name: value.contiguous() for name, value in trained.model.state_dict().items()}
     (whole / "model.safetensors").write_bytes(save(weights))
     about = {
         "schema_version": SCHEMA_VERSION,
-        "id": folder.name,
+        "id": config.run_id(molecules.fingerprint()),
         "config": config.model_dump(mode="json"),
         "molecules_fingerprint": molecules.fingerprint(),
         "split_fingerprint": parts.fingerprint(trained.molecules),
@@ -199,7 +207,7 @@ def _record(config: RunConfig, molecules: Molecules, trained: loop.Trained, part
             "left_out": len(trained.left_out),
         },
         "last_epoch": {name: float(trained.history[name].iloc[-1]) for name in ("train_loss", "validation_loss")},
-        "seconds": {phase: round(value, 3) for phase, value in seconds.items()},
+        "seconds": {phase: round(value, 3) for phase, value in trained.seconds.items()},
         "preparation_seconds": round(trained.preparation_seconds, 3),
         "versions": {"python": platform.python_version()}
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
@@ -210,11 +218,10 @@ def _record(config: RunConfig, molecules: Molecules, trained: loop.Trained, part
     (whole / DESCRIPTION).write_text(description(about), encoding="utf-8")
     for path in whole.iterdir():
         to_disk(path)  # a power cut would otherwise leave the folder in its place with nothing in its files
-    whole.rename(folder)
+    return whole
 
 
-def _held_out_errors(molecules: Molecules, parts: Split, held_out: tuple[np.ndarray, np.ndarray]) -> pd.DataFrame:
-    positions, e = held_out
+def _held_out_errors(molecules: Molecules, parts: Split, positions: np.ndarray, e: np.ndarray) -> pd.DataFrame:
     frame = pd.DataFrame(
         {
             "index": molecules.index[positions].astype(np.int32),
@@ -231,6 +238,10 @@ def machine(model: Model | None = None) -> dict[str, str | int | float]:
 
     Of a model with compiled loops also how they work here, see `fused.choice`.
     """
+    import torch
+
+    from fused import choice
+
     fused = model is not None and model.convolution == "fused" and not torch.cuda.is_available()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
     return {

@@ -74,7 +74,7 @@ def make_up(results: Path, count: int) -> None:
             "config": config.model_dump(mode="json"),
             "id": config.run_id(about["molecules_fingerprint"]),
         }
-        folder = results / config.experiment / changed["id"]
+        folder = records.folder_of(config, about["molecules_fingerprint"], results)
         folder.mkdir()
         (folder / "run.json").write_text(records.description(changed), encoding="utf-8")
 

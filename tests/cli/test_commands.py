@@ -22,7 +22,7 @@ from analysis.runs import checkout, protocols
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.records import FILES, Record, description, load, recorded_folders, sha256
 from analysis.study import trials
-from analysis.training import recording, repetitions
+from analysis.training import loop, recording, repetitions
 
 SMOKE = ["--profile", "smoke"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -259,7 +259,7 @@ def test_run_trains_what_is_missing_and_nothing_else(results, monkeypatch):
     assert re.fullmatch(r"\[1/1\] baseline [0-9a-f]{12}, seed 1: the model Default on all training molecules", first)
     assert others[-1].startswith("epoch 2/2: ")
     assert len(list((results / "logs" / "baseline").iterdir())) == 2
-    monkeypatch.setattr(recording.loop, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "train", lambda *_, **__: pytest.fail("trained again"))
     assert invoke(*asked).stdout == "2 runs: 0 trained, 2 recorded before, 0 failed\n"
 
 
@@ -339,9 +339,9 @@ def epoch(overall, clock, number: int, of: int, seconds: float) -> None:
 def test_the_estimate_follows_the_pace_of_this_session(config, qm9_molecules, clock, capsys):
     longer = adjust(config, training={"epochs": 4})
     to_do = [
-        study.Standing(Path("baseline/a"), config, epochs=1),
-        study.Standing(Path("baseline/b"), config),
-        study.Standing(Path("baseline/c"), longer),
+        study.Status(Path("baseline/a"), config, epochs=1),
+        study.Status(Path("baseline/b"), config),
+        study.Status(Path("baseline/c"), longer),
     ]
     overall = runner.Overall(to_do, qm9_molecules, "smoke")
     with overall.run(to_do[0]):
@@ -375,7 +375,7 @@ class Terminal(io.StringIO):
 
 def test_in_a_terminal_a_bar_shows_the_estimate(config, qm9_molecules, clock, monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    to_do = [study.Standing(Path(f"baseline/{name}"), config) for name in "ab"]
+    to_do = [study.Status(Path(f"baseline/{name}"), config) for name in "ab"]
     overall = runner.Overall(to_do, qm9_molecules, "smoke")
     with overall.run(to_do[0]):
         epoch(overall, clock, 1, 2, 60)
@@ -479,7 +479,7 @@ def test_ctrl_c_leaves_nothing_of_a_repetition(results, folder, monkeypatch):
     def interrupt(*_args, **_settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recording.loop, "train", interrupt)
+    monkeypatch.setattr(loop, "train", interrupt)
     before = content(folder)
     assert refused("verify", folder.name, "--results", results, code=130).startswith("stopped: the record is as it was")
     assert content(folder) == before

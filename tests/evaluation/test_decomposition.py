@@ -94,7 +94,7 @@ EXAMPLES = {
 def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
     """A recorded network predicts every molecule of three sizes, and each term is a plain mean over them."""
     config = EXAMPLES[which](qm9_molecules)
-    record = records.load(records.results_folder() / config.experiment / config.run_id(qm9_molecules.fingerprint()))
+    record = records.find(config, qm9_molecules.fingerprint(), records.results_folder())
     whole = splits.split(qm9_molecules, seed=config.data.split_seed)
     train = selection.training_part(qm9_molecules, config.data)
     positions = np.flatnonzero(np.isin(qm9_molecules.n_atoms, [11, 17, 24]))

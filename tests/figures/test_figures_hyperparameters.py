@@ -13,7 +13,7 @@ from analysis.figures.words import LANGUAGES, say
 from analysis.runs.config import adjust
 from analysis.runs.records import Record
 from analysis.study import search, sweeps, trials
-from analysis.training import recording
+from analysis.training import loop
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 NAMES = ["batch_size", "learning_rate"]
@@ -245,7 +245,7 @@ def test_the_facts_of_the_verdict(verdict):
 def shown(qm9_molecules) -> dict[str, trials.Stage]:
     """What the book shows; a test that had to train it would be wrong."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(recording.loop, "train", lambda *_, **__: pytest.fail("it is not recorded in full"))
+        patched.setattr(loop, "train", lambda *_, **__: pytest.fail("it is not recorded in full"))
         return {
             name: search.load_or_search(sweeps.load_sweep(name), search.SearchParameters(), qm9_molecules)
             for name in thesis.STAGES

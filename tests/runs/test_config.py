@@ -26,7 +26,7 @@ def test_the_recorded_runs_keep_their_ids(qm9_molecules):
     data = qm9_molecules.fingerprint()
     quick = [apply_profile(RunConfig(experiment="baseline", seed=seed), "quick") for seed in (0, 1, 2)]
     assert [config.run_id(data) for config in quick] == ["296e6b606e85", "5e81a25a34ff", "9ad31bd29ba6"]
-    assert all((records.results_folder() / "baseline" / config.run_id(data)).is_dir() for config in quick)
+    assert all(records.folder_of(config, data, records.results_folder()).is_dir() for config in quick)
 
 
 def test_the_id_follows_what_changes_the_result_and_nothing_else():

@@ -10,7 +10,7 @@ from analysis.runs.config import FineTuning, Loss, RunConfig, Selection, adjust
 from analysis.runs.failures import TrainingDivergedError
 from analysis.study import description
 from analysis.study.parameters import ParameterError
-from analysis.training import recording
+from analysis.training import loop, recording
 
 
 def sizes_of(config: RunConfig, molecules) -> list[int]:
@@ -353,7 +353,7 @@ def test_records_come_in_order_and_are_trained_once(qm9_molecules, tmp_path, mon
     parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
     first = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert [record.config.seed for record in first["default"]] == [1, 0]
-    monkeypatch.setattr(recording.loop, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "train", lambda *_, **__: pytest.fail("trained again"))
     again = study.load_or_train(parameters, qm9_molecules, results=tmp_path)
     assert [record.id for record in again["default"]] == [record.id for record in first["default"]]
 

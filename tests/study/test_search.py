@@ -19,7 +19,7 @@ from analysis.data import thesis
 from analysis.runs.records import RESULTS_VARIABLE, RecordError, load, results_folder
 from analysis.study import pruning, search, sweeps, trials
 from analysis.study.sweeps import SweepError, load_sweep
-from analysis.training import recording
+from analysis.training import loop, recording
 
 SMALL = {"n_atom_basis": {"value": 8}, "n_interactions": {"value": 1}, "epochs": {"value": 1}}
 RANGE = {"distribution": "log_uniform_values", "min": 0.0001, "max": 0.01}
@@ -90,7 +90,7 @@ def test_trials_are_runs_that_are_recorded_and_loaded(qm9_molecules, tmp_path, r
     assert trials.recorded(sweep, profile="quick", results=results) == []
     assert trials.recorded(sweep, profile="smoke", seed=1, results=results) == []
 
-    monkeypatch.setattr(recording.loop, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "train", lambda *_, **__: pytest.fail("trained again"))
     again = search.search(sweep, qm9_molecules, profile="smoke", results=results)
     pd.testing.assert_frame_equal(again, frame)
     (results / "search.db").unlink()
@@ -486,7 +486,7 @@ def test_the_choice_and_the_reports_point_are_run_in_every_seed(qm9_molecules, t
     assert {record.id for record in everything} == both | set(found.records)
     assert trials.repeated(sweep, profile="quick", results=results) == []
 
-    monkeypatch.setattr(recording.loop, "train", lambda *_, **__: pytest.fail("trained again"))
+    monkeypatch.setattr(loop, "train", lambda *_, **__: pytest.fail("trained again"))
     again = search.load_or_search(sweep, asked, qm9_molecules, results=results)
     pd.testing.assert_frame_equal(again.trials, found.trials)
     assert [record.id for record in again.chosen] == [record.id for record in found.chosen]
