@@ -23,7 +23,7 @@ from analysis.runs.config import RunConfig, adjust
 from analysis.runs.console import INTERRUPTED, clock, complain, one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.records import Record, RecordError
-from analysis.training import recording, repetition, repetitions
+from analysis.training import recording, repetition
 from analysis.training.loop import LoggerError, LoggerName, check_logger
 
 EXPECTED = (LoggerError, repetition.OtherMoleculesError, PredictError)
@@ -90,7 +90,7 @@ def run(
 def verify(recorded: Record, name: str, *, threads: int | None, out: str | os.PathLike[str] | None = None) -> None:
     """Train a recorded run again and say how far the two are apart; ends the command if it is too far.
 
-    `name` is how the run is called in what is said. What was found is kept in `out` (see `repetitions`), a new file.
+    `name` is how the run is called in what is said. What was found is kept in `out` (see `repetition`), a new file.
     """
     out = None if out is None else Path(out)
     if out is not None:
@@ -142,7 +142,7 @@ def _allowed(compared: repetition.Comparison) -> str:
     return f"{compared.allowed} for another machine, other versions or another number of threads"
 
 
-def _keep(out: Path, found: repetitions.Repetition) -> None:
+def _keep(out: Path, found: repetition.Repetition) -> None:
     with whole_file(out) as temporary:
         temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
 

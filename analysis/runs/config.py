@@ -4,8 +4,9 @@ import hashlib
 import json
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, field_validator, model_validator
+from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from analysis.runs.measured import Frozen
 from analysis.runs.weights import DEFAULT_FLOOR, UNGUARDED, Weighting
 
 LARGEST_SEED = 2**32 - 1
@@ -20,16 +21,12 @@ LOGS = "logs"
 """The folder beside the experiments' where loggers write; no experiment can have its name."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
 def _check_limits(smallest: int | None, largest: int | None) -> None:
     if smallest is not None and largest is not None and smallest > largest:
         raise ValueError(f"no molecule has at least {smallest} and at most {largest} atoms")
 
 
-class Selection(_Frozen):
+class Selection(Frozen):
     """Which molecules of the training part a run trains on: those that meet every condition; None sets none.
 
     `smallest` and `largest` are numbers of atoms, both included; `cap_per_size` keeps at most that many molecules of
@@ -50,7 +47,7 @@ class Selection(_Frozen):
         return self
 
 
-class Data(_Frozen):
+class Data(Frozen):
     """Which molecules a run sees: a seeded split, what is selected of its training part, and how many of each part.
 
     `train_molecules` and `held_out_molecules` draw that many at random from what is there; None takes all of it.
@@ -63,7 +60,7 @@ class Data(_Frozen):
     held_out_molecules: int | None = Field(None, ge=2)
 
 
-class Model(_Frozen):
+class Model(Frozen):
     """SchNet as in Figure 2 of the report, or PaiNN with the same settings; distances in Å.
 
     `data_cutoff` is the radius of the neighbour list and `training_cutoff` that of the cosine cut-off function
@@ -81,7 +78,7 @@ class Model(_Frozen):
     convolution: Literal["stock", "fused"] = "fused"
 
 
-class Training(_Frozen):
+class Training(Frozen):
     """How the network's weights are found: by default AdamW on the mean squared error of U0, in eV².
 
     The defaults are those of SchNetPack's QM9 tutorial, which the report calls "Default". The tutorial stops after 3
@@ -112,7 +109,7 @@ class Training(_Frozen):
     sampling: Literal["shuffled", "stratified"] = "shuffled"
 
 
-class FineTuning(_Frozen):
+class FineTuning(Frozen):
     """Further epochs after `Training`, with a learning rate of their own, on some of the training molecules alone.
 
     `smallest` and `largest` are numbers of atoms, both included, and `rings` is the least number of independent rings;
@@ -131,7 +128,7 @@ class FineTuning(_Frozen):
         return self
 
 
-class Loss(_Frozen):
+class Loss(Frozen):
     """How much each training molecule counts in the loss, by its number of atoms; see `analysis.runs.weights`.
 
     `rate` is the report's r, or the exponent of the inverse frequency or of the loss per atom; 0 is the unmodified
@@ -161,7 +158,7 @@ class Loss(_Frozen):
         return self
 
 
-class RunConfig(_Frozen):
+class RunConfig(Frozen):
     """Everything that changes the result of one run; `experiment` only says where its record lies."""
 
     experiment: str = Field(pattern=r"^[a-z][a-z0-9-]*$")

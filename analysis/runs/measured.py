@@ -1,6 +1,6 @@
 """What records of measurements have in common: the machine, the commit, and how one is read.
 
-They are JSON files that a pydantic model describes; a run's own record is `records`'.
+They are JSON files that a pydantic model describes. A run's own record is another thing, see `records`.
 """
 
 import os
@@ -12,7 +12,7 @@ from analysis.data.molecules import reason
 
 
 class Frozen(BaseModel):
-    """A part of such a record: nothing is converted, nothing may be left over."""
+    """A part of a record, a configuration or a file: no value is converted, and no unknown name is accepted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 

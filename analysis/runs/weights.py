@@ -1,8 +1,8 @@
 """The report's loss weights v(s; r): how much a molecule of s atoms counts in the loss, at rate r.
 
-The report gives two formulas. They are here as printed, with the sizes for which they mean something (`domain`), and
-so are a third one, which does what the report's words describe, and a fourth, the loss per atom. `loss_weights` is what
-a training uses: it guards the formulas where they fail, and hands out nothing that is not a finite number ≥ 0.
+The report gives two formulas. They are here as printed, with the sizes for which they are defined (`domain`), and so
+are a third one, which does what the report's words describe, and a fourth, the loss per atom. `loss_weights` is what a
+training uses: it guards the formulas where they fail, and returns only finite numbers ≥ 0.
 """
 
 from collections.abc import Callable
@@ -24,28 +24,16 @@ _LARGEST = float(np.finfo(np.float32).max)  # the loss is computed in single pre
 
 
 class WeightError(ValueError):
-    """A loss weight that can't be: not finite, or negative. The message names s and r."""
+    """An impossible loss weight: not finite, or negative. The message names s and r."""
 
 
 def size_based(s: np.ndarray | int, r: float) -> np.ndarray:
-    """The report's "size based" weight, as printed: (s − 7)^r / 10^(r + 1) + 1.
+    """The report's "size based" weight of molecules of s atoms, as printed: (s − 7)^r / 10^(r + 1) + 1.
 
-    Parameters
-    ----------
-    s
-        Numbers of atoms, any shape.
-    r
-        The rate, ≥ 0. By the report's convention 0 is the unmodified loss, weight 1 (as printed it would be 1.1).
+    float64, the shape of `s`; NaN where the power is undefined (s < 7 and a rate that is not whole). By the report's
+    convention the rate 0 is the unmodified loss, weight 1 (as printed it would be 1.1).
 
-    Returns
-    -------
-    np.ndarray
-        float64, the shape of `s`; NaN where the power is undefined (s < 7 and a rate that is not whole).
-
-    Raises
-    ------
-    WeightError
-        The rate is negative or not finite.
+    Raises WeightError if the rate is negative or not finite.
     """
     s, r = _size(s), _rate(r)
     if r == 0:
@@ -58,25 +46,11 @@ def size_based(s: np.ndarray | int, r: float) -> np.ndarray:
 def size_and_frequency_based(s: np.ndarray | int, r: float) -> np.ndarray:
     """The report's "size and frequency based" weight, as printed: ln(s^r / 10^(r + 1) − r / 4.5).
 
-    The report says that it takes the frequency of a size into account; no frequency stands in the formula.
+    The report says that it takes the frequency of a size into account; there is no frequency in the formula. float64,
+    the shape of `s`; NaN where the logarithm is undefined, and negative where its argument is below 1. The rate 0 is
+    the unmodified loss, weight 1 (as printed it would be ln 0.1).
 
-    Parameters
-    ----------
-    s
-        Numbers of atoms, any shape.
-    r
-        The rate, ≥ 0. By the report's convention 0 is the unmodified loss, weight 1 (as printed it would be ln 0.1).
-
-    Returns
-    -------
-    np.ndarray
-        float64, the shape of `s`; NaN where the logarithm is undefined (its argument is not positive). Negative
-        where the argument lies between 0 and 1.
-
-    Raises
-    ------
-    WeightError
-        The rate is negative or not finite.
+    Raises WeightError if the rate is negative or not finite.
     """
     s, r = _size(s), _rate(r)
     if r == 0:
@@ -87,24 +61,12 @@ def size_and_frequency_based(s: np.ndarray | int, r: float) -> np.ndarray:
 
 
 def inverse_frequency(sizes: np.ndarray, alpha: float) -> np.ndarray:
-    """What the report's words describe: (f_max / f(s))^α, brought to mean 1 over the molecules given.
+    """What the report's words describe: (f_max / f(s))^α of each training molecule, scaled to mean 1; float64 [n].
 
-    Parameters
-    ----------
-    sizes
-        int [n]: the number of atoms of each training molecule; f(s) is how many of them have s atoms.
-    alpha
-        The rate, ≥ 0; 0 gives weight 1, and 1 gives every size the same share of the loss.
+    `sizes` are their numbers of atoms, int [n], and f(s) is how many of them have s atoms. α = 1 gives every size the
+    same share of the loss.
 
-    Returns
-    -------
-    np.ndarray
-        float64 [n]: the weight of each molecule.
-
-    Raises
-    ------
-    WeightError
-        The rate is negative or not finite.
+    Raises WeightError if α is negative or not finite.
     """
     alpha = _rate(alpha)
     _, which, frequency = np.unique(np.asarray(sizes), return_inverse=True, return_counts=True)
@@ -117,24 +79,11 @@ def inverse_frequency(sizes: np.ndarray, alpha: float) -> np.ndarray:
 
 
 def per_atom(sizes: np.ndarray, power: float) -> np.ndarray:
-    """s^−p, brought to mean 1 over the molecules given; with p = 2 the loss is that of the energy per atom, (Δ/s)².
+    """s^−p of each training molecule, scaled to mean 1; with p = 2 the loss is that of the energy per atom, (Δ/s)².
 
-    Parameters
-    ----------
-    sizes
-        int [n]: the number of atoms of each training molecule.
-    power
-        p, the rate, ≥ 0; 0 gives weight 1.
+    `sizes` and result as for `inverse_frequency`.
 
-    Returns
-    -------
-    np.ndarray
-        float64 [n]: the weight of each molecule.
-
-    Raises
-    ------
-    WeightError
-        The rate is negative or not finite.
+    Raises WeightError if p is negative or not finite.
     """
     power = _rate(power)
     s = _size(sizes)
@@ -158,29 +107,12 @@ def loss_weights(
 ) -> np.ndarray:
     """The weight of each training molecule in the loss.
 
-    Parameters
-    ----------
-    weighting
-        Which function.
-    sizes
-        int [n]: the number of atoms of each training molecule.
-    rate
-        The report's r, α of the inverse frequency, or p of the loss per atom; 0 is the unmodified loss, weight 1,
-        whatever the floor.
-    floor
-        The guard of the report's two formulas: a weight below it is raised to it, and so is one that is undefined (a
-        logarithm of nothing positive). None: no guard, a formula outside its domain is an error. The others
-        (`UNGUARDED`) need no guard and take no notice of it.
+    `sizes` are their numbers of atoms, int [n]; the result is float64 [n], finite and ≥ 0, in single precision too.
+    `rate` is the report's r, α of the inverse frequency, or p of the loss per atom; 0 is the unmodified loss, whatever
+    the floor. `floor` guards the report's two formulas: a weight that is below it or undefined is raised to it. Without
+    one (None) a formula outside its domain is an error. The other weightings (`UNGUARDED`) ignore it.
 
-    Returns
-    -------
-    np.ndarray
-        float64 [n], finite and ≥ 0, in single precision too.
-
-    Raises
-    ------
-    WeightError
-        A weight is not finite, or negative; the rate is negative or not finite; or the floor is.
+    Raises WeightError if a weight, the rate or the floor is negative or not finite.
     """
     if floor is not None and not (np.isfinite(floor) and floor >= 0):
         raise WeightError(f"the floor of the loss weights must be a finite number ≥ 0, or None, not {floor}")

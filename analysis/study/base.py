@@ -29,7 +29,7 @@ class ExperimentParameters(NotebookParameters):
     @classmethod
     def _each_once(cls, value: object) -> object:
         if isinstance(value, list) and len(set(value)) != len(value):
-            raise ValueError(f"a value stands there twice: {value}")
+            raise ValueError(f"a value is given twice: {value}")
         return value
 
     @abstractmethod

@@ -14,7 +14,9 @@ from itertools import chain
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
+
+from analysis.runs.measured import Frozen
 
 _IPYTHON_NAMES = {"In", "Out"}
 _WORDS = {"none": None, "null": None, "~": None}
@@ -23,10 +25,8 @@ _STEPS = 3  # text to number to whole number to list, say
 _LONGEST = 80  # characters of a value that is shown
 
 
-class NotebookParameters(BaseModel):
+class NotebookParameters(Frozen):
     """What every notebook takes; a notebook with parameters of its own extends it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     lang: Literal["ca", "en"] = Field("ca", description='language of figures and tables: "ca" or "en"')
 

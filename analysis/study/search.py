@@ -19,8 +19,8 @@ import platform
 import re
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -37,7 +37,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from tqdm import tqdm
 
 from analysis.data import qm9, thesis
-from analysis.data.molecules import Molecules, MoleculesError
+from analysis.data.molecules import Molecules, MoleculesError, whole_file
 from analysis.runs import records
 from analysis.runs.config import Profile
 from analysis.runs.console import INTERRUPTED, complain, errors_in_one_line
@@ -75,66 +75,35 @@ _log = logging.getLogger(__name__)
 
 
 class StorageError(RuntimeError):
-    """Optuna's database can't be opened, or not be written."""
+    """Optuna's database can't be opened or written."""
 
 
 # ---- the search --------------------------------------------------------------------------------------------------
 
 
-class _PerTrial(optuna.samplers.BaseSampler):
-    """A sampler made anew for each trial, seeded with (seed, place of the trial).
+class _PerTrial:
+    """A sampler of this kind made anew for each trial, seeded with (seed, place of the trial).
 
     A sampler that is made once would begin its random numbers again in each process: a resumed search and a second
     worker would draw the first trials' values once more. The place is the trial's number, less the trials before it
     that nobody will finish or that only stand for another: a search that is killed draws what it would have drawn.
     """
 
-    def __init__(self, make: Callable[[int], optuna.samplers.BaseSampler], seed: int) -> None:
-        self._make = make
+    def __init__(self, kind: type[optuna.samplers.BaseSampler], seed: int) -> None:
+        self._kind = kind
         self._seed = seed
-        self._current: tuple[int, optuna.samplers.BaseSampler] | None = None
-
-    def _of(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> optuna.samplers.BaseSampler:
-        if self._current is None or self._current[0] != trial.number:
-            seed = int(np.random.SeedSequence([self._seed, _place(study, trial)]).generate_state(1)[0])
-            self._current = trial.number, self._make(seed)
-        return self._current[1]
-
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: optuna.trial.FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """As the trial's sampler."""
-        return self._of(study, trial).infer_relative_search_space(study, trial)
-
-    def sample_relative(
-        self, study: optuna.Study, trial: optuna.trial.FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, object]:
-        """As the trial's sampler."""
-        return self._of(study, trial).sample_relative(study, trial, search_space)
-
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> object:
-        """As the trial's sampler."""
-        return self._of(study, trial).sample_independent(study, trial, param_name, param_distribution)
 
     def before_trial(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        """As the trial's sampler."""
-        self._of(study, trial).before_trial(study, trial)
+        """What Optuna calls first for every trial."""
+        seed = np.random.SeedSequence([self._seed, _place(study, trial)]).generate_state(1)[0]
+        self._sampler = self._kind(seed=int(seed))
+        self._sampler.before_trial(study, trial)
 
-    def after_trial(
-        self,
-        study: optuna.Study,
-        trial: optuna.trial.FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """As the trial's sampler."""
-        self._of(study, trial).after_trial(study, trial, state, values)
+    def __getattr__(self, name: str) -> object:
+        """All else is the trial's own sampler's."""
+        if name == "_sampler":  # no trial has begun
+            raise AttributeError(name)
+        return getattr(self._sampler, name)
 
 
 def search(
@@ -160,10 +129,6 @@ def search(
 
     Parameters
     ----------
-    sweep
-        What is searched, see `sweeps.load_sweep`.
-    molecules
-        The whole database.
     profile
         Scales every trial down, see `config.apply_profile`; batch sizes that don't fit are left out.
     seed
@@ -176,25 +141,21 @@ def search(
         When to stop hopeless trials. Off by default, and for the book's study: that a quick run looks bad early is no
         proof, and whole curves are worth more than the minutes. A stopped trial has no record; its curve is kept in
         the trial, its checkpoint beside the records, so that asking for the run by hand finishes it.
-    results
-        Where records lie, by default `records.results_folder()`.
-    progress
-        Show a bar of the trials, and how far each is.
 
     Returns
     -------
     DataFrame
         A row per trial, see `trials_of`. With profile "full" it is written to ``<results>/<experiment>/trials.csv``
-        too, for what has no record: trials that failed or were stopped.
+        too, for the trials that have no record.
 
     Raises
     ------
     SweepError
         The sweep does not say how many trials, or a trial's values make no valid run.
     StorageError
-        The database can't be opened, or not be written.
+        The database can't be opened or written.
     records.RecordError
-        A trial's record is there, but damaged.
+        A trial's record is damaged.
     """
     asked, sweep = sweep, sweep.fitting(profile)
     results = Path(results or records.results_folder())
@@ -214,7 +175,10 @@ def search(
                     break
         frame = trials_of(study)
     if profile == "full":
-        _write(frame, results / sweep.experiment / WITHOUT_RECORD)
+        path = results / sweep.experiment / WITHOUT_RECORD
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as temporary:
+            frame.to_csv(temporary, index=False)
     return frame
 
 
@@ -305,12 +269,10 @@ def _cap(sweep: Sweep, trials: int | None) -> int:
 
 
 def _sampler(sweep: Sweep, seed: int) -> optuna.samplers.BaseSampler:
-    match sweep.method:
-        case "grid":
-            return optuna.samplers.GridSampler(sweep.grid(), seed=seed)
-        case "random":
-            return _PerTrial(lambda number: optuna.samplers.RandomSampler(seed=number), seed)
-    return _PerTrial(lambda number: optuna.samplers.TPESampler(seed=number), seed)
+    if sweep.method == "grid":
+        return optuna.samplers.GridSampler(sweep.grid(), seed=seed)
+    kinds = {"random": optuna.samplers.RandomSampler, "bayes": optuna.samplers.TPESampler}
+    return _PerTrial(kinds[sweep.method], seed)
 
 
 def _study_name(sweep: Sweep, profile: Profile, seed: int, data: str) -> str:
@@ -463,13 +425,6 @@ def _storage(url: str | None, results: Path) -> tuple[str, str]:
     return named, re.sub(r"[{}]", r"\g<0>\g<0>", found.render_as_string(hide_password=False))
 
 
-def _write(frame: pd.DataFrame, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    frame.to_csv(beside, index=False)
-    beside.replace(path)
-
-
 class SearchParameters(NotebookParameters):
     """Parameters of `02_hyperparameter_search`."""
 
@@ -494,7 +449,7 @@ def load_or_search(
     ValueError
         No trial is complete.
     SweepError, StorageError, records.RecordError
-        As `search` does.
+        Those of `search`.
     """
     results = Path(results or records.results_folder())
     asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}
@@ -507,8 +462,10 @@ def load_or_search(
         configs = [sweep.config(values, profile=parameters.profile, seed=seed) for seed in seeds]
         return [recording.load_or_train(config, molecules, results=results, progress=True) for config in configs]
 
-    values = _reports_values(sweep, parameters.profile)
-    report = [] if values is None else in_seeds(values)
+    report = []
+    if sweep.name in thesis.STAGES:
+        with suppress(SweepError):  # a thinned profile has fewer molecules than the report's batch
+            report = in_seeds(thesis.STAGES[sweep.name])
     found = known(sweep, **asked)
     best = choose(found)
     return Stage(
@@ -517,18 +474,6 @@ def load_or_search(
         report=report,
         chosen=in_seeds({name: sweeps.typed(name, best[name], sweep.file) for name in sweep.space}),
     )
-
-
-def _reports_values(sweep: Sweep, profile: Profile) -> Mapping[str, float] | None:
-    """What the report chose, if this is one of its stages and the profile has molecules enough for its batch."""
-    values = thesis.STAGES.get(sweep.name)
-    if values is None:
-        return None
-    try:
-        sweep.config(values, profile=profile)
-    except SweepError:
-        return None
-    return values
 
 
 # ---- command line ------------------------------------------------------------------------------------------------

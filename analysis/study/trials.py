@@ -142,20 +142,28 @@ def trials_of(source: optuna.Study | Iterable[Record]) -> pd.DataFrame:
     the run's id, and `said` what a failed or pruned one said.
     """
     if isinstance(source, optuna.Study):
-        rows = [_row(trial) for trial in source.get_trials(deepcopy=False)]
+        trials = source.get_trials(deepcopy=False)
+        rows = [_row(trial) for trial in trials if trial.state is not TrialState.FAIL or is_answer(trial)]
     else:
-        rows = [_record_row(number, record) for number, record in enumerate(source)]
+        rows = [
+            {
+                "number": number,
+                "state": "complete",
+                **parameters_of(record.config),
+                **dict(zip(("validation_mse", "seconds"), objectives(record), strict=True)),
+                "done": len(record.history),
+                "run": record.id,
+                "said": "",
+            }
+            for number, record in enumerate(source)
+        ]
     columns = ["number", "state", *PARAMETERS, "validation_mse", "seconds", "done", "run", "said"]
-    frame = pd.DataFrame([row for row in rows if row is not None], columns=columns)
-    return frame.astype({"validation_mse": float, "seconds": float})
+    return pd.DataFrame(rows, columns=columns).astype({"validation_mse": float, "seconds": float})
 
 
-def _row(trial: optuna.trial.FrozenTrial) -> dict[str, object] | None:
-    if trial.state is TrialState.FAIL and not is_answer(trial):
-        return None
+def _row(trial: optuna.trial.FrozenTrial) -> dict[str, object]:
     known = trial.user_attrs
-    found = trial.values  # noqa: PD011 - no DataFrame
-    mse, seconds = found if trial.state is TrialState.COMPLETE else (np.nan, np.nan)
+    mse, seconds = trial.values if trial.state is TrialState.COMPLETE else (np.nan, np.nan)  # noqa: PD011 - no DataFrame
     return {
         "number": trial.number,
         "state": "failed" if trial.state is TrialState.FAIL else trial.state.name.lower(),
@@ -168,33 +176,16 @@ def _row(trial: optuna.trial.FrozenTrial) -> dict[str, object] | None:
     }
 
 
-def _record_row(number: int, record: Record) -> dict[str, object]:
-    mse, seconds = objectives(record)
-    return {
-        "number": number,
-        "state": "complete",
-        **parameters_of(record.config),
-        "validation_mse": mse,
-        "seconds": seconds,
-        "done": len(record.history),
-        "run": record.id,
-        "said": "",
-    }
-
-
 def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
     """The complete trials of `trials_of` than which no other is both as quick and as good, quickest first.
 
-    A run that several trials asked for stands there once.
+    A run that several trials asked for is listed once.
     """
     complete = frame[frame["state"] == "complete"].drop_duplicates("run")
     ordered = complete.sort_values(["seconds", "validation_mse"], kind="stable")
-    mse, seconds = ordered["validation_mse"].to_numpy(), ordered["seconds"].to_numpy()
-    dominated = [
-        bool(np.any((mse <= m) & (seconds <= s) & ((mse < m) | (seconds < s))))
-        for m, s in zip(mse, seconds, strict=True)
-    ]
-    return ordered[~np.array(dominated, dtype=bool)]
+    best = ordered["validation_mse"].cummin()  # of those that are as quick
+    first = ordered.groupby(best)["seconds"].transform("min")
+    return ordered[(ordered["validation_mse"] == best) & (ordered["seconds"] == first)]
 
 
 def choose(frame: pd.DataFrame, *, tolerance: float = TOLERANCE) -> pd.Series:

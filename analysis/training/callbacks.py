@@ -1,13 +1,12 @@
-"""What watches a training: learning curves, time per phase, the last checkpoint, loggers and the progress display.
+"""Callbacks of a training: learning curves, time per phase, the last checkpoint, loggers and the progress display.
 
-A step takes some ten milliseconds, so that what happens in each is kept to a few microseconds. What has to survive a
-kill is in the callbacks' `state_dict`, as tensors and plain values alone, and the checkpoint is written last.
+A step takes some ten milliseconds, so what is done in each is kept to a few microseconds. What has to survive a kill is
+in the callbacks' `state_dict`, as tensors and plain values alone, and the checkpoint is written last.
 """
 
 import importlib
 import io
 import os
-import pickle
 import sys
 import time
 import zipfile
@@ -50,15 +49,10 @@ class LearningCurves(Callback):
     `rows` has one entry per finished epoch: `epoch`, `train_loss` (mean over the molecules that the epoch has seen),
     `validation_loss`, and `lowest` and `highest`: the mean over its steps of the mean of the 5 smallest and of the 5
     largest per-molecule losses of a step (of all molecules in a batch of fewer). `steps()` has the same per step,
-    averaged over blocks of consecutive steps.
+    averaged over blocks of consecutive steps. `steps_of_epochs` is the number of steps of each epoch of the training.
 
     Raises TrainingDivergedError at the first step whose losses are not finite or have grown `EXPLOSION`-fold since the
     first step, or when the validation loss is not finite or has.
-
-    Parameters
-    ----------
-    steps_of_epochs
-        The number of steps of each epoch of the whole training.
     """
 
     def __init__(self, steps_of_epochs: Sequence[int]) -> None:
@@ -83,18 +77,13 @@ class LearningCurves(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Check that a checkpoint's curve goes as far as its training."""
-        self._check_steps(trainer)
-
-    def on_fit_end(self, trainer: pl.Trainer, *_: object) -> None:
-        """Check it where nothing was left to train, too."""
-        self._check_steps(trainer)
-
-    def _check_steps(self, trainer: pl.Trainer) -> None:
         if self._done != trainer.global_step:
             raise CheckpointError(
                 f"the checkpoint has done {trainer.global_step} steps, but its learning curve holds {self._done}: it "
                 f"was written by another version of the code; delete {trainer.ckpt_path} to train from the beginning"
             )
+
+    on_fit_end = on_train_start  # where nothing was left to train
 
     def on_train_epoch_start(self, *_: object) -> None:
         """Start the epoch's means anew."""
@@ -107,9 +96,9 @@ class LearningCurves(Callback):
         loss = total / len(squared)
         if self._first is None:
             self._first = loss
-        if not np.isfinite(loss) or loss > EXPLOSION * self._first:
-            where = f"in epoch {trainer.current_epoch + 1}, step {step + 1}"
-            raise _diverged("loss", loss, f"{where}, {_largest_weight(batch)}", self._first)
+        if self._diverged(loss):
+            where = f"in epoch {trainer.current_epoch + 1}, step {step + 1}, {_largest_weight(batch)}"
+            raise self._error("loss", loss, where)
         lowest, highest = extremes(squared)
         self._sum += total
         self._molecules += len(squared)
@@ -124,17 +113,23 @@ class LearningCurves(Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """Close the epoch, which Lightning has validated by now."""
         validation_loss = float(trainer.callback_metrics["val_loss"])
-        if not np.isfinite(validation_loss) or validation_loss > EXPLOSION * self._first:
-            raise _diverged("validation loss", validation_loss, f"in epoch {trainer.current_epoch + 1}", self._first)
-        lowest, highest = (float(value) for value in self._epoch_extremes / self._epoch_steps)
+        if self._diverged(validation_loss):
+            raise self._error("validation loss", validation_loss, f"in epoch {trainer.current_epoch + 1}")
         row = {
             "epoch": trainer.current_epoch + 1,
             "train_loss": self._sum / self._molecules,
             "validation_loss": validation_loss,
-            "lowest": lowest,
-            "highest": highest,
         }
-        self.rows.append(row)
+        means = (self._epoch_extremes / self._epoch_steps).tolist()
+        self.rows.append(row | dict(zip(("lowest", "highest"), means, strict=True)))
+
+    def _diverged(self, loss: float) -> bool:
+        return not np.isfinite(loss) or loss > EXPLOSION * self._first
+
+    def _error(self, what: str, loss: float, where: str) -> TrainingDivergedError:
+        grown = f"exploded from {self._first:.3g} to {loss:.3g} eV²"
+        became = grown if np.isfinite(loss) else f"became {loss}"
+        return TrainingDivergedError(f"the {what} {became} {where}; try a smaller learning rate")
 
     def history(self) -> pd.DataFrame:
         """A row per epoch."""
@@ -152,23 +147,21 @@ class LearningCurves(Callback):
         if left_over:
             blocks.append(self._open / left_over)
             ends.append(self._done)
-        values = np.array(blocks, np.float64).reshape(-1, 3).astype(np.float32)
         step = np.array(ends, np.int32)
         done = np.searchsorted(self._starts, step, side="right") - 1  # whole epochs
         lengths = np.append(np.diff(self._starts), 1)
         epoch = (done + (step - self._starts[done]) / lengths[done]).astype(np.float32)
-        return pd.DataFrame(
-            {"step": step, "epoch": epoch, "loss": values[:, 0], "lowest": values[:, 1], "highest": values[:, 2]}
-        )
+        values = np.array(blocks, np.float64).reshape(-1, 3).astype(np.float32)
+        losses = dict(zip(("loss", "lowest", "highest"), values.T, strict=True))
+        return pd.DataFrame({"step": step, "epoch": epoch} | losses)
 
     def state_dict(self) -> dict[str, object]:
         """What the checkpoint keeps."""
-        blocks = np.array(self._blocks, np.float64).reshape(-1, 3)
         return {
             "rows": self.rows,
             "done": self._done,
             "block": self._block,
-            "blocks": torch.from_numpy(blocks),
+            "blocks": torch.from_numpy(np.array(self._blocks, np.float64).reshape(-1, 3)),
             "open": torch.from_numpy(self._open.copy()),
             "first": self._first,
         }
@@ -187,11 +180,6 @@ class LearningCurves(Callback):
                 f"the checkpoint's learning curve lacks {error}: it was written by another version of the code; "
                 "delete it to train from the beginning"
             ) from error
-
-
-def _diverged(what: str, loss: float, where: str, first: float) -> TrainingDivergedError:
-    said = f"{what} became {loss}" if not np.isfinite(loss) else f"{what} exploded from {first:.3g} to {loss:.3g} eV²"
-    return TrainingDivergedError(f"the {said} {where}; try a smaller learning rate")
 
 
 def _largest_weight(batch: dict[str, torch.Tensor]) -> str:
@@ -280,45 +268,31 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> dict[str, object]:
-    """What a checkpoint holds: tensors, on the CPU, and plain values; objects of any other kind are refused unmade.
+    """What a checkpoint holds: tensors, on the CPU, and plain values; no other object is ever made.
 
-    Raises
-    ------
-    FileNotFoundError
-        There is none.
-    CheckpointError
-        It is damaged (its checksums are looked at, which torch does not do), or holds something else.
+    Raises FileNotFoundError if there is none, and CheckpointError if it is damaged (its checksums are compared, which
+    torch does not do) or holds something else.
     """
     path = Path(path)
     try:
-        with zipfile.ZipFile(path) as parts:
-            if damaged := parts.testzip():
-                raise zipfile.BadZipFile(f"the checksum of {damaged} differs")
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(content, dict):
-            raise TypeError(f"a checkpoint is no {type(content).__name__}")
+        return _checked(path)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{path}: {reason(error)}") from error
-    except (*_UNREADABLE, pickle.UnpicklingError) as error:
+    except Exception as error:  # of any kind, from zipfile or torch's reader
         why = reason(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
         raise CheckpointError(
             f"{path} can't be read ({why}); delete {path.parent} to train the run from the beginning"
         ) from error
+
+
+def _checked(path: Path) -> dict[str, object]:
+    with zipfile.ZipFile(path) as parts:
+        if damaged := parts.testzip():
+            raise zipfile.BadZipFile(f"the checksum of {damaged} differs")
+    content = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(content, dict):
+        raise TypeError(f"a checkpoint is no {type(content).__name__}")
     return content
-
-
-# What a damaged file makes of zipfile and torch's reader.
-_UNREADABLE = (
-    OSError,
-    zipfile.BadZipFile,
-    RuntimeError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    NotImplementedError,
-)
 
 
 class KeepLast(Checkpoint):
@@ -425,32 +399,31 @@ class Progress(Callback):
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """One step more; shown if it is time."""
         self._steps += 1
-        if not self._per_epoch and time.perf_counter() - self._last >= self._interval:
-            self._update(len(self._curves.rows) + 1, trainer.max_epochs)
+        if not self._per_epoch:
+            self._update(len(self._curves.rows) + 1, trainer)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """One epoch more; shown if it is time, and the last one always."""
         epoch = len(self._curves.rows)
-        if epoch == trainer.max_epochs or time.perf_counter() - self._last >= self._interval:
-            self._update(epoch, trainer.max_epochs)
+        self._update(epoch, trainer, always=epoch == trainer.max_epochs)
 
     def on_train_end(self, *_: object) -> None:
-        """Leave the last state standing."""
+        """Leave the last state standing, so that what follows begins on a line of its own."""
         self._close()
 
-    def on_exception(self, *_: object) -> None:
-        """Leave the last state standing, so that the message begins on a line of its own."""
-        self._close()
+    on_exception = on_train_end
 
-    def _update(self, epoch: int, epochs: int) -> None:
-        self._last = now = time.perf_counter()
-        elapsed = now - self._start
+    def _update(self, epoch: int, trainer: pl.Trainer, *, always: bool = False) -> None:
+        now = time.perf_counter()
+        if now - self._last < self._interval and not always:
+            return
+        self._last, elapsed = now, now - self._start
         to_go = elapsed / max(1, self._steps - self._resumed) * (self._total - self._steps)
         losses = ""
         if self._curves.rows:
             row = self._curves.rows[-1]
             losses = f"train {row['train_loss']:.4g} eV², validation {row['validation_loss']:.4g} eV², "
-        self._show(f"epoch {epoch}/{epochs}: {losses}{clock(elapsed)} elapsed, {clock(to_go)} to go")
+        self._show(f"epoch {epoch}/{trainer.max_epochs}: {losses}{clock(elapsed)} elapsed, {clock(to_go)} to go")
 
 
 def _write_line(text: str) -> None:

@@ -1,4 +1,4 @@
-"""A recorded run trained once more, and how far the two are apart.
+"""A recorded run trained once more, how far the two are apart, and what is kept of it for the book.
 
 On the machine of the record, with its versions and its number of threads, the bits are to be the same. Elsewhere sums
 are rounded in another order, and a training of thousands of steps carries that on: then the tolerance applies. SOAP
@@ -6,21 +6,25 @@ turns its axes by eigenvectors, and the least rounding turns those of nearly equ
 such a run ends as one with another seed would, and what can be compared is how large its errors are.
 """
 
+import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
-import torch
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from analysis.data.molecules import Molecules
-from analysis.runs.measured import Git
-from analysis.runs.records import Record
+from analysis.runs.measured import Frozen, Git, read
+from analysis.runs.records import Record, results_folder
 from analysis.training import recording
-from analysis.training.repetitions import Repetition, Training
+
+SCHEMA_VERSION = 2
+_COMMAND = "python -m analysis verify RUN --out FILE"
 
 TOLERANCE = 0.02
 """Largest relative difference of a part of a record on another machine, or with other threads or versions."""
@@ -33,6 +37,42 @@ _SURROUNDINGS = ("system", "architecture", "processor", "device", "threads", "lo
 
 class OtherMoleculesError(ValueError):
     """The record was made from other molecules than those that are here."""
+
+
+class RepetitionError(RuntimeError):
+    """A kept repetition that can't be trusted; the message names the file and what to do."""
+
+
+class Training(Frozen):
+    """One training of a run: on which processor, with how many threads, by which code, and how it ended.
+
+    `seconds` is the wall time of training and validation, `mae` the mean absolute error over the test part, eV.
+    """
+
+    processor: str
+    threads: PositiveInt
+    seconds: PositiveFloat
+    git: Git | None
+    mae: NonNegativeFloat
+
+
+class Repetition(Frozen):
+    """What is kept of a recorded run, `id` of `experiment`, and the same trained again: see `compare`.
+
+    `differences` has ‖again − recorded‖ / ‖recorded‖ of each part of a record, None where the two can't be compared.
+    """
+
+    schema_version: Literal[2] = SCHEMA_VERSION
+    experiment: str
+    id: str
+    seed: NonNegativeInt
+    epochs: PositiveInt
+    recorded: Training
+    again: Training
+    differences: dict[str, NonNegativeFloat | None]
+    surroundings: tuple[str, ...]
+    identical: bool
+    within_tolerance: bool
 
 
 @dataclass(frozen=True)
@@ -98,27 +138,17 @@ def trained_again(
 ) -> Iterator[Record]:
     """The same run trained anew in a temporary folder, which is gone afterwards; the record is only read.
 
-    Parameters
-    ----------
-    record
-        The record.
-    molecules
-        The whole database.
-    threads
-        Number of torch's threads, by default those of the record.
-    progress
-        Show how far the training is.
+    `molecules` is the whole database, and `threads` torch's, by default those of the record.
 
-    Raises
-    ------
-    OtherMoleculesError
-        The record was made from another database.
+    Raises OtherMoleculesError if the record was made from another database.
     """
     if molecules.fingerprint() != record.about["molecules_fingerprint"]:
         raise OtherMoleculesError(
             f"run {record.id} was recorded on other molecules than the {len(molecules):,} here (their fingerprints "
             "differ): it can be trained again with those alone"
         )
+    import torch  # it takes seconds, and most only read what was kept
+
     before = torch.get_num_threads()
     torch.set_num_threads(threads or record.about["machine"]["threads"])
     try:
@@ -134,10 +164,10 @@ def compare(recorded: Record, again: Record) -> Comparison:
     """How far two records of one run are apart, part by part."""
     return Comparison(
         [
-            _of_tables("history", recorded.history, again.history, "eV²"),
-            _of_tables("learning curve per step", recorded.steps, again.steps, "eV²"),
-            _of_tables("held-out errors", recorded.errors, again.errors, "eV"),
-            _of_tables("group sums", recorded.groups, again.groups, "in the sum's unit", _bounds(recorded.groups)),
+            _of_tables("history", "eV²", recorded.history, again.history),
+            _of_tables("learning curve per step", "eV²", recorded.steps, again.steps),
+            _of_tables("held-out errors", "eV", recorded.errors, again.errors),
+            _of_tables("group sums", "in the sum's unit", recorded.groups, again.groups, _bounds(recorded.groups)),
             *_of_weights(recorded.state_dict(), again.state_dict()),
         ],
         _surroundings(recorded.about, again.about),
@@ -161,6 +191,23 @@ def repetition(recorded: Record, again: Record, compared: Comparison) -> Repetit
     )
 
 
+def default_folder() -> Path:
+    """Where the repetitions that the book shows lie."""
+    return results_folder() / "repetitions"
+
+
+def load_all(folder: str | os.PathLike[str] | None = None) -> list[Repetition]:
+    """The repetitions in a folder (by default those that the book shows), in the order of their files' names.
+
+    Raises RepetitionError, which names the file and what is wrong with it, or the folder if it holds none.
+    """
+    folder = Path(folder or default_folder())
+    found = [read(path, Repetition, RepetitionError, _COMMAND) for path in sorted(folder.glob("*.json"))]
+    if not found:
+        raise RepetitionError(f"{folder} holds no repetition: `{_COMMAND}` makes one")
+    return found
+
+
 def _training(record: Record) -> Training:
     about, errors = record.about, record.errors
     return Training(
@@ -181,27 +228,15 @@ def _bounds(groups: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def _of_tables(
-    part: str, one: pd.DataFrame, two: pd.DataFrame, unit: str, scales: dict[str, np.ndarray] | None = None
+    part: str, unit: str, one: pd.DataFrame, two: pd.DataFrame, scales: Mapping[str, np.ndarray] | None = None
 ) -> Difference:
-    """Numbers may differ by a little, but neither the columns nor what says which row is which.
-
-    Differences are relative to the recorded column, or to its entry in `scales`.
-    """
     if list(one.columns) != list(two.columns) or len(one) != len(two):
         return Difference(part, "its rows or columns", np.inf, np.inf, unit)
-    worst = Difference(part)
-    for name in one.columns:
-        a, b = one[name].to_numpy(), two[name].to_numpy()
-        if a.dtype.kind != "f" or b.dtype.kind != "f":
-            if not np.array_equal(a, b):
-                return Difference(part, name, np.inf, np.inf, unit)
-            continue
-        worst = _worse(worst, part, name, a, b, unit, (scales or {}).get(name, a))
-    return worst
+    columns = ({name: frame[name].to_numpy() for name in frame} for frame in (one, two))
+    return _largest(part, unit, *columns, scales or {})
 
 
 def _of_scores(one: pd.DataFrame, two: pd.DataFrame) -> Difference:
-    """The mean absolute errors."""
     recorded, again = (float(errors["error"].abs().mean()) if "error" in errors else np.nan for errors in (one, two))
     apart = abs(again - recorded)
     relative = apart / recorded if np.isfinite(apart) and recorded else np.inf
@@ -220,37 +255,32 @@ def _of_weights(one: dict[str, np.ndarray], two: dict[str, np.ndarray]) -> list[
             parts.append(Difference(part, "its tensors' names or shapes", np.inf, np.inf, unit))
             continue
         most = max(first, key=lambda name: np.abs(second[name] - first[name]).max(initial=0.0))
-        whole = _worse(
-            Difference(part),
-            part,
-            most,
-            *(np.concatenate([values[name].ravel() for name in first]) for values in (first, second)),
-            unit,
-        )
-        parts.append(whole)
+        whole = ({most: np.concatenate([state[name].ravel() for name in first])} for state in (first, second))
+        parts.append(_largest(part, unit, *whole, {}))
     return parts
 
 
-def _worse(
-    worst: Difference,
-    part: str,
-    where: str,
-    one: np.ndarray,
-    two: np.ndarray,
-    unit: str,
-    scale: np.ndarray | None = None,
+def _largest(
+    part: str, unit: str, one: dict[str, np.ndarray], two: dict[str, np.ndarray], scales: Mapping[str, np.ndarray]
 ) -> Difference:
-    """The larger of the worst difference so far and that of two float arrays of one shape; NaN equals NaN."""
-    if np.array_equal(one, two, equal_nan=True):
-        return worst
-    one, two = one.astype(np.float64), two.astype(np.float64)
-    if not (np.isfinite(one).all() and np.isfinite(two).all()):
-        return Difference(part, where, np.inf, np.inf, unit)
-    apart, norm = np.linalg.norm(two - one), np.linalg.norm(one if scale is None else scale)
-    relative = float(apart / norm) if norm else np.inf
-    if not worst.none and relative <= worst.relative:
-        return worst
-    return Difference(part, where, relative, float(np.abs(two - one).max()), unit)
+    """The largest difference of arrays of one shape, relative to the recorded one or what `scales` has for it.
+
+    Floats may differ by a little, but nothing else may, as what says which row is which; NaN equals NaN.
+    """
+    worst = Difference(part)
+    for name, a in one.items():
+        b = two[name]
+        floats = a.dtype.kind == b.dtype.kind == "f"
+        if np.array_equal(a, b, equal_nan=floats):
+            continue
+        if not (floats and np.isfinite(a).all() and np.isfinite(b).all()):
+            return Difference(part, name, np.inf, np.inf, unit)
+        a, b = a.astype(np.float64), b.astype(np.float64)
+        apart, norm = np.linalg.norm(b - a), np.linalg.norm(scales.get(name, a))
+        relative = float(apart / norm) if norm else np.inf
+        if worst.none or relative > worst.relative:
+            worst = Difference(part, name, relative, float(np.abs(b - a).max()), unit)
+    return worst
 
 
 def _surroundings(recorded: dict, again: dict) -> list[str]:

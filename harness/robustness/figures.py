@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.figures import style
 from analysis.figures.words import mark, messages, say
-from analysis.training.repetitions import Repetition, Training
+from analysis.training.repetition import Repetition, Training
 from harness.robustness.record import ProcessUnderTest, Robustness, StudyMemory
 
 _GB = 10**9

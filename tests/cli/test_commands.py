@@ -22,7 +22,7 @@ from analysis.runs import checkout, protocols
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.records import FILES, Record, description, load, recorded_folders, sha256
 from analysis.study import trials
-from analysis.training import loop, recording, repetitions
+from analysis.training import loop, recording, repetition
 
 SMOKE = ["--profile", "smoke"]
 ROOT = Path(__file__).resolve().parents[2]
@@ -447,7 +447,7 @@ def test_verify_writes_what_it_found_to_a_new_file(results, folder, recorded, tm
     change_weights(folder, 1.5)
     out = tmp_path / "repetitions" / "one.json"
     assert invoke("verify", folder.name, "--results", results, "--out", out).exit_code == 1
-    (found,) = repetitions.load_all(out.parent)
+    (found,) = repetition.load_all(out.parent)
     assert (found.id, found.recorded.processor, found.identical) == (recorded.id, "an abacus", False)
     assert found.again.processor != "an abacus"
     assert (found.seed, found.epochs) == (recorded.config.seed, recorded.config.epochs)
@@ -568,7 +568,7 @@ def test_a_damaged_record_is_neither_shown_nor_verified(command, results, folder
         (["--seeds", "1,x"], "seeds.0 = '1,x': Input should be a valid integer (at least one, each once)"),
         (["--seeds", "0 1"], "seeds.0 = '0 1': Input should be a valid integer (at least one, each once); write [0"),
         (["--seeds", "[1, 2.0]"], "seeds.1 = 2.0: Input should be a valid integer (at least one, each once); write [1"),
-        (["--seeds", "1,1"], "a value stands there twice: [1, 1]"),
+        (["--seeds", "1,1"], "a value is given twice: [1, 1]"),
         (["--seeds", "-1"], "seeds.0 = -1: Input should be greater than or equal to 0"),
     ],
 )

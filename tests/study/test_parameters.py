@@ -169,7 +169,7 @@ def test_ipython_shows_the_line_without_a_traceback(capsys):
     ("given", "said"),
     [
         ({"seeds": []}, "seeds"),
-        ({"seeds": [1, 1]}, "a value stands there twice"),
+        ({"seeds": [1, 1]}, "a value is given twice"),
         ({"seeds": [-1]}, "seeds"),
         ({"profile": "huge"}, "profile = 'huge'.*'smoke', 'quick' or 'full'"),
         ({"epochs": 0}, "epochs = 0: .*positive whole number"),

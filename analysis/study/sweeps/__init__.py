@@ -13,10 +13,11 @@ from typing import Annotated, Literal
 
 import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, model_validator
 
 from analysis.data.molecules import reason
 from analysis.runs.config import Profile, RunConfig, adjust, apply_profile
+from analysis.runs.measured import Frozen
 from analysis.study.parameters import meant, refusal
 
 PARAMETERS: dict[str, tuple[str, type]] = {
@@ -47,11 +48,7 @@ def _number(value: object) -> object:
 Number = Annotated[int | float, BeforeValidator(_number)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class _Parameter(_Strict):
+class _Parameter(Frozen):
     """One entry of `parameters`: a value, a list of values, or a range."""
 
     value: Number | None = None
@@ -83,7 +80,7 @@ class _Parameter(_Strict):
         if self.distribution not in (None, *allowed):
             raise ValueError(f"distribution {self.distribution!r} does not go with what is given")
         if self.choices is not None and len(set(self.choices)) != len(self.choices):
-            raise ValueError(f"a value stands there twice: {self.choices}")
+            raise ValueError(f"a value is given twice: {self.choices}")
         if self.min is not None and self.min >= self.max:
             raise ValueError(f"min {self.min} is not below max {self.max}")
         if "log" in self.kind and self.min <= 0:
@@ -108,12 +105,12 @@ class _Parameter(_Strict):
 _RANGES = ("uniform", "int_uniform", "q_uniform", "log_uniform_values", "q_log_uniform_values")
 
 
-class _Metric(_Strict):
+class _Metric(Frozen):
     name: Literal["validation_loss"]
     goal: Literal["minimize"]
 
 
-class _SweepFile(_Strict):
+class _SweepFile(Frozen):
     """A sweep file; `name` to `entity` and `command` matter to Weights & Biases alone."""
 
     program: str
