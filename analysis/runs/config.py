@@ -194,12 +194,8 @@ class RunConfig(Frozen):
         """Twelve hexadecimal digits: a hash of what changes the result, and of the molecules.
 
         Settings at their default are left out, so that a setting that is new in a later version does not give old
-        records another id; `records.load` compares the whole configuration anyway.
-
-        Parameters
-        ----------
-        data_fingerprint
-            `Molecules.fingerprint()` of the whole database that the run splits.
+        records another id; `records.load` compares the whole configuration anyway. `data_fingerprint` is
+        `Molecules.fingerprint()` of the whole database that the run splits.
         """
         content = self.model_dump(mode="json", exclude={"experiment"}, exclude_defaults=True)
         text = json.dumps({"config": content, "data": data_fingerprint}, sort_keys=True)

@@ -28,19 +28,11 @@ _SUMS = ["molecules", "sum_e", "sum_ee", "sum_en", "sum_nn"]
 def group_sums(
     molecules: Molecules, errors: dict[str, tuple[np.ndarray, np.ndarray]], fitted: offsets.Offsets
 ) -> pd.DataFrame:
-    """Sums of errors per size and per element, training and held-out part apart.
+    """Sums of errors per size and per element of the whole database, training and held-out part apart.
 
-    Parameters
-    ----------
-    molecules
-        The whole database.
-    errors
-        For each of `PARTS` that a run has, the positions of its molecules [n] and their errors e [n], eV.
-    fitted
-        The offsets that the model was trained with.
+    `errors` has, for each of `PARTS` that a run has, the positions of its molecules [n] and their errors e [n], eV;
+    `fitted` are the offsets that the model was trained with.
 
-    Returns
-    -------
     A row per group ("all"; "size" 3 … 29; "element" H … F) and part, with the number of molecules, Σe, Σe², ΣeN, ΣN²
     and `shift` = Δ, eV per atom: the mean of the group's molecules in all parts less the training mean; 0 for a model
     that was trained without a mean, where a set's own offsets are the training set's.
@@ -67,19 +59,12 @@ def group_sums(
 
 
 def mse(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Mean squared error per group of one kind under both protocols.
+    """Mean squared error per group of one kind ("all", "size" or "element") under both protocols, from `group_sums`.
 
-    Parameters
-    ----------
-    sums
-        What `group_sums` gave.
-    kind
-        "all", "size" or "element".
-
-    Returns
-    -------
     A frame indexed by group (sizes as integers, in order) with `molecules` (held out), `held_out` and `as_reported`
     in eV². A group without held-out molecules has NaN in `held_out`.
+
+    Raises ValueError if there is no group of this kind.
     """
     rows = sums[sums["kind"] == kind]
     if rows.empty:
@@ -104,17 +89,8 @@ def mse(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
 def mse_of_sizes(sums: pd.DataFrame, sizes: Collection[int]) -> pd.Series:
     """Mean squared error over the molecules of several sizes taken as one set, under both protocols.
 
-    Parameters
-    ----------
-    sums
-        What `group_sums` gave.
-    sizes
-        Numbers of atoms; those that no molecule has count for nothing.
-
-    Returns
-    -------
-    `molecules` (held out), `held_out` and `as_reported` in eV², as `mse` has them for a single group; the own mean is
-    that of all the sizes' molecules together. NaN where there is no molecule.
+    `molecules` (held out), `held_out` and `as_reported` in eV², as `mse` has them for a single group; the set's own
+    mean is that of all the sizes' molecules together. Sizes that no molecule has are ignored; NaN if none is left.
     """
     rows = sums[(sums["kind"] == "size") & sums["group"].isin([str(size) for size in sizes])]
     shift = (rows["shift"] * rows["molecules"]).sum() / max(1, rows["molecules"].sum())

@@ -1,4 +1,4 @@
-"""What is recorded of a run, and how it is read; nothing here trains (see `runs`).
+"""What is recorded of a run, and how it is read; what trains is `analysis.training.recording`.
 
 A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
 checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`.
@@ -14,7 +14,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +54,11 @@ def results_folder() -> Path:
 
 
 class RecordError(RuntimeError):
-    """A record that is there but can't be trusted; the message names the file and what to do."""
+    """A record that can't be trusted; the message names the file and what to do."""
 
 
 class _Part(BaseModel):
-    """A part of `run.json`: what it has to hold, whatever else stands there. Old records lack what has a default."""
+    """A part of `run.json`: what it has to hold, whatever else it holds. Old records lack what has a default."""
 
     model_config = ConfigDict(strict=True, allow_inf_nan=False)
 
@@ -122,7 +121,7 @@ class Outline:
         """Wall time of all phases, s."""
         return float(sum(self.about["seconds"].values()))
 
-    @cached_property
+    @property
     def validation_loss(self) -> float | None:
         """Of the last epoch, eV²; None if it can't be read.
 
@@ -137,7 +136,7 @@ class Outline:
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(Outline):
     """One recorded run.
 
     `history` has a row per epoch (losses in eV²); `steps` the learning curve per step, averaged over blocks of steps
@@ -145,18 +144,10 @@ class Record:
     part, error in eV); `groups` the sums that both protocols need (see `protocols.group_sums`); `about` is `run.json`.
     """
 
-    folder: Path
-    config: RunConfig
-    about: dict
     history: pd.DataFrame
     steps: pd.DataFrame
     errors: pd.DataFrame
     groups: pd.DataFrame
-
-    @property
-    def id(self) -> str:
-        """The run's id, which is its folder's name."""
-        return self.folder.name
 
     def offsets(self) -> Offsets:
         """The offsets that the model was trained with, as its weights file holds them."""
@@ -197,11 +188,10 @@ def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -
     """
     folder = Path(folder)
     found = outline(folder, expected=expected)
-    config, about = found.config, found.about
     for name in FILES:
-        _check_file(folder / name, about["sha256"][name])
+        _check_file(folder / name, found.about["sha256"][name])
     tables = {name.partition(".")[0]: _read_table(folder / name) for name in _COLUMNS}
-    return Record(folder=folder, config=config, about=about, **tables)
+    return Record(folder, found.config, found.about, **tables)
 
 
 def folder_of(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str]) -> Path:
@@ -301,7 +291,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """Raise RecordError for whatever the readers of tables and tensors stumble over."""
+    """Raise RecordError for whatever the readers of tables and tensors can't read."""
     try:
         yield
     except Exception as error:

@@ -1,5 +1,7 @@
 """The experiments: their arms, the records of these, and the hyperparameter search."""
 
+# ruff: noqa: F401 - the names that others use
+
 from analysis.study.base import seed_by_seed, steps_per_epoch, work
 from analysis.study.description import describe
 from analysis.study.experiments import (
@@ -21,33 +23,3 @@ from analysis.study.experiments import (
     SensitivityParameters,
 )
 from analysis.study.runs import Status, StudyError, load_or_train, other_records, plan, recorded, status
-
-__all__ = [
-    "EPOCHS_OF_BUDGET",
-    "EXPERIMENTS",
-    "RECIPE",
-    "VARIATIONS",
-    "BalancingParameters",
-    "BaselineParameters",
-    "BeyondParameters",
-    "BeyondRemediesParameters",
-    "DefaultToCustomParameters",
-    "DirectedTrainingParameters",
-    "FinalComparisonParameters",
-    "LargeMoleculesParameters",
-    "LearningCurveParameters",
-    "LossModificationParameters",
-    "RecipeParameters",
-    "SensitivityParameters",
-    "Status",
-    "StudyError",
-    "describe",
-    "load_or_train",
-    "other_records",
-    "plan",
-    "recorded",
-    "seed_by_seed",
-    "status",
-    "steps_per_epoch",
-    "work",
-]

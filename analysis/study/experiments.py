@@ -49,8 +49,6 @@ The last is the thesis's 1 h 46 min.
 """
 _BUDGETS = ", ".join(map(str, EPOCHS_OF_BUDGET))
 _MAIN = 25  # minutes: the budget that all seeds get
-
-
 _SOME = "positive numbers, each once; or an empty list"
 
 
@@ -205,17 +203,18 @@ class DefaultToCustomParameters(ExperimentParameters):
 
     @override
     def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
-        found = {DEFAULT: self.default(seed)}
-        parts, changes = _on(smallest=thesis.LARGE + 1), thesis.CUSTOM
-        found[Arm("large")] = self.run(seed, experiment="directed-training", **parts)
-        parts["training"] = changes["training"]
-        found[Arm("batch")] = self.run(seed, **parts)
-        parts["model"] = {"n_atom_basis": changes["model"]["n_atom_basis"]}
-        found[Arm("features")] = self.run(seed, **parts)
-        parts["model"] = changes["model"]
-        found[Arm("cutoff")] = self.run(seed, **parts)
-        parts["loss"] = changes["loss"]
-        found[CUSTOM] = self.run(seed, experiment="final-comparison", **parts)
+        found, parts, custom = {DEFAULT: self.default(seed)}, _on(smallest=thesis.LARGE + 1), thesis.CUSTOM
+        steps = {
+            "large": {},
+            "batch": {"training": custom["training"]},
+            "features": {"model": {"n_atom_basis": custom["model"]["n_atom_basis"]}},
+            "cutoff": {"model": custom["model"]},
+            CUSTOM: {"loss": custom["loss"]},
+        }
+        elsewhere = {"large": "directed-training", CUSTOM: "final-comparison"}
+        for name, change in steps.items():
+            parts |= change
+            found[Arm(name)] = self.run(seed, experiment=elsewhere.get(name), **parts)
         longer = matched_updates(self.run(seed, **parts), found[DEFAULT], molecules)
         return found | {Arm("custom", same_updates=True): longer}
 

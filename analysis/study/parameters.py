@@ -1,9 +1,9 @@
-"""What is asked for, checked before anything runs: parameters of notebooks, of commands and of sweep files.
+"""Parameters of notebooks, commands and sweep files, checked before anything runs.
 
 papermill only prints a line for a parameter that a notebook does not have, and runs on with a misspelt name unused.
-A notebook therefore hands its whole namespace to `check`, right after the parameters cell. Values come spelled as
-Python, YAML, JSON or a shell has them: `parsed` reads text, and what is refused is said by `refusal`, which proposes
-the nearest value that fits. Every door uses these two.
+A notebook therefore passes its whole namespace to `check`, right after the parameters cell. Values are spelled as in
+Python, YAML, JSON or a shell: `parsed` reads text, and `refusal` says what is wrong and proposes the nearest value that
+fits. Notebooks, commands and sweep files all use these two.
 """
 
 import ast
@@ -39,22 +39,14 @@ class ParameterError(ValueError):
 
 
 def check[Parameters: NotebookParameters](model: type[Parameters], namespace: dict[str, object]) -> Parameters:
-    """Validate a notebook's parameters.
+    """Validate a notebook's parameters; `namespace` is its `globals()`.
 
-    Parameters
-    ----------
-    model
-        The notebook's parameters, a field each.
-    namespace
-        The notebook's `globals()`. Beside the notebook's own parameters, names of plain data (None, numbers, text,
-        and lists and dictionaries of them, which is what papermill hands over) are taken for parameters, unless they
-        begin with an underscore or are IPython's own history. What later cells bind is not: "Run all" works again in
-        the same kernel.
+    Beside the model's own fields, names of plain data (None, numbers, text, and lists and dictionaries of them, which
+    papermill passes) are taken for parameters, unless they begin with an underscore or are IPython's own history. What
+    later cells bind is not plain: "Run all" works again in the same kernel.
 
-    Raises
-    ------
-    ParameterError
-        One line for the first thing that is wrong: the parameter, what it was, what is allowed, and what to write.
+    Raises ParameterError, a line for the first thing that is wrong: the parameter, what it was, what is allowed, and
+    what to write.
     """
     given = {
         name: _unquoted(value)
@@ -108,14 +100,8 @@ def parsed(text: str) -> object:
 def refusal(error: ValidationError, model: type[BaseModel], content: object) -> str:
     """What is wrong first with what a model was given, in a line: where, what is allowed, and what to write instead.
 
-    Parameters
-    ----------
-    error
-        What `model` raised for `content`.
-    model
-        Its fields' descriptions say what is allowed.
-    content
-        What is proposed is near to the value in it, and the model takes it.
+    `error` is what `model` raised for `content`. What is allowed is in the descriptions of the model's fields; what is
+    proposed is near to the value in `content`, and the model accepts it.
     """
     first = error.errors(include_url=False)[0]
     where, said = first["loc"], first["msg"].removeprefix("Value error, ")

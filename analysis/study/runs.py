@@ -126,25 +126,16 @@ class Status:
 def plan(
     molecules: Molecules, experiment: str | None = None, *, profile: str = "full", seeds: Sequence[int] | None = None
 ) -> list[RunConfig]:
-    """The runs of one experiment, or of all, each once, in the order of the report.
+    """The runs of one experiment, or of all (None, "all"), each once, in the order of the report.
 
-    Parameters
-    ----------
-    molecules
-        The whole database.
-    experiment
-        A key of `EXPERIMENTS`; None and "all" mean all of them.
-    profile
-        "smoke", "quick" or "full".
-    seeds
-        Seeds of every configuration, each once; None for each experiment's own.
+    `profile` is "smoke", "quick" or "full"; `seeds` are those of every configuration, None for each experiment's own.
 
     Raises
     ------
     StudyError
-        There is no such experiment.
+        The experiment is unknown.
     ParameterError
-        There is no such profile, or a seed is negative or stands there twice.
+        The profile is unknown, or a seed is negative or given twice.
     """
     if experiment in (None, "all"):
         chosen = list(EXPERIMENTS.values())

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -11,6 +10,7 @@ from schnetpack import properties
 
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import Pairs, packed_starts
+from analysis.runs.weights import LOSS_WEIGHT
 from analysis.training.segments import join
 from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, directed_list
 
@@ -21,21 +21,12 @@ _FAR = 20.0  # Å: QM9's coordinates are below 11, and stay as they are to the b
 
 
 class PackedMolecules:
-    """Molecules, their neighbour pairs and their targets, ready to be put together in batches.
+    """M molecules, their neighbour pairs and their targets, ready to be put together in batches.
 
-    Parameters
-    ----------
-    molecules
-        M molecules.
-    pairs
-        Their pairs, from `neighbours.neighbour_pairs`.
-    targets
-        float64 [M], eV: what the network learns, that is U0 without its offsets. None for molecules to predict only.
+    `pairs` are those of `neighbours.neighbour_pairs`. `targets`, float64 [M] in eV, are what the network learns: U0
+    without its offsets; None for molecules to predict only.
 
-    Raises
-    ------
-    ValueError
-        Molecules, pairs and targets do not belong together, or a target is not a finite number.
+    Raises ValueError if molecules, pairs and targets do not belong together, or a target is not a finite number.
     """
 
     def __init__(self, molecules: Molecules, pairs: Pairs, *, targets: np.ndarray | None = None) -> None:
@@ -49,19 +40,15 @@ class PackedMolecules:
         self.molecules = molecules
         self.pairs = pairs
         self.targets = None if targets is None else np.asarray(targets, np.float64)
-        self._offsets = molecules.offsets
+        self._targets32 = None if targets is None else self.targets.astype(np.float32)
         self._pair_counts = np.diff(pairs.offsets)
         self._positions = _near_the_origin(molecules).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.molecules)
 
-    @cached_property
-    def _targets32(self) -> np.ndarray | None:
-        return None if self.targets is None else self.targets.astype(np.float32)
-
     def batch(self, positions: np.ndarray, *, stock: bool = False) -> dict[str, torch.Tensor]:
-        """One batch: the molecules at `positions` (integers, places in `molecules`), in that order.
+        """One batch: the molecules at `positions` (integers), in that order.
 
         The dictionary holds SchNetPack's `idx` (the molecule's position), `n_atoms`, `idx_m`, `Z` (int64), `R`
         (float32 [A, 3], Å; a molecule that lies far from the origin is moved there, where float32 is fine enough) and,
@@ -72,12 +59,7 @@ class PackedMolecules:
           `idx_i`, `idx_j`, `offsets` of the full directed list ordered by i, then j, `cell` and `pbc`. `Rij` is left
           to `PairwiseDistances`, as there.
 
-        Raises
-        ------
-        ValueError
-            `positions` is empty or not a row of integers.
-        IndexError
-            A position that is not in 0 … M − 1.
+        Raises ValueError if `positions` is empty or not a row of integers, IndexError if one is not in 0 … M − 1.
         """
         chosen = np.asarray(positions)
         if chosen.ndim != 1 or len(chosen) == 0 or not np.issubdtype(chosen.dtype, np.integer):
@@ -87,31 +69,25 @@ class PackedMolecules:
         chosen = chosen.astype(np.int64)
         n_atoms = self.molecules.n_atoms[chosen]
         starts = packed_starts(n_atoms)
-        first_atoms = self._offsets[chosen]
+        first_atoms = self.molecules.offsets[chosen]
+        counts = self._pair_counts[chosen]
+        segments = self.pairs.offsets[chosen], counts
         arrays = {
             properties.idx: chosen,
             properties.n_atoms: n_atoms,
             properties.idx_m: np.repeat(np.arange(len(chosen)), n_atoms),
             properties.Z: join(self.molecules.numbers, first_atoms, n_atoms, dtype=np.int64),
             properties.R: join(self._positions, first_atoms, n_atoms),
+            PAIR_FIRST: join(self.pairs.first, *segments, shift=starts[:-1], dtype=np.int32),
+            PAIR_SECOND: join(self.pairs.second, *segments, shift=starts[:-1], dtype=np.int32),
+            PAIR_DISTANCE: join(self.pairs.distance, *segments),
+            PAIR_OFFSETS: packed_starts(counts),
+            PAIR_CUTOFF: np.array([self.pairs.cutoff]),
         }
         if self._targets32 is not None:
             arrays[ENERGY] = self._targets32[chosen]
         batch = {key: torch.from_numpy(array) for key, array in arrays.items()}
-        batch |= self._half_list(chosen, starts[:-1])
         return _as_stock(batch) if stock else batch
-
-    def _half_list(self, chosen: np.ndarray, starts: np.ndarray) -> dict[str, torch.Tensor]:
-        counts = self._pair_counts[chosen]
-        stretches = self.pairs.offsets[chosen], counts
-        arrays = {
-            PAIR_FIRST: join(self.pairs.first, *stretches, shift=starts, dtype=np.int32),
-            PAIR_SECOND: join(self.pairs.second, *stretches, shift=starts, dtype=np.int32),
-            PAIR_DISTANCE: join(self.pairs.distance, *stretches),
-            PAIR_OFFSETS: packed_starts(counts),
-            PAIR_CUTOFF: np.array([self.pairs.cutoff]),
-        }
-        return {key: torch.from_numpy(array) for key, array in arrays.items()}
 
 
 def _near_the_origin(molecules: Molecules) -> np.ndarray:
@@ -144,26 +120,22 @@ class PackedLoader:
 
     Parameters
     ----------
-    packed
-        The molecules.
     positions
-        Which of them, int [n]; the last batch holds what is left over.
-    batch_size
-        Molecules per batch.
+        Which of the molecules, int [n]; the last batch holds what is left over.
     shuffle
-        A new order in every epoch; otherwise the order of `positions`.
-    seed
-        Seed of the order, ≥ 0.
+        A new order in every epoch; otherwise that of `positions`.
     stock
         SchNetPack's full directed list in place of the half list, see `PackedMolecules.batch`.
     chances
         float [n], sum 1: an epoch draws as many molecules as there are, with repetition, each with its chance. None:
         every molecule comes once. Needs `shuffle`.
+    loss_weights
+        float [n]: batches have them under `LOSS_WEIGHT`, float32 [B].
 
     Raises
     ------
     ValueError
-        No molecules, a batch size below 1, or chances that don't belong to the positions or are never asked for.
+        No molecules, a batch size below 1, or chances that don't fit the positions or are never used.
     """
 
     def __init__(
@@ -176,6 +148,7 @@ class PackedLoader:
         seed: int = 0,
         stock: bool = False,
         chances: np.ndarray | None = None,
+        loss_weights: np.ndarray | None = None,
     ) -> None:
         if len(positions) == 0:
             raise ValueError("a loader needs at least one molecule; the set is empty")
@@ -191,6 +164,11 @@ class PackedLoader:
         self.stock = stock
         self.chances = chances
         self.epoch = 0
+        self._loss_weights = None
+        if loss_weights is not None:
+            # By position in `packed`. NaN elsewhere: a molecule that has no weight can't slip into the loss.
+            self._loss_weights = np.full(len(packed), np.nan, np.float32)
+            self._loss_weights[self.positions] = loss_weights
 
     def __len__(self) -> int:
         return -(-len(self.positions) // self.batch_size)
@@ -200,15 +178,21 @@ class PackedLoader:
         parts = [order[start:stop] for start, stop in pairwise([*range(0, len(order), self.batch_size), len(order)])]
         if self.stock:
             # put together with torch's operations, whose threads would get into each other's way
-            yield from (self.packed.batch(part, stock=True) for part in parts)
+            yield from map(self._batch, parts)
             return
         # The next batch is put together while the caller works on this one.
         with ThreadPoolExecutor(1, thread_name_prefix="batches") as helper:
-            ahead = helper.submit(self.packed.batch, parts[0])
+            ahead = helper.submit(self._batch, parts[0])
             for part in parts[1:]:
-                ready, ahead = ahead.result(), helper.submit(self.packed.batch, part)
+                ready, ahead = ahead.result(), helper.submit(self._batch, part)
                 yield ready
             yield ahead.result()
+
+    def _batch(self, part: np.ndarray) -> dict[str, torch.Tensor]:
+        batch = self.packed.batch(part, stock=self.stock)
+        if self._loss_weights is not None:
+            batch[LOSS_WEIGHT] = torch.from_numpy(self._loss_weights[part])
+        return batch
 
     def order(self) -> np.ndarray:
         """The molecules' positions in the order of the current epoch: int [n]."""

@@ -167,7 +167,7 @@ class LearningCurves(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
-        """Take up the curves where the checkpoint left them."""
+        """Resume the curves where the checkpoint left them."""
         try:
             self.rows = list(state_dict["rows"])
             self._done = state_dict["done"]
@@ -224,13 +224,11 @@ class Stopwatch(Callback):
         """Training so far."""
         self._count("training")
 
+    on_fit_end = on_validation_start
+
     def on_validation_end(self, *_: object) -> None:
         """Validation so far."""
         self._count("validation")
-
-    def on_fit_end(self, *_: object) -> None:
-        """Stop."""
-        self._count("training")
 
     def state_dict(self) -> dict[str, float]:
         """What the checkpoint keeps."""
@@ -304,27 +302,27 @@ class KeepLast(Checkpoint):
     def __init__(self, path: str | os.PathLike[str], run_id: str) -> None:
         self._path = Path(path)
         self._run_id = run_id
-        self._taken_up = False
+        self._resumed = False
 
     @contextmanager
-    def taking_up(self) -> Iterator[None]:
-        """Within it Lightning may take the checkpoint up; what fails before it trains is the checkpoint's fault."""
+    def resuming(self) -> Iterator[None]:
+        """Within it Lightning may resume the checkpoint; what fails before it trains is the checkpoint's fault."""
         there = self._path.exists()
         try:
             yield
         except CheckpointError:
             raise
         except Exception as error:
-            if not there or self._taken_up:
+            if not there or self._resumed:
                 raise
             raise CheckpointError(
-                f"{self._path} can't be taken up ({type(error).__name__}: {str(error).partition('\n')[0]}): it was "
+                f"{self._path} can't be resumed ({type(error).__name__}: {str(error).partition('\n')[0]}): it was "
                 "written by another version of the code, or changed; delete it to train from the beginning"
             ) from error
 
     def on_train_start(self, *_: object) -> None:
         """All is as the checkpoint has it."""
-        self._taken_up = True
+        self._resumed = True
 
     def on_train_epoch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """Replace the checkpoint."""

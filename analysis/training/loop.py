@@ -22,7 +22,6 @@ import torch
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
-from schnetpack import properties
 from schnetpack.data.sampler import StratifiedSampler
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
@@ -65,7 +64,7 @@ _LOGGER_PACKAGE = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
 class LoggerError(ValueError):
-    """A logger that there is not, or whose package is not installed."""
+    """An unknown logger, or one whose package is not installed."""
 
 
 @dataclass(frozen=True)
@@ -91,25 +90,9 @@ class Trained:
     preparation_seconds: float = 0.0
 
 
-class _WeightedLoader(PackedLoader):
-    """Packed batches that carry the loss weights of their molecules."""
-
-    def __init__(self, packed: PackedMolecules, positions: np.ndarray, loss_weights: np.ndarray, **settings: object):
-        super().__init__(packed, positions, **settings)
-        # By position in `packed`. NaN elsewhere: a molecule that has no weight can't slip into the loss.
-        by_position = torch.full((len(packed),), torch.nan)
-        by_position[torch.from_numpy(self.positions)] = torch.from_numpy(loss_weights.astype(np.float32))
-        self._weights = by_position
-
-    def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
-        for batch in super().__iter__():
-            batch[LOSS_WEIGHT] = self._weights[batch[properties.idx]]
-            yield batch
-
-
 @dataclass(frozen=True)
 class Phase:
-    """Epochs over the same training molecules, with one course of the learning rate; `of_epochs` has their batches."""
+    """Epochs over the same training molecules, with one learning rate schedule; `of_epochs` has their batches."""
 
     of_epochs: tuple[PackedLoader, ...]
     learning_rate: float
@@ -181,7 +164,7 @@ class WeightedOutput(ModelOutput):
 class EnergyTask(AtomisticTask):
     """SchNetPack's task for one `WeightedOutput`; the validation loss is SchNetPack's own, unweighted.
 
-    `settings` say which optimizer and what average of the weights (see `config.Training`). `course` is the learning
+    `settings` say which optimizer and what average of the weights (see `config.Training`). `schedule` is the learning
     rate of each step, counted from 0; without it that of the settings stays as it is. The model has the average of its
     weights while it is validated, and from the end of the training on.
 
@@ -196,11 +179,11 @@ class EnergyTask(AtomisticTask):
         output: WeightedOutput,
         *,
         settings: Training,
-        course: Callable[[int], float] | None = None,
+        schedule: Callable[[int], float] | None = None,
     ) -> None:
         kind, arguments = _optimizer(settings)
         super().__init__(model, outputs=[output], optimizer_cls=kind, optimizer_args=arguments)
-        self._course = course
+        self._schedule = schedule
         self.average = None
         if settings.averaging:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
@@ -224,9 +207,9 @@ class EnergyTask(AtomisticTask):
         """One update of the parameters."""
         loss = self.batch_loss(batch)
         (output,), optimizer = self.outputs, self.optimizers()
-        if self._course is not None:
+        if self._schedule is not None:
             for group in optimizer.param_groups:
-                group["lr"] = self._course(self.global_step)
+                group["lr"] = self._schedule(self.global_step)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -235,21 +218,12 @@ class EnergyTask(AtomisticTask):
         return {"loss": loss.detach(), SQUARED_ERRORS: output.squared_errors}
 
     def on_validation_start(self) -> None:
-        """The model gets the average of its weights."""
-        self._exchange()
-
-    def on_validation_end(self) -> None:
-        """The model has the weights of the last step again."""
-        self._exchange()
-
-    def on_train_end(self) -> None:
-        """The model gets the average of its weights."""
-        self._exchange()
-
-    def _exchange(self) -> None:
+        """The model gets the average of its weights, or those of the last step back."""
         if self.average is not None:
             for last, mean in zip(self.model.parameters(), self.average.module.parameters(), strict=True):
                 last.data, mean.data = mean.data, last.data
+
+    on_validation_end = on_train_end = on_validation_start
 
 
 def _optimizer(settings: Training) -> tuple[type[torch.optim.Optimizer], dict[str, object]]:
@@ -261,10 +235,10 @@ def _optimizer(settings: Training) -> tuple[type[torch.optim.Optimizer], dict[st
     return GroupedSOAP, {"lr": settings.learning_rate, "max_precondition_dim": _LONGEST_SIDE}
 
 
-def course_of_learning_rate(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:
+def learning_rate_schedule(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:
     """The learning rate of each step, counted from 0; None if it never changes.
 
-    Each phase has a course of its own. A cosine's k-th of n steps after the warm-up has (1 + cos(π·k/n))/2 of the
+    Each phase has a schedule of its own. A cosine's k-th of n steps after the warm-up has (1 + cos(π·k/n))/2 of the
     phase's learning rate (Loshchilov and Hutter 2017, eq. 5, without restarts), k from 0.
     """
     if settings.schedule == "constant" and settings.warm_up == 0 and len(phases) == 1:
@@ -297,17 +271,16 @@ def _phases(config: RunConfig, packed: PackedMolecules, train: np.ndarray) -> li
 
 def _train_part(config: RunConfig, packed: PackedMolecules, among: np.ndarray, batch_size: int) -> PackedLoader:
     sizes = packed.molecules.n_atoms[among]
-    settings = {
-        "batch_size": batch_size,
-        "seed": config.seed,
-        "shuffle": True,
-        "stock": config.model.convolution == "stock",
-        "chances": stratified(sizes) if config.training.sampling == "stratified" else None,
-    }
-    of_loss = loss_weights(config.loss, sizes)
-    if of_loss is None:
-        return PackedLoader(packed, among, **settings)
-    return _WeightedLoader(packed, among, of_loss, **settings)
+    return PackedLoader(
+        packed,
+        among,
+        batch_size=batch_size,
+        seed=config.seed,
+        shuffle=True,
+        stock=config.model.convolution == "stock",
+        chances=stratified(sizes) if config.training.sampling == "stratified" else None,
+        loss_weights=loss_weights(config.loss, sizes),
+    )
 
 
 def stratified(sizes: np.ndarray) -> np.ndarray:
@@ -331,16 +304,12 @@ def train(
     logger: LoggerName | None = "csv",
     logs: str | os.PathLike[str] | None = None,
 ) -> Trained:
-    """Train one run, taking up the checkpoint in `folder` if there is one.
+    """Train one run on its part of `molecules`, the whole database.
 
     Parameters
     ----------
-    config
-        The run.
-    molecules
-        The whole database.
     folder
-        Where the checkpoint of the last finished epoch is kept.
+        Where the checkpoint of the last finished epoch is kept; if there is one, the training goes on from it.
     progress
         Show how far the training is: a bar in a terminal, a line in a notebook, plain lines in a log file.
     callbacks
@@ -384,8 +353,8 @@ def train(
         torch.manual_seed(config.seed)
         model = networks.build_from(config.model, postprocessors=networks.postprocessors(fitted, ENERGY))
     output = WeightedOutput(ENERGY, huber_delta=config.loss.huber_delta if config.loss.form == "huber" else None)
-    course = course_of_learning_rate(phases, config.training)
-    task = EnergyTask(model, output, settings=config.training, course=course)
+    schedule = learning_rate_schedule(phases, config.training)
+    task = EnergyTask(model, output, settings=config.training, schedule=schedule)
     with _timed(seconds, "preparation"):
         _prepare(task, phases[0].of_epochs[0], validation)
     checkpoint = folder / CHECKPOINT
@@ -405,7 +374,7 @@ def train(
             num_sanity_val_steps=0,
             reload_dataloaders_every_n_epochs=1,
         )
-        with networks.own_threads(model), keep.taking_up():
+        with networks.own_threads(model), keep.resuming():
             trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None)
     prepared = seconds.pop("preparation")
     seconds |= stopwatch.seconds
@@ -416,13 +385,9 @@ def train(
 def lone_trainer(*, plugins: Sequence[object] = (), **settings: object) -> pl.Trainer:
     """Lightning's trainer for one process with one device: a GPU that torch can use, or else the CPU.
 
-    Lightning by itself asks the surroundings: it takes every GPU there is, a scheduler's number of tasks for that of
-    its own processes, and PL_TRAINER_… variables for settings. Here none of them counts.
-
-    Parameters
-    ----------
-    plugins, **settings
-        As for `pytorch_lightning.Trainer`, whose defaults are the others.
+    Lightning by itself looks at its surroundings: it takes every GPU there is, a scheduler's number of tasks for that
+    of its own processes, and PL_TRAINER_… variables for settings. Here none of them counts. `plugins` and `settings`
+    are as for `pytorch_lightning.Trainer`, whose defaults are the others.
     """
     usual = {name: parameter.default for name, parameter in inspect.signature(pl.Trainer).parameters.items()}
     alone = LightningEnvironment()

@@ -36,8 +36,6 @@ def build(
 
     Parameters
     ----------
-    representation
-        What makes features of atoms: SchNet, or PaiNN with the same settings in its place.
     n_atom_basis, n_interactions, n_rbf, shared_interactions
         As SchNetPack names them; `n_rbf` is the number of Gaussians.
     cutoff
@@ -68,16 +66,9 @@ def build_from(
     settings: Model, *, fused: bool | None = None, postprocessors: Sequence[torch.nn.Module] = ()
 ) -> NeuralNetworkPotential:
     """The model that a configuration describes; `fused` overrules its choice of modules, see `build`."""
-    return build(
-        representation=settings.representation,
-        n_atom_basis=settings.n_atom_basis,
-        n_interactions=settings.n_interactions,
-        n_rbf=settings.n_rbf,
-        cutoff=settings.training_cutoff,
-        shared_interactions=settings.shared_interactions,
-        fused=settings.convolution == "fused" if fused is None else fused,
-        postprocessors=postprocessors,
-    )
+    shape = settings.model_dump(exclude={"data_cutoff", "training_cutoff", "convolution"})
+    fused = settings.convolution == "fused" if fused is None else fused
+    return build(**shape, cutoff=settings.training_cutoff, fused=fused, postprocessors=postprocessors)
 
 
 def postprocessors(offsets: Offsets, energy_key: str) -> list[torch.nn.Module]:

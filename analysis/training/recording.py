@@ -60,37 +60,19 @@ def load_or_train(
     """The record of a run: loaded if it is there, trained and recorded if not.
 
     A run that was killed goes on from its last finished epoch. Two processes that ask for the same run take turns: the
-    second waits and loads what the first recorded.
-
-    Parameters
-    ----------
-    config
-        The run.
-    molecules
-        The whole database.
-    results
-        Where records lie, by default `records.results_folder()`.
-    progress
-        Show how far the training is.
-    callbacks
-        Further Lightning callbacks of a training, see `training.train`; a record that is loaded calls none.
-    logger
-        "csv", "tensorboard", "wandb" (offline) or None: what a training logs, see `training.train`.
+    second waits and loads what the first recorded. `molecules` is the whole database, `results` by default
+    `records.results_folder()`; the other parameters are those of `loop.train`, without effect if nothing is trained.
 
     Raises
     ------
     records.RecordError
-        There is a record, but a damaged or foreign one.
-    failures.TrainingDivergedError
-        The loss became infinite or NaN, or exploded; nothing is recorded.
+        There is a record, but it is damaged or another run's.
     failures.CheckpointError
-        The checkpoint of an earlier start can't be taken up.
+        The checkpoint of an earlier start can't be resumed.
+    failures.TrainingDivergedError, weights.WeightError, loop.LoggerError
+        Those of `loop.train`; nothing is recorded.
     OSError
         Something can't be written; the next start goes on after the last finished epoch.
-    weights.WeightError
-        A loss weight is not finite, or negative; nothing is recorded.
-    training.LoggerError
-        There is no such logger, or its package is not installed.
     """
     results = Path(results or results_folder())
     data = molecules.fingerprint()

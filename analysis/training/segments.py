@@ -1,7 +1,7 @@
-"""Stretches of packed arrays, put one after the other: how a batch is made of molecules anywhere in the data set.
+"""Segments of packed arrays, joined: how a batch is made of molecules from anywhere in the data set.
 
-Compiled: copying row by row takes a quarter of the time that look-ups in an array of places take, and it lets go of
-Python's lock, so that a training step in another thread need not wait for its next batch.
+Compiled: copying row by row takes a quarter of the time of fancy indexing, and it releases Python's lock, so that a
+training step in another thread need not wait for its next batch.
 """
 
 import numpy as np
@@ -18,37 +18,31 @@ def join(
     shift: np.ndarray | None = None,
     dtype: npt.DTypeLike = None,
 ) -> np.ndarray:
-    """values[starts[0] : starts[0] + counts[0]], then the next stretch, and so forth, as one array.
+    """values[starts[0] : starts[0] + counts[0]], then the next segment, and so forth, as one array.
 
     Parameters
     ----------
     values
         Any packed array, [n, ...].
     starts, counts
-        int64 [m], ≥ 0. Each stretch must lie in `values`.
+        int64 [m], ≥ 0. Each segment must lie in `values`.
     shift
-        [m], added to each stretch.
+        [m], added to each segment.
     dtype
         Type of the result; by default that of the values.
 
     Raises
     ------
     IndexError
-        A stretch reaches out of `values`.
+        A segment reaches beyond `values`.
     """
     if len(starts) and not (starts.min() >= 0 and counts.min() >= 0 and (starts + counts).max() <= len(values)):
-        raise IndexError(f"a stretch reaches out of the {len(values)} values")
+        raise IndexError(f"a segment reaches beyond the {len(values)} values")
     shift = np.zeros(len(starts), np.int64) if shift is None else shift
     dtype = np.dtype(dtype or values.dtype)
     out = np.empty((int(counts.sum()), *values.shape[1:]), dtype)
-    if values.flags.c_contiguous:
-        size = int(np.prod(values.shape[1:]))
-        _join(values.reshape(-1), starts * size, counts * size, shift.astype(dtype), out.reshape(-1))
-        return out
-    ends = np.cumsum(counts)
-    places = np.repeat(starts - ends + counts, counts) + np.arange(len(out))
-    out[:] = values[places]
-    out += np.repeat(shift.astype(dtype), counts).reshape(-1, *[1] * (values.ndim - 1))
+    size = int(np.prod(values.shape[1:]))
+    _join(np.ascontiguousarray(values).reshape(-1), starts * size, counts * size, shift.astype(dtype), out.reshape(-1))
     return out
 
 
@@ -56,7 +50,7 @@ def join(
 def _join(values, starts, counts, shift, out) -> None:
     end = 0
     for m in range(len(starts)):
-        stretch = out[end : end + counts[m]]
+        segment = out[end : end + counts[m]]
         for k in range(counts[m]):
-            stretch[k] = values[starts[m] + k] + shift[m]
+            segment[k] = values[starts[m] + k] + shift[m]
         end += counts[m]

@@ -10,19 +10,9 @@ class GroupedSOAP(SOAP):
     """pytorch_optimizer's SOAP (Vyas et al. 2024, arXiv:2409.11321), the same to rounding, in fewer and larger steps.
 
     A small network has many small parameters, and most of an update's time goes by between two operations. Here those
-    of one shape are stacked. `state_dict` is the library's; its options that are not named here have no effect.
+    of one shape are stacked. `state_dict` and the parameters are the library's; its other options have no effect.
 
-    Parameters
-    ----------
-    params
-        As for the library's SOAP: tensors, or groups of them.
-    lr, betas, shampoo_beta, precondition_frequency, max_precondition_dim, eps
-        As there.
-
-    Raises
-    ------
-    ValueError
-        A parameter has more than two axes.
+    Raises ValueError if a parameter has more than two axes.
     """
 
     def __init__(
@@ -87,7 +77,7 @@ class GroupedSOAP(SOAP):
 
 
 class _Stack:
-    """n parameters of one shape, and the library's state of each as one tensor, of which the states keep their parts.
+    """n parameters of one shape, and the library's state of each as one tensor, which the states keep views of.
 
     For each axis that SOAP turns, `_bases` and `_statistics` have matrices [n, side, side]: Q, and the running mean of
     G·Gᵀ (paper, algorithm 3).

@@ -162,7 +162,7 @@ def test_a_checkpoint_of_another_version_is_refused_with_what_to_do(qm9_molecule
         loop.train(SMALL, qm9_molecules, tmp_path)
     del content["optimizer_states"][0]["param_groups"]
     torch.save(content, path)
-    with pytest.raises(failures.CheckpointError, match=f"{path} can't be taken up .*delete it to train from the"):
+    with pytest.raises(failures.CheckpointError, match=f"{path} can't be resumed .*delete it to train from the"):
         loop.train(SMALL, qm9_molecules, tmp_path)
 
 
@@ -245,7 +245,7 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
     positions = trained.parts.train[:40]
     sizes = trained.molecules.n_atoms[trained.parts.train]
     v = selection.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
-    batch = next(iter(loop._WeightedLoader(trained.packed, trained.parts.train, v, batch_size=40)))
+    batch = next(iter(loop.PackedLoader(trained.packed, trained.parts.train, batch_size=40, loss_weights=v)))
     assert batch[properties.idx].tolist() == positions.tolist()
     task = loop.EnergyTask(
         networks.build(
@@ -307,7 +307,7 @@ def test_a_weight_that_cannot_be_stops_the_training_before_it_begins(qm9_molecul
 def test_a_molecule_without_a_weight_makes_the_loss_nan(trained):
     """Should a batch ever hold one, the training stops instead of learning from a made-up weight."""
     ones = np.ones(len(trained.parts.train))
-    loader = loop._WeightedLoader(trained.packed, trained.parts.train, ones, batch_size=8)
+    loader = loop.PackedLoader(trained.packed, trained.parts.train, batch_size=8, loss_weights=ones)
     loader.positions = trained.parts.test
     assert all(torch.isnan(batch[loop.LOSS_WEIGHT]).all() for batch in loader)
 
@@ -356,9 +356,7 @@ def test_fine_tuning_goes_on_with_the_molecules_and_the_learning_rate_asked_for(
     np.testing.assert_allclose(trained.steps["epoch"].iloc[np.cumsum(steps) - 1], [1, 2, 3], rtol=1e-6)
     part = selection.fine_tuned(trained.molecules, train, fine)
     assert part.tolist() == large.tolist()
-    course = loop.course_of_learning_rate(
-        [loop.Phase((range(6),), 2e-3), loop.Phase((range(4),) * 2, 1e-5)], Training()
-    )
+    course = loop.learning_rate_schedule([loop.Phase((range(6),), 2e-3), loop.Phase((range(4),) * 2, 1e-5)], Training())
     assert [course(step) for step in range(14)] == [2e-3] * 6 + [1e-5] * 8
 
 
@@ -370,7 +368,7 @@ def test_a_batch_grows_in_the_second_half_of_the_epochs(qm9_molecules, tmp_path)
     grown = loop.train(config, qm9_molecules, tmp_path, callbacks=[seen])
     assert seen.of_epochs == steps
     np.testing.assert_allclose(grown.history["epoch"], [1, 2, 3])
-    course = loop.course_of_learning_rate(loop._phases(config, grown.packed, grown.parts.train), config.training)
+    course = loop.learning_rate_schedule(loop._phases(config, grown.packed, grown.parts.train), config.training)
     share = (1 + np.cos(np.pi * np.arange(sum(steps)) / sum(steps))) / 2
     np.testing.assert_allclose([course(step) for step in range(sum(steps))], share * config.training.learning_rate)
 

@@ -8,7 +8,7 @@ from analysis.training.segments import join
 
 @given(data=st.data())
 @settings(max_examples=40, deadline=None)
-def test_stretches_come_one_after_the_other(data):
+def test_segments_come_one_after_the_other(data):
     values = np.arange(50, dtype=data.draw(st.sampled_from([np.uint8, np.uint16, np.float32])))
     columns = data.draw(st.sampled_from([None, 1, 3]))
     values = values if columns is None else np.stack([values] * columns, axis=1)
@@ -36,6 +36,6 @@ def test_values_that_do_not_lie_in_order():
 
 
 @pytest.mark.parametrize(("start", "count"), [(-1, 2), (3, 3), (6, 0), (2, -1)])
-def test_a_stretch_outside_the_values_is_refused(start, count):
-    with pytest.raises(IndexError, match="out of the 5 values"):
+def test_a_segment_outside_the_values_is_refused(start, count):
+    with pytest.raises(IndexError, match="beyond the 5 values"):
         join(np.arange(5), np.array([0, start]), np.array([1, count]))

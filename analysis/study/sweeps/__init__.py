@@ -184,19 +184,10 @@ class Sweep:
     def config(self, values: Mapping[str, float], *, profile: Profile = "full", seed: int = 0) -> RunConfig:
         """The run of one trial.
 
-        Parameters
-        ----------
-        values
-            The searched parameters. Others of `PARAMETERS` are set above all; but one that repeats a constant is one.
-        profile
-            Scales the constants down; what is searched or fixed goes on top.
-        seed
-            The run's.
+        `values` are the searched parameters. Others of `PARAMETERS` are set above all; but one that repeats a constant
+        is one. `profile` scales the constants down; what is searched or fixed goes on top.
 
-        Raises
-        ------
-        SweepError
-            The values make no valid run.
+        Raises SweepError if the values make no valid run.
         """
         above = {name: value for name, value in values.items() if self.constants.get(name) != value}
         try:
@@ -241,13 +232,10 @@ def _shipped_files() -> Traversable:
 def load_sweep(sweep: str | os.PathLike[str]) -> Sweep:
     """Read a sweep: "stage1", "stage2", or the path of a YAML file in Weights & Biases' sweep format.
 
-    Of the distributions those in `_Parameter` are known, and of the metrics `validation_loss`; the wall time is the
-    second objective always.
+    Of the distributions those in `_Parameter` are known, and of the metrics `validation_loss`; the wall time is always
+    the second objective.
 
-    Raises
-    ------
-    SweepError
-        The file is not there, or something in it is wrong or unknown.
+    Raises SweepError if the file is missing, or something in it is wrong or unknown.
     """
     path = Path(sweep)
     if path.suffix not in (".yaml", ".yml"):
