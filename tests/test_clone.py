@@ -1,4 +1,4 @@
-"""A clone as Git for Windows makes it by default has our line ends, and the build makes the links that it lacks."""
+"""A clone as Git for Windows makes it by default has our line endings, and the build makes the links that it lacks."""
 
 import shutil
 import subprocess
@@ -80,12 +80,12 @@ def test_a_disk_without_links_is_one_line(tmp_path, monkeypatch):
         links.make(tmp_path)
 
 
-def test_a_record_whose_line_ends_were_changed_is_told_from_a_damaged_one(tmp_path):
+def test_a_record_whose_line_endings_were_changed_is_told_from_a_damaged_one(tmp_path):
     copy = tmp_path / RECORD.name
     shutil.copytree(ROOT / RECORD, copy)
     table = copy / "history.csv"
     table.write_bytes(table.read_bytes().replace(b"\n", b"\r\n"))
     with pytest.raises(
-        records.RecordError, match=r"history.csv has other line ends than were recorded.*check it out anew"
+        records.RecordError, match=r"history.csv has other line endings than recorded.*check it out again"
     ):
         records.load(copy)

@@ -18,7 +18,7 @@ SHORTEST_CUTOFF = 1.0
 """Å. Below it hardly an atom has a neighbour."""
 
 LOGS = "logs"
-"""The folder beside the experiments' where loggers write; no experiment can have its name."""
+"""The folder beside the experiments where loggers write; no experiment may have its name."""
 
 
 def _check_limits(smallest: int | None, largest: int | None) -> None:
@@ -91,7 +91,7 @@ class Training(Frozen):
     ranges of the number of atoms.
 
     `optimizer` is "adamw" with torch's settings, or "soap": Adam in the eigenbases of Shampoo's preconditioner (Vyas et
-    al. 2024, arXiv:2409.11321), which are found anew every ten steps for the sides of matrices up to 256, with β = 0.95
+    al. 2024, arXiv:2409.11321), which are recomputed every ten steps for the sides of matrices up to 256, with β = 0.95
     and no weight decay. `averaging` is the decay per step of an exponential moving average of the weights, which takes
     the weights' place when the run is validated and in the end; 0 is none. In the second half of the epochs a batch is
     `batch_growth` times as large.
@@ -150,11 +150,11 @@ class Loss(Frozen):
             raise ValueError(f"rate {self.rate:g} without a weighting: say which, or leave the rate at 0")
         if self.weighting in ("none", *UNGUARDED) and self.floor != DEFAULT_FLOOR:
             raise ValueError(
-                f"floor {self.floor} with weighting {self.weighting!r}, which has no use for it: the floor guards "
+                f"floor {self.floor} with weighting {self.weighting!r}, which ignores it: the floor guards "
                 "'size' and 'size-frequency' only; leave it out"
             )
         if self.form != "huber" and self.huber_delta != _HUBER_DELTA:
-            raise ValueError(f"huber_delta {self.huber_delta:g} with form {self.form!r}, which has no use for it")
+            raise ValueError(f"huber_delta {self.huber_delta:g} with form {self.form!r}, which ignores it")
         return self
 
 
@@ -224,7 +224,7 @@ def apply_profile(config: RunConfig, profile: Profile) -> RunConfig:
 
 
 def adjust(config: RunConfig, **parts: dict[str, object] | BaseModel) -> RunConfig:
-    """A copy with some settings changed, validated anew; a setting given as None stays as it is.
+    """A copy with some settings changed, and validated; a setting given as None stays as it is.
 
     A part given whole replaces the old one: the way to a setting that is None.
 

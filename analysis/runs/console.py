@@ -1,6 +1,6 @@
-"""What is said to whoever sits before a terminal or a notebook.
+"""Messages on a terminal or in a notebook.
 
-A command says what is wrong that its user can do something about in one line, with an exit code.
+A command reports an error that its user can mend in one line, with an exit code.
 """
 
 import sys

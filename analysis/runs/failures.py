@@ -1,4 +1,4 @@
-"""Why a training ends without a record: what whoever asks for one has to expect."""
+"""The errors that end a training without a record."""
 
 
 class TrainingDivergedError(RuntimeError):

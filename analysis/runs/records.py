@@ -2,7 +2,7 @@
 
 A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
 checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`.
-It is there whole or not at all, and it is never overwritten. What the loggers write is no part of it: that lies in
+It exists whole or not at all, and it is never overwritten. What the loggers write is not part of it: that lies in
 ``<results>/logs/<experiment>/<run id>``.
 """
 
@@ -125,7 +125,7 @@ class Outline:
     def validation_loss(self) -> float | None:
         """Of the last epoch, eV²; None if it can't be read.
 
-        A record whose `run.json` does not say it is of an older version: its history is looked at.
+        Older records have it in their history alone.
         """
         if "last_epoch" in self.about:
             return float(self.about["last_epoch"]["validation_loss"])
@@ -304,7 +304,7 @@ def _check_file(path: Path, expected: str) -> None:
     if sha256(path) != expected:
         if hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == expected:
             raise RecordError(
-                f"{path} has other line ends than were recorded, as git's core.autocrlf leaves them: check it out anew"
+                f"{path} has other line endings than recorded (git's core.autocrlf changes them): check it out again"
             )
         raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
 

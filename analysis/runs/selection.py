@@ -20,7 +20,7 @@ class Chosen:
 
     `left_out` (int64 [n], sorted) are the molecules of the training part that the selection leaves out: they are
     neither trained on nor held out, but belong to the sets that a model is evaluated on. A run on a thinned training
-    part has none: what it does not train on is not looked at.
+    part has none: the molecules that it does not train on are ignored.
     """
 
     molecules: Molecules

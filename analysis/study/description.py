@@ -1,4 +1,4 @@
-"""What is special about a run, in words."""
+"""How a run differs from the baseline, in words."""
 
 from analysis.runs.config import Loss, Profile, RunConfig, Selection, apply_profile
 from analysis.runs.weights import DEFAULT_FLOOR, UNGUARDED
@@ -37,14 +37,14 @@ _SETTINGS = {
 
 
 def describe(config: RunConfig, profile: Profile = "full") -> str:
-    """What is special about a run, in words: all but its seed in which it differs from the baseline of a profile."""
+    """How a run differs from the baseline of a profile, in words; its seed is left out."""
     usual = apply_profile(RunConfig(experiment=config.experiment, seed=config.seed), profile)
     words = [*_selection_words(config.data.selection), *_loss_words(config.loss)]
     for part, settings in _SETTINGS.items():
         for name, text in settings.items():
             value = getattr(getattr(config, part), name)
             if value != getattr(getattr(usual, part), name):
-                # None is the setting of a part that is not thinned
+                # a part that is not thinned has None
                 words.append(text.replace("{:,}", "all").format() if value is None else text.format(value))
     if (fine := config.fine_tuning) is not None:
         sizes = _sizes_words(fine.smallest, fine.largest) or "all sizes"

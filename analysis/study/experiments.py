@@ -142,7 +142,7 @@ class LossModificationParameters(ExperimentParameters):
             losses[Arm("inverse-frequency", alpha)] = Loss(weighting="inverse-frequency", rate=float(alpha))
         trained_on = _on(smallest=self.smallest, largest=self.largest)
         found = {arm: self.run(seed, **trained_on, loss=loss) for arm, loss in losses.items()}
-        for config in found.values():  # an undefined weight is said before anything is trained
+        for config in found.values():  # an undefined weight is refused before anything is trained
             loss_weights(config.loss, molecules.n_atoms[training_part(molecules, config.data)])
         return found
 
@@ -220,7 +220,7 @@ class DefaultToCustomParameters(ExperimentParameters):
 
 
 class SensitivityParameters(ExperimentParameters):
-    """How much hangs on the split, and on the offsets taken from U0 before training: "Default" and "Custom" once more.
+    """How much depends on the split, and on the offsets taken from U0 before training: "Default" and "Custom" again.
 
     `offsets` are tried on "Default"; on "Custom" only the energies per element by least squares, if they are among
     them. The runs with split 0 and the report's offsets lie with the baseline and the final comparison.

@@ -126,7 +126,7 @@ def _shown(value: object) -> str:
 
 
 def _proposal(model: type[BaseModel], content: object, where: tuple[Any, ...], choices: Sequence[str]) -> str:
-    """The nearest value to the one at `where` of `content` that the model takes there, in words; empty if none is."""
+    """The nearest value to the one at `where` of `content` that the model accepts, in words; empty if none is."""
     while where and isinstance(where[-1], int):  # the whole list
         where = where[:-1]
     try:
@@ -230,7 +230,7 @@ def _is_plain(value: object) -> bool:
 
 
 def _unquoted(value: object) -> object:
-    """A list that came as text: papermill's ``-p name "[1, 2]"`` reads numbers, but hands on lists as typed."""
+    """A list that was given as text: papermill's ``-p name "[1, 2]"`` reads numbers, but passes lists on as typed."""
     if not (isinstance(value, str) and value.lstrip().startswith("[")):
         return value
     found = parsed(value)

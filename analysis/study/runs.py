@@ -24,7 +24,7 @@ from analysis.training import recording
 
 
 class StudyError(ValueError):
-    """Something was asked for that the study does not have; the message says what there is."""
+    """Something was asked for that the study does not have; the message says what it has."""
 
 
 def load_or_train(
@@ -113,7 +113,7 @@ class Status:
 
     @property
     def state(self) -> State:
-        """In a word."""
+        """As one word or two."""
         if self.problem:
             return "damaged"
         if self.outline is not None:

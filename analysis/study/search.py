@@ -3,7 +3,7 @@
 Two objectives, both to be small: the validation loss after the last epoch (eV²) and the wall time of training and
 validation (s). Every trial is a run of the experiment ``search-<sweep>`` and is recorded like any other, so that a
 trial whose run is there already is loaded, and the Pareto front follows from the records alone. The test half is never
-looked at. Optuna's database only says which trials there were and what comes next; it can be thrown away.
+used. Optuna's database only says which trials were run and what comes next; it can be thrown away.
 
 ``python -m analysis.study.search run stage1`` searches; several processes or machines that are given the same
 ``--storage`` share the work. ``wandb sweep analysis/study/sweeps/stage1.yaml`` reads the same file; its agent calls
@@ -60,7 +60,7 @@ from analysis.study.trials import (
 from analysis.training import recording
 
 HEARTBEAT_SECONDS = 15
-"""How often a process says that its trial is alive; one that has been silent for four times as long is taken over."""
+"""How often a process says that its trial is alive; after four times as long without a word another takes it over."""
 
 _GRACE_HEARTBEATS = 4
 _POLL_SECONDS = 2.0  # while other processes finish their trials
@@ -82,11 +82,11 @@ class StorageError(RuntimeError):
 
 
 class _PerTrial:
-    """A sampler of this kind made anew for each trial, seeded with (seed, place of the trial).
+    """A new sampler of this kind for each trial, seeded with (seed, place of the trial).
 
-    A sampler that is made once would begin its random numbers again in each process: a resumed search and a second
-    worker would draw the first trials' values once more. The place is the trial's number, less the trials before it
-    that nobody will finish or that only stand for another: a search that is killed draws what it would have drawn.
+    A single sampler would restart its random numbers in each process: a resumed search and a second worker would draw
+    the first trials' values again. The place is the trial's number, less the trials before it that will never finish
+    or that only replace another: a search that is killed draws what it would have drawn.
     """
 
     def __init__(self, kind: type[optuna.samplers.BaseSampler], seed: int) -> None:
@@ -140,7 +140,7 @@ def search(
     pruning
         When to stop hopeless trials. Off by default, and for the book's study: that a quick run looks bad early is no
         proof, and whole curves are worth more than the minutes. A stopped trial has no record; its curve is kept in
-        the trial, its checkpoint beside the records, so that asking for the run by hand finishes it.
+        the trial, its checkpoint beside the records: training the run by itself finishes it.
 
     Returns
     -------
@@ -202,7 +202,7 @@ class _Worker:
         try:
             self.study.optimize(self._objective, n_trials=1, catch=(TrainingDivergedError,))
         except BaseException:
-            # Stopped by hand, or by what is no answer (a full disk): the trial is still to be run.
+            # Stopped by hand, or by something like a full disk: the trial has yet to be run.
             failed = [trial for trial in self.study.get_trials(states=[TrialState.FAIL]) if trial.number == self.number]
             for trial in failed:
                 _queue_again(self.study, trial)
@@ -306,14 +306,14 @@ def _census(study: optuna.Study) -> tuple[int, int, int]:
 
 
 def _stillborn(trial: optuna.trial.FrozenTrial) -> bool:
-    """Whether a trial's process died before it said its machine: it has no heartbeat either, nobody will finish it."""
+    """Whether a trial's process died before it named its machine: it has no heartbeat either, and will never finish."""
     if trial.state is not TrialState.RUNNING or _MACHINE in trial.user_attrs:
         return False
     return (datetime.datetime.now() - trial.datetime_start).total_seconds() > _STILLBORN_SECONDS  # noqa: DTZ005 - Optuna's
 
 
 def _place(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> int:
-    """The place of a trial among those that stand for no other, or of the first one that it stands for."""
+    """The place of a trial among those that replace no other, or of the first one that it replaces."""
     trials = {one.number: one for one in study.get_trials(deepcopy=False)}
     while _AGAIN in trial.user_attrs:
         trial = trials[trial.user_attrs[_AGAIN]]
@@ -322,7 +322,7 @@ def _place(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> int:
 
 
 def _queue_forgotten(study: optuna.Study) -> None:
-    """Queue the trials again that failed for no answer while the database could not be written."""
+    """Queue the trials again that failed without a result while the database could not be written."""
     trials = study.get_trials(deepcopy=False)
     queued = {trial.user_attrs.get(_AGAIN) for trial in trials}
     for trial in trials:
@@ -404,7 +404,7 @@ def _reason(error: BaseException) -> str:
 def _storage(url: str | None, results: Path) -> tuple[str, str]:
     """What the database is called in messages, without its password, and its URL, as Optuna wants it.
 
-    Raises StorageError for what is no URL.
+    Raises StorageError if it is not a URL.
     """
     if url is None:
         path = (results / _DEFAULT_DATABASE).resolve()
@@ -414,7 +414,7 @@ def _storage(url: str | None, results: Path) -> tuple[str, str]:
         try:
             found = sqlalchemy.make_url(url)
         except sqlalchemy.exc.ArgumentError as error:
-            raise StorageError(f"the storage is no URL; {_URLS}") from error
+            raise StorageError(f"the storage is not a URL; {_URLS}") from error
         if "?" in url and not found.query:
             raise StorageError(
                 f"the storage {url.partition('?')[0]} is followed by ? and no name=value; for a file with ? in its "
@@ -555,7 +555,7 @@ def _trial(
 
 
 def _tell_wandb(record: records.Record) -> None:
-    """Hand a sweep of Weights & Biases the curve; afterwards, so that a run that was loaded counts as well."""
+    """Report the curve to a sweep of Weights & Biases; afterwards, so that a run that was loaded counts as well."""
     if "WANDB_SWEEP_ID" not in os.environ:
         return
     import wandb  # the import of a package that few need takes a second

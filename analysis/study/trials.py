@@ -1,4 +1,4 @@
-"""The trials of hyperparameter searches: those of Optuna's study or of the records, the best of them, and one to take.
+"""The trials of hyperparameter searches: those of Optuna's study or of the records, the best, and the chosen one.
 
 A trial has two objectives, both to be small: the validation loss after the last epoch (eV²) and the wall time of
 training and validation (s). The records alone tell all but of trials that failed or were stopped.
@@ -23,7 +23,7 @@ TOLERANCE = 0.1
 """How much worse than the best a chosen run's validation loss may be, as a fraction of the best; see `choose`."""
 
 WITHOUT_RECORD = "trials.csv"
-"""Beside the records of a full search: all its trials, for those that have no record of their own."""
+"""Beside the records of a full search: all its trials, for the sake of those without a record."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def recorded(
 ) -> list[Record]:
     """The records of a sweep's trials, sorted by run id; those of another profile, seed or sweep are left out.
 
-    `seed` None means any seed. A run of the sweep's space counts as a trial, whoever asked for it. Raises
+    `seed` None means any seed. Every run of the sweep's space counts as a trial, even one trained by itself. Raises
     records.RecordError for a damaged record.
     """
     found = []
@@ -194,7 +194,7 @@ def choose(frame: pd.DataFrame, *, tolerance: float = TOLERANCE) -> pd.Series:
     The report chose "the greatest balance of good results and low time" by eye; this rule was written before any trial
     was seen. A tenth, because smaller differences of the validation loss say little: in the recorded baseline the
     first three seeds lie within some percent of each other, and one run's last epochs differ by more. (The search has
-    since shown that larger ones say little, too: see the book's chapter on it. The rule is as it was.)
+    since shown that larger ones say little either: see the book's chapter on it. The rule is as it was.)
 
     Raises ValueError if no trial is complete, or for a negative tolerance.
     """

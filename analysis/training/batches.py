@@ -115,7 +115,7 @@ def _as_stock(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 class PackedLoader:
     """Batches of a subset of packed molecules: an iterable that Lightning takes as a data loader.
 
-    The order of an epoch depends on (`seed`, `epoch`) alone, so that a run taken up after any epoch goes on exactly
+    The order of an epoch depends on (`seed`, `epoch`) alone, so that a run resumed after any epoch goes on exactly
     as if it had never stopped. Set `epoch` before each one.
 
     Parameters

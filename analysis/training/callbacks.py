@@ -29,7 +29,7 @@ from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.weights import LOSS_WEIGHT
 
 SQUARED_ERRORS = "squared_errors"
-"""Key of what a training step hands on beside its loss: float32 [B], eV², the batch's squared errors, unweighted."""
+"""Key of what a training step returns beside its loss: float32 [B], eV², the batch's squared errors, unweighted."""
 
 EXTREMES = 5
 """How many of a step's smallest and largest losses are averaged, as in the report's learning curves."""
@@ -86,7 +86,7 @@ class LearningCurves(Callback):
     on_fit_end = on_train_start  # where nothing was left to train
 
     def on_train_epoch_start(self, *_: object) -> None:
-        """Start the epoch's means anew."""
+        """Start the epoch's means."""
         self._start_epoch()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, outputs, batch, step: int) -> None:  # noqa: ARG002
@@ -183,7 +183,7 @@ class LearningCurves(Callback):
 
 
 def _largest_weight(batch: dict[str, torch.Tensor]) -> str:
-    """The largest loss weight of a batch and the size of its molecule, in words."""
+    """The largest loss weight of a batch and the size of its molecule, for a message."""
     if LOSS_WEIGHT not in batch:
         return "all molecules weighing the same"
     heaviest = int(batch[LOSS_WEIGHT].argmax())  # NaN, should there be one, counts as the largest
@@ -289,7 +289,7 @@ def _checked(path: Path) -> dict[str, object]:
             raise zipfile.BadZipFile(f"the checksum of {damaged} differs")
     content = torch.load(path, map_location="cpu", weights_only=True)
     if not isinstance(content, dict):
-        raise TypeError(f"a checkpoint is no {type(content).__name__}")
+        raise TypeError(f"a checkpoint is a dict, not a {type(content).__name__}")
     return content
 
 
@@ -406,7 +406,7 @@ class Progress(Callback):
         self._update(epoch, trainer, always=epoch == trainer.max_epochs)
 
     def on_train_end(self, *_: object) -> None:
-        """Leave the last state standing, so that what follows begins on a line of its own."""
+        """Leave the last state on the screen; what follows begins on a line of its own."""
         self._close()
 
     on_exception = on_train_end

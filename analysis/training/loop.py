@@ -116,8 +116,8 @@ class PackedDataModule(pl.LightningDataModule):
         return [len(part) for part in self._of_epochs]
 
     def train_dataloader(self) -> PackedLoader:
-        """Shuffled batches of the trainer's current epoch; the trainer asks anew before each."""
-        # after the last epoch Lightning asks once more
+        """Shuffled batches of the trainer's current epoch; the trainer asks before each."""
+        # after the last epoch Lightning asks again
         part = self._of_epochs[min(self.trainer.current_epoch, len(self._of_epochs) - 1)]
         part.epoch = self.trainer.current_epoch
         return part
@@ -132,7 +132,7 @@ class PackedDataModule(pl.LightningDataModule):
         device: torch.device,
         dataloader_idx: int,  # noqa: ARG002 - the name is Lightning's
     ) -> dict[str, torch.Tensor]:
-        """The batch on an accelerator; on a CPU it is there already (Lightning's own look at it takes 0.5 ms)."""
+        """The batch on an accelerator; on a CPU it is already there (Lightning takes 0.5 ms to find that out)."""
         if device.type == "cpu":
             return batch
         return {key: tensor.to(device, non_blocking=True) for key, tensor in batch.items()}
@@ -168,7 +168,7 @@ class EnergyTask(AtomisticTask):
     rate of each step, counted from 0; without it that of the settings stays as it is. The model has the average of its
     weights while it is validated, and from the end of the training on.
 
-    A training step hands on the batch's squared errors beside the loss, and leaves logging to the callbacks:
+    A training step returns the batch's squared errors beside the loss, and leaves logging to the callbacks:
     SchNetPack's logs at every step, which takes 0.3 ms. Of a callback's hooks within a step, those at its beginning and
     end and `on_before_optimizer_step` are called.
     """
@@ -331,7 +331,7 @@ def train(
     weights.WeightError
         A loss weight is not finite, or negative.
     LoggerError
-        There is no such logger, or its package is not installed.
+        The logger is unknown, or its package is not installed.
     """
     folder = Path(folder)
     check_logger(logger)
@@ -437,7 +437,7 @@ def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, posit
 
 
 def check_logger(name: str | None) -> None:
-    """Raise LoggerError unless there is a logger of this name and its package is installed; None is no logger."""
+    """Raise LoggerError if the logger is unknown or its package is not installed; None is no logger."""
     if name is None:
         return
     if name not in get_args(LoggerName):

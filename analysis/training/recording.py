@@ -1,7 +1,7 @@
 """The record of one run: load it, or train and record it.
 
-`records` says what a record is. It is written beside its place and renamed, so that it is there whole or not at all.
-Whoever only loads records does not wait for torch, whose import takes seconds.
+`records` describes a record. It is written beside its place and renamed, so that it exists whole or not at all.
+Torch, whose import takes seconds, is imported only where something is trained.
 """
 
 import gc
@@ -90,7 +90,7 @@ def load_or_train(
                 _train_and_record(config, molecules, folder, progress=progress, callbacks=callbacks, logger=logger)
         finally:
             # A trainer and what it trained refer to each other, hundreds of megabytes in few objects, which the
-            # collector by itself looks at too seldom: a study of many runs grew beyond 4 GB.
+            # collector by itself visits too seldom: a study of many runs grew beyond 4 GB.
             gc.collect()
         return find(config, data, results)
 

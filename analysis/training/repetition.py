@@ -1,4 +1,4 @@
-"""A recorded run trained once more, how far the two are apart, and what is kept of it for the book.
+"""A recorded run trained again, how far the two are apart, and what is kept of it for the book.
 
 On the machine of the record, with its versions and its number of threads, the bits are to be the same. Elsewhere sums
 are rounded in another order, and a training of thousands of steps carries that on: then the tolerance applies. SOAP
@@ -126,7 +126,7 @@ class Comparison:
 
     @property
     def allowed(self) -> str:
-        """The tolerance, in words."""
+        """The tolerance, for a message."""
         if self.score is None:
             return f"{TOLERANCE:.0%}"
         return f"{SCORE_TOLERANCE:.0%} of the mean absolute error, of a training with SOAP,"
@@ -136,7 +136,7 @@ class Comparison:
 def trained_again(
     record: Record, molecules: Molecules, *, threads: int | None = None, progress: bool = False
 ) -> Iterator[Record]:
-    """The same run trained anew in a temporary folder, which is gone afterwards; the record is only read.
+    """The same run trained again in a temporary folder, which is removed afterwards; the record is only read.
 
     `molecules` is the whole database, and `threads` torch's, by default those of the record.
 

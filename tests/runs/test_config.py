@@ -62,7 +62,7 @@ def test_the_loss_is_unmodified_unless_asked():
     ("loss", "said"),
     [
         ({"rate": 2}, "rate 2 without a weighting: say which"),
-        ({"floor": 0.5}, "floor 0.5 with weighting 'none', which has no use for it"),
+        ({"floor": 0.5}, "floor 0.5 with weighting 'none', which ignores it"),
         ({"weighting": "inverse-frequency", "rate": 1, "floor": 0.5}, "floor 0.5 with weighting 'inverse-frequency'"),
     ],
 )

@@ -404,8 +404,8 @@ def test_the_trials_of_a_full_search_are_written_beside_its_records(qm9_molecule
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("nowhere", "is no URL; give a URL like sqlite:///file.db"),
-        ("me:secret@host", "is no URL"),
+        ("nowhere", "is not a URL; give a URL like sqlite:///file.db"),
+        ("me:secret@host", "is not a URL"),
         ("sqlite:////nowhere/at/all.db", r"sqlite:////nowhere/at/all.db can't be opened \(unable to open"),
         ("sqlite:////nowhere/at?all.db", r"sqlite:////nowhere/at is followed by \? .* %3F"),
         ("sqlite:////nowhere/at?all=b", r"sqlite:////nowhere/at\?all=b can't be opened \(.*'all'"),

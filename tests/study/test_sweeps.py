@@ -90,7 +90,7 @@ def parameters(**changes: object) -> dict[str, object]:
         ({"metric": {"name": "validation_loss", "goal": "maximize"}}, r"metric.goal = 'maximize': .*'minimize'"),
         ({"metric": None}, r"metric: Field required"),
         ({"parameters": {}}, r"parameters: .*at least 1 item"),
-        ({"parameters": {"epochs": {"value": 2}}}, r"nothing to search"),
+        ({"parameters": {"epochs": {"value": 2}}}, r"nothing is left to search"),
         ({"run_cap": 0}, r"run_cap = 0: .*greater than 0"),
         ({"early_terminate": {"type": "hyperband"}}, r"early_terminate: Extra inputs"),
         (parameters(lr={"values": [0.1]}), r"parameters.lr.values: unknown parameter 'lr'; .*learning_rate"),
@@ -191,7 +191,7 @@ def test_fixing_takes_a_parameter_out_of_the_search():
     assert set(fixed.space) == {"data_cutoff", "training_cutoff"}
     config = fixed.config({"data_cutoff": 4.0, "training_cutoff": 5.0})
     assert (config.training.batch_size, config.model.n_atom_basis, config.training.epochs) == (128, 38, 22)
-    with pytest.raises(SweepError, match="nothing to search"):
+    with pytest.raises(SweepError, match="nothing is left to search"):
         fixed.fixing({"data_cutoff": 4, "training_cutoff": 5})
     with pytest.raises(SweepError, match="unknown parameter 'width'"):
         fixed.fixing({"width": 3})

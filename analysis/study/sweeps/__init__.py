@@ -155,7 +155,7 @@ class Sweep:
         values = {name: typed(name, value, f"{self.file}: {name}") for name, value in values.items()}
         space = {name: distribution for name, distribution in self.space.items() if name not in values}
         if not space:
-            raise SweepError(f"{self.file}: every parameter is fixed, so that there is nothing to search")
+            raise SweepError(f"{self.file}: every parameter is fixed: nothing is left to search")
         constants = {name: value for name, value in self.constants.items() if name not in values}
         return replace(self, space=space, constants=constants, fixed=self.fixed | values)
 
@@ -263,7 +263,7 @@ def load_sweep(sweep: str | os.PathLike[str]) -> Sweep:
         else:
             space[name_] = _distribution(name_, parameter, f"{file}: parameters.{name_}")
     if not space:
-        raise SweepError(f"{file}: parameters: every one has a single value, so that there is nothing to search")
+        raise SweepError(f"{file}: parameters: every one has a single value: nothing is left to search")
     found = Sweep(name=name, file=file, method=parsed.method, space=space, constants=constants, run_cap=parsed.run_cap)
     if found.method == "grid":
         found.grid()
