@@ -127,8 +127,7 @@ class LearningCurves(Callback):
         return not np.isfinite(loss) or loss > EXPLOSION * self._first
 
     def _error(self, what: str, loss: float, where: str) -> TrainingDivergedError:
-        grown = f"exploded from {self._first:.3g} to {loss:.3g} eV²"
-        became = grown if np.isfinite(loss) else f"became {loss}"
+        became = f"exploded from {self._first:.3g} to {loss:.3g} eV²" if np.isfinite(loss) else f"became {loss}"
         return TrainingDivergedError(f"the {what} {became} {where}; try a smaller learning rate")
 
     def history(self) -> pd.DataFrame:

@@ -42,7 +42,7 @@ def test_arms_of_a_role_come_by_value_each_before_its_controls():
 
 
 @pytest.mark.parametrize("look", [lambda found: found["cap 4000"], lambda found: found.of("more than")])
-def test_an_arm_that_is_missing_is_named_with_those_there_are_and_what_trains_it(look):
+def test_a_missing_arm_is_named_with_the_recorded_ones_and_the_command_that_trains_it(look):
     found = Arms("balancing", {Arm("default"): runs("a"), Arm("cap", 2000): runs("b")})
     said = "the experiment balancing has no record of the arm '(cap 4000|more than)', only of default; cap 2000: "
     with pytest.raises(MissingArmError, match=f"{said}`python -m analysis run balancing` trains"):

@@ -106,7 +106,7 @@ def test_the_loss_modification_has_one_unmodified_run_per_seed(qm9_molecules):
     assert (unmodified.loss, weighted.loss.rate) == (Loss(), 12)
 
 
-def test_a_rate_whose_weight_is_undefined_is_said_before_anything_is_trained(qm9_molecules, tmp_path):
+def test_a_rate_whose_weight_is_undefined_is_refused_before_anything_is_trained(qm9_molecules, tmp_path):
     parameters = study.LossModificationParameters(rates=[10], floor=None, seeds=[0])
     with pytest.raises(ParameterError, match=r"rates = \[10.0\], floor = None: .* at s = 1[34] atoms and rate r = 10"):
         study.load_or_train(parameters, qm9_molecules, results=tmp_path)
@@ -415,11 +415,11 @@ def test_every_setting_has_its_words():
         ({"model": {"data_cutoff": 4.0, "convolution": "stock"}}, "data cut-off 4 Å; stock convolution"),
     ],
 )
-def test_a_run_is_described_by_what_is_special_about_it(parts, words):
+def test_a_run_is_described_by_how_it_differs_from_the_baseline(parts, words):
     assert study.describe(adjust(RunConfig(experiment="tests", seed=3), **parts)) == words
 
 
-def test_what_a_profile_changes_is_nothing_special(qm9_molecules):
+def test_what_a_profile_changes_is_left_out_of_a_description(qm9_molecules):
     (quick,) = study.plan(qm9_molecules, "baseline", profile="quick", seeds=[0])
     assert study.describe(quick, "quick") == "the model Default on all training molecules"
     assert study.describe(quick) == "4,000 training molecules; 4,000 held-out molecules; learning rate 0.001"
@@ -438,7 +438,7 @@ def test_the_plan_holds_each_run_once_and_goes_seed_by_seed(qm9_molecules):
     assert {config.seed for config in study.plan(qm9_molecules, "final-comparison", profile="smoke")} == set(range(5))
 
 
-def test_recorded_runs_are_loaded_and_missing_ones_said(qm9_molecules, tmp_path):
+def test_recorded_runs_are_loaded_and_missing_ones_named(qm9_molecules, tmp_path):
     parameters = study.BaselineParameters(profile="smoke", seeds=[1, 0], epochs=1)
     said = r"2 of the 2 runs of baseline are not recorded in .*: `python -m analysis run baseline` .* \(default\);"
     with pytest.raises(study.StudyError, match=said):

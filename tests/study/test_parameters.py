@@ -20,7 +20,7 @@ def test_a_notebooks_namespace_is_searched_for_parameters_alone():
     assert check(Example, namespace | {"rates": [2, 4]}) == Example(rates=[2, 4])
 
 
-def test_what_later_cells_bind_is_no_parameter_when_all_is_run_again():
+def test_what_later_cells_bind_is_not_a_parameter_when_all_cells_run_again():
     bound = {"settings": Example(), "records": [Example()], "molecules": math, "by_seed": {"0": [object()]}}
     assert check(Example, bound | {"rates": [2]}).rates == [2]
     for misspelt in (3, "a", None, [1, [2.5]], {"a": [True]}):
@@ -28,7 +28,7 @@ def test_what_later_cells_bind_is_no_parameter_when_all_is_run_again():
             check(Example, bound | {"rate": misspelt})
 
 
-def test_a_parameter_that_is_no_plain_data_is_refused_all_the_same():
+def test_a_parameter_that_is_not_plain_data_is_refused_too():
     with pytest.raises(ParameterError, match="rates = "):
         check(Example, {"rates": math})
 

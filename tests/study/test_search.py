@@ -413,7 +413,7 @@ def test_the_trials_of_a_full_search_are_written_beside_its_records(qm9_molecule
         ("postgresql+nodriver://me:se{cr}et@host/name", r"me:\*\*\*@host/name can't be opened"),
     ],
 )
-def test_a_storage_that_can_not_be_opened_is_said_without_its_password(url, said, qm9_molecules, tmp_path, results):
+def test_a_storage_that_cannot_be_opened_is_reported_without_its_password(url, said, qm9_molecules, tmp_path, results):
     sweep = load_sweep(written(tmp_path, learning_rate={"values": [0.001, 0.002]}))
     with pytest.raises(search.StorageError, match=said) as caught:
         search.search(sweep, qm9_molecules, profile="smoke", storage=url, results=results)

@@ -197,7 +197,7 @@ def test_a_flipped_bit_of_a_checkpoint_is_noticed(tmp_path):
         callbacks.read_checkpoint(path)
 
 
-def test_a_checkpoint_that_is_not_there_is_not_damaged(tmp_path):
+def test_a_missing_checkpoint_is_not_a_damaged_one(tmp_path):
     with pytest.raises(FileNotFoundError):
         callbacks.read_checkpoint(tmp_path / "last.ckpt")
 

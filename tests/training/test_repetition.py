@@ -114,7 +114,7 @@ def test_with_soap_the_size_of_the_errors_counts_on_another_machine(factor, allo
         with_column("errors", "error", [0.5, np.nan, 0.1]),
     ],
 )
-def test_with_soap_offsets_molecules_and_numbers_must_be_the_same_all_the_same(again):
+def test_even_with_soap_offsets_and_molecules_must_agree_and_numbers_be_finite(again):
     assert not compare(record(config=SOAP), on_another_machine(again)).within_tolerance
 
 
@@ -203,7 +203,7 @@ def test_repetitions_come_back_in_the_order_of_their_names(tmp_path):
     assert repetition.load_all(tmp_path) == [made(seed=2), made(seed=1)]
 
 
-def test_no_repetition_is_said(tmp_path):
+def test_a_folder_without_repetitions_is_refused(tmp_path):
     with pytest.raises(repetition.RepetitionError, match=r"holds no repetition: `python -m analysis verify RUN --out"):
         repetition.load_all(tmp_path)
 
