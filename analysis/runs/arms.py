@@ -4,16 +4,9 @@
 class Arm(str):
     """The name of an arm, as "cap 2000, random control", that knows its parts; equal to its text.
 
-    Attributes
-    ----------
-    role
-        What is done, as "cap".
-    value
-        With which number, or to what: 2000; None where there is but one.
-    random
-        Whether it is the control of equal size: as many molecules, drawn at random.
-    same_updates
-        Whether it is trained for as many updates as the arm that it is compared with.
+    `role` is what is done ("cap") and `value` with which number, or to what (2000; None where there is but one);
+    `random` marks the control of equal size, as many molecules drawn at random, and `same_updates` an arm trained for
+    as many updates as the one that it is compared with.
     """
 
     __slots__ = ("random", "role", "same_updates", "value")

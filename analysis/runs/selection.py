@@ -11,7 +11,7 @@ import numpy as np
 from analysis.data import descriptors, splits
 from analysis.data.molecules import Molecules
 from analysis.runs import weights
-from analysis.runs.config import Data, FineTuning, Loss
+from analysis.runs.config import Data, FineTuning, Loss, Selection
 
 
 @dataclass(frozen=True)
@@ -62,18 +62,7 @@ def _split(molecules: Molecules, seed: int, held_out: float) -> splits.Split:
 
 def _select(molecules: Molecules, train: np.ndarray, data: Data) -> np.ndarray:
     selection, seed = data.selection, data.split_seed
-    sizes = molecules.n_atoms[train]
-    keep = np.ones(len(train), dtype=bool)
-    if selection.smallest is not None:
-        keep &= sizes >= selection.smallest
-    if selection.largest is not None:
-        keep &= sizes <= selection.largest
-    if not keep.any():
-        raise ValueError(
-            f"no training molecule has between {selection.smallest or 1} and {selection.largest or 'any number of'} "
-            f"atoms; they have {sizes.min()} to {sizes.max()}"
-        )
-    chosen = train[keep]
+    chosen = _of_sizes(molecules, train, selection, "no training molecule")
     if selection.cap_per_size is not None:
         chosen = splits.cap_per_size(molecules, selection.cap_per_size, seed=seed, among=chosen)
     if selection.random_control:
@@ -93,21 +82,25 @@ def fine_tuned(molecules: Molecules, train: np.ndarray, fine: FineTuning) -> np.
 
     Raises ValueError if it takes none.
     """
-    sizes = molecules.n_atoms[train]
-    among = train[(sizes >= (fine.smallest or 0)) & (sizes <= (fine.largest or sizes.max()))]
-    if len(among) == 0:
-        raise ValueError(
-            f"no training molecule to fine-tune on has between {fine.smallest or 1} and "
-            f"{fine.largest or 'any number of'} atoms; they have {sizes.min()} to {sizes.max()}"
-        )
+    nobody = "no training molecule to fine-tune on"
+    among = _of_sizes(molecules, train, fine, nobody)
     if fine.rings is None:
         return among
     rings = descriptors.ring_counts(molecules.select(among))
     if rings.max() < fine.rings:
-        raise ValueError(
-            f"no training molecule to fine-tune on has {fine.rings} rings; they have at most {rings.max()}"
-        )
+        raise ValueError(f"{nobody} has {fine.rings} rings; they have at most {rings.max()}")
     return among[rings >= fine.rings]
+
+
+def _of_sizes(molecules: Molecules, among: np.ndarray, limits: Selection | FineTuning, nobody: str) -> np.ndarray:
+    sizes = molecules.n_atoms[among]
+    found = among[(sizes >= (limits.smallest or 0)) & (sizes <= (limits.largest or sizes.max()))]
+    if len(found) == 0:
+        raise ValueError(
+            f"{nobody} has between {limits.smallest or 1} and {limits.largest or 'any number of'} atoms; "
+            f"they have {sizes.min()} to {sizes.max()}"
+        )
+    return found
 
 
 def loss_weights(loss: Loss, sizes: np.ndarray) -> np.ndarray | None:

@@ -72,12 +72,7 @@ def recorded(
 ) -> Arms[Record]:
     """The records of an experiment's arms, one per seed; nothing is trained.
 
-    Raises
-    ------
-    StudyError
-        Some of the runs are not recorded.
-    records.RecordError
-        A record is damaged.
+    Raises StudyError if some of the runs are not recorded, and records.RecordError if a record is damaged.
     """
     results = Path(results or records.results_folder())
     by_arm = parameters.by_arm(molecules)
@@ -130,12 +125,8 @@ def plan(
 
     `profile` is "smoke", "quick" or "full"; `seeds` are those of every configuration, None for each experiment's own.
 
-    Raises
-    ------
-    StudyError
-        The experiment is unknown.
-    ParameterError
-        The profile is unknown, or a seed is negative or given twice.
+    Raises StudyError if the experiment is unknown, and ParameterError if the profile is, or if a seed is negative or
+    given twice.
     """
     if experiment in (None, "all"):
         chosen = list(EXPERIMENTS.values())

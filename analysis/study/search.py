@@ -144,9 +144,8 @@ def search(
 
     Returns
     -------
-    DataFrame
-        A row per trial, see `trials_of`. With profile "full" it is written to ``<results>/<experiment>/trials.csv``
-        too, for the trials that have no record.
+    A row per trial, see `trials_of`. With profile "full" it is written to ``<results>/<experiment>/trials.csv`` too,
+    for the trials that have no record.
 
     Raises
     ------
@@ -442,14 +441,8 @@ def load_or_search(
     First the trials, unless as many as asked for are recorded; then the report's own point in each of the seeds, which
     makes it one more trial; then, in each of the seeds, the trial that `choose` takes.
 
-    Raises
-    ------
-    failures.TrainingDivergedError
-        The report's point or the chosen one diverged in some seed.
-    ValueError
-        No trial is complete.
-    SweepError, StorageError, records.RecordError
-        Those of `search`.
+    Raises ValueError if no trial is complete, failures.TrainingDivergedError if the report's point or the chosen one
+    diverged in some seed, and what `search` raises.
     """
     results = Path(results or records.results_folder())
     asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}

@@ -30,17 +30,10 @@ WITHOUT_RECORD = "trials.csv"
 class Stage:
     """A sweep's trials, and two of its points in several seeds.
 
-    Attributes
-    ----------
-    trials
-        A row per trial, see `trials_of`; the report's point is among them, whether the sampler tried it or not.
-    records
-        Those of the complete trials, by run id.
-    report
-        The records of the report's values, one per seed, that of the trials first. Empty if the report has none for
-        this sweep, or if a thinned profile has fewer molecules than its batch.
-    chosen
-        The same of the trial that `choose` takes.
+    `trials` has a row per trial, see `trials_of`, and one for the report's point even if the sampler did not try it.
+    `records` are those of the complete trials, by run id. `report` are the records of the report's values, one per
+    seed, that of the trials first: none if the report has no values for this sweep, or if a thinned profile has fewer
+    molecules than its batch. `chosen` are the same of the trial that `choose` takes.
     """
 
     trials: pd.DataFrame

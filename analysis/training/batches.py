@@ -132,10 +132,8 @@ class PackedLoader:
     loss_weights
         float [n]: batches have them under `LOSS_WEIGHT`, float32 [B].
 
-    Raises
-    ------
-    ValueError
-        No molecules, a batch size below 1, or chances that don't fit the positions or are never used.
+    Raises ValueError if there are no molecules, the batch size is below 1, or the chances don't fit the positions or
+    would never be used.
     """
 
     def __init__(

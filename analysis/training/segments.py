@@ -20,21 +20,10 @@ def join(
 ) -> np.ndarray:
     """values[starts[0] : starts[0] + counts[0]], then the next segment, and so forth, as one array.
 
-    Parameters
-    ----------
-    values
-        Any packed array, [n, ...].
-    starts, counts
-        int64 [m], ≥ 0. Each segment must lie in `values`.
-    shift
-        [m], added to each segment.
-    dtype
-        Type of the result; by default that of the values.
+    `values` is any packed array, [n, ...]; `starts` and `counts` are int64 [m], ≥ 0, and `shift` [m] is added to each
+    segment. The result is of type `dtype`, by default that of the values.
 
-    Raises
-    ------
-    IndexError
-        A segment reaches beyond `values`.
+    Raises IndexError if a segment reaches beyond `values`.
     """
     if len(starts) and not (starts.min() >= 0 and counts.min() >= 0 and (starts + counts).max() <= len(values)):
         raise IndexError(f"a segment reaches beyond the {len(values)} values")
