@@ -1,4 +1,7 @@
-"""The validated description of one run, and its id."""
+"""The validated description of one run, and its id.
+
+The descriptions of the settings are the words with which `study.describe` tells how a run differs from the baseline.
+"""
 
 import hashlib
 import json
@@ -53,11 +56,11 @@ class Data(Frozen):
     `train_molecules` and `held_out_molecules` draw that many at random from what is there; None takes all of it.
     """
 
-    split_seed: int = Field(0, ge=0, le=LARGEST_SEED)
-    held_out: float = Field(0.2, gt=0, lt=1)
+    split_seed: int = Field(0, ge=0, le=LARGEST_SEED, description="split seed {}")
+    held_out: float = Field(0.2, gt=0, lt=1, description="{:g} of the molecules held out")
     selection: Selection = Selection()
-    train_molecules: PositiveInt | None = None
-    held_out_molecules: int | None = Field(None, ge=2)
+    train_molecules: PositiveInt | None = Field(None, description="{:,} training molecules")
+    held_out_molecules: int | None = Field(None, ge=2, description="{:,} held-out molecules")
 
 
 class Model(Frozen):
@@ -68,14 +71,14 @@ class Model(Frozen):
     modules ("stock") or the fused operator with the same parameters ("fused").
     """
 
-    representation: Literal["schnet", "painn"] = "schnet"
-    n_atom_basis: PositiveInt = 30
-    n_interactions: PositiveInt = 3
-    n_rbf: int = Field(20, ge=2)
-    data_cutoff: float = Field(5.0, ge=SHORTEST_CUTOFF)
-    training_cutoff: float = Field(5.0, ge=SHORTEST_CUTOFF)
-    shared_interactions: bool = False
-    convolution: Literal["stock", "fused"] = "fused"
+    representation: Literal["schnet", "painn"] = Field("schnet", description="representation: {}")
+    n_atom_basis: PositiveInt = Field(30, description="{} features")
+    n_interactions: PositiveInt = Field(3, description="{} interactions")
+    n_rbf: int = Field(20, ge=2, description="{} Gaussians")
+    data_cutoff: float = Field(5.0, ge=SHORTEST_CUTOFF, description="data cut-off {:g} Å")
+    training_cutoff: float = Field(5.0, ge=SHORTEST_CUTOFF, description="training cut-off {:g} Å")
+    shared_interactions: bool = Field(default=False, description="shared interactions: {}")
+    convolution: Literal["stock", "fused"] = Field("fused", description="{} convolution")
 
 
 class Training(Frozen):
@@ -97,16 +100,18 @@ class Training(Frozen):
     `batch_growth` times as large.
     """
 
-    optimizer: Literal["adamw", "soap"] = "adamw"
-    batch_size: PositiveInt = 100
-    batch_growth: PositiveInt = 1
-    learning_rate: PositiveFloat = 1e-4
-    epochs: PositiveInt = 30
-    schedule: Literal["constant", "cosine"] = "constant"
-    warm_up: float = Field(0.0, ge=0, lt=1)
-    averaging: float = Field(0.0, ge=0, lt=1)
-    offsets: Literal["references-mean", "references", "least-squares", "none"] = "references-mean"
-    sampling: Literal["shuffled", "stratified"] = "shuffled"
+    optimizer: Literal["adamw", "soap"] = Field("adamw", description="optimizer: {}")
+    batch_size: PositiveInt = Field(100, description="batch {}")
+    batch_growth: PositiveInt = Field(1, description="batch {} times as large in the second half")
+    learning_rate: PositiveFloat = Field(1e-4, description="learning rate {:g}")
+    epochs: PositiveInt = Field(30, description="{} epochs")
+    schedule: Literal["constant", "cosine"] = Field("constant", description="{} schedule")
+    warm_up: float = Field(0.0, ge=0, lt=1, description="warm-up over {:.0%} of the steps")
+    averaging: float = Field(0.0, ge=0, lt=1, description="weights averaged with decay {:g}")
+    offsets: Literal["references-mean", "references", "least-squares", "none"] = Field(
+        "references-mean", description="offsets: {}"
+    )
+    sampling: Literal["shuffled", "stratified"] = Field("shuffled", description="{} sampling")
 
 
 class FineTuning(Frozen):

@@ -3,47 +3,15 @@
 from analysis.runs.config import Loss, Profile, RunConfig, Selection, apply_profile
 from analysis.runs.weights import DEFAULT_FLOOR, UNGUARDED
 
-_SETTINGS = {
-    "data": {
-        "split_seed": "split seed {}",
-        "held_out": "{:g} of the molecules held out",
-        "train_molecules": "{:,} training molecules",
-        "held_out_molecules": "{:,} held-out molecules",
-    },
-    "model": {
-        "representation": "representation: {}",
-        "n_atom_basis": "{} features",
-        "n_interactions": "{} interactions",
-        "n_rbf": "{} Gaussians",
-        "data_cutoff": "data cut-off {:g} Å",
-        "training_cutoff": "training cut-off {:g} Å",
-        "shared_interactions": "shared interactions: {}",
-        "convolution": "{} convolution",
-    },
-    "training": {
-        "optimizer": "optimizer: {}",
-        "batch_size": "batch {}",
-        "batch_growth": "batch {} times as large in the second half",
-        "learning_rate": "learning rate {:g}",
-        "epochs": "{} epochs",
-        "schedule": "{} schedule",
-        "warm_up": "warm-up over {:.0%} of the steps",
-        "averaging": "weights averaged with decay {:g}",
-        "offsets": "offsets: {}",
-        "sampling": "{} sampling",
-    },
-}
-"""Words for every setting that has none in `_selection_words` and `_loss_words`."""
-
 
 def describe(config: RunConfig, profile: Profile = "full") -> str:
     """How a run differs from the baseline of a profile, in words; its seed is left out."""
     usual = apply_profile(RunConfig(experiment=config.experiment, seed=config.seed), profile)
     words = [*_selection_words(config.data.selection), *_loss_words(config.loss)]
-    for part, settings in _SETTINGS.items():
-        for name, text in settings.items():
-            value = getattr(getattr(config, part), name)
-            if value != getattr(getattr(usual, part), name):
+    for part, ours in ((config.data, usual.data), (config.model, usual.model), (config.training, usual.training)):
+        for name, setting in type(part).model_fields.items():
+            value, text = getattr(part, name), setting.description
+            if text is not None and value != getattr(ours, name):
                 # a part that is not thinned has None
                 words.append(text.replace("{:,}", "all").format() if value is None else text.format(value))
     if (fine := config.fine_tuning) is not None:

@@ -454,20 +454,6 @@ def _beyond(profile: Profile, minutes: int) -> dict[str, dict[str, object]]:
 
 
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
-    parameters.experiment: parameters
-    for parameters in (
-        BaselineParameters,
-        BalancingParameters,
-        LossModificationParameters,
-        DirectedTrainingParameters,
-        FinalComparisonParameters,
-        DefaultToCustomParameters,
-        SensitivityParameters,
-        LargeMoleculesParameters,
-        RecipeParameters,
-        BeyondParameters,
-        LearningCurveParameters,
-        BeyondRemediesParameters,
-    )
+    parameters.experiment: parameters for parameters in ExperimentParameters.__subclasses__()
 }
 """The parameters of every experiment, by its name, in the order of the report; the last seven are ours."""
