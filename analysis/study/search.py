@@ -34,6 +34,7 @@ from filelock import FileLock
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 from pydantic import Field, NonNegativeInt, PositiveInt
+from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from tqdm import tqdm
 
 from analysis.data import qm9, thesis
@@ -202,9 +203,9 @@ class _Worker:
             self.study.optimize(self._objective, n_trials=1, catch=(TrainingDivergedError,))
         except BaseException:
             # Stopped by hand, or by something like a full disk: the trial has yet to be run.
-            failed = [trial for trial in self.study.get_trials(states=[TrialState.FAIL]) if trial.number == self.number]
-            for trial in failed:
-                _queue_again(self.study, trial)
+            for trial in self.study.get_trials(states=[TrialState.FAIL]):
+                if trial.number == self.number:
+                    _queue_again(self.study, trial)
             raise
 
     def _objective(self, trial: optuna.Trial) -> tuple[float, float]:
@@ -355,7 +356,7 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
         # Two processes that create the tables at once get in each other's way.
         with FileLock(locks / "search-storage"), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            warnings.simplefilter("error", sqlalchemy.exc.SAWarning)  # a part of the URL is ignored
+            warnings.simplefilter("error", SAWarning)  # a part of the URL is ignored
             try:
                 storage = optuna.storages.RDBStorage(
                     url,
@@ -372,18 +373,13 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
                     load_if_exists=True,
                 )
                 _queue_forgotten(study)
-            except (
-                ImportError,
-                sqlalchemy.exc.SQLAlchemyError,
-                sqlalchemy.exc.SAWarning,
-                optuna.exceptions.OptunaError,
-            ) as error:
+            except (ImportError, SQLAlchemyError, SAWarning, optuna.exceptions.OptunaError) as error:
                 raise StorageError(
                     f"the storage {named} can't be opened ({_reason(error)}); {_URLS}, and install its driver"
                 ) from error
         _log.info("study %s in %s", name, named)
         yield study
-    except (sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise StorageError(
             f"the storage {named} failed ({_reason(error)}); once that is mended, the same search "
             "goes on with it, or without it from the records"

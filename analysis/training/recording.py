@@ -21,23 +21,10 @@ from filelock import FileLock, Timeout
 
 from analysis.data.molecules import Molecules, naming, to_disk
 from analysis.data.splits import Split
-from analysis.runs import checkout, protocols
+from analysis.runs import checkout, protocols, records
 from analysis.runs.config import Model, RunConfig
 from analysis.runs.failures import CheckpointError
-from analysis.runs.records import (
-    DESCRIPTION,
-    FILES,
-    SCHEMA_VERSION,
-    Record,
-    description,
-    find,
-    folder_of,
-    log_folder,
-    partial_folder,
-    results_folder,
-    sha256,
-    write_table,
-)
+from analysis.runs.records import Record
 
 if TYPE_CHECKING:
     from pytorch_lightning.callbacks import Callback
@@ -74,15 +61,15 @@ def load_or_train(
     OSError
         Something can't be written; the next start goes on after the last finished epoch.
     """
-    results = Path(results or results_folder())
+    results = Path(results or records.results_folder())
     data = molecules.fingerprint()
-    if (record := find(config, data, results)) is not None:
+    if (record := records.find(config, data, results)) is not None:
         return record
-    folder = folder_of(config, data, results)
+    folder = records.folder_of(config, data, results)
     lock = _lock(folder)
     lock.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(lock):
-        if (record := find(config, data, results)) is not None:  # another process recorded it meanwhile
+        if (record := records.find(config, data, results)) is not None:  # another process recorded it meanwhile
             return record
         _log.info("training run %s of %s", folder.name, config.experiment)
         try:
@@ -92,16 +79,16 @@ def load_or_train(
             # A trainer and what it trained refer to each other, hundreds of megabytes in few objects, which the
             # collector by itself visits too seldom: a study of many runs grew beyond 4 GB.
             gc.collect()
-        return find(config, data, results)
+        return records.find(config, data, results)
 
 
 def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **options: object) -> None:
     """In a function of its own: when it has ended, nothing refers to the training any more."""
     from analysis.training import loop
 
-    partial = partial_folder(folder)
+    partial = records.partial_folder(folder)
     partial.mkdir(parents=True, exist_ok=True)
-    trained = loop.train(config, molecules, partial, logs=log_folder(folder), **options)
+    trained = loop.train(config, molecules, partial, logs=records.log_folder(folder), **options)
     start = time.perf_counter()
     parts = {"train": trained.parts.train, "held_out": trained.parts.held_out, "left_out": trained.left_out}
     errors = {
@@ -138,7 +125,7 @@ def finished_epochs(folder: str | os.PathLike[str]) -> int | None:
 
     Raises failures.CheckpointError if its checkpoint can't be read.
     """
-    partial = partial_folder(folder)
+    partial = records.partial_folder(folder)
     if not partial.is_dir():
         return None
     from analysis.training.callbacks import read_checkpoint
@@ -170,13 +157,13 @@ def _record(
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
     trained.history.to_csv(whole / "history.csv", index=False)
-    write_table(trained.steps, whole / "steps.parquet")
+    records.write_table(trained.steps, whole / "steps.parquet")
     groups.to_csv(whole / "groups.csv", index=False)
-    write_table(_held_out_errors(trained.molecules, parts, *held_out), whole / "errors.parquet")
+    records.write_table(_held_out_errors(trained.molecules, parts, *held_out), whole / "errors.parquet")
     weights = {name: value.contiguous() for name, value in trained.model.state_dict().items()}
     (whole / "model.safetensors").write_bytes(save(weights))
     about = {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": records.SCHEMA_VERSION,
         "id": config.run_id(molecules.fingerprint()),
         "config": config.model_dump(mode="json"),
         "molecules_fingerprint": molecules.fingerprint(),
@@ -195,9 +182,9 @@ def _record(
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
         "machine": machine(config.model),
         "git": checkout.git_state(),
-        "sha256": {name: sha256(whole / name) for name in FILES},
+        "sha256": {name: records.sha256(whole / name) for name in records.FILES},
     }
-    (whole / DESCRIPTION).write_text(description(about), encoding="utf-8")
+    (whole / records.DESCRIPTION).write_text(records.description(about), encoding="utf-8")
     for path in whole.iterdir():
         to_disk(path)  # a power cut would otherwise leave the folder in its place with nothing in its files
     return whole

@@ -6,10 +6,9 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from importlib.resources.abc import Traversable
 from numbers import Real
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -46,6 +45,7 @@ def _number(value: object) -> object:
 
 
 Number = Annotated[int | float, BeforeValidator(_number)]
+_Range = Literal["uniform", "int_uniform", "q_uniform", "log_uniform_values", "q_log_uniform_values"]
 
 
 class _Parameter(Frozen):
@@ -56,18 +56,7 @@ class _Parameter(Frozen):
     min: Number | None = None
     max: Number | None = None
     q: Number | None = None
-    distribution: (
-        Literal[
-            "constant",
-            "categorical",
-            "uniform",
-            "int_uniform",
-            "q_uniform",
-            "log_uniform_values",
-            "q_log_uniform_values",
-        ]
-        | None
-    ) = None
+    distribution: Literal["constant", "categorical", _Range] | None = None
 
     @model_validator(mode="after")
     def _one_kind(self) -> "_Parameter":
@@ -76,7 +65,7 @@ class _Parameter(Frozen):
         given = [self.value is not None, self.choices is not None, self.min is not None]
         if sum(given) != 1:
             raise ValueError("give one of value, values, or min and max")
-        allowed = [("constant",), ("categorical",), _RANGES][given.index(True)]
+        allowed = [("constant",), ("categorical",), get_args(_Range)][given.index(True)]
         if self.distribution not in (None, *allowed):
             raise ValueError(f"distribution {self.distribution!r} does not go with what is given")
         if self.choices is not None and len(set(self.choices)) != len(self.choices):
@@ -100,9 +89,6 @@ class _Parameter(Frozen):
             return "constant" if self.choices is None else "categorical"
         whole = isinstance(self.min, int) and isinstance(self.max, int)
         return "int_uniform" if whole else "uniform"
-
-
-_RANGES = ("uniform", "int_uniform", "q_uniform", "log_uniform_values", "q_log_uniform_values")
 
 
 class _Metric(Frozen):
@@ -220,13 +206,12 @@ class Sweep:
         )
 
 
+_SHIPPED = importlib.resources.files("analysis.study.sweeps")
+
+
 def shipped() -> list[str]:
     """The names of the sweeps that come with the package, in order."""
-    return sorted(Path(file.name).stem for file in _shipped_files().iterdir() if file.name.endswith(".yaml"))
-
-
-def _shipped_files() -> Traversable:
-    return importlib.resources.files("analysis.study.sweeps")
+    return sorted(Path(file.name).stem for file in _SHIPPED.iterdir() if file.name.endswith(".yaml"))
 
 
 def load_sweep(sweep: str | os.PathLike[str]) -> Sweep:
@@ -241,7 +226,7 @@ def load_sweep(sweep: str | os.PathLike[str]) -> Sweep:
     if path.suffix not in (".yaml", ".yml"):
         if str(sweep) not in shipped():
             raise SweepError(f"there is no sweep {str(sweep)!r}: give one of {', '.join(shipped())}, or a .yaml file")
-        source, name, file = _shipped_files() / f"{sweep}.yaml", str(sweep), f"{sweep}.yaml"
+        source, name, file = _SHIPPED / f"{sweep}.yaml", str(sweep), f"{sweep}.yaml"
     else:
         source, name, file = path, path.stem, str(path)
     try:
