@@ -18,7 +18,7 @@ from analysis.evaluation import error_sources
 from analysis.predict import geometries
 from analysis.runs import measured, records
 from analysis.study import sweeps
-from analysis.training import callbacks, repetitions
+from analysis.training import callbacks, repetition
 
 PACKAGE = Path(__file__).resolve().parents[2] / "analysis"
 PATH = "str | os.PathLike[str]"
@@ -143,7 +143,7 @@ READERS = {
     "records.load": records.load,
     "records.sha256": records.sha256,
     "measured.read": lambda path: measured.read(path, measured.Git, ValueError, "make it"),
-    "repetitions.load_all": repetitions.load_all,
+    "repetition.load_all": repetition.load_all,
     "sweeps.load_sweep": lambda path: sweeps.load_sweep(f"{path}.yaml"),
     "callbacks.read_checkpoint": callbacks.read_checkpoint,
     "molecules.to_disk": to_disk,
