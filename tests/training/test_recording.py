@@ -22,7 +22,7 @@ from analysis.training import callbacks, loop, networks, recording
 from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice as fused_choice
 
-PACKAGE = Path(recording.__file__).parent
+PACKAGE = Path(recording.__file__).parents[1]
 CONFIG = adjust(
     RunConfig(experiment="tests"),
     data={"train_molecules": 100, "held_out_molecules": 50},
@@ -398,13 +398,11 @@ class Hostile:
 
 
 def test_nothing_in_the_package_reads_or_writes_what_could_be_executed():
-    """torch's reader is left, told to make tensors and plain values alone, and the name of its refusal."""
+    """Only torch's reader is left, told to make tensors and plain values alone."""
     executes = re.compile(
         r"\b(?:pickle|joblib|marshal|shelve|allow_pickle|torch\.load|yaml\.load)\b|(?<!\.)\b(?:eval|exec)\("
     )
     lines = [line for path in PACKAGE.rglob("*.py") for line in path.read_text(encoding="utf-8").splitlines()]
     assert [line.strip() for line in lines if executes.search(line)] == [
-        "import pickle",
-        'content = torch.load(path, map_location="cpu", weights_only=True)',
-        "except (*_UNREADABLE, pickle.UnpicklingError) as error:",
+        'content = torch.load(path, map_location="cpu", weights_only=True)'
     ]
