@@ -22,6 +22,8 @@ READING = [
     "analysis.data.qm9",
     "analysis.study.trials",
     "analysis.study.search",
+    "analysis.training.recording",
+    "analysis.training.repetition",
     "analysis.evaluation.verdicts",
     "analysis.evaluation.error_sources",
     "analysis.predict.applicability",

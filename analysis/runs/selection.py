@@ -82,22 +82,22 @@ def fine_tuned(molecules: Molecules, train: np.ndarray, fine: FineTuning) -> np.
 
     Raises ValueError if it takes none.
     """
-    nobody = "no training molecule to fine-tune on"
-    among = _of_sizes(molecules, train, fine, nobody)
+    subject = "no training molecule to fine-tune on"
+    among = _of_sizes(molecules, train, fine, subject)
     if fine.rings is None:
         return among
     rings = descriptors.ring_counts(molecules.select(among))
     if rings.max() < fine.rings:
-        raise ValueError(f"{nobody} has {fine.rings} rings; they have at most {rings.max()}")
+        raise ValueError(f"{subject} has {fine.rings} rings; they have at most {rings.max()}")
     return among[rings >= fine.rings]
 
 
-def _of_sizes(molecules: Molecules, among: np.ndarray, limits: Selection | FineTuning, nobody: str) -> np.ndarray:
+def _of_sizes(molecules: Molecules, among: np.ndarray, limits: Selection | FineTuning, subject: str) -> np.ndarray:
     sizes = molecules.n_atoms[among]
     found = among[(sizes >= (limits.smallest or 0)) & (sizes <= (limits.largest or sizes.max()))]
     if len(found) == 0:
         raise ValueError(
-            f"{nobody} has between {limits.smallest or 1} and {limits.largest or 'any number of'} atoms; "
+            f"{subject} has between {limits.smallest or 1} and {limits.largest or 'any number of'} atoms; "
             f"they have {sizes.min()} to {sizes.max()}"
         )
     return found

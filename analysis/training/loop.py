@@ -60,7 +60,6 @@ OFFSETS = MappingProxyType(
 
 _EVALUATION_BATCH = 1024
 _LONGEST_SIDE = 256  # of a matrix that SOAP turns: the eigenvectors of a longer one cost more than they gave
-_LOGGER_PACKAGE = {"tensorboard": "tensorboard", "wandb": "wandb"}
 
 
 class LoggerError(ValueError):
@@ -442,10 +441,9 @@ def check_logger(name: str | None) -> None:
         return
     if name not in get_args(LoggerName):
         raise LoggerError(f"there is no logger {name!r}: choose one of {', '.join(get_args(LoggerName))}, or None")
-    package = _LOGGER_PACKAGE.get(name)
-    if package is not None and importlib.util.find_spec(package) is None:
+    if name != "csv" and importlib.util.find_spec(name) is None:
         raise LoggerError(
-            f"the logger {name!r} needs the package {package}, which is not installed: pip install -e '.[loggers]'"
+            f"the logger {name!r} needs the package {name}, which is not installed: pip install -e '.[loggers]'"
         )
 
 
