@@ -1,4 +1,4 @@
-"""What long work has found so far, in a file that grows by a line at a time: a kill costs one line at most."""
+"""Interim results of a long job, in a file that grows line by line: a kill costs one line at most."""
 
 import json
 import os
@@ -7,23 +7,14 @@ from typing import Any
 
 
 class ForeignError(RuntimeError):
-    """What was kept belongs to other settings, or to another state of the code; the message says what to do."""
+    """The kept results belong to other settings or to another state of the code; the message says what to do."""
 
 
 class Kept:
-    """Results by job, both anything that JSON holds, under a header that has to be the same at each start.
+    """Results by job, both of them any JSON value, in a file in `folder`.
 
-    Parameters
-    ----------
-    folder
-        Where the file lies.
-    header
-        What all the results hang on: settings, versions, state of the code.
-
-    Raises
-    ------
-    ForeignError
-        The file was begun with another header.
+    The `header` is what all results depend on: settings, versions, state of the code. Raises ForeignError if the file
+    was started with another one.
     """
 
     def __init__(self, folder: Path, header: dict[str, Any]) -> None:
@@ -46,11 +37,11 @@ class Kept:
             self._results[self._key(kept["job"])] = kept["result"]
 
     def get(self, job: dict[str, Any]) -> Any:
-        """What the job found, or None."""
+        """The result of a job, or None."""
         return self._results.get(self._key(job))
 
     def keep(self, job: dict[str, Any], result: Any) -> Any:
-        """Write down what the job found."""
+        """Write down the result of a job, and return it."""
         self._append({"job": job, "result": result})
         self._results[self._key(job)] = result
         return result

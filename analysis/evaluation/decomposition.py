@@ -13,18 +13,18 @@ and, since those n are held out, trained on or left out by a run that trains on 
 
 Both are identities: the five terms of `TERMS` add up to the error as reported but for rounding, whatever the network.
 
-- `held_out` is what a new molecule of the set meets.
-- `leakage` is what training molecules in the validation set do: negative where they are known by heart, and chance
-  alone if the network does as well on molecules that it has not seen (`leakage_in_errors` tells the two apart).
+- `held_out` is the error on a new molecule of the set.
+- `leakage` is the effect of training molecules in the validation set: negative where they are known by heart, and
+  chance alone if the network does as well on unseen molecules (`leakage_in_errors` tells the two apart).
 - `left_out` molecules were neither trained on nor drawn for validation: 0 for a run without selection. Of a single
   size they are held-out molecules in all but name, and the term is chance.
-- In a set of several sizes (an element's, or all molecules) a selection by size trains on other molecules than it
-  leaves out. There both terms also hold what sets small molecules apart from large ones: of such runs, look at single
-  sizes.
+- In a set of several sizes (an element's, or all molecules) a selection by size leaves out other molecules than it
+  trains on, and both terms also contain the difference between small and large molecules: for such runs, look at
+  single sizes.
 - `cross`, 2Δ·mean(e·N), is the mean signed error of the network times the offset; either sign.
-- `offset`, Δ²·mean(N²), has no network in it. `offset_of` gets it from energies and a training set alone: the
+- `offset`, Δ²·mean(N²), involves no network. `offset_of` computes it from energies and a training set alone: the
   *prediction* of what a curve looks like if each set loses its own mean.
-- For a model that was trained without a mean Δ is 0, and so are the two terms that hold it.
+- For a model trained without a mean, Δ is 0, and so are the two terms that contain it.
 """
 
 from collections.abc import Sequence

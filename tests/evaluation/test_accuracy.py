@@ -24,7 +24,7 @@ def made_up(errors: np.ndarray, test: np.ndarray | None = None, index: np.ndarra
     return SimpleNamespace(errors=pd.DataFrame(columns))
 
 
-def test_scores_are_of_the_test_part_alone():
+def test_scores_cover_only_the_test_part():
     e = np.concatenate([np.linspace(-1, 1, 201), np.full(100, 50.0)])
     found = accuracy.scores(made_up(e, np.arange(301) < 201))
     assert found.mae == pytest.approx(np.abs(e[:201]).mean())
@@ -44,7 +44,7 @@ def test_errors_of_other_test_parts_are_refused():
         accuracy.test_errors([one, other])
 
 
-def test_groups_of_the_baseline_are_what_a_loop_finds(defaults, qm9_molecules):
+def test_groups_of_the_baseline_agree_with_a_plain_loop(defaults, qm9_molecules):
     for kind, group in (("size", 18), ("element", "F")):
         found = accuracy.by_group(defaults, qm9_molecules, kind).loc[group]
         means = []
@@ -64,7 +64,7 @@ def test_groups_of_the_baseline_are_what_a_loop_finds(defaults, qm9_molecules):
         assert found["mae_low"] < found["mae"] < found["mae_high"]
 
 
-def test_an_interval_holds_the_truth_as_often_as_it_says():
+def test_an_interval_covers_the_truth_as_often_as_it_claims():
     """Seeds and molecules both vary: of many repetitions the interval misses the true mean in some 5 %."""
     rng = np.random.default_rng(0)
     missed = 0
@@ -77,7 +77,7 @@ def test_an_interval_holds_the_truth_as_often_as_it_says():
     assert stats.binom.sf(missed - 1, 400, 0.05) > 0.001
 
 
-def test_an_ensemble_whose_spread_says_everything_and_one_whose_spread_says_nothing():
+def test_a_spread_that_tells_the_error_exactly_and_one_that_tells_nothing():
     rng = np.random.default_rng(1)
     scale = rng.lognormal(0, 1, 20_000)
     e = rng.normal(0, scale, (5, 20_000)) + rng.normal(0, scale / np.sqrt(5))
@@ -94,7 +94,7 @@ def test_an_ensemble_whose_spread_says_everything_and_one_whose_spread_says_noth
     assert blind.scale() == pytest.approx(1 / np.sqrt(5), rel=0.05)
 
 
-def test_one_model_is_no_ensemble():
+def test_one_model_is_not_an_ensemble():
     with pytest.raises(ValueError, match="at least two models, not 1"):
         accuracy.ensemble([made_up(np.zeros(3))])
 

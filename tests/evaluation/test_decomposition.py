@@ -138,10 +138,8 @@ def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(-0.5, 0.5), st.booleans())
-def test_whatever_the_network_the_terms_add_up_and_a_constant_per_atom_changes_nothing(
-    few_molecules, seed, c, selected
-):
-    """A network that predicts c·N more, with a training mean that is c less, says the same: so does `as_reported`."""
+def test_the_terms_add_up_for_any_network_and_a_constant_per_atom_changes_nothing(few_molecules, seed, c, selected):
+    """A network that predicts c·N more, with a training mean that is c less, is the same model."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(few_molecules))
     train, held_out, left_out = np.split(order, [len(order) // 3, 2 * len(order) // 3])
@@ -186,7 +184,7 @@ def test_a_network_that_knows_its_molecules_by_heart_leaks(few_molecules):
     assert parts["offset"] == parts["cross"] == pytest.approx(0, abs=1e-20)
 
 
-def test_leakage_is_told_from_chance(qm9_molecules):
+def test_leakage_is_distinguished_from_chance(qm9_molecules):
     """Errors drawn alike for trained and held-out molecules lie within chance; smaller ones on the trained do not."""
     molecules = qm9_molecules.select(np.flatnonzero(np.isin(qm9_molecules.n_atoms, [12, 14, 18]))[:9000])
     rng = np.random.default_rng(0)

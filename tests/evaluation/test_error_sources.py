@@ -44,7 +44,7 @@ def test_the_parts_of_the_error_are_found_where_they_are_known():
     assert found["rest"].value == pytest.approx(1 / whole, rel=0.03)
 
 
-def test_noise_alone_is_nothing_that_seeds_repeat():
+def test_pure_noise_is_not_repeated_between_seeds():
     rng = np.random.default_rng(1)
     e = pd.DataFrame(normal(rng, 5_000, 5))
     found = error_sources.parts(e)
@@ -60,7 +60,7 @@ def test_two_seeds_are_too_few():
         error_sources.parts(pd.DataFrame(np.ones((4, 2))))
 
 
-def test_the_worst_bear_their_share():
+def test_the_share_of_the_worst_molecules():
     e = pd.DataFrame({0: [1.0] * 90 + [3.0] * 10, 1: [-1.0] * 90 + [3.0] * 10})
     assert error_sources.worst_share(e, 0.1) == pytest.approx(90 / 180)
     assert error_sources.worst_share(e, 1.0) == pytest.approx(1)
@@ -77,7 +77,7 @@ def test_errors_by_size():
 
 
 def synthetic(rng: np.random.Generator, count: int = 3_000) -> pd.DataFrame:
-    """Size and hydrogens nearly the same; unsaturation falls with size, not so strictly; rings by themselves."""
+    """Size and hydrogens nearly the same; unsaturation falls with size, less strictly; rings are independent."""
     n_atoms = normal(rng, count)
     return pd.DataFrame(
         {
@@ -99,7 +99,7 @@ def test_descriptors_that_go_together_are_one_group():
 
 
 @pytest.mark.parametrize("cause", ["n_atoms", "unsaturation"])
-def test_the_cause_is_told_from_what_goes_with_it(cause):
+def test_the_cause_is_distinguished_from_its_correlates(cause):
     """The error depends on one of two correlated descriptors: only this one matters, whichever it is."""
     rng = np.random.default_rng(3)
     table = synthetic(rng)
@@ -158,7 +158,7 @@ def test_importance_has_a_row_for_everything():
 
 
 def test_importance_is_the_same_each_time():
-    """Of so many molecules trees set some aside, drawn at random, to see when to stop."""
+    """With this many molecules the trees set some aside at random for early stopping."""
     rng = np.random.default_rng(7)
     table = synthetic(rng, 20_500)
     errors = errors_of(np.exp(0.3 * table["rings"].to_numpy()), rng, n_seeds=1)
@@ -166,7 +166,7 @@ def test_importance_is_the_same_each_time():
     pd.testing.assert_frame_equal(first, again)
 
 
-def test_a_partial_correlation_is_that_of_what_the_others_leave():
+def test_a_partial_correlation_is_that_of_the_residuals():
     rng = np.random.default_rng(6)
     table = synthetic(rng, 500)
     errors = errors_of(np.exp(table["rings"].to_numpy()), rng, n_seeds=2)
@@ -206,7 +206,7 @@ def homologous(rng: np.random.Generator, count: int = 8_000) -> pd.DataFrame:
 FIXED = {name: size.COMPARISONS[name] for name in ("nothing", "heavy", "skeleton", "saturation")}
 
 
-def test_an_error_of_unsaturation_is_no_effect_of_size():
+def test_an_error_of_unsaturation_is_not_an_effect_of_size():
     """Unsaturation alone makes e² grow: more atoms help where it may fall with them and do nothing where it may not."""
     rng = np.random.default_rng(0)
     table = homologous(rng)
@@ -221,7 +221,7 @@ def test_an_error_of_unsaturation_is_no_effect_of_size():
         assert of.loc["saturation", "low"] < 1 < of.loc["saturation", "high"]
 
 
-def test_an_error_of_size_is_one_in_whatever_way_molecules_grow():
+def test_an_error_of_size_is_found_however_molecules_grow():
     rng = np.random.default_rng(1)
     table = homologous(rng)
     errors = errors_of(np.exp(0.05 * table["n_atoms"].to_numpy()), rng)
@@ -295,7 +295,7 @@ def test_ratios_and_attributable_shares_are_those_of_the_sums(few):
     assert found.loc["farthest", "molecules"] == 10
 
 
-def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says(few):
+def test_the_interval_of_a_ratio_covers_the_truth_as_often_as_it_claims(few):
     rng = np.random.default_rng(7)
     table = pd.concat([few] * 5, ignore_index=True)
     inside = (table["rings"] == 4).to_numpy()
@@ -308,7 +308,7 @@ def test_the_interval_of_a_ratio_holds_the_truth_as_often_as_it_says(few):
     assert hits >= 90
 
 
-def test_the_weak_group_is_the_one_that_most_of_the_error_hangs_on():
+def test_the_weak_group_has_the_largest_attributable_error():
     columns = ["low", "ratio", "attributable"]
     rows = {
         "zwitterions": (20.0, 30.0, 0.05),  # very bad, but few
@@ -409,8 +409,8 @@ def test_a_record_is_of_the_runs_that_the_final_comparison_has(recorded, qm9_mol
     assert found.about["training_molecules"] == records[0].about["molecules"]["train"]
 
 
-def test_what_takes_little_time_comes_out_as_recorded(recorded, described):
-    """All that needs neither the training set nor trees: computed again from the runs."""
+def test_the_quick_parts_come_out_as_recorded(recorded, described):
+    """Everything that needs neither the training set nor trees, recomputed from the runs."""
     found, records = recorded
     errors = error_sources.errors_by_seed(records)
     again = {name: one.value for name, one in error_sources.parts(errors, resamples=2).items()}
@@ -434,8 +434,8 @@ def test_what_takes_little_time_comes_out_as_recorded(recorded, described):
     pd.testing.assert_frame_equal(table.loc[worst.index], found.worst[list(table)], check_names=False, **close)
 
 
-def test_the_trees_score_what_is_recorded(recorded, described):
-    """Of one seed, without what only the training set tells, learnt from half of the molecules: somewhat less."""
+def test_the_trees_reach_the_recorded_scores(recorded, described):
+    """For one seed, without the descriptors that need the training set, learnt from half of the molecules."""
     found, records = recorded
     errors = error_sources.errors_by_seed(records[:1])
     rows = trees.importance(described.loc[errors.index], errors, {"n_atoms": ["n_atoms"]}, folds=2)
@@ -443,7 +443,7 @@ def test_the_trees_score_what_is_recorded(recorded, described):
         assert score == pytest.approx(found.importance.loc[(target, "score", ""), "value"], abs=0.15)
 
 
-def test_the_worst_are_as_far_from_the_training_set_as_is_recorded(recorded, qm9_molecules):
+def test_the_worst_are_as_far_from_the_training_set_as_recorded(recorded, qm9_molecules):
     found, records = recorded
     train = selection.training_part(qm9_molecules, records[0].config.data)[::20]
     position = np.flatnonzero(np.isin(qm9_molecules.index, found.worst.index))

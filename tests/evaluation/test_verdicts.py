@@ -1,4 +1,4 @@
-"""Every claim's test on made-up records whose truth is known, and how often it errs where nothing is to be found."""
+"""Every claim's test on made-up records whose truth is known, and how often it errs under the null."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -265,12 +265,12 @@ def trials(rng: np.random.Generator, deviation: float, n: int = 30, by_basis: fl
 
 
 def at_most(events: int, cases: int, rate: float) -> bool:
-    """Whether so many events are no more than a rate gives but once in a thousand times."""
+    """Whether this rate gives more events only once in a thousand times."""
     return events <= stats.binom.ppf(0.999, cases, rate)
 
 
 def near(events: int, cases: int, rate: float) -> bool:
-    """Whether so many events are what a rate gives but twice in a thousand times."""
+    """Whether this rate gives a number of events farther off only twice in a thousand times."""
     return stats.binom.ppf(0.001, cases, rate) <= events <= stats.binom.ppf(0.999, cases, rate)
 
 
@@ -322,7 +322,7 @@ def test_h1_shows_the_correlation_with_the_size_itself():
 
 
 def test_h1_needs_chance_to_be_ruled_out_as_well():
-    """Of five sizes, in which any clear correlation may be chance, none can confirm but the perfect order."""
+    """With five sizes, where any clear correlation may be chance, only the perfect order can confirm."""
     made = MadeUp(0)
     order = {10: 0.05, 11: 0.04, 12: 0.03, 13: 0.01, 14: 0.02}
     swapped = baseline(made, lambda n_atoms: np.array([order.get(int(n), 1.0) for n in n_atoms]))
@@ -346,7 +346,7 @@ def test_h2_is_confirmed_rejected_or_undecided(protocol):
 
 
 @pytest.mark.parametrize(("of_nitrogen", "p"), [(4.0, 1 / 24), (1.2, 4 / 24)])
-def test_h2_shows_the_correlation_of_what_are_four_points(of_nitrogen, p):
+def test_h2_shows_the_correlation_over_four_points(of_nitrogen, p):
     """O and N in the right order and the wrong one; H and C are the same molecules."""
     made = MadeUp(0, elements={"F": 9.0, "N": of_nitrogen, "O": 4.0}, own=0.0)
     found = claims.h2(baseline(made), made.molecules(), "as_reported")
@@ -540,7 +540,7 @@ def test_the_run_time_is_confirmed_rejected_or_undecided():
 
 
 @pytest.mark.parametrize("seconds", [50.0, 150.0])
-def test_times_of_two_machines_decide_nothing(seconds):
+def test_times_on_two_machines_decide_nothing(seconds):
     made = MadeUp(0)
     elsewhere = custom(made, seconds=seconds, machine=MACHINE | {"threads": 16})
     found = claims.run_time(baseline(made) + elsewhere)
@@ -549,7 +549,7 @@ def test_times_of_two_machines_decide_nothing(seconds):
 
 
 def exponential(epochs: float) -> Callable:
-    """A training loss that falls by a factor of e in so many epochs, towards 0.01."""
+    """A training loss that falls by a factor of e in that many epochs, towards 0.01."""
     return lambda epoch: np.exp(-epoch / epochs) + 0.01
 
 
@@ -731,7 +731,7 @@ def test_one_seed_decides_nothing():
     assert (found.verdict, found.interval, found.n_seeds) == ("undecided", (0, np.inf), 1)
 
 
-def test_seeds_that_one_side_lacks_are_left_out():
+def test_seeds_missing_on_one_side_are_left_out():
     made = MadeUp(0)
     whole, other = baseline(made, seeds=3), custom(made, times(2.0), seeds=5)
     assert claims.general_mse(whole + other, "held_out").n_seeds == 3
@@ -743,7 +743,7 @@ def test_seeds_that_one_side_lacks_are_left_out():
         claims.general_mse(whole + whole + other, "held_out")
 
 
-def test_runs_that_hold_out_other_molecules_are_not_compared():
+def test_runs_that_hold_out_different_molecules_are_not_compared():
     here, there = MadeUp(0), MadeUp(0, frequency=FREQUENCY + 5)
     records = baseline(here) + custom(there)
     with pytest.raises(ValueError, match="hold out other molecules"):
@@ -902,7 +902,7 @@ def test_a_spread_at_its_threshold_is_decided_in_one_case_of_twenty():
     assert at_most(found["confirmed"], 150, 0.025), found
 
 
-def test_tied_rates_are_told_apart_no_more_often_than_chance_does():
+def test_tied_rates_are_distinguished_no_more_often_than_by_chance():
     levels = {0: even, 6: times(0.7), 8: times(0.5), 10: times(0.5)}
 
     def judge(case: int) -> verdicts.Verdict:

@@ -88,9 +88,9 @@ def class_ratios(descriptors: pd.DataFrame, errors: pd.DataFrame, *, resamples: 
 
 
 def weak_classes(ratios: pd.DataFrame) -> list[str]:
-    """The structural classes whose MSE is surely larger than that of the rest, most attributable error first.
+    """The structural classes whose MSE is clearly larger than that of the rest, most attributable error first.
 
-    Surely larger: the whole interval of the ratio lies above 1.1, which is what counts as a difference in `verdicts`.
+    Clearly larger: the whole interval of the ratio lies above 1.1, the smallest difference that counts in `verdicts`.
     """
     structural = ratios[ratios.index.isin(list(STRUCTURAL)) & (ratios["low"] > FACTOR)]
     return structural.sort_values("attributable", ascending=False, kind="stable").index.tolist()
@@ -114,10 +114,10 @@ def members(name: str, descriptors: pd.DataFrame) -> np.ndarray:
 
 
 class Reason(NamedTuple):
-    """Something out of the ordinary about a molecule.
+    """Something unusual about a molecule.
 
     `kind` is "class" (it belongs to the weak class `name`), "high" or "low" (its descriptor `name` has a `value` that
-    at most one in a hundred of the molecules reaches on that side; `beyond` is the share of them that do).
+    at most one in a hundred molecules reaches on that side; `beyond` is their share).
     """
 
     kind: Literal["class", "high", "low"]
@@ -127,7 +127,7 @@ class Reason(NamedTuple):
 
 
 def reasons(index: int, descriptors: pd.DataFrame, ratios: pd.DataFrame, grouped: Groups) -> list[Reason]:
-    """What is out of the ordinary about one molecule: the weak classes that it is in, then its rare values.
+    """What is unusual about one molecule: the weak classes that it belongs to, then its rare values.
 
     `index` is its QM9 index and `descriptors` those of all molecules that it is compared with, itself among them. A
     class of `ratios` (`class_ratios` of these molecules) is a reason if it is one of `weak_classes`, largest ratio

@@ -15,7 +15,7 @@ from analysis.runs import selection
 from analysis.runs.records import Record
 
 WORST = 20
-"""So many of the worst-predicted molecules are explained."""
+"""How many of the worst-predicted molecules are explained."""
 _PACKAGES = ("numpy", "pandas", "rdkit", "scikit-learn", "scipy")
 _SIZE = "n_atoms"  # also the name of its group: it is the first of the descriptors
 

@@ -1,9 +1,9 @@
 """Is it size? How the error changes with the number of atoms while something else is held fixed.
 
-The number of atoms is no quantity of its own. It is heavy atoms + hydrogens, and with U the degree of unsaturation
-(rings and π bonds) H = 2 C + 2 + N − F − 2 U. A molecule can be larger because it has fewer rings and π bonds, or
-because it has more carbon, or because it has other heavy atoms; nothing else can make it larger. QM9 stops at nine
-heavy atoms, so that most of its sizes differ in the first way. `COMPARISONS` hold all but one of the ways fixed.
+The number of atoms is not an independent quantity. It is heavy atoms + hydrogens, and with U the degree of unsaturation
+(rings and π bonds) H = 2 C + 2 + N − F − 2 U. A molecule can be larger because it has fewer rings and π bonds,
+more carbon, or other heavy atoms; nothing else can make it larger. QM9 stops at nine heavy atoms, so most of its sizes
+differ in the first way. `COMPARISONS` hold all but one of these ways fixed.
 """
 
 from collections.abc import Mapping, Sequence

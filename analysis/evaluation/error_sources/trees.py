@@ -54,8 +54,8 @@ def importance(
 
     - "score": the trees' score with all descriptors (`group` is "").
     - "permuted": how far it falls when the group is permuted over the fold's molecules (mean over five permutations).
-    - "alone": the score of other trees that know nothing but the group (groups of `refit`).
-    - "without": how far the score of trees that know everything but the group lies below that with all (the same).
+    - "alone": the score of trees that know only the group (groups of `refit`).
+    - "without": how far the score of trees that know all but the group lies below that with all (groups of `refit`).
     """
     x = descriptors.to_numpy(dtype=float)
     columns = {name: [descriptors.columns.get_loc(member) for member in members] for name, members in grouped.items()}

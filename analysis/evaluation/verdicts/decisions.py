@@ -50,7 +50,7 @@ class Verdict:
     - `p` is of the direction in which the evidence points: the smallest 1 − level at which the verdict would still be
       decided that way. `p_in_table` is corrected by Holm over a table of verdicts; NaN before `together`.
     - `n_molecules` counts the molecules whose errors the effect follows from, 0 if it follows from none.
-    - `parts` are the comparisons that the claim is made of, and others of interest; `details` further numbers.
+    - `parts` are the comparisons that the claim consists of, and others of interest; `details` are further numbers.
     """
 
     claim: str
@@ -72,7 +72,7 @@ class Verdict:
 
     @property
     def verdict_in_table(self) -> Decision:
-        """The verdict, if it stands with all others of its table; else "undecided"."""
+        """The verdict, if it survives the correction over its table; else "undecided"."""
         return self.verdict if self.p_in_table <= 1 - self.level else "undecided"
 
 

@@ -1,4 +1,4 @@
-"""Every claim of the report, where it stands and which records it needs; and the table of all verdicts."""
+"""Every claim of the report with its section and the records it needs; and the table of all verdicts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ class Evidence:
 class Claim:
     """A claim of the report.
 
-    `section` is where it stands; `said` what the report says of it ("partly": confirmed in part); `experiments` whose
-    records it needs, and `needs_trials` whether it needs the trials of the search's second stage and its repeats;
-    `protocols` those under which `test` judges it.
+    `section` is where the report makes it, and `said` what the report concludes ("partly": confirmed in part).
+    `experiments` are those whose records it needs, `needs_trials` whether it needs the trials of the search's second
+    stage and its repeats, and `protocols` those under which `test` judges it.
     """
 
     section: str
