@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SLOW = ("torch", "pytorch_lightning", "schnetpack", "sklearn")
 """They take seconds to import, and serve to train and to compute alone."""
-TRAINING = {"architecture"}
+TRAINING = {"state_of_the_art_network"}
 """The figures that look into a network."""
 READING = [
     "analysis.runs.records",

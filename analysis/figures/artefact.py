@@ -18,7 +18,7 @@ from analysis.data import offsets, splits, statistics, thesis
 from analysis.data.molecules import Molecules
 from analysis.evaluation import decomposition
 from analysis.evaluation.verdicts import CLEAR, FACTOR
-from analysis.figures import baseline, comparison, groups, loss_modification, style
+from analysis.figures import baseline, final_comparison, groups, loss_modification, style
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.runs.config import Selection
@@ -158,9 +158,12 @@ def terms_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     Takes the records of the final comparison. Lines are means over seeds, bands reach over all of them; of terms that
     may be negative the absolute value is drawn, with a hollow marker where the mean is negative.
     """
-    models = comparison.by_model(records)
+    models = final_comparison.by_model(records)
     data = pd.concat(
-        [_terms_of_runs(of_model).assign(series=say(comparison.NAMES[name], lang)) for name, of_model in models.items()]
+        [
+            _terms_of_runs(of_model).assign(series=say(final_comparison.NAMES[name], lang))
+            for name, of_model in models.items()
+        ]
     )
     alt = say(
         "Two plots by number of atoms on a log scale, one for Default and one for Custom, with a line per term of "
@@ -176,7 +179,7 @@ def terms_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
             _term(axes, parts["as_reported"], style.BLACK, "", say("error with the set’s own mean", lang), width=3.0)
             for term, (colour, marker, said) in _TERMS.items():
                 _term(axes, parts[term], colour, marker, say(said, lang))
-            axes.set_title(say(comparison.NAMES[name], lang), fontsize=11)
+            axes.set_title(say(final_comparison.NAMES[name], lang), fontsize=11)
             axes.set_ylabel(say("MSE (eV²)", lang))
             style.log_axis(axes, lang, every=1)
             axes.set_ylim(bottom=3e-5)
@@ -544,7 +547,7 @@ def _facts_of_terms(records: Mapping[str, Arms[Record]], lang: str) -> dict[str,
     offset's shares of Default's error on the molecules with these elements.
     """
     found = {}
-    models = comparison.by_model(records["final-comparison"])
+    models = final_comparison.by_model(records["final-comparison"])
     for name, of_model in models.items():
         sizes = decomposed(of_model, "size").groupby(level="group").mean()
         shown = sizes.loc[list(SIZES)]

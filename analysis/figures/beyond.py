@@ -16,7 +16,7 @@ from analysis import study
 from analysis.data import thesis
 from analysis.data.molecules import Molecules
 from analysis.evaluation import accuracy
-from analysis.figures import baseline, comparison, published, published_curves, style
+from analysis.figures import baseline, final_comparison, published, published_curves, style
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
@@ -27,8 +27,8 @@ DEMANDS = MappingProxyType({"first": (14.0, 25), "second": (10.0, 106)})
 
 LOOK = (style.GREEN, "D")
 """Colour and marker of "Beyond"."""
-_LOOKS = MappingProxyType({**comparison.MODELS, "beyond": LOOK})  # Default and Custom as in the final comparison
-_NAMES = MappingProxyType({**comparison.NAMES, "beyond": mark("Beyond")})
+_LOOKS = MappingProxyType({**final_comparison.MODELS, "beyond": LOOK})  # Default and Custom as in the final comparison
+_NAMES = MappingProxyType({**final_comparison.NAMES, "beyond": mark("Beyond")})
 _COMPARED_TO = ("schnet", "painn")  # published errors that are drawn as lines
 
 
@@ -81,7 +81,7 @@ def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str
     """
     shown = main(records)
     scores = [accuracy.scores(record) for record in shown]
-    config, models = shown[0].config, comparison.by_model(others)
+    config, models = shown[0].config, final_comparison.by_model(others)
     rmse = _MEV * float(np.mean([one.rmse for one in scores]))
     found = {
         "seeds": style.number(len(shown), lang),
@@ -432,7 +432,7 @@ def _measured(records: Sequence[Record], lang: str) -> str:
 
 def _tables(records: Arms[Record], others: Arms[Record], molecules: Molecules, kind: str) -> dict[str, pd.DataFrame]:
     """`accuracy.by_group` of each model, for the sizes that the report shows or the elements."""
-    models = {**comparison.by_model(others), "beyond": main(records)}
+    models = {**final_comparison.by_model(others), "beyond": main(records)}
     tables = {name: accuracy.by_group(of_model, molecules, kind) for name, of_model in models.items()}
     if kind == "size":
         return {name: table.reindex(thesis.COMMON_SIZES).dropna() for name, table in tables.items()}
@@ -440,7 +440,7 @@ def _tables(records: Arms[Record], others: Arms[Record], molecules: Molecules, k
 
 
 def _data(tables: dict[str, pd.DataFrame], others: Arms[Record], records: Arms[Record], lang: str) -> pd.DataFrame:
-    models = {**comparison.by_model(others), "beyond": main(records)}
+    models = {**final_comparison.by_model(others), "beyond": main(records)}
     units = {"mae": "eV", "mse": "eV2"}
     parts = []
     for name, table in tables.items():

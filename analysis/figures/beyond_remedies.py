@@ -18,7 +18,7 @@ from analysis.evaluation import accuracy
 from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
-from analysis.figures.remedies import weighting_name
+from analysis.figures.large_molecules import weighting_name
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.data import thesis
-from analysis.figures import baseline, comparison, groups, loss_modification, style
+from analysis.figures import baseline, final_comparison, groups, loss_modification, style
 from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
@@ -40,10 +40,10 @@ def beside_the_report(records: Mapping[str, Arms[Record]], *, lang: str) -> styl
         columns = (mark("Thesis"), *baseline.SHORT_NAMES.values())
         rows[name] = {say(column, lang): cell for column, cell in zip(columns, (report, *ours), strict=True)}
 
-    models = comparison.by_model(records["final-comparison"])
+    models = final_comparison.by_model(records["final-comparison"])
     for name, of_model in models.items():
         row(
-            f"{say(comparison.NAMES[name], lang)}: {say('MSE (eV²)', lang)}",
+            f"{say(final_comparison.NAMES[name], lang)}: {say('MSE (eV²)', lang)}",
             style.number(thesis.MSE[name], lang, 4),
             [style.mean_and_deviation(groups.general(of_model, each), lang, 4) for each in baseline.PROTOCOLS],
         )
@@ -55,7 +55,7 @@ def beside_the_report(records: Mapping[str, Arms[Record]], *, lang: str) -> styl
     minutes = say("Time (min)", lang)
     for name, of_model in models.items():
         row(
-            f"{say(comparison.NAMES[name], lang)}: {minutes[:1].lower()}{minutes[1:]}",
+            f"{say(final_comparison.NAMES[name], lang)}: {minutes[:1].lower()}{minutes[1:]}",
             style.number(thesis.MINUTES[name], lang),
             [style.mean_and_deviation([baseline.minutes(record) for record in of_model], lang, 1), "–"],
         )
@@ -83,7 +83,7 @@ def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
     ones, `decay` how much AdamW's weight decay shrinks a weight over Default's training, `own_…` Custom's MSE over
     molecules of more than 17 atoms, the only ones that it was trained on.
     """
-    models = comparison.by_model(records["final-comparison"])
+    models = final_comparison.by_model(records["final-comparison"])
     reached = [epoch for record in models["default"] if (epoch := _reached(record, thesis.MSE["default"])) is not None]
     found = {f"report_{name}": style.number(thesis.MSE[name], lang, 4) for name in models}
     found |= {

@@ -12,7 +12,7 @@ from matplotlib.ticker import MultipleLocator
 
 from analysis.data import statistics, thesis
 from analysis.figures import baseline, groups, style
-from analysis.figures.comparison import NAMES
+from analysis.figures.final_comparison import NAMES
 from analysis.figures.groups import Group
 from analysis.figures.words import messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms

@@ -7,7 +7,7 @@ from scipy import stats
 from analysis import study
 from analysis.data import thesis
 from analysis.evaluation import decomposition
-from analysis.figures import artefact, comparison, replication, style
+from analysis.figures import artefact, final_comparison, replication, style
 from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arms
@@ -26,7 +26,7 @@ def records(qm9_molecules) -> dict[str, Arms[Record]]:
 
 @pytest.fixture(scope="module")
 def models(records) -> dict[str, list[Record]]:
-    return comparison.by_model(records["final-comparison"])
+    return final_comparison.by_model(records["final-comparison"])
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from PIL import Image
 
 from analysis import study
 from analysis.data import statistics, thesis
-from analysis.figures import baseline, card
+from analysis.figures import baseline, social_card
 from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.records import Record
@@ -126,7 +126,7 @@ def test_a_page_shows_every_figure(page):
 
 @pytest.mark.parametrize("name", ["error-by-size", "social-card"])
 def test_the_pictures_of_the_readme_and_the_card_are_the_recorded_ones(records, name):
-    figure = card.social_card(records) if name == "social-card" else baseline.error_by_size(records, lang="en")
+    figure = social_card.picture(records) if name == "social-card" else baseline.error_by_size(records, lang="en")
     drawn = Image.open(io.BytesIO(figure.png())).convert("L")
     committed = Image.open(ROOT / "book" / "_static" / f"{name}.png").convert("L")
     assert f"{name}.png" in (ROOT / "README.md").read_text() + (ROOT / "_config.yml").read_text(encoding="utf-8")
@@ -135,9 +135,9 @@ def test_the_pictures_of_the_readme_and_the_card_are_the_recorded_ones(records, 
 
 
 def test_the_card_has_the_size_that_sites_ask_for_and_both_titles(records):
-    figure = card.social_card(records)
+    figure = social_card.picture(records)
     with Image.open(io.BytesIO(figure.png())) as image:
-        assert image.size == card.SIZE
+        assert image.size == social_card.SIZE
     texts = " ".join(text.get_text() for text in figure.findobj(Text))
     title = "Neural network potentials on QM9: a thesis reproduced and put to the test"
     assert all(say(title, lang) in texts for lang in LANGUAGES)

@@ -9,7 +9,7 @@ import pytest
 
 from analysis import study
 from analysis.data import splits
-from analysis.figures import architecture, boxes, pipeline, style
+from analysis.figures import boxes, methodology, state_of_the_art_network, style
 from analysis.figures.words import LANGUAGES, say
 from analysis.runs.config import Data, Model
 from analysis.training import networks
@@ -22,8 +22,8 @@ CUSTOM = Model(n_atom_basis=38, data_cutoff=4.0, training_cutoff=5.0, n_interact
 @pytest.fixture(scope="module")
 def draw(qm9_molecules) -> dict[str, Callable[[str], style.Drawings]]:
     return {
-        "architecture": lambda lang: architecture.diagram(Model(), qm9_molecules, lang=lang),
-        "pipeline": lambda lang: pipeline.diagram(Data(), qm9_molecules, lang=lang),
+        "architecture": lambda lang: state_of_the_art_network.diagram(Model(), qm9_molecules, lang=lang),
+        "pipeline": lambda lang: methodology.diagram(Data(), qm9_molecules, lang=lang),
     }
 
 
@@ -36,7 +36,7 @@ def texts(drawing: style.Drawings) -> list[str]:
 
 @pytest.mark.parametrize("model", [Model(), CUSTOM], ids=["default", "custom"])
 def test_the_counts_of_a_part_are_those_of_its_parameters(model, few_molecules):
-    found = architecture.parts(model, few_molecules)
+    found = state_of_the_art_network.parts(model, few_molecules)
     built = networks.build(
         n_atom_basis=model.n_atom_basis, n_interactions=model.n_interactions, n_rbf=model.n_rbf, cutoff=5.0
     )
@@ -48,7 +48,7 @@ def test_the_counts_of_a_part_are_those_of_its_parameters(model, few_molecules):
 
 def test_the_network_drawn_is_the_one_in_the_record(qm9_molecules):
     record = study.recorded(study.BaselineParameters(), qm9_molecules)["default"][0]
-    found = architecture.parts(record.config.model, qm9_molecules)
+    found = state_of_the_art_network.parts(record.config.model, qm9_molecules)
     weights = {path: value for path, value in record.state_dict().items() if re.search(r"(weight|bias)$", path)}
     assert sum(value.size for value in weights.values()) == found[""].parameters
     for path in ("representation.embedding", "output_modules.0", "representation.interactions.2.f2out.0"):
@@ -57,7 +57,7 @@ def test_the_network_drawn_is_the_one_in_the_record(qm9_molecules):
 
 
 def test_the_shapes_are_those_of_the_layers(few_molecules):
-    found = architecture.parts(CUSTOM, few_molecules)
+    found = state_of_the_art_network.parts(CUSTOM, few_molecules)
     block = "representation.interactions.1"
     expected = {
         "input_modules.0": ((), ("P", 3)),
@@ -76,13 +76,13 @@ def test_the_shapes_are_those_of_the_layers(few_molecules):
     assert [found[f"{block}.f2out.{n}"].activation for n in (0, 1)] == ["shifted_softplus", ""]
     assert found["output_modules.0.outnet.0"].activation == "silu"
     with pytest.raises(ValueError, match="2 molecules: shapes are found by comparing"):
-        architecture.parts(CUSTOM, few_molecules.select(np.arange(2)))
+        state_of_the_art_network.parts(CUSTOM, few_molecules.select(np.arange(2)))
 
 
 @EACH_LANGUAGE
 def test_the_drawing_has_every_count_and_shape(lang, few_molecules):
-    found = architecture.parts(CUSTOM, few_molecules)
-    said = " | ".join(texts(architecture.diagram(CUSTOM, few_molecules, lang=lang)))
+    found = state_of_the_art_network.parts(CUSTOM, few_molecules)
+    said = " | ".join(texts(state_of_the_art_network.diagram(CUSTOM, few_molecules, lang=lang)))
     for path in ("", "representation", "representation.embedding", "output_modules.0"):
         assert style.number(found[path].parameters, lang) in said
     assert f"SchNetInteraction × 2 | {say('X: features {shape}', lang, shape='[A × 38]')}" in said
@@ -94,7 +94,7 @@ def test_the_drawing_has_every_count_and_shape(lang, few_molecules):
 
 @EACH_LANGUAGE
 def test_the_facts_of_the_network(lang, qm9_molecules):
-    assert architecture.facts(Model(), qm9_molecules, lang=lang) == {
+    assert state_of_the_art_network.facts(Model(), qm9_molecules, lang=lang) == {
         "parameters": style.number(16_441, lang),
         "interactions": "3",
         "gaussians": "20",
@@ -111,7 +111,7 @@ def test_the_facts_of_the_network(lang, qm9_molecules):
 @EACH_LANGUAGE
 def test_the_path_has_the_numbers_of_the_split(lang, few_molecules):
     data, odd = Data(split_seed=3, held_out=0.4), few_molecules.select(np.arange(101))
-    said = texts(pipeline.diagram(data, odd, lang=lang))
+    said = texts(methodology.diagram(data, odd, lang=lang))
     split = splits.split(odd, 3, 0.4)
     for name, members in (("Training", split.train), ("Validation", split.validation), ("Test", split.test)):
         place = said.index(say(name, lang))

@@ -8,7 +8,7 @@ import torch
 from analysis import study
 from analysis.data import thesis
 from analysis.evaluation import verdicts
-from analysis.figures import comparison, replication
+from analysis.figures import final_comparison, replication
 from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arms
@@ -35,11 +35,11 @@ def test_the_table_has_every_figure_of_the_report_beside_ours(records, lang):
 
 def test_errors_are_those_of_the_molecules_themselves(records):
     table = replication.beside_the_report(records, lang="en")
-    for name, of_model in comparison.by_model(records["final-comparison"]).items():
+    for name, of_model in final_comparison.by_model(records["final-comparison"]).items():
         values = [np.mean(record.errors["error"].to_numpy(float) ** 2) for record in of_model]
         row = table.loc[f"{name.capitalize()}: MSE (eV²)"]
         assert row["held-out molecules"] == f"{np.mean(values):.4f} ± {np.std(values, ddof=1):.4f}"
-    custom = comparison.by_model(records["final-comparison"])["custom"]
+    custom = final_comparison.by_model(records["final-comparison"])["custom"]
     large = [np.mean(r.errors.loc[r.errors["n_atoms"] > 17, "error"].to_numpy(float) ** 2) for r in custom]
     row = table.loc["Custom: MSE, molecules of more than 17 atoms (eV²)"]
     assert row["held-out molecules"] == f"{np.mean(large):.4f} ± {np.std(large, ddof=1):.4f}"
@@ -47,7 +47,7 @@ def test_errors_are_those_of_the_molecules_themselves(records):
 
 def test_single_seeds_are_named_where_they_differ(records):
     table = replication.beside_the_report(records, lang="en")
-    models = comparison.by_model(records["final-comparison"])
+    models = final_comparison.by_model(records["final-comparison"])
     for column, protocol in (("held-out molecules", "held_out"), ("own mean", "as_reported")):
         single = []
         for one, other in zip(models["custom"], models["default"], strict=True):
@@ -69,7 +69,7 @@ def test_single_seeds_are_named_where_they_differ(records):
 def test_what_the_page_says_holds_in_the_records(records):
     """Default gets below the report's error before its end; nothing is learnt by heart; Custom's is that of its own."""
     facts = replication.facts(records, lang="en")
-    models = comparison.by_model(records["final-comparison"])
+    models = final_comparison.by_model(records["final-comparison"])
     epochs = models["default"][0].config.training.epochs
     for record in models["default"]:
         losses = record.history["validation_loss"].to_numpy()

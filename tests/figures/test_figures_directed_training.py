@@ -3,7 +3,7 @@ import pytest
 from made_up import only
 
 from analysis import study
-from analysis.figures import directed, groups
+from analysis.figures import directed_training, groups
 from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arms, MissingArmError
@@ -19,7 +19,7 @@ def records(qm9_molecules) -> Arms[Record]:
 
 
 def shown(records: Arms[Record], lang: str = "en") -> dict[str, groups.Group]:
-    (kinds,) = directed.by_training_set(records, lang=lang).values()
+    (kinds,) = directed_training.by_training_set(records, lang=lang).values()
     return {"whole": groups.of_baseline(records, lang=lang)} | kinds
 
 
@@ -40,19 +40,19 @@ def test_the_training_sets_and_their_seeds(records):
 
 def test_what_is_missing_is_reported(records):
     with pytest.raises(MissingArmError, match="no record of the arm 'more than', only of default"):
-        directed.by_training_set(only(records, lambda arm: arm == "default"), lang="en")
+        directed_training.by_training_set(only(records, lambda arm: arm == "default"), lang="en")
     with pytest.raises(MissingArmError, match="no record of the arm 'default'"):
-        directed.summary(only(records, lambda arm: arm != "default"), lang="en")
+        directed_training.summary(only(records, lambda arm: arm != "default"), lang="en")
     without_controls = only(records, lambda arm: not (arm.random or arm.same_updates))
-    assert list(directed.by_training_set(without_controls, lang="en")[18]) == ["chosen"]
+    assert list(directed_training.by_training_set(without_controls, lang="en")[18]) == ["chosen"]
     with pytest.raises(MissingArmError, match="no record of the arm 'more than 17, random control', only of"):
-        directed.facts(without_controls, lang="en")
+        directed_training.facts(without_controls, lang="en")
     with pytest.raises(MissingArmError, match="no record of the arm 'more than 17', only of"):
-        directed.by_training_set(only(records, lambda arm: arm.random), lang="en")
+        directed_training.by_training_set(only(records, lambda arm: arm.random), lang="en")
 
 
 def test_errors_on_either_side_are_those_of_the_molecules_themselves(records):
-    table = directed.summary(records, lang="en")
+    table = directed_training.summary(records, lang="en")
     assert table["Epochs"].tolist() == ["30", "30", "30", "52", "52"]
     for group in shown(records).values():
         below, above = [], []
@@ -78,7 +78,7 @@ def test_what_the_page_says_of_epochs_and_updates_holds_in_the_records(records):
     assert chosen == pytest.approx(drawn, rel=0.05)
     assert chosen_longer == pytest.approx(whole, rel=0.1)
     assert drawn_longer == pytest.approx(whole, rel=0.1)
-    facts = directed.facts(records, lang="en")
+    facts = directed_training.facts(records, lang="en")
     assert facts["ratio_chosen_whole"] == f"{chosen / whole:.2f}"
     assert facts["ratio_chosen_longer_whole"] == f"{chosen_longer / whole:.2f}"
 
@@ -93,20 +93,20 @@ def test_what_the_page_says_of_directing_holds_in_the_records(records):
         )
         assert 0.7 < far < 1 < near < 1.3
         assert below > 1.5
-    facts = directed.facts(records, lang="en")
+    facts = directed_training.facts(records, lang="en")
     assert facts["better_chosen_whole_held_out"] == "none"
     assert facts["better_chosen_whole_as_reported"] == "20–25"
 
 
 def test_the_facts_are_the_same_in_both_languages(records):
-    ca, en = (directed.facts(records, lang=lang) for lang in LANGUAGES)
+    ca, en = (directed_training.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert ca["above_chosen"] == en["above_chosen"].replace(".", ",")
 
 
 @EACH_LANGUAGE
 def test_the_figure_has_both_protocols_and_every_training_set(records, lang):
-    figure = directed.error_by_size(records, lang=lang)
+    figure = directed_training.error_by_size(records, lang=lang)
     upper, lower = figure.axes
     assert [axes.get_title() for axes in (upper, lower)] == [
         say(title, lang)

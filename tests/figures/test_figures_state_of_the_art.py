@@ -20,7 +20,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from analysis.data import statistics
-from analysis.figures import census as figures
+from analysis.figures import state_of_the_art as figures
 from analysis.figures import style
 from analysis.figures.words import LANGUAGES
 from analysis.study import parameters

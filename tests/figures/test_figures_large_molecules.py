@@ -6,7 +6,7 @@ from made_up import arms_of, only
 from test_figures import assert_readable
 
 from analysis import study
-from analysis.figures import remedies
+from analysis.figures import large_molecules
 from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arm, Arms, MissingArmError
 from analysis.runs.config import RunConfig
@@ -25,7 +25,7 @@ def records(qm9_molecules) -> Arms[Record]:
     whole = study.recorded(study.BaselineParameters(), qm9_molecules)["default"]
 
     def record(arm: Arm, config: RunConfig) -> Record:
-        factors = FACTORS.get(remedies._key(arm, config), (1, 1))
+        factors = FACTORS.get(large_molecules._key(arm, config), (1, 1))
         groups = whole[config.seed].groups.copy()
         sizes = groups["group"].where(groups["kind"] == "size", "0").astype(int)
         groups.loc[sizes.between(1, 17), "sum_ee"] *= factors[0]
@@ -36,7 +36,7 @@ def records(qm9_molecules) -> Arms[Record]:
 
 
 def test_every_remedy_is_told_apart_and_has_all_seeds(records):
-    found = remedies.by_remedy(records, lang="en")
+    found = large_molecules.by_remedy(records, lang="en")
     assert list(found) == NAMES
     assert all([record.config.seed for record in group.records] == [0, 1, 2] for group in found.values())
     assert len({(group.colour, group.marker) for group in found.values()}) == len(found)
@@ -47,33 +47,33 @@ def test_every_remedy_is_told_apart_and_has_all_seeds(records):
 
 def test_without_the_baseline_there_is_nothing_to_compare(records):
     with pytest.raises(MissingArmError, match="no record of the arm 'default', only of more than 17, same updates"):
-        remedies.by_remedy(only(records, lambda arm: arm != "default"), lang="en")
+        large_molecules.by_remedy(only(records, lambda arm: arm != "default"), lang="en")
 
 
 def test_the_ratios_are_those_to_the_baseline_of_the_same_seed(records):
-    found = remedies.by_remedy(records, lang="en")
+    found = large_molecules.by_remedy(records, lang="en")
     for name, factors in FACTORS.items():
-        for (mean, low, high), factor in zip(remedies.ratio(found[name], found["none"]), factors, strict=True):
+        for (mean, low, high), factor in zip(large_molecules.ratio(found[name], found["none"]), factors, strict=True):
             np.testing.assert_allclose([mean, low, high], factor)
     # From here on the seeds differ: 1, 2 and 4 times the baseline's error, with a mean of 2 on the logarithms.
     spread = [
         replace(record, groups=record.groups.assign(sum_ee=record.groups["sum_ee"] * 2.0**seed))
         for seed, record in enumerate(found["none"].records)
     ]
-    for mean, low, high in remedies.ratio(replace(found["none"], records=spread), found["none"]):
+    for mean, low, high in large_molecules.ratio(replace(found["none"], records=spread), found["none"]):
         assert mean == pytest.approx(2)
         assert np.log(high / mean) == pytest.approx(np.log(mean / low))
         assert np.log(high / mean) == pytest.approx(4.302653 * np.log(2) / np.sqrt(3), rel=1e-5)  # t with 2 degrees
-    (_, low, high), _ = remedies.ratio(replace(found["none"], records=spread[:1]), found["none"])
+    (_, low, high), _ = large_molecules.ratio(replace(found["none"], records=spread[:1]), found["none"])
     assert (low, high) == (0, np.inf)
 
 
 def test_the_table_and_the_facts_say_who_helped_and_who_hurt(records):
-    table = remedies.summary(records, lang="en")
-    assert table.index.tolist() == [group.name for group in remedies.by_remedy(records, lang="en").values()]
+    table = large_molecules.summary(records, lang="en")
+    assert table.index.tolist() == [group.name for group in large_molecules.by_remedy(records, lang="en").values()]
     assert table["Ratio, up to 17"].iloc[:2].tolist() == ["1", "2.00 (2.00 – 2.00)"]
     assert table["Ratio, more than 17"].iloc[1] == "0.90 (0.90 – 0.90)"
-    ca, en = (remedies.facts(records, lang=lang) for lang in LANGUAGES)
+    ca, en = (large_molecules.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert en["helped"] == "only those of more than 17 atoms"
     assert "loss per atom" not in en["hurt"]
@@ -82,29 +82,29 @@ def test_the_table_and_the_facts_say_who_helped_and_who_hurt(records):
 
 
 def test_the_ends_of_a_wide_interval_are_only_said_to_be_far():
-    assert remedies._interval_in_words((5.294, 0.0063, 4454.4), "ca") == "5,29 (< 0,01 – > 100)"
-    assert remedies._interval_in_words((2.0, 0.0, np.inf), "en") == "2.00 (0.00 – ∞)"
+    assert large_molecules._interval_in_words((5.294, 0.0063, 4454.4), "ca") == "5,29 (< 0,01 – > 100)"
+    assert large_molecules._interval_in_words((2.0, 0.0, np.inf), "en") == "2.00 (0.00 – ∞)"
 
 
 def test_the_front_holds_those_that_no_other_beats():
     errors = {"a": (1.0, 5.0), "b": (2.0, 2.0), "worse": (3.0, 2.0), "c": (4.0, 1.0), "worst": (9.0, 9.0)}
-    assert remedies.pareto({key: np.array(pair) for key, pair in errors.items()}) == ["a", "b", "c"]
+    assert large_molecules.pareto({key: np.array(pair) for key, pair in errors.items()}) == ["a", "b", "c"]
     tie = {"a": np.array([1.0, 1.0]), "b": np.array([1.0, 1.0])}
-    assert remedies.pareto(tie) == ["a", "b"]
+    assert large_molecules.pareto(tie) == ["a", "b"]
 
 
 @EACH_LANGUAGE
 def test_the_figure_has_a_point_per_remedy_and_readable_words_within_it(records, lang):
-    figure = remedies.trade_off(records, lang=lang)
+    figure = large_molecules.trade_off(records, lang=lang)
     (axes,) = figure.axes
-    found = remedies.by_remedy(records, lang=lang)
+    found = large_molecules.by_remedy(records, lang=lang)
     points = [tuple(container[0].get_xydata()[0]) for container in axes.containers]
     for point, group in zip(points, found.values(), strict=True):
-        np.testing.assert_allclose(point, remedies._both_sides(group).mean(axis=1))
+        np.testing.assert_allclose(point, large_molecules._both_sides(group).mean(axis=1))
     front = axes.get_lines()[0].get_xydata()
     np.testing.assert_allclose(front, [points[NAMES.index(key)] for key in ("per_atom_2", "none", "directed")])
     assert len(figure.data) == len(records.runs)
-    assert figure.png() == remedies.trade_off(records, lang=lang).png()
+    assert figure.png() == large_molecules.trade_off(records, lang=lang).png()
     assert_readable(figure)
 
 
@@ -118,10 +118,10 @@ def recorded(qm9_molecules) -> Arms[Record]:
 
 
 def test_what_the_page_says_of_the_remedies_holds_in_the_records(recorded):
-    found = remedies.by_remedy(recorded, lang="en")
+    found = large_molecules.by_remedy(recorded, lang="en")
     assert list(found) == NAMES
     rest, large = (
-        {name: remedies.ratio(group, found["none"])[side] for name, group in found.items() if name != "none"}
+        {name: large_molecules.ratio(group, found["none"])[side] for name, group in found.items() if name != "none"}
         for side in (0, 1)
     )
     # Nothing helps for certain; the longer fine-tuning most, large molecules alone less and at a higher price.
@@ -142,7 +142,7 @@ def test_what_the_page_says_of_the_remedies_holds_in_the_records(recorded):
     assert rest["per_atom_2"][0] < 1
     assert [name for name, (mean, _, _) in rest.items() if mean < 1] == ["per_atom_2"]
     assert large["per_atom_2"][1] < 1 < large["per_atom_2"][2]
-    errors = {name: remedies._both_sides(group).mean(axis=1) for name, group in found.items()}
-    assert remedies.pareto(errors) == ["per_atom_2", "none", "fine_tuned_26"]
+    errors = {name: large_molecules._both_sides(group).mean(axis=1) for name, group in found.items()}
+    assert large_molecules.pareto(errors) == ["per_atom_2", "none", "fine_tuned_26"]
     rest_of_baseline, large_of_baseline = errors["none"]
     assert large_of_baseline < 0.8 * rest_of_baseline

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from analysis.evaluation import verdicts
+from analysis.figures import replication_verdicts as figures
 from analysis.figures import style
-from analysis.figures import verdicts as figures
 from analysis.figures.words import LANGUAGES, say
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)

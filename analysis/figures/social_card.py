@@ -12,7 +12,7 @@ SIZE = (1200, 630)
 _TITLE = "SchNet · QM9"
 
 
-def social_card(records: Sequence[Record]) -> style.BookFigure:
+def picture(records: Sequence[Record]) -> style.BookFigure:
     """The book's title over the baseline's error by number of atoms, under both protocols."""
     titles = [
         say("Neural network potentials on QM9: a thesis reproduced and put to the test", lang) for lang in LANGUAGES

@@ -24,7 +24,7 @@ from matplotlib.ticker import (
 
 from analysis.evaluation.error_sources import COMPARISONS, STRUCTURAL, TARGETS, Drivers
 from analysis.figures import style
-from analysis.figures.comparison import MODELS, NAMES
+from analysis.figures.final_comparison import MODELS, NAMES
 from analysis.figures.words import mark, messages, say
 
 _MEV = 1000  # meV per eV

@@ -12,7 +12,7 @@ from test_figures import assert_readable, shown
 from analysis import study
 from analysis.data import descriptors, splits
 from analysis.evaluation import error_sources
-from analysis.figures import drivers as figures
+from analysis.figures import error_drivers as figures
 from analysis.figures import style
 from analysis.figures.words import LANGUAGES, say
 

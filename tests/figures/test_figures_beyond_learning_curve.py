@@ -8,7 +8,7 @@ from test_figures import assert_readable
 
 from analysis import study
 from analysis.evaluation import accuracy
-from analysis.figures import learning_curve
+from analysis.figures import beyond_learning_curve
 from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.config import RunConfig
@@ -38,7 +38,7 @@ def curve(qm9_molecules) -> Arms[Record]:
 
 @EACH_LANGUAGE
 def test_the_learning_curve_has_a_point_per_run(curve, lang):
-    figure = learning_curve.curve(curve, lang=lang)
+    figure = beyond_learning_curve.curve(curve, lang=lang)
     assert_readable(figure)
     ours = figure.data[figure.data["series"] == "Beyond"]
     assert {"SchNet (2017)", "HIP-NN (2018)"} < set(figure.data["series"])
@@ -50,7 +50,7 @@ def test_the_learning_curve_has_a_point_per_run(curve, lang):
 
 @EACH_LANGUAGE
 def test_the_facts_of_the_learning_curve(curve, lang):
-    found = {key: said.replace(",", ".") for key, said in learning_curve.facts(curve, lang=lang).items()}
+    found = {key: said.replace(",", ".") for key, said in beyond_learning_curve.facts(curve, lang=lang).items()}
     assert found["curve_seeds"] == "2"
     assert found["curve_power"] == "−0.40"
     assert found["curve_doubled"][:2] == "24"  # 1 − 2^−0.4
@@ -59,13 +59,13 @@ def test_the_facts_of_the_learning_curve(curve, lang):
     assert float(found["curve_mae_10000"]) == pytest.approx(mae, abs=0.5)
     numbers = {record.about["molecules"]["train"]: accuracy.scores(record).mae for record in curve.runs}
     assert found["curve_accurate"].replace(".", "") == str(min(n for n, mae in numbers.items() if mae < 0.0434))
-    alone = learning_curve.facts(only(curve, lambda arm: arm == "molecules 1000", seeds=1), lang=lang)
+    alone = beyond_learning_curve.facts(only(curve, lambda arm: arm == "molecules 1000", seeds=1), lang=lang)
     assert alone["curve_power"] == alone["curve_doubled"] == alone["curve_accurate"] == "–"
 
 
 @EACH_LANGUAGE
 def test_the_table_has_the_scores_of_each_number(curve, lang):
-    table = learning_curve.summary(curve, lang=lang)
+    table = beyond_learning_curve.summary(curve, lang=lang)
     assert [name.replace(".", "").replace(",", "") for name in table.index] == [
         "1000",
         "2000",

@@ -6,7 +6,7 @@ from made_up import arms_of
 from test_figures import assert_readable
 
 from analysis import study
-from analysis.figures import recipe
+from analysis.figures import beyond_recipe
 from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.config import RunConfig
@@ -37,11 +37,11 @@ def steps(qm9_molecules) -> Arms[Record]:
 
 @EACH_LANGUAGE
 def test_every_change_of_the_recipe_has_its_bar(steps, lang):
-    found = recipe.by_change(steps, lang=lang)
+    found = beyond_recipe.by_change(steps, lang=lang)
     assert list(found) == ["default", *ARMS]
     assert all([record.config.seed for record in group.records] == [0, 1] for group in found.values())
     assert len({group.name for group in found.values()}) == len(found)
-    figure = recipe.waterfall(steps, lang=lang)
+    figure = beyond_recipe.waterfall(steps, lang=lang)
     assert_readable(figure)
     rows = figure.data[figure.data["seed"] == 0]["validation_mae_meV"].to_numpy()
     np.testing.assert_allclose(rows[1:] / rows[:-1], 0.8, rtol=1e-5)
@@ -49,7 +49,7 @@ def test_every_change_of_the_recipe_has_its_bar(steps, lang):
 
 @EACH_LANGUAGE
 def test_the_facts_of_the_recipe(steps, lang):
-    found = recipe.facts(steps, lang=lang)
+    found = beyond_recipe.facts(steps, lang=lang)
     changes = {"default", *study.RECIPE, *study.VARIATIONS}
     assert found.keys() == {
         "recipe_seeds",
@@ -70,7 +70,7 @@ def test_whatever_is_asked_for_every_change_is_there(steps, qm9_molecules, asked
     """Even one that is none, as that of the batches if all have one size."""
     whole = steps["default"][0]
     parameters = study.RecipeParameters(seeds=[0], **asked)
-    found = recipe.by_change(
+    found = beyond_recipe.by_change(
         arms_of(parameters, qm9_molecules, lambda _, config: replace(whole, config=config)), lang="en"
     )
     assert list(found) == ["default", *ARMS]
@@ -78,7 +78,7 @@ def test_whatever_is_asked_for_every_change_is_there(steps, qm9_molecules, asked
 
 @EACH_LANGUAGE
 def test_the_table_has_what_is_left_of_the_error(steps, lang):
-    table = recipe.summary(steps, lang=lang)
+    table = beyond_recipe.summary(steps, lang=lang)
     assert len(table) == 1 + len(study.RECIPE) + len(study.VARIATIONS)
     left = [cell[:2] for cell in table.iloc[:, 1]]
     assert left[: 1 + len(study.RECIPE)] == ["", *["80"] * len(study.RECIPE)]
