@@ -18,7 +18,7 @@ from analysis.data import offsets, splits, statistics, thesis
 from analysis.data.molecules import Molecules
 from analysis.evaluation import decomposition
 from analysis.evaluation.verdicts import CLEAR, FACTOR
-from analysis.figures import baseline, final_comparison, groups, loss_modification, style
+from analysis.figures import baseline, final_comparison, loss_modification, style
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.runs.config import Selection
@@ -562,7 +562,7 @@ def _facts_of_terms(records: Mapping[str, Arms[Record]], lang: str) -> dict[str,
             f"leak_{name}": style.percent(share["leakage"].abs().max(), lang, 1),
             f"leak_errors_{name}": style.number(leak[leak.index.isin(SIZES)].abs().max(), lang, 1),
             f"average_{name}": style.number(np.average(sizes["as_reported"], weights=sizes["molecules"]), lang, 2),
-            f"general_{name}": style.number(float(np.mean(groups.general(of_model))), lang, 3),
+            f"general_{name}": style.number(float(np.mean(baseline.general(of_model))), lang, 3),
         }
     elements = decomposition.shares(decomposed(models["default"], "element").groupby(level="group").mean())["moved"]
     return found | {

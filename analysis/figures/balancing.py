@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator, MultipleLocator
+from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
@@ -24,12 +24,7 @@ KINDS = messages(
 )
 """The capped set; as many molecules drawn at random; the capped set with as many updates as the baseline."""
 
-_SPREADS = messages(
-    {
-        "held_out": "Spread, held out",
-        "as_reported": "Spread, own mean",
-    }
-)
+_SPREADS = messages({"held_out": "Spread, held out", "as_reported": "Spread, own mean"})
 
 
 def by_cap(records: Arms[Record], *, lang: str, kinds: Collection[str] = ("capped",)) -> dict[int, dict[str, Group]]:
@@ -51,48 +46,36 @@ def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
 
     Those of the first record of each set are counted: a cap leaves as many of each size whatever the seed.
     """
-    whole = _training_sizes(groups.of_baseline(records, lang=lang).records[0])
-    caps = by_cap(records, lang=lang)
-    shown = [groups.of_baseline(records, lang=lang), *(kinds["capped"] for kinds in caps.values())]
+    shown = _capped(records, lang)
     data = groups.of_groups(shown, lambda group: baseline.of_runs(group.records[:1], _sizes_of_run))
     alt = say(
         "A histogram of the training molecules by number of atoms for each cap, over that of the whole training "
         "part: the top is cut off at the height of the cap, and the sizes below it stay as they were.",
         lang,
     )
-    with style.figure(alt, data, height=1.5 * len(caps) + 1.1) as figure:
-        plots = figure.subplots(len(caps), sharex=True, sharey=True, squeeze=False)[:, 0]
-        for axes, kinds in zip(plots, caps.values(), strict=True):
-            group = kinds["capped"]
-            axes.bar(
-                whole.index,
-                whole,
-                color="#DDDDDD",
-                label=say("the whole training part", lang) if axes is plots[0] else None,
-            )
-            capped = _training_sizes(group.records[0])
-            axes.bar(capped.index, capped, color=group.colour, label=group.name)
+    with style.figure(alt, data, height=1.5 * len(shown[1:]) + 1.1) as figure:
+        whole, *capped = shown
+        plots = figure.subplots(len(capped), sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, group in zip(plots, capped, strict=True):
+            of_whole, of_capped = (_training_sizes(each.records[0]) for each in (whole, group))
+            axes.bar(of_whole.index, of_whole, color="#DDDDDD", label=whole.name if axes is plots[0] else None)
+            axes.bar(of_capped.index, of_capped, color=group.colour, label=group.name)
             axes.yaxis.set_major_formatter(style.number_axis(lang))
             axes.yaxis.set_major_locator(MaxNLocator(4))
         plots[len(plots) // 2].set_ylabel(say("Molecules", lang))
-        plots[-1].set_xlabel(say("Number of atoms", lang))
-        plots[-1].xaxis.set_major_locator(MultipleLocator(5))
+        style.size_axis(plots[-1], lang, major=5, minor=None)
         figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
 def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of the baseline and of each capped set, a plot per protocol (Figure 6 of the report)."""
-    shown = [
-        groups.of_baseline(records, lang=lang),
-        *(kinds["capped"] for kinds in by_cap(records, lang=lang).values()),
-    ]
     alt = say(
         "Two plots of mean squared error by number of atoms on a log scale, one per protocol, with a line for the "
         "whole training part and one for each cap on the molecules per size.",
         lang,
     )
-    return groups.error_by_size(shown, alt=alt, lang=lang)
+    return groups.error_by_size(_capped(records, lang), alt=alt, lang=lang)
 
 
 def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
@@ -102,23 +85,20 @@ def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
         "random_same": (style.ORANGE, "o", mark("as many molecules, at random")),
         "same_updates": (style.GREEN, "^", mark("capped, as many updates as the baseline")),
     }
-    caps = by_cap(records, lang=lang)
-    shown = [
-        groups.of_baseline(records, lang=lang),
-        *(group for kinds in caps.values() for group in kinds.values()),
-    ]
+    whole, caps = groups.of_baseline(records, lang=lang), by_cap(records, lang=lang)
+    data = groups.of_groups(groups.with_baseline(records, caps, lang=lang), _spreads)
     alt = say(
         "Two plots, one per protocol, of the spread of the error over sizes by the cap on the molecules per size: a "
         "point per seed of the capped set and of its two controls, and a line and a band for the whole training "
         "part.",
         lang,
     )
-    with style.figure(alt, groups.of_groups(shown, _spreads), height=5.4) as figure:
+    with style.figure(alt, data, height=5.4) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
-            of_all = groups.spread(groups.of_baseline(records, lang=lang).records, protocol)
+            of_all = groups.spread(whole.records, protocol)
             axes.axhspan(min(of_all), max(of_all), color=style.GREY, alpha=0.25, linewidth=0)
-            axes.axhline(np.mean(of_all), color=style.GREY, label=say("the whole training part", lang))
+            axes.axhline(np.mean(of_all), color=style.GREY, label=whole.name)
             for kind, shift in zip(KINDS, (-0.2, 0, 0.2), strict=True):
                 colour, marker, name = looks[kind]
                 points = [
@@ -140,19 +120,15 @@ def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per training set: molecules, epochs, MSE over the held-out molecules, and the spread over sizes."""
-    shown = [groups.of_baseline(records, lang=lang)]
-    shown += [group for kinds in by_cap(records, lang=lang).values() for group in kinds.values()]
+    general = say("MSE, the whole 20% (eV²)", lang)
     rows = {
-        group.name: {
-            say("Molecules", lang): style.number(groups.training_molecules(group.records), lang),
-            say("Epochs", lang): style.number(group.records[0].config.training.epochs, lang),
-            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
-        }
+        group.name: groups.trained_on(group.records, lang)
+        | {general: style.mean_and_deviation(baseline.general(group.records), lang, 3)}
         | {
             say(name, lang): style.mean_and_deviation(groups.spread(group.records, protocol), lang, 2)
             for protocol, name in _SPREADS.items()
         }
-        for group in shown
+        for group in groups.with_baseline(records, by_cap(records, lang=lang), lang=lang)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Training set", lang))
 
@@ -183,24 +159,26 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         "epochs_same_updates": style.number(kinds["same_updates"].records[0].config.training.epochs, lang),
     }
     for name, group in shown.items():
-        found[f"mse_{name}"] = style.mean_and_deviation(groups.general(group.records), lang, 3)
+        found[f"mse_{name}"] = style.mean_and_deviation(baseline.general(group.records), lang, 3)
         for protocol in baseline.PROTOCOLS:
             values = groups.spread(group.records, protocol)
             found[f"spread_{protocol}_{name}"] = style.mean_and_deviation(values, lang, 2)
     for protocol in baseline.PROTOCOLS:
         for name, other in {"whole": whole, "random_same": kinds["random_same"]}.items():
-            better = groups.lower_at(kinds["capped"], other, protocol)
-            found[f"better_{name}_{protocol}"] = style.ranges(better, lang) or say("none", lang)
-        longer = groups.lower_at(kinds["same_updates"], whole, protocol)
-        found[f"better_longer_{protocol}"] = style.ranges(longer, lang) or say("none", lang)
+            found[f"better_{name}_{protocol}"] = groups.better(kinds["capped"], other, protocol, lang)
+        found[f"better_longer_{protocol}"] = groups.better(kinds["same_updates"], whole, protocol, lang)
     return found
+
+
+def _capped(records: Arms[Record], lang: str) -> list[Group]:
+    return [groups.of_baseline(records, lang=lang), *(each["capped"] for each in by_cap(records, lang=lang).values())]
 
 
 def _spreads(group: Group) -> pd.DataFrame:
     return baseline.of_runs(
         group.records,
-        lambda record: pd.DataFrame(
-            {"cap_per_size": record.config.data.selection.cap_per_size}
+        lambda record: (
+            {"cap_per_size": [record.config.data.selection.cap_per_size]}
             | {f"spread_{protocol}": groups.spread([record], protocol) for protocol in baseline.PROTOCOLS}
         ),
     )

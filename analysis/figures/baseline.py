@@ -4,7 +4,7 @@ Every function takes the records of several seeds and shows all of them. Tables 
 the language writes numbers.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -52,29 +52,25 @@ ELEMENTS = messages(
 
 def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     """A row per seed and one for all: errors over the held-out molecules, and the time that the run took."""
+    errors = [record.errors["error"].astype(float) for record in records]
     columns = {
-        mark("MSE (eV²)"): (4, [protocols.mse(record.groups, "all").loc["all", "held_out"] for record in records]),
-        mark("RMSE (meV)"): (
-            0,
-            [_MEV * np.sqrt(np.mean(record.errors["error"].astype(float) ** 2)) for record in records],
-        ),
-        mark("MAE (meV)"): (0, [_MEV * np.mean(np.abs(record.errors["error"].astype(float))) for record in records]),
-        mark("Time (min)"): (1, [minutes(record) for record in records]),
+        say("MSE (eV²)", lang): (4, general(records)),
+        say("RMSE (meV)", lang): (0, [_MEV * np.sqrt(np.mean(of_run**2)) for of_run in errors]),
+        say("MAE (meV)", lang): (0, [_MEV * np.mean(np.abs(of_run)) for of_run in errors]),
+        say("Time (min)", lang): (1, [minutes(record) for record in records]),
     }
-    rows = [
-        {say("Run", lang): record.id}
-        | {say(name, lang): style.number(values[row], lang, decimals) for name, (decimals, values) in columns.items()}
-        for row, record in enumerate(records)
-    ]
-    rows.append(
-        {say("Run", lang): say("mean ± deviation", lang)}
-        | {
-            say(name, lang): style.mean_and_deviation(values, lang, decimals)
-            for name, (decimals, values) in columns.items()
-        }
-    )
-    index = [str(record.config.seed) for record in records] + [""]
-    return pd.DataFrame(rows, index=index).rename_axis(columns=say("Seed", lang))
+    return by_run(records, columns, lang=lang)
+
+
+def by_run(records: Sequence[Record], columns: Mapping[str, tuple[int, Sequence[float]]], *, lang: str) -> pd.DataFrame:
+    """A row per run, by seed, and one for all: numbers with so many decimals, by the name of their column."""
+    rows = {"Run": [*(record.id for record in records), say("mean ± deviation", lang)]}
+    for name, (decimals, values) in columns.items():
+        of_runs = [style.number(value, lang, decimals) for value in values]
+        rows[name] = [*of_runs, style.mean_and_deviation(values, lang, decimals)]
+    index = [*(str(record.config.seed) for record in records), ""]
+    found = pd.DataFrame(rows, index=index).rename(columns={"Run": say("Run", lang)})
+    return found.rename_axis(columns=say("Seed", lang))
 
 
 def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
@@ -83,14 +79,13 @@ def facts(records: Sequence[Record], *, lang: str) -> dict[str, str]:
     `span_…` is the largest over the smallest MSE (mean over seeds) among the sizes that the report shows, `best_…` the
     size of the smallest.
     """
-    general = [protocols.mse(record.groups, "all").loc["all", "held_out"] for record in records]
     molecules = records[0].about["molecules"]
     found = {
         "runs": style.number(len(records), lang),
         "ids": ", ".join(f"{record.config.seed}: {record.id}" for record in records),
         "train": style.number(molecules["train"], lang),
         "held_out": style.number(molecules["validation"] + molecules["test"], lang),
-        "mse": style.mean_and_deviation(general, lang, 3),
+        "mse": style.mean_and_deviation(general(records), lang, 3),
         "minutes": style.number(float(np.mean([minutes(record) for record in records])), lang, 1),
     }
     for protocol in PROTOCOLS:
@@ -153,12 +148,9 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         axes = figure.subplots()
         for protocol, (colour, marker) in PROTOCOLS.items():
             table = by_seed(records, "size", protocol).reindex(thesis.COMMON_SIZES).dropna()
-            axes.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=colour, alpha=0.25, linewidth=0)
-            axes.plot(table.mean(axis=1), f"{marker}-", color=colour, markersize=4, label=say(NAMES[protocol], lang))
-        axes.set_xlabel(say("Number of atoms", lang))
+            style.band(axes, table, color=colour, marker=marker, markersize=4, label=say(NAMES[protocol], lang))
+        style.size_axis(axes, lang)
         axes.set_ylabel(say("MSE (eV²)", lang))
-        axes.xaxis.set_major_locator(MultipleLocator(2))
-        axes.xaxis.set_minor_locator(MultipleLocator(1))
         style.log_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=1)
     return figure
@@ -189,6 +181,11 @@ def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigur
     return figure
 
 
+def general(records: Sequence[Record], protocol: str = "held_out") -> list[float]:
+    """MSE over all molecules, eV², per seed."""
+    return [protocols.mse(record.groups, "all").loc["all", protocol] for record in records]
+
+
 def minutes(record: Record) -> float:
     """Wall time of a run: training, validation and evaluation."""
     return sum(record.about["seconds"].values()) / 60
@@ -199,13 +196,10 @@ def by_seed(records: Sequence[Record], kind: str, protocol: str) -> pd.DataFrame
     return pd.concat({record.config.seed: protocols.mse(record.groups, kind)[protocol] for record in records}, axis=1)
 
 
-def of_runs(records: Sequence[Record], table: Callable[[Record], pd.DataFrame]) -> pd.DataFrame:
+def of_runs(records: Sequence[Record], table: Callable[[Record], pd.DataFrame | dict[str, list]]) -> pd.DataFrame:
     """A table of each run, one below the other, with the run's id and seed in front: the data behind a figure."""
-    tables = [table(record) for record in records]
-    for record, rows in zip(records, tables, strict=True):
-        rows.insert(0, "run", record.id)
-        rows.insert(1, "seed", record.config.seed)
-    return pd.concat(tables, ignore_index=True)
+    tables = {(record.id, record.config.seed): pd.DataFrame(table(record)) for record in records}
+    return pd.concat(tables, names=["run", "seed"]).reset_index(["run", "seed"]).reset_index(drop=True)
 
 
 def mse_of_runs(records: Sequence[Record], kind: str, groups: Collection) -> pd.DataFrame:

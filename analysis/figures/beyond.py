@@ -16,7 +16,7 @@ from analysis import study
 from analysis.data import thesis
 from analysis.data.molecules import Molecules
 from analysis.evaluation import accuracy
-from analysis.figures import baseline, final_comparison, published, published_curves, style
+from analysis.figures import baseline, final_comparison, published, style
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
@@ -270,15 +270,19 @@ def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
         }
     )
     means = data.groupby("epochs")[["minutes", "mae_meV", "mse_eV2"]].mean()
-    spent = _spent()
+    # Published models of which the text says what the training took: hours of a GPU, from and to.
+    spent = [one for one in (*published.POINTS.values(), *published.MODELS.values()) if one.gpu_hours]
+    lines = [published.MODELS[key] for key in _COMPARED_TO]
     theirs = [
-        {"series": name, "minutes": 60 * hours[0], "most_minutes": 60 * hours[1], "mae_meV": error}
-        for name, (hours, error) in spent.items()
+        {
+            "series": one.name,
+            "minutes": 60 * one.gpu_hours[0],
+            "most_minutes": 60 * one.gpu_hours[-1],
+            "mae_meV": one.mae,
+        }
+        for one in spent
     ]
-    theirs += [
-        {"series": f"{one.model} ({one.year})", "mae_meV": one.mae}
-        for one in (published.MODELS[key] for key in _COMPARED_TO)
-    ]
+    theirs += [{"series": one.name, "mae_meV": one.mae} for one in lines]
     report = {"minutes": thesis.MINUTES["default"], "mse_eV2": thesis.MSE["default"]}
     theirs.append({"series": say("thesis, on a GPU", lang)} | report)
     everything = pd.concat([data.assign(series=say("Beyond", lang)), pd.DataFrame(theirs)], ignore_index=True)
@@ -294,17 +298,15 @@ def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
             axes.plot(means["minutes"], means[column], color=colour, linewidth=1)
             axes.plot(data["minutes"], data[column], marker, color=colour, label=say("Beyond", lang))
             axes.set_xscale("log")
-        for name, line in zip(_COMPARED_TO, ("--", ":"), strict=True):
-            one = published.MODELS[name]
+        for one, line in zip(lines, ("--", ":"), strict=True):
             said = say("{model} ({year}), published", lang, model=one.model, year=str(one.year))
             plots[0].axhline(one.mae, color=style.BLUE, linestyle=line, label=said)
-        for (name, (hours, error)), marker in zip(spent.items(), ("v", "s"), strict=True):
-            middle = 60 * float(np.sqrt(hours[0] * hours[1]))
-            ends = [[middle - 60 * hours[0]], [60 * hours[1] - middle]]
-            look = {"color": style.PURPLE, "markersize": 6, "linestyle": "", "capsize": 3}
-            plots[0].errorbar(
-                middle, error, xerr=ends, marker=marker, label=say("{model}, on a GPU", lang, model=name), **look
-            )
+        for one, marker in zip(spent, ("v", "s"), strict=True):
+            first, last = 60 * one.gpu_hours[0], 60 * one.gpu_hours[-1]
+            middle = float(np.sqrt(first * last))
+            look = {"color": style.PURPLE, "marker": marker, "markersize": 6, "linestyle": "", "capsize": 3}
+            ends, said = [[middle - first], [last - middle]], say("{model}, on a GPU", lang, model=one.name)
+            plots[0].errorbar(middle, one.mae, xerr=ends, label=said, **look)
         plots[1].plot(
             *report.values(),
             "*",
@@ -342,19 +344,6 @@ def budget_facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
             found[f"{measure}_after_{arm.value}"] = style.number(mean, lang, 1)
         found[f"minutes_of_{arm.value}"] = style.number(float(np.mean([minutes(record) for record in of])), lang, 1)
         found[f"epochs_of_{arm.value}"] = style.number(of[0].config.training.epochs, lang)
-    return found
-
-
-def _spent() -> dict[str, tuple[tuple[float, float], float]]:
-    """Published models of which the text says what the training took: hours of a GPU, from and to, and the MAE, meV."""
-    found = {
-        f"{point.model} ({point.year})": (point.gpu_hours, point.mae)
-        for point in published_curves.POINTS.values()
-        if point.gpu_hours is not None
-    }
-    for one in published.MODELS.values():
-        if one.gpu_hours is not None:
-            found[f"{one.model} ({one.year})"] = ((one.gpu_hours, one.gpu_hours), one.mae)
     return found
 
 

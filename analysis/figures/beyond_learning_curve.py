@@ -9,7 +9,7 @@ from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 
 from analysis.evaluation import accuracy
-from analysis.figures import published, published_curves, style
+from analysis.figures import published, style
 from analysis.figures.beyond import LOOK, error_axis
 from analysis.figures.words import say
 from analysis.runs.arms import Arms
@@ -44,7 +44,7 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """Mean absolute error over the test part against training molecules: a point per run, and published models.
 
     Published models are those with several numbers of training
-    molecules in `published_curves.POINTS`.
+    molecules in `published.POINTS`.
     """
     rows = [
         {
@@ -56,7 +56,7 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
         for record in records.runs
     ]
     ours = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
-    theirs = {name: points for name, points in published_curves.by_model().items() if len(points) > 1}
+    theirs = {name: points for name, points in published.by_model().items() if len(points) > 1}
     data = pd.concat([ours, *theirs.values()], keys=[say("Beyond", lang), *theirs], names=["series"])
     data = data.reset_index("series")
     colour, marker = LOOK

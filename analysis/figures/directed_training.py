@@ -67,18 +67,8 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per training set: molecules, epochs, and MSE over held-out molecules up to 17 atoms and above."""
-    atoms = style.number(thesis.LARGE, lang)
     rows = {
-        group.name: {
-            say("Molecules", lang): style.number(groups.training_molecules(group.records), lang),
-            say("Epochs", lang): style.number(group.records[0].config.training.epochs, lang),
-        }
-        | {
-            say(groups.MSE[side], lang, atoms=atoms): style.mean_and_deviation(
-                groups.of_sizes(group.records, sizes), lang, 3
-            )
-            for side, sizes in groups.SIDES.items()
-        }
+        group.name: groups.trained_on(group.records, lang) | groups.of_both_sides(group.records, lang)
         for group in _all(records, lang)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Training set", lang))
@@ -94,13 +84,15 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """
     (large, *_) = by_training_set(records, lang=lang, kinds=KINDS).values()
     shown = {"whole": groups.of_baseline(records, lang=lang)} | large
-    found = {
-        "seeds": style.number(len(shown["chosen"].records), lang),
-        "train_whole": style.number(groups.training_molecules(shown["whole"].records), lang),
-        "train_large": style.number(groups.training_molecules(shown["chosen"].records), lang),
-        "epochs": style.number(shown["chosen"].records[0].config.training.epochs, lang),
-        "epochs_longer": style.number(shown["chosen_longer"].records[0].config.training.epochs, lang),
+    whole, chosen, longer = (shown[name].records for name in ("whole", "chosen", "chosen_longer"))
+    counts = {
+        "seeds": len(chosen),
+        "train_whole": groups.training_molecules(whole),
+        "train_large": groups.training_molecules(chosen),
+        "epochs": chosen[0].config.training.epochs,
+        "epochs_longer": longer[0].config.training.epochs,
     }
+    found = {name: style.number(count, lang) for name, count in counts.items()}
     means = {}
     for name, group in shown.items():
         below, above = groups.SIDES.values()
@@ -109,20 +101,13 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
             values = groups.of_sizes(group.records, sizes)
             means[name, side] = sum(values) / len(values)
             found[f"{side}_{name}"] = style.mean_and_deviation(values, lang, 3)
-    compared = (
-        ("chosen", "whole"),
-        ("chosen", "random"),
-        ("chosen_longer", "whole"),
-        ("chosen_longer", "random_longer"),
-    )
-    for name, other in compared:
+    compared = {"chosen": ("whole", "random"), "chosen_longer": ("whole", "random_longer")}
+    for name, other in ((name, other) for name, others in compared.items() for other in others):
         found[f"ratio_{name}_{other}"] = style.number(means[name, "above"] / means[other, "above"], lang, 2)
         for protocol in ("held_out", "as_reported"):
-            better = groups.lower_at(shown[name], shown[other], protocol)
-            found[f"better_{name}_{other}_{protocol}"] = style.ranges(better, lang) or say("none", lang)
+            found[f"better_{name}_{other}_{protocol}"] = groups.better(shown[name], shown[other], protocol, lang)
     return found
 
 
 def _all(records: Arms[Record], lang: str) -> list[Group]:
-    found = [groups.of_baseline(records, lang=lang)]
-    return found + [group for kinds in by_training_set(records, lang=lang).values() for group in kinds.values()]
+    return groups.with_baseline(records, by_training_set(records, lang=lang), lang=lang)

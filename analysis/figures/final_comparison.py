@@ -56,7 +56,7 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per model: general MSE over all held-out molecules and over the test part, and the time of a run."""
     rows = {
         say(NAMES[name], lang): {
-            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(groups.general(of_model), lang, 4),
+            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(baseline.general(of_model), lang, 4),
             say("MSE, test part (eV²)", lang): style.mean_and_deviation(
                 [_test(record) for record in of_model], lang, 4
             ),
@@ -77,12 +77,12 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     `settled_…` the first epoch whose validation loss is at most one and a half times the lowest.
     """
     models = by_model(records)
-    general = {name: float(np.mean(groups.general(of_model))) for name, of_model in models.items()}
+    general = {name: float(np.mean(baseline.general(of_model))) for name, of_model in models.items()}
     minutes = {name: float(np.mean([baseline.minutes(r) for r in of_model])) for name, of_model in models.items()}
     found = {
         "seeds": style.number(min(map(len, models.values())), lang),
-        "mse_default": style.mean_and_deviation(groups.general(models["default"]), lang, 3),
-        "mse_custom": style.mean_and_deviation(groups.general(models["custom"]), lang, 3),
+        "mse_default": style.mean_and_deviation(baseline.general(models["default"]), lang, 3),
+        "mse_custom": style.mean_and_deviation(baseline.general(models["custom"]), lang, 3),
         "mse_ratio": style.number(general["custom"] / general["default"], lang, 1),
         "minutes_default": style.number(minutes["default"], lang, 1),
         "minutes_custom": style.number(minutes["custom"], lang, 1),
@@ -171,7 +171,7 @@ def steps(records: Arms[Record], *, lang: str) -> style.BookFigure:
     shown = by_step(records, lang=lang)
     places = np.arange(len(shown))
     panels = {
-        say("MSE, the whole 20% (eV²)", lang): groups.general,
+        say("MSE, the whole 20% (eV²)", lang): baseline.general,
         say("MSE, more than {atoms} atoms (eV²)", lang, atoms=style.number(thesis.LARGE, lang)): _above,
     }
     columns = dict(zip(("mse_eV2", f"mse_above_{thesis.LARGE}_atoms_eV2"), panels.values(), strict=True))
@@ -209,7 +209,7 @@ def steps_table(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     rows = {
         group.name: {
             say("Updates", lang): style.number(_updates(group.records[0]), lang),
-            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(groups.general(group.records), lang, 3),
+            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(baseline.general(group.records), lang, 3),
             say(
                 "MSE, more than {atoms} atoms (eV²)", lang, atoms=style.number(thesis.LARGE, lang)
             ): style.mean_and_deviation(_above(group.records), lang, 3),
@@ -228,7 +228,7 @@ def step_facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     above = {step: _above(group.records) for step, group in shown.items()}
     found = {"seeds": style.number(min(len(group.records) for group in shown.values()), lang)}
     for step, group in shown.items():
-        found[f"whole_{step}"] = style.mean_and_deviation(groups.general(group.records), lang, 3)
+        found[f"whole_{step}"] = style.mean_and_deviation(baseline.general(group.records), lang, 3)
         found[f"above_{step}"] = style.mean_and_deviation(above[step], lang, 3)
     for before, after in pairwise(STEPS):
         found[f"times_{after}"] = style.number(float(np.mean(above[after]) / np.mean(above[before])), lang, 2)

@@ -3,13 +3,13 @@
 A group's records are those of its seeds.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MultipleLocator
+from matplotlib.axes import Axes
 
 from analysis.data import statistics, thesis
 from analysis.figures import baseline, style
@@ -22,12 +22,7 @@ SIDES = MappingProxyType(
     {"up_to": range(1, thesis.LARGE + 1), "above": range(thesis.LARGE + 1, statistics.LARGEST_SIZE + 1)}
 )
 """The sizes up to 17, and those above."""
-MSE = messages(
-    {
-        "up_to": "MSE, up to {atoms} atoms (eV²)",
-        "above": "MSE, more than {atoms} atoms (eV²)",
-    }
-)
+MSE = messages({"up_to": "MSE, up to {atoms} atoms (eV²)", "above": "MSE, more than {atoms} atoms (eV²)"})
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
 MARKERS = ("s", "^", "D", "v", "P", "X")
 
@@ -46,10 +41,21 @@ class Group:
         if not self.records:
             raise ValueError(f"there is no record of {self.name!r}: nothing to compare")
 
+    def draw(self, axes: Axes, protocol: str, sizes: Collection[int] = thesis.COMMON_SIZES, **look: object) -> None:
+        """MSE by number of atoms: the mean over seeds, and a band from the best to the worst."""
+        table = baseline.by_seed(self.records, "size", protocol).reindex(sizes).dropna()
+        look = {"color": self.colour, "marker": self.marker, "linestyle": self.line, "markersize": 4} | look
+        style.band(axes, table, label=self.name, **look)
+
 
 def of_baseline(records: Arms[Record], *, lang: str) -> Group:
     """The baseline's records among these."""
     return Group(say("the whole training part", lang), records[DEFAULT], style.BLACK, "o")
+
+
+def with_baseline(records: Arms[Record], by_value: Mapping[int, Mapping[str, Group]], *, lang: str) -> list[Group]:
+    """The baseline's group and every other, in order."""
+    return [of_baseline(records, lang=lang), *(group for kinds in by_value.values() for group in kinds.values())]
 
 
 def error_by_size(
@@ -66,17 +72,11 @@ def error_by_size(
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             for group in groups:
-                table = baseline.by_seed(group.records, "size", protocol).reindex(sizes).dropna()
-                lowest, highest = table.min(axis=1), table.max(axis=1)
-                axes.fill_between(table.index, lowest, highest, color=group.colour, alpha=0.25, linewidth=0)
-                look = {"color": group.colour, "marker": group.marker, "linestyle": group.line, "markersize": 4}
-                axes.plot(table.mean(axis=1), label=group.name, **look)
+                group.draw(axes, protocol, sizes)
             axes.set_title(say(baseline.NAMES[protocol], lang), fontsize=11)
             axes.set_ylabel(say("MSE (eV²)", lang))
             style.log_axis(axes, lang)
-        plots[-1].set_xlabel(say("Number of atoms", lang))
-        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
-        plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
+        style.size_axis(plots[-1], lang)
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=columns)
     return figure
 
@@ -84,11 +84,6 @@ def error_by_size(
 def of_groups(groups: Sequence[Group], table: Callable[[Group], pd.DataFrame]) -> pd.DataFrame:
     """A table of each group, one below the other, with the group's name in front: the data behind a figure."""
     return pd.concat({group.name: table(group) for group in groups}, names=["series"]).reset_index("series")
-
-
-def general(records: Sequence[Record], protocol: str = "held_out") -> list[float]:
-    """MSE over all molecules, eV², per seed."""
-    return [protocols.mse(record.groups, "all").loc["all", protocol] for record in records]
 
 
 def of_sizes(records: Sequence[Record], sizes: Collection[int], protocol: str = "held_out") -> list[float]:
@@ -106,6 +101,30 @@ def lower_at(group: Group, other: Group, protocol: str, sizes: Collection[int] =
     """The sizes at which a group's mean MSE over seeds is below another's."""
     means = [baseline.by_seed(each.records, "size", protocol).mean(axis=1).reindex(sizes) for each in (group, other)]
     return means[0].index[means[0] < means[1]].tolist()
+
+
+def better(group: Group, other: Group, protocol: str, lang: str, sizes: Collection[int] = thesis.COMMON_SIZES) -> str:
+    """The sizes of `lower_at`, as the language says them."""
+    return style.ranges(lower_at(group, other, protocol, sizes), lang) or say("none", lang)
+
+
+def of_both_sides(
+    records: Sequence[Record], lang: str, decimals: int = 3, sides: Mapping[str, Collection[int]] = SIDES
+) -> dict[str, str]:
+    """MSE over held-out molecules up to 17 atoms and above, over seeds: cells of a table by their heading."""
+    atoms = style.number(thesis.LARGE, lang)
+    return {
+        say(MSE[side], lang, atoms=atoms): style.mean_and_deviation(of_sizes(records, sizes), lang, decimals)
+        for side, sizes in sides.items()
+    }
+
+
+def trained_on(records: Sequence[Record], lang: str) -> dict[str, str]:
+    """Training molecules and epochs: cells of a table by their heading."""
+    return {
+        say("Molecules", lang): style.number(training_molecules(records), lang),
+        say("Epochs", lang): style.number(records[0].config.training.epochs, lang),
+    }
 
 
 def training_molecules(records: Sequence[Record]) -> int:

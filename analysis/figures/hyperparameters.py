@@ -17,7 +17,7 @@ from scipy.stats import spearmanr
 from analysis.data import thesis
 from analysis.evaluation.verdicts import Verdict
 from analysis.figures import baseline, style
-from analysis.figures.replication_verdicts import VERDICTS
+from analysis.figures.replication import VERDICTS
 from analysis.figures.words import messages, say
 from analysis.runs.records import Record
 from analysis.study.sweeps import parameters_of

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MultipleLocator
 
 from analysis.data import statistics, thesis
 from analysis.figures import baseline, groups, style
@@ -20,12 +19,7 @@ from analysis.runs.records import Record
 
 _MODELS = ("default", "custom")
 
-_SIDES = messages(
-    {
-        "up_to": "up to {atoms} atoms (eV²)",
-        "above": "more than {atoms} atoms (eV²)",
-    }
-)
+_SIDES = messages({"up_to": "up to {atoms} atoms (eV²)", "above": "more than {atoms} atoms (eV²)"})
 _VARIANTS = messages(
     {
         "least-squares": "least squares",
@@ -40,8 +34,8 @@ def by_variant(records: Arms[Record], *, lang: str) -> dict[str, dict[str, Group
 
     "split_0", "split_1" … with the report's offsets, then "least-squares", "references" and "none" with split 0.
     """
-    found: dict[str, dict[str, list[Record]]] = {"split_0": {"default": records[DEFAULT]}}
-    for arm, of_arm in records.items():
+    found: dict[str, dict[str, list[Record]]] = {}
+    for arm, of_arm in ({DEFAULT: records[DEFAULT]} | records).items():
         found.setdefault(_variant(arm), {})[arm.role] = of_arm
     looks = [(style.BLACK, "o"), *zip(groups.COLOURS, groups.MARKERS, strict=True)]
     return {
@@ -68,8 +62,8 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
                 title = f"{say(NAMES[model], lang)}, {say(_SIDES[side], lang, atoms=atoms)}"
                 row[title] = _mse(models[model].records, sizes, lang) if model in models else "–"
         for protocol in baseline.PROTOCOLS:
-            better = _better(models, protocol, lang) if "custom" in models else "–"
-            row[f"{say('Custom better', lang)}, {say(baseline.SHORT_NAMES[protocol], lang)}"] = better
+            title = f"{say('Custom better', lang)}, {say(baseline.SHORT_NAMES[protocol], lang)}"
+            row[title] = _better(models, protocol, lang)
         rows[models["default"].name] = row
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What differs", lang))
 
@@ -93,20 +87,12 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     with style.figure(alt, data, height=5.9) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, model in zip(plots, _MODELS, strict=True):
-            for models in shown.values():
-                if model not in models:
-                    continue
-                group = models[model]
-                table = baseline.by_seed(group.records, "size", "held_out").reindex(thesis.COMMON_SIZES).dropna()
-                axes.fill_between(
-                    table.index, table.min(axis=1), table.max(axis=1), color=group.colour, alpha=0.2, linewidth=0
-                )
-                axes.plot(table.mean(axis=1), label=group.name, color=group.colour, marker=group.marker, markersize=4)
+            for group in (models[model] for models in shown.values() if model in models):
+                group.draw(axes, "held_out", alpha=0.2)
             axes.set_title(say(NAMES[model], lang), fontsize=11)
             axes.set_ylabel(say("MSE (eV²)", lang))
             style.log_axis(axes, lang)
-        plots[-1].set_xlabel(say("Number of atoms", lang))
-        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
+        style.size_axis(plots[-1], lang, minor=None)
         figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -120,14 +106,13 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """
     shown = by_variant(records, lang=lang)
     found = {"seeds": style.number(min(len(g.records) for models in shown.values() for g in models.values()), lang)}
-    splits = [groups.general(models["default"].records) for name, models in shown.items() if name.startswith("split")]
-    found["between_splits"] = style.number(float(np.std([np.mean(each) for each in splits], ddof=1)), lang, 3)
-    found["between_seeds"] = style.number(
-        float(np.sqrt(np.mean([np.var(each, ddof=1) for each in splits if len(each) > 1]))), lang, 3
-    )
+    splits = [baseline.general(models["default"].records) for name, models in shown.items() if name.startswith("split")]
+    between_seeds = np.sqrt(np.mean([np.var(each, ddof=1) for each in splits if len(each) > 1]))
+    found["between_splits"] = style.number(np.std([np.mean(each) for each in splits], ddof=1), lang, 3)
+    found["between_seeds"] = style.number(between_seeds, lang, 3)
     for name, models in shown.items():
         key = name.replace("-", "_")
-        means = {model: float(np.mean(groups.general(group.records))) for model, group in models.items()}
+        means = {model: float(np.mean(baseline.general(group.records))) for model, group in models.items()}
         for model, group in models.items():
             found[f"mse_{model}_{key}"] = _mse(group.records, range(1, statistics.LARGEST_SIZE + 1), lang)
         if "custom" in models:
@@ -142,7 +127,7 @@ def _by_size(group: Group) -> pd.DataFrame:
 
 
 def _better(models: dict[str, Group], protocol: str, lang: str) -> str:
-    return style.ranges(groups.lower_at(models["custom"], models["default"], protocol), lang) or say("none", lang)
+    return groups.better(models["custom"], models["default"], protocol, lang) if "custom" in models else "–"
 
 
 def _mse(records: Sequence[Record], sizes: range, lang: str) -> str:

@@ -1,23 +1,27 @@
-"""Figures and tables of the census: what QM9 holds, by element and by size.
+"""What QM9 holds, by element and by size, and the errors that others have published beside ours.
 
 Tables are data frames of strings, written as the language writes numbers.
 """
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator, NullLocator
 from pydantic import Field
 
-from analysis.data import offsets, splits, statistics, thesis
+from analysis.data import splits, statistics, thesis
 from analysis.data.molecules import Molecules
-from analysis.figures import baseline, style
+from analysis.figures import baseline, published, style
+from analysis.figures.baseline import minutes
 from analysis.figures.words import messages, say
+from analysis.runs.records import Record
 from analysis.study.parameters import NotebookParameters
 
+_MEV = 1000  # meV per eV
 _SMALLEST_SHARE = 1e-4  # of a row of the heat map: below, colours no longer change
 # Means, drawn over dark and light cells alike.
 _MEANS = MappingProxyType({"color": "black", "markerfacecolor": "white", "markersize": 5})
@@ -118,40 +122,6 @@ def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dic
         facts[f"variation_{shift.Index}"] = style.number(shift.total_variation, lang, 2)
         facts[f"variation_percent_{shift.Index}"] = style.percent(shift.total_variation, lang)
     return facts
-
-
-def energy_facts(molecules: Molecules, *, lang: str, example: str = "C") -> dict[str, str]:
-    """What the prose on U0 quotes: how much of it is in the free atoms; the same keys in both languages.
-
-    Parameters
-    ----------
-    molecules
-        The database.
-    lang
-        "ca" or "en".
-    example
-        SMILES of a molecule, by default methane's. `example_u0` is its U0, `example_atoms` the energy of its free
-        atoms and `example_bound` what is left, all in eV; `example_share` is that in per cent of U0.
-
-    The others are of all molecules: `lowest` and `highest` U0 (eV), `bound_mean` and `bound_deviation` of what is left
-    per atom (eV). Raises ValueError if no molecule has that SMILES.
-    """
-    (found,) = np.nonzero(molecules.smiles == example)
-    if len(found) == 0:
-        raise ValueError(f"no molecule has the SMILES {example!r}")
-    free = offsets.reference_energies(molecules)
-    bound = molecules.energy - free
-    place = found[0]
-    return {
-        "example_u0": style.number(molecules.energy[place], lang, 1),
-        "example_atoms": style.number(free[place], lang, 1),
-        "example_bound": style.number(bound[place], lang, 1),
-        "example_share": style.percent(bound[place] / molecules.energy[place], lang, 1),
-        "lowest": style.number(molecules.energy.min(), lang),
-        "highest": style.number(molecules.energy.max(), lang),
-        "bound_mean": style.number(np.mean(bound / molecules.n_atoms), lang, 2),
-        "bound_deviation": style.number(np.std(bound / molecules.n_atoms), lang, 2),
-    }
 
 
 def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> style.BookFigure:
@@ -324,6 +294,88 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
     return figure
 
 
+def own_facts(records: Sequence[Record], searched: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """Our own errors, to stand beside the published ones; the same keys in both languages.
+
+    Parameters
+    ----------
+    records
+        The baseline's, one per seed: `mae` and `rmse` over their held-out molecules (meV), `times_published` how many
+        times SchNet's published error that is, `epochs`, `train`, `updates`, `minutes`.
+    searched
+        The same network with what the hyperparameter search chose, one per seed: `searched_mae`, `searched_lowest` and
+        `searched_highest` are of their errors over the test half (meV), and `searched_…` their settings.
+    """
+    mae = [_mae(record) for record in records]
+    rmse = [_MEV * float(np.sqrt(np.mean(record.errors["error"].astype(float) ** 2))) for record in records]
+    found = [_test_mae(record) for record in searched]
+    config, chosen = records[0].config, searched[0].config.training
+    return {
+        "mae": style.mean_and_deviation(mae, lang, 0),
+        "rmse": style.mean_and_deviation(rmse, lang, 0),
+        "times_published": style.number(float(np.mean(mae)) / published.MODELS["schnet"].mae, lang),
+        "epochs": style.number(config.training.epochs, lang),
+        "updates": style.number(int(records[0].steps["step"].iloc[-1]), lang),
+        "minutes": style.number(float(np.mean([minutes(record) for record in records])), lang),
+        "searched_mae": style.mean_and_deviation(found, lang, 0),
+        "searched_lowest": style.number(min(found), lang),
+        "searched_highest": style.number(max(found), lang),
+        "searched_rate": style.plain_number(float(f"{chosen.learning_rate:.2g}"), lang),
+        "searched_batch": style.number(chosen.batch_size, lang),
+        "searched_epochs": style.number(chosen.epochs, lang),
+    }
+
+
+def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: str) -> style.BookFigure:
+    """Published mean absolute errors on a log scale, largest above, beside ours and chemical accuracy.
+
+    Parameters are those of `own_facts`. Of ours, a point is a seed.
+    """
+    rows = [(say("Default, this book", lang), [_mae(record) for record in records], "own")]
+    rows.append((say("the search’s choice", lang), [_test_mae(record) for record in searched], "own"))
+    rows += [(one.name, [one.mae], "read" if one.read_in else "unread") for one in published.MODELS.values()]
+    looks = {
+        "own": {"color": style.VERMILION, "marker": "D", "label": say("this book", lang)},
+        "read": {"color": style.BLUE, "marker": "o", "label": say("published", lang)},
+        "unread": {
+            "color": style.BLUE,
+            "marker": "o",
+            "markerfacecolor": "white",
+            "label": say("published, not checked", lang),
+        },
+    }
+    data = [
+        {"series": name, "run": record.id, "seed": record.config.seed, "mae_meV": value}
+        for of_name, (name, values, _) in zip((records, searched), rows, strict=False)
+        for record, value in zip(of_name, values, strict=True)
+    ]
+    data += [{"series": one.name, "mae_meV": one.mae} for one in published.MODELS.values()]
+    alt = say(
+        "Mean absolute errors on a log scale, a model per row: those of this book far to the right, above chemical "
+        "accuracy; the published ones all below it, from the largest to the smallest.",
+        lang,
+    )
+    with style.figure(alt, pd.DataFrame(data), height=0.27 * len(rows) + 1.2) as figure:
+        axes = figure.subplots()
+        said = set()
+        for place, (_, values, kind) in enumerate(rows):
+            look = looks[kind] | ({"label": None} if kind in said else {})
+            said.add(kind)
+            axes.plot(values, [place] * len(values), linestyle="", markersize=6, **look)
+        accuracy = say("chemical accuracy", lang)
+        axes.axvline(published.CHEMICAL_ACCURACY, color=style.BLACK, linestyle="--", linewidth=1, label=accuracy)
+        axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
+        axes.invert_yaxis()
+        axes.grid(axis="x")
+        axes.set_xscale("log")
+        axes.set_xlabel(say("Mean absolute error of U₀ (meV)", lang))
+        ticks = [value for value in (3, 10, 30, 100, 300) if value < 2 * max(max(values) for _, values, _ in rows)]
+        axes.set_xticks(ticks, [style.number(tick, lang) for tick in ticks])
+        axes.xaxis.set_minor_locator(NullLocator())
+        figure.legend(loc="outside upper center", ncols=2)
+    return figure
+
+
 def _table(rows: list[dict[str, str]], names: list[str], corner: str) -> pd.DataFrame:
     return pd.DataFrame(rows, index=names).rename_axis(columns=corner)
 
@@ -332,3 +384,11 @@ def _size_axis(axes: Axes, lang: str) -> None:
     axes.set_xlabel(say("Number of atoms", lang))
     axes.xaxis.set_major_locator(MultipleLocator(5))
     axes.xaxis.set_minor_locator(MultipleLocator(1))
+
+
+def _mae(record: Record) -> float:
+    return _MEV * float(record.errors["error"].astype(float).abs().mean())
+
+
+def _test_mae(record: Record) -> float:
+    return _MEV * float(record.errors["error"][record.errors["test"]].astype(float).abs().mean())

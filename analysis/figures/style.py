@@ -17,10 +17,10 @@ import pandas as pd
 from babel.lists import format_list
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
 from PIL.PngImagePlugin import PngInfo
 
-from analysis.figures.words import check_language
+from analysis.figures.words import check_language, say
 
 # Okabe and Ito's palette, told apart by readers with any common colour blindness (https://jfly.uni-koeln.de/color/).
 BLUE, ORANGE, GREEN, VERMILION = "#0072B2", "#E69F00", "#009E73", "#D55E00"
@@ -200,20 +200,36 @@ def percent_axis(lang: str, decimals: int = 0) -> FuncFormatter:
     return FuncFormatter(lambda value, _: percent(value, lang, decimals))
 
 
-def mean_and_deviation(values: Sequence[float], lang: str, decimals: int) -> str:
+def mean_and_deviation(values: Iterable[float], lang: str, decimals: int) -> str:
     """Mean ± standard deviation of a sample, as the language writes it; of one value, the value alone."""
+    values = list(values)
     mean = number(float(np.mean(values)), lang, decimals)
     if len(values) < 2:
         return mean
     return f"{mean} ± {number(float(np.std(values, ddof=1)), lang, decimals)}"
 
 
-def log_axis(axes: Axes, lang: str, *, every: int = 0, ticks: Sequence[float] = (1.0, 3.0)) -> None:
-    """A logarithmic y axis with `ticks` in each power of ten; or, if it is long, one in `every` so many powers."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(LogLocator(base=10.0**every) if every else LogLocator(subs=ticks))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value, lang)))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+def log_axis(axes: Axes, lang: str, which: str = "y", *, every: int = 0, ticks: Sequence[float] = (1.0, 3.0)) -> None:
+    """A logarithmic axis, "x" or "y", with `ticks` in each power of ten; or, if long, one in `every` so many powers."""
+    axes.set(**{f"{which}scale": "log"})
+    axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
+    axis.set_major_locator(LogLocator(base=10.0**every) if every else LogLocator(subs=ticks))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value, lang)))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def size_axis(axes: Axes, lang: str, *, major: int = 2, minor: int | None = 1) -> None:
+    """An x axis of numbers of atoms, with a number at each `major` one and a tick at each `minor` one."""
+    axes.set_xlabel(say("Number of atoms", lang))
+    axes.xaxis.set_major_locator(MultipleLocator(major))
+    if minor:
+        axes.xaxis.set_minor_locator(MultipleLocator(minor))
+
+
+def band(axes: Axes, table: pd.DataFrame, *, alpha: float = 0.25, **look: object) -> None:
+    """The mean of each row as a line, and a band from the least to the largest of its values: columns are seeds."""
+    axes.fill_between(table.index, table.min(axis=1), table.max(axis=1), color=look["color"], alpha=alpha, linewidth=0)
+    axes.plot(table.mean(axis=1), **look)
 
 
 def ranges(integers: Iterable[int], lang: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from made_up import arms_of, only
 
 from analysis import study
-from analysis.figures import balancing, groups
+from analysis.figures import balancing, baseline, groups
 from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arm, Arms, MissingArmError
@@ -124,8 +124,8 @@ def test_the_histograms_show_each_size_up_to_the_cap(recorded, lang):
 def test_what_the_page_says_of_the_cost_holds_in_the_records(recorded):
     """Fewer molecules cost little, fewer updates much, and capping as much as drawing at random."""
     caps = balancing.by_cap(recorded, lang="en")
-    whole = np.mean(groups.general(groups.of_baseline(recorded, lang="en").records))
-    capped, drawn, longer = (np.mean(groups.general(caps[2000][kind].records)) for kind in balancing.KINDS)
+    whole = np.mean(baseline.general(groups.of_baseline(recorded, lang="en").records))
+    capped, drawn, longer = (np.mean(baseline.general(caps[2000][kind].records)) for kind in balancing.KINDS)
     assert capped > 2 * whole
     assert drawn == pytest.approx(capped, rel=0.15)
     assert whole < longer < 1.15 * whole

@@ -6,7 +6,7 @@ from made_up import arms_of, only
 from test_figures import assert_readable
 
 from analysis import study
-from analysis.figures import groups, sensitivity
+from analysis.figures import baseline, groups, sensitivity
 from analysis.figures.words import LANGUAGES
 from analysis.runs import protocols
 from analysis.runs.arms import Arm, Arms, MissingArmError
@@ -76,7 +76,7 @@ def test_the_facts_of_the_prose(records):
     ca, en = (sensitivity.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     shown = sensitivity.by_variant(records, lang="en")
-    means = [np.mean(groups.general(shown[f"split_{n}"]["default"].records)) for n in (0, 1, 2)]
+    means = [np.mean(baseline.general(shown[f"split_{n}"]["default"].records)) for n in (0, 1, 2)]
     assert en["between_splits"] == f"{np.std(means, ddof=1):.3f}"
     ratios = {en[f"ratio_{name}"] for name in ("split_0", "split_1", "split_2", "least_squares")}
     assert len(ratios) == 1  # both models' errors were multiplied by the same
@@ -125,6 +125,6 @@ def test_what_the_page_says_of_splits_and_references_holds_in_the_records(studie
     fitted = found["least-squares"]
     for protocol in ("held_out", "as_reported"):
         assert not groups.lower_at(fitted["custom"], fitted["default"], protocol)
-    usual, other = (np.array(groups.general(found[name]["default"].records)) for name in ("split_0", "least-squares"))
+    usual, other = (np.array(baseline.general(found[name]["default"].records)) for name in ("split_0", "least-squares"))
     assert abs(np.log(other / usual).mean()) < np.log(1.25)  # by no more than the seed changes
-    assert np.min(groups.general(found["none"]["default"].records)) > 1000
+    assert np.min(baseline.general(found["none"]["default"].records)) > 1000

@@ -20,8 +20,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from analysis.data import statistics
+from analysis.figures import introduction, style
 from analysis.figures import state_of_the_art as figures
-from analysis.figures import style
 from analysis.figures.words import LANGUAGES
 from analysis.study import parameters
 
@@ -320,13 +320,13 @@ def test_the_facts_of_the_prose(qm9_molecules):
 
 
 def test_the_facts_of_the_energy(qm9_molecules):
-    ca, en = (figures.energy_facts(qm9_molecules, lang=lang) for lang in LANGUAGES)
+    ca, en = (introduction.facts(qm9_molecules, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
     assert (ca["example_u0"], en["example_atoms"], en["example_bound"]) == ("−1.101,5", "−1,084.3", "−17.2")
     assert (en["example_share"], ca["lowest"], ca["highest"]) == ("1.6%", "−19.444", "−1.101")
     assert (en["bound_mean"], en["bound_deviation"]) == ("−4.24", "0.19")
     with pytest.raises(ValueError, match="no molecule has the SMILES 'CCCCCCCCCCCC'"):
-        figures.energy_facts(qm9_molecules, lang="ca", example="C" * 12)
+        introduction.facts(qm9_molecules, lang="ca", example="C" * 12)
 
 
 @pytest.mark.parametrize(
@@ -351,4 +351,4 @@ def test_a_page_shows_every_figure(page):
     book = jupytext.read(ROOT / page, fmt="ipynb" if page.endswith(".ipynb") else "md:myst")
     lang = "settings.lang" if page.endswith(".ipynb") else f'"{page.split("/")[1]}"'
     called = "\n".join(cell.source for cell in book.cells)
-    assert all(f"census.{draw.__name__}(molecules, lang={lang}" in called for draw in DRAWN)
+    assert all(f"state_of_the_art.{draw.__name__}(molecules, lang={lang}" in called for draw in DRAWN)

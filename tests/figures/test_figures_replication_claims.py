@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from analysis.evaluation import verdicts
-from analysis.figures import replication_verdicts as figures
+from analysis.figures import replication as figures
 from analysis.figures import style
 from analysis.figures.words import LANGUAGES, say
 
@@ -42,7 +42,7 @@ def found() -> list[verdicts.Verdict]:
 
 @EACH_LANGUAGE
 def test_the_table_has_a_row_per_claim_and_both_protocols(found, lang):
-    table = figures.table(found, lang=lang)
+    table = figures.claims(found, lang=lang)
     assert table.index.tolist() == [say(figures._CLAIMS[key], lang) for key in ("h1", "h4", "run_time")]
     words = [say(key, lang) for key in ("Section", "Thesis", "held-out molecules", "own mean")]
     assert list(table.columns) == words
@@ -50,7 +50,7 @@ def test_the_table_has_a_row_per_claim_and_both_protocols(found, lang):
 
 
 def test_a_cell_says_verdict_effect_interval_and_whether_it_stands(found):
-    table = figures.table(found, lang="en")
+    table = figures.claims(found, lang="en")
     table = table.map(lambda text: text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{WORD JOINER}", ""))
     assert table["held-out molecules"].tolist() == [
         "rejected: −0.09 (−0.34 – 0.16)",
@@ -64,7 +64,7 @@ def test_a_cell_says_verdict_effect_interval_and_whether_it_stands(found):
 @EACH_LANGUAGE
 def test_every_claim_has_its_words(lang):
     found = [made_up(key, claim.protocols[0], "undecided") for key, claim in verdicts.CLAIMS.items()]
-    table, rules = figures.table(found, lang=lang), figures.rules(found, lang=lang)
+    table, rules = figures.claims(found, lang=lang), figures.rules(found, lang=lang)
     assert len(table) == len(rules) == len(verdicts.CLAIMS)
     assert rules[say("Seeds", lang)].tolist() == ["3"] * len(rules)
 
@@ -88,7 +88,7 @@ def test_the_rules_count_held_out_molecules(found):
 
 
 def test_the_facts_count_claims_that_both_protocols_judge(found):
-    ca, en = (figures.facts(found, lang=lang) for lang in LANGUAGES)
+    ca, en = (figures.claim_facts(found, lang=lang) for lang in LANGUAGES)
     assert ca == en
     assert (en["judged"], en["verdicts"], en["unstable"]) == ("2", "5", "1")
     assert [en[f"{word}_held_out"] for word in ("confirmed", "rejected", "undecided")] == ["1", "1", "0"]
