@@ -158,13 +158,8 @@ def terms_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     Takes the records of the final comparison. Lines are means over seeds, bands reach over all of them; of terms that
     may be negative the absolute value is drawn, with a hollow marker where the mean is negative.
     """
-    models = final_comparison.by_model(records)
-    data = pd.concat(
-        [
-            _terms_of_runs(of_model).assign(series=say(final_comparison.NAMES[name], lang))
-            for name, of_model in models.items()
-        ]
-    )
+    models = {say(final_comparison.NAMES[name], lang): of for name, of in final_comparison.by_model(records).items()}
+    data = pd.concat([_terms_of_runs(of_model).assign(series=name) for name, of_model in models.items()])
     alt = say(
         "Two plots by number of atoms on a log scale, one for Default and one for Custom, with a line per term of "
         "the error with the set’s own mean: the offset term makes a valley and the whole error clings to it nearly "
@@ -179,13 +174,11 @@ def terms_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
             _term(axes, parts["as_reported"], style.BLACK, "", say("error with the set’s own mean", lang), width=3.0)
             for term, (colour, marker, said) in _TERMS.items():
                 _term(axes, parts[term], colour, marker, say(said, lang))
-            axes.set_title(say(final_comparison.NAMES[name], lang), fontsize=11)
+            axes.set_title(name, fontsize=11)
             axes.set_ylabel(say("MSE (eV²)", lang))
             style.log_axis(axes, lang, every=1)
             axes.set_ylim(bottom=3e-5)
-        plots[-1].set_xlabel(say("Number of atoms", lang))
-        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
-        plots[-1].xaxis.set_minor_locator(MultipleLocator(1))
+        style.size_axis(plots[-1], lang)
         figure.legend(*plots[1].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -202,7 +195,7 @@ def _terms_of_runs(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _term(axes: Axes, values: pd.Series, colour: str, marker: str, name: str, *, width: float = 1.5) -> None:
-    table = pd.concat({seed: values.xs(seed) for seed in values.index.unique("seed")}, axis=1).loc[list(SIZES)]
+    table = pd.concat({seed: values.xs(seed) for seed in values.index.unique("seed")}, axis=1).loc[SIZES]
     table = table.where(table != 0)  # a term that a run lacks altogether
     if table.isna().all(axis=None):
         return
@@ -217,27 +210,17 @@ def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> 
 
     Takes the records of one configuration; means over seeds. Negative shares are those of terms that lower the error.
     """
-    parts = decomposed(records, kind)
     shown = SIZES if kind == "size" else statistics.ELEMENTS
-    mean = parts.groupby(level="group").mean().loc[list(shown)]
-    share = decomposition.shares(mean)
-    rows = [
-        {
-            say("Δ (meV per atom)", lang): style.number(1000 * mean.loc[group, "shift"], lang, 1),
-            say("MSE, own mean (eV²)", lang): style.number(mean.loc[group, "as_reported"], lang, 3),
-            **{
-                # rounded first: there is no −0.0 %
-                say(_SHARES[effect], lang): style.percent(round(share.loc[group, effect], 3) + 0.0, lang, 1)
-                for effect in _SHARES
-                if effect != "left_out" or (mean["left_out"] != 0).any()
-            },
-        }
-        for group in shown
-    ]
-    names = [say(baseline.ELEMENTS[group], lang) if kind == "element" else str(group) for group in shown]
-    return pd.DataFrame(rows, index=names).rename_axis(
-        columns=say("Number of atoms" if kind == "size" else "Element", lang)
-    )
+    mean = decomposed(records, kind).groupby(level="group").mean().loc[list(shown)]
+    share = decomposition.shares(mean).round(3) + 0.0  # there is no −0.0 %
+    columns = {
+        say("Δ (meV per atom)", lang): [style.number(1000 * value, lang, 1) for value in mean["shift"]],
+        say("MSE, own mean (eV²)", lang): [style.number(value, lang, 3) for value in mean["as_reported"]],
+    }
+    for effect, name in _SHARES.items():
+        if effect != "left_out" or (mean["left_out"] != 0).any():
+            columns[say(name, lang)] = [style.percent(value, lang, 1) for value in share[effect]]
+    return baseline.by_group(columns, shown, kind, lang=lang)
 
 
 # ---- from the data alone, beside the report --------------------------------------------------------------------------
@@ -261,13 +244,8 @@ def predicted_curves(records: Mapping[str, Arms[Record]], molecules: Molecules, 
             case = found[key]
             _draw_sizes(axes, case, sets, lang)
             if key.startswith("cap_"):
-                first = _curves(found[key.replace("cap", "in_order")], sets, "size")
-                axes.plot(
-                    first["predicted"],
-                    color=style.GREY,
-                    linestyle="--",
-                    label=say("the same, the first of each size", lang),
-                )
+                first = _curves(found[key.replace("cap", "in_order")], sets, "size")["predicted"]
+                axes.plot(first, color=style.GREY, linestyle="--", label=say("the same, the first of each size", lang))
             axes.set_title(case.name, fontsize=10.5)
         for axes in plots:
             style.log_axis(axes, lang, every=1)
@@ -361,15 +339,12 @@ def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lan
 
 
 def _of_figures_3_and_4(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
-    curves, elements = _curves(found["default"], sets, "size"), _curves(found["default"], sets, "element")
-    frequency = {kind: sets[kind]["molecules"] for kind in ("size", "element")}
-    correlation = {
-        column: float(stats.spearmanr(frequency["size"].loc[list(SIZES)], curve).statistic)
-        for column, curve in curves.items()
-    }
+    curves, elements = (_curves(found["default"], sets, kind) for kind in ("size", "element"))
+    frequency = sets["size"]["molecules"].loc[list(SIZES)]
+    correlation = {column: float(stats.spearmanr(frequency, curve).statistic) for column, curve in curves.items()}
     best = {column: int(curve.idxmin()) for column, curve in curves.items()}
     worst_first = {column: list(curve.sort_values(ascending=False).index) for column, curve in elements.items()}
-    rarest_first = list(frequency["element"].sort_values().index)
+    rarest_first = list(sets["element"]["molecules"].sort_values().index)
     return [
         Statement(
             "fig3_correlation",
@@ -400,10 +375,7 @@ def _of_figure_6(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], la
     for draw in ("cap", "in_order"):
         curves = {cap: _curves(found[f"{draw}_{cap}"], sets, "size") for cap in thesis.CAPS}
         better = {column: _below(curve, default[column]) for column, curve in curves[strictest].items()}
-        change = {
-            column: [_change(curves[cap][column], default[column]) for cap in thesis.CAPS]
-            for column in curves[strictest]
-        }
+        change = {column: [_change(curves[cap][column], default[column]) for cap in thesis.CAPS] for column in better}
         visible = [value < 1 / FACTOR for value in change["predicted"]]
         said += [
             Statement(
@@ -427,17 +399,11 @@ def _of_figure_6(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], la
 
 def _of_figures_7_and_8(weighted: Arms[Record], lang: str) -> list[Statement]:
     said = []
-    for weighting in ("size", "size-frequency"):
+    for figure, weighting in (("fig7", "size"), ("fig8", "size-frequency")):
         best = {p: loss_modification.best_rates(weighted, weighting, p)[0] for p in baseline.PROTOCOLS}
-        said.append(
-            Statement(
-                f"fig{7 + len(said)}",
-                style.plain_number(thesis.BEST_RATE, lang),
-                {"predicted": say("all the same", lang)}
-                | {protocol: style.plain_number(rate, lang) for protocol, rate in best.items()},
-                None,
-            )
-        )
+        cells = {protocol: style.plain_number(rate, lang) for protocol, rate in best.items()}
+        cells["predicted"] = say("all the same", lang)
+        said.append(Statement(figure, style.plain_number(thesis.BEST_RATE, lang), cells, None))
     return said
 
 
@@ -473,11 +439,9 @@ def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFr
 
 def _of_best_sizes(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame]) -> Statement:
     """Of the caps, in their order, the directed training and Custom: where their curves are lowest."""
-    keys = [f"cap_{cap}" for cap in thesis.CAPS] + ["large", "custom"]
-    best = [
-        {column: str(curve.idxmin()) for column, curve in _curves(found[key], sets, "size").items()} for key in keys
-    ]
-    return Statement("best_sizes", "–", {column: "; ".join(each[column] for each in best) for column in COLUMNS}, None)
+    curves = [_curves(found[key], sets, "size") for key in (*(f"cap_{cap}" for cap in thesis.CAPS), "large", "custom")]
+    best = {column: "; ".join(str(each[column].idxmin()) for each in curves) for column in COLUMNS}
+    return Statement("best_sizes", "–", best, None)
 
 
 def _of_the_last_table(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> Statement:
@@ -499,10 +463,8 @@ def _sets(molecules: Molecules) -> dict[str, pd.DataFrame]:
 def _curves(case: Case, sets: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.Series]:
     """The error of each set, eV², by column: the offset alone, and mean over seeds under both protocols if recorded."""
     curves = {"predicted": decomposition.offset_of(sets[kind], case.training_mean)}
-    if case.records:
-        curves |= {
-            protocol: baseline.by_seed(case.records, kind, protocol).mean(axis=1) for protocol in baseline.PROTOCOLS
-        }
+    for protocol in baseline.PROTOCOLS if case.records else ():
+        curves[protocol] = baseline.by_seed(case.records, kind, protocol).mean(axis=1)
     return {column: curve.loc[list(SIZES)] if kind == "size" else curve for column, curve in curves.items()}
 
 

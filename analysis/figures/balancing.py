@@ -57,7 +57,7 @@ def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
         whole, *capped = shown
         plots = figure.subplots(len(capped), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, group in zip(plots, capped, strict=True):
-            of_whole, of_capped = (_training_sizes(each.records[0]) for each in (whole, group))
+            of_whole, of_capped = (baseline.training_sizes(each.records[0]) for each in (whole, group))
             axes.bar(of_whole.index, of_whole, color="#DDDDDD", label=whole.name if axes is plots[0] else None)
             axes.bar(of_capped.index, of_capped, color=group.colour, label=group.name)
             axes.yaxis.set_major_formatter(style.number_axis(lang))
@@ -185,10 +185,4 @@ def _spreads(group: Group) -> pd.DataFrame:
 
 
 def _sizes_of_run(record: Record) -> pd.DataFrame:
-    return _training_sizes(record).rename_axis("n_atoms").rename("training_molecules").reset_index()
-
-
-def _training_sizes(record: Record) -> pd.Series:
-    """How many molecules of each number of atoms a run was trained on."""
-    rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
-    return rows.set_index(rows["group"].astype(int))["molecules"].sort_index()
+    return baseline.training_sizes(record).rename_axis("n_atoms").rename("training_molecules").reset_index()

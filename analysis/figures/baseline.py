@@ -27,18 +27,8 @@ NAMES = messages(
         "as_reported": "the whole set, with its own mean",
     }
 )
-SHORT_NAMES = messages(
-    {
-        "held_out": "held-out molecules",
-        "as_reported": "own mean",
-    }
-)
-_MSE = messages(
-    {
-        "held_out": "MSE, held out (eV²)",
-        "as_reported": "MSE, own mean (eV²)",
-    }
-)
+SHORT_NAMES = messages({"held_out": "held-out molecules", "as_reported": "own mean"})
+_MSE = messages({"held_out": "MSE, held out (eV²)", "as_reported": "MSE, own mean (eV²)"})
 ELEMENTS = messages(
     {
         "H": "H, hydrogen",
@@ -186,6 +176,12 @@ def general(records: Sequence[Record], protocol: str = "held_out") -> list[float
     return [protocols.mse(record.groups, "all").loc["all", protocol] for record in records]
 
 
+def training_sizes(record: Record) -> pd.Series:
+    """How many molecules of each number of atoms a run was trained on."""
+    rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
+    return rows.set_index(rows["group"].astype(int))["molecules"].sort_index()
+
+
 def minutes(record: Record) -> float:
     """Wall time of a run: training, validation and evaluation."""
     return sum(record.about["seconds"].values()) / 60
@@ -224,16 +220,15 @@ def _held_out_molecules(records: Sequence[Record], kind: str) -> pd.Series:
 def _protocol_table(records: Sequence[Record], kind: str, groups: list, lang: str) -> pd.DataFrame:
     molecules = _held_out_molecules(records, kind)
     shown = [group for group in groups if group in molecules.index]
-    seeds = {protocol: by_seed(records, kind, protocol) for protocol in PROTOCOLS}
-    rows = [
-        {say("Held out", lang): style.number(molecules[group], lang)}
-        | {
-            say(_MSE[protocol], lang): style.mean_and_deviation(table.loc[group].to_numpy(), lang, 3)
-            for protocol, table in seeds.items()
-        }
-        for group in shown
-    ]
-    names = [say(ELEMENTS[group], lang) if kind == "element" else str(group) for group in shown]
-    return pd.DataFrame(rows, index=names).rename_axis(
-        columns=say("Number of atoms" if kind == "size" else "Element", lang)
-    )
+    columns = {say("Held out", lang): [style.number(molecules[group], lang) for group in shown]}
+    for protocol, name in _MSE.items():
+        table = by_seed(records, kind, protocol).loc[shown].to_numpy()
+        columns[say(name, lang)] = [style.mean_and_deviation(of_seeds, lang, 3) for of_seeds in table]
+    return by_group(columns, shown, kind, lang=lang)
+
+
+def by_group(columns: Mapping[str, Sequence[str]], groups: Sequence, kind: str, *, lang: str) -> pd.DataFrame:
+    """A row per size or element: cells by the name of their column."""
+    names = [say(ELEMENTS[group], lang) if kind == "element" else str(group) for group in groups]
+    corner = say("Number of atoms" if kind == "size" else "Element", lang)
+    return pd.DataFrame(columns, index=names).rename_axis(columns=corner)

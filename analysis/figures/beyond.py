@@ -10,7 +10,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
+from matplotlib.ticker import NullFormatter
 
 from analysis import study
 from analysis.data import thesis
@@ -29,6 +29,14 @@ LOOK = (style.GREEN, "D")
 """Colour and marker of "Beyond"."""
 _LOOKS = MappingProxyType({**final_comparison.MODELS, "beyond": LOOK})  # Default and Custom as in the final comparison
 _NAMES = MappingProxyType({**final_comparison.NAMES, "beyond": mark("Beyond")})
+_SCORES = messages({"mae": "MAE (meV)", "rmse": "RMSE (meV)", "worst": "Worst 1% (meV)"})
+_WHOLE = 30  # meV: errors from here on are written without decimals
+_BETTER = messages(
+    {
+        "size": "better than Default and Custom at every size from 10 to 25 atoms",
+        "element": "better than Default and Custom for every element",
+    }
+)
 _COMPARED_TO = ("schnet", "painn")  # published errors that are drawn as lines
 
 
@@ -36,6 +44,21 @@ def minutes(record: Record) -> float:
     """Wall time of training and validation."""
     seconds = record.about["seconds"]
     return (seconds["training"] + seconds["validation"]) / 60
+
+
+def mev(records: Sequence[Record], measure: str = "mae") -> list[float]:
+    """A measure of `accuracy.scores` per run, meV."""
+    return [_MEV * getattr(accuracy.scores(record), measure) for record in records]
+
+
+def scores(records: Sequence[Record], lang: str) -> dict[str, list[float]]:
+    """Errors per run, meV, by the heading of their column."""
+    return {say(name, lang): mev(records, measure) for measure, name in _SCORES.items()}
+
+
+def whole_or_tenths(error: float, lang: str) -> str:
+    """An error in meV, with a decimal if it is small."""
+    return style.number(error, lang, 1 if error < _WHOLE else 0)
 
 
 def main(records: Arms[Record]) -> list[Record]:
@@ -51,24 +74,8 @@ def brief(records: Arms[Record]) -> list[Record]:
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per seed of the main budget and one for all: errors over the test part, and minutes."""
     shown = main(records)
-    scores = [accuracy.scores(record) for record in shown]
-    columns = {
-        mark("MAE (meV)"): [_MEV * one.mae for one in scores],
-        mark("RMSE (meV)"): [_MEV * one.rmse for one in scores],
-        mark("Worst 1% (meV)"): [_MEV * one.worst for one in scores],
-        mark("Training and validation (min)"): [minutes(record) for record in shown],
-    }
-    rows = [
-        {say("Run", lang): record.id}
-        | {say(key, lang): style.number(column[row], lang, 1) for key, column in columns.items()}
-        for row, record in enumerate(shown)
-    ]
-    rows.append(
-        {say("Run", lang): say("mean ± deviation", lang)}
-        | {say(key, lang): style.mean_and_deviation(column, lang, 1) for key, column in columns.items()}
-    )
-    index = [str(record.config.seed) for record in shown] + [""]
-    return pd.DataFrame(rows, index=index).rename_axis(columns=say("Seed", lang))
+    columns = scores(shown, lang) | {say("Training and validation (min)", lang): list(map(minutes, shown))}
+    return baseline.by_run(shown, {name: (1, values) for name, values in columns.items()}, lang=lang)
 
 
 def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str, str]:
@@ -80,23 +87,20 @@ def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str
     the tenth with the largest spread. With one seed, those of the ensemble are "–".
     """
     shown = main(records)
-    scores = [accuracy.scores(record) for record in shown]
-    config, models = shown[0].config, final_comparison.by_model(others)
-    rmse = _MEV * float(np.mean([one.rmse for one in scores]))
+    config, about, models = shown[0].config, shown[0].about, final_comparison.by_model(others)
+    model, training = config.model, config.training
+    times, rmse = list(map(minutes, shown)), float(np.mean(mev(shown, "rmse")))
     found = {
         "seeds": style.number(len(shown), lang),
-        "epochs": style.number(config.training.epochs, lang),
-        "parameters": style.number(shown[0].about["parameters"], lang),
-        "train": style.number(shown[0].about["molecules"]["train"], lang),
-        "test": style.number(shown[0].about["molecules"]["test"], lang),
-        "minutes": style.number(float(np.mean([minutes(record) for record in shown])), lang, 1),
-        "minutes_most": style.number(max(minutes(record) for record in shown), lang, 1),
+        "epochs": style.number(training.epochs, lang),
+        "parameters": style.number(about["parameters"], lang),
+        "train": style.number(about["molecules"]["train"], lang),
+        "test": style.number(about["molecules"]["test"], lang),
+        "minutes": style.number(float(np.mean(times)), lang, 1),
+        "minutes_most": style.number(max(times), lang, 1),
         "times_report": style.number(_MEV * float(np.sqrt(thesis.MSE["default"])) / rmse, lang),
         "minutes_report": style.number(thesis.MINUTES["default"], lang),
         "demanded_minutes": style.number(DEMANDS["second"][1], lang),
-    }
-    model, training = config.model, config.training
-    found |= {
         "features": style.number(model.n_atom_basis, lang),
         "interactions": style.number(model.n_interactions, lang),
         "gaussians": style.number(model.n_rbf, lang),
@@ -111,10 +115,9 @@ def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str
     for side, members in {"up_to": sizes <= thesis.LARGE, "above": sizes > thesis.LARGE}.items():
         of_seeds = _MEV * np.abs(accuracy.test_errors(shown))[:, members].mean(axis=1)
         found[f"mae_{side}"] = style.mean_and_deviation(of_seeds, lang, 1)
-    for measure in ("mae", "rmse", "worst"):
-        found[measure] = style.mean_and_deviation([_MEV * getattr(one, measure) for one in scores], lang, 1)
+    found |= {measure: style.mean_and_deviation(mev(shown, measure), lang, 1) for measure in _SCORES}
     for name, of_model in models.items():
-        found[f"mae_{name}"] = style.mean_and_deviation(_mev(of_model), lang, 0)
+        found[f"mae_{name}"] = style.mean_and_deviation(mev(of_model), lang, 0)
         found[f"times_{name}"] = style.number(_mean_mae(of_model) / _mean_mae(shown), lang)
     for name in _COMPARED_TO:
         found[f"published_{name}"] = style.plain_number(published.MODELS[name].mae, lang)
@@ -122,18 +125,16 @@ def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str
 
 
 def _ensemble_facts(shown: Sequence[Record], lang: str) -> dict[str, str]:
-    keys = ("mae_ensemble", "rmse_ensemble", "correlation", "scale", "flagged")
     if len(shown) < 2:
-        return dict.fromkeys(keys, "–")
+        return dict.fromkeys(("mae_ensemble", "rmse_ensemble", "correlation", "scale", "flagged"), "–")
     one = accuracy.ensemble(shown)
-    values = (
-        style.number(_MEV * float(np.abs(one.error).mean()), lang, 1),
-        style.number(_MEV * float(np.sqrt(np.mean(one.error**2))), lang, 1),
-        style.number(one.rank_correlation(), lang, 2),
-        style.number(one.scale(), lang, 1),
-        style.percent(one.flagged(0.1), lang),
-    )
-    return dict(zip(keys, values, strict=True))
+    return {
+        "mae_ensemble": style.number(_MEV * float(np.abs(one.error).mean()), lang, 1),
+        "rmse_ensemble": style.number(_MEV * float(np.sqrt(np.mean(one.error**2))), lang, 1),
+        "correlation": style.number(one.rank_correlation(), lang, 2),
+        "scale": style.number(one.scale(), lang, 1),
+        "flagged": style.percent(one.flagged(0.1), lang),
+    }
 
 
 def demands(records: Arms[Record], others: Arms[Record], molecules: Molecules, *, lang: str) -> style.WordTable:
@@ -144,39 +145,25 @@ def demands(records: Arms[Record], others: Arms[Record], molecules: Molecules, *
     those within the time. Better than both models, if at every size from 10 to 25 and for every element the whole
     interval lies below both of theirs, of the mean absolute and of the mean squared error alike.
     """
-    rows = []
+    demanded, measured, met = (say(heading, lang) for heading in (mark("Demand"), mark("Measured"), mark("Met")))
+    rows = {}
     for largest, most in DEMANDS.values():
         within = [one for one in _budgets(records) if max(map(minutes, one)) <= most]
-        enough = [one for one in within if max(_mev(one)) <= largest]
+        enough = [one for one in within if max(mev(one)) <= largest]
         shown = enough[0] if enough else min(within, key=_mean_mae, default=None)
-        rows.append(
-            {
-                say("Demand", lang): say(
-                    "MAE of {error} meV or less in {minutes} minutes or less",
-                    lang,
-                    error=style.plain_number(largest, lang),
-                    minutes=style.number(most, lang),
-                ),
-                say("Measured", lang): "–" if shown is None else _measured(shown, lang),
-                say("Met", lang): say("yes" if enough else "no", lang),
-            }
-        )
-    for kind, demand in messages(
-        {
-            "size": "better than Default and Custom at every size from 10 to 25 atoms",
-            "element": "better than Default and Custom for every element",
+        limits = {"error": style.plain_number(largest, lang), "minutes": style.number(most, lang)}
+        rows[say("MAE of {error} meV or less in {minutes} minutes or less", lang, **limits)] = {
+            measured: "–" if shown is None else _measured(shown, lang),
+            met: say("yes" if enough else "no", lang),
         }
-    ).items():
+    for kind, demand in _BETTER.items():
         touching = not_better(records, others, molecules, kind)
         names = [say(baseline.ELEMENTS[group], lang) if kind == "element" else str(group) for group in touching]
-        rows.append(
-            {
-                say("Demand", lang): say(demand, lang),
-                say("Measured", lang): ", ".join(names) or say("intervals wholly below everywhere (MAE and MSE)", lang),
-                say("Met", lang): say("no" if touching else "yes", lang),
-            }
-        )
-    return style.WordTable(rows).set_index(say("Demand", lang))
+        rows[say(demand, lang)] = {
+            measured: ", ".join(names) or say("intervals wholly below everywhere (MAE and MSE)", lang),
+            met: say("no" if touching else "yes", lang),
+        }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(index=demanded)
 
 
 def not_better(records: Arms[Record], others: Arms[Record], molecules: Molecules, kind: str) -> list[int | str]:
@@ -205,21 +192,10 @@ def error_by_size(records: Arms[Record], others: Arms[Record], molecules: Molecu
     with style.figure(alt, _data(tables, others, records, lang), height=4.2) as figure:
         axes = figure.subplots()
         for name, table in tables.items():
-            colour, marker = _LOOKS[name]
-            axes.fill_between(
-                table.index, _MEV * table["mae_low"], _MEV * table["mae_high"], color=colour, alpha=0.25, linewidth=0
-            )
-            axes.plot(
-                table.index,
-                _MEV * table["mae"],
-                color=colour,
-                marker=marker,
-                markersize=4,
-                label=say(_NAMES[name], lang),
-            )
-        axes.set_xlabel(say("Number of atoms", lang))
-        axes.xaxis.set_major_locator(MultipleLocator(2))
-        axes.xaxis.set_minor_locator(MultipleLocator(1))
+            (colour, marker), errors = _LOOKS[name], _MEV * table
+            axes.fill_between(table.index, errors["mae_low"], errors["mae_high"], color=colour, alpha=0.25, linewidth=0)
+            axes.plot(errors["mae"], color=colour, marker=marker, markersize=4, label=say(_NAMES[name], lang))
+        style.size_axis(axes, lang)
         error_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=3)
     return figure
@@ -257,32 +233,22 @@ def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
     Above, the mean absolute error, with published ones: as lines, and as points where it is known what their training
     took. Below, the mean squared error, with the report's. The minutes of others are those of a GPU.
     """
-    by_time = sorted(records.runs, key=minutes)
-    scores = [accuracy.scores(record) for record in by_time]
-    data = pd.DataFrame(
-        {
-            "run": [record.id for record in by_time],
-            "seed": [record.config.seed for record in by_time],
-            "epochs": [record.config.training.epochs for record in by_time],
-            "minutes": [minutes(record) for record in by_time],
-            "mae_meV": [_MEV * one.mae for one in scores],
-            "mse_eV2": [one.rmse**2 for one in scores],
-        }
+    data = baseline.of_runs(
+        sorted(records.runs, key=minutes),
+        lambda record: {
+            "epochs": [record.config.training.epochs],
+            "minutes": [minutes(record)],
+            "mae_meV": mev([record]),
+            "mse_eV2": [accuracy.scores(record).rmse ** 2],
+        },
     )
     means = data.groupby("epochs")[["minutes", "mae_meV", "mse_eV2"]].mean()
     # Published models of which the text says what the training took: hours of a GPU, from and to.
     spent = [one for one in (*published.POINTS.values(), *published.MODELS.values()) if one.gpu_hours]
     lines = [published.MODELS[key] for key in _COMPARED_TO]
-    theirs = [
-        {
-            "series": one.name,
-            "minutes": 60 * one.gpu_hours[0],
-            "most_minutes": 60 * one.gpu_hours[-1],
-            "mae_meV": one.mae,
-        }
-        for one in spent
-    ]
-    theirs += [{"series": one.name, "mae_meV": one.mae} for one in lines]
+    theirs = [{"series": one.name, "mae_meV": one.mae} for one in (*spent, *lines)]
+    for row, one in zip(theirs, spent, strict=False):
+        row |= {"minutes": 60 * one.gpu_hours[0], "most_minutes": 60 * one.gpu_hours[-1]}
     report = {"minutes": thesis.MINUTES["default"], "mse_eV2": thesis.MSE["default"]}
     theirs.append({"series": say("thesis, on a GPU", lang)} | report)
     everything = pd.concat([data.assign(series=say("Beyond", lang)), pd.DataFrame(theirs)], ignore_index=True)
@@ -307,13 +273,8 @@ def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
             look = {"color": style.PURPLE, "marker": marker, "markersize": 6, "linestyle": "", "capsize": 3}
             ends, said = [[middle - first], [last - middle]], say("{model}, on a GPU", lang, model=one.name)
             plots[0].errorbar(middle, one.mae, xerr=ends, label=said, **look)
-        plots[1].plot(
-            *report.values(),
-            "*",
-            color=style.VERMILION,
-            markersize=12,
-            label=say("thesis, on a GPU", lang),
-        )
+        look = {"color": style.VERMILION, "markersize": 12, "label": say("thesis, on a GPU", lang)}
+        plots[1].plot(*report.values(), "*", **look)
         plots[0].set_ylabel(say("MAE (meV)", lang))
         style.log_axis(plots[0], lang, ticks=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
         plots[1].set_ylabel(say("MSE (eV²)", lang))
@@ -338,11 +299,9 @@ def budget_facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """
     found = {}
     for arm, of in records.of("minutes").items():
-        scores = [accuracy.scores(record) for record in of]
-        for measure in ("mae", "rmse", "worst"):
-            mean = _MEV * float(np.mean([getattr(one, measure) for one in scores]))
-            found[f"{measure}_after_{arm.value}"] = style.number(mean, lang, 1)
-        found[f"minutes_of_{arm.value}"] = style.number(float(np.mean([minutes(record) for record in of])), lang, 1)
+        for measure in _SCORES:
+            found[f"{measure}_after_{arm.value}"] = style.number(float(np.mean(mev(of, measure))), lang, 1)
+        found[f"minutes_of_{arm.value}"] = style.number(float(np.mean(list(map(minutes, of)))), lang, 1)
         found[f"epochs_of_{arm.value}"] = style.number(of[0].config.training.epochs, lang)
     return found
 
@@ -374,23 +333,19 @@ def calibration(records: Arms[Record], *, lang: str, bins: int = 20) -> style.Bo
         left.plot(binned["spread"], binned["rmse"], "o-", color=style.GREEN, markersize=4)
         ends = [binned.to_numpy().min() / 1.2, binned.to_numpy().max() * 1.2]
         left.plot(ends, ends, "--", color=style.BLACK, linewidth=1, label=say("spread = error", lang))
-        for scale, axis in ((left.set_xscale, left.xaxis), (left.set_yscale, left.yaxis)):
-            scale("log")
-            axis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
-            axis.set_minor_formatter(NullFormatter())
-        left.grid(visible=True, axis="both")
+        for which in ("x", "y"):
+            style.log_axis(left, lang, which)
         left.set_xlabel(say("Spread of the seeds (meV)", lang))
         left.set_ylabel(say("RMSE of their mean (meV)", lang))
-        left.legend(loc="lower right", fontsize=10)
         right.plot(looked_at, seen, color=style.GREEN)
         right.plot([0, 1], [0, 1], "--", color=style.BLACK, linewidth=1, label=say("by chance", lang))
         for axis in (right.xaxis, right.yaxis):
             axis.set_major_formatter(style.percent_axis(lang))
-        right.grid(visible=True, axis="both")
         right.set_xlabel(say("Molecules looked at", lang))
         right.set_ylabel(say("Part found of the worst 1%", lang))
-        right.legend(loc="lower right", fontsize=10)
+        for axes in (left, right):
+            axes.grid(visible=True, axis="both")
+            axes.legend(loc="lower right", fontsize=10)
     return figure
 
 
@@ -400,43 +355,41 @@ def _budgets(records: Arms[Record]) -> list[list[Record]]:
     return [of for of in budgets if len(of) == max(map(len, budgets))]
 
 
-def _mev(records: Sequence[Record]) -> list[float]:
-    return [_MEV * accuracy.scores(record).mae for record in records]
-
-
 def _mean_mae(records: Sequence[Record]) -> float:
-    return float(np.mean(_mev(records)))
+    return float(np.mean(mev(records)))
 
 
 def _measured(records: Sequence[Record], lang: str) -> str:
     return say(
         "{error} meV (worst of {seeds} seeds: {worst}) in {minutes} minutes at most",
         lang,
-        error=style.mean_and_deviation(_mev(records), lang, 1),
-        worst=style.number(max(_mev(records)), lang, 1),
-        minutes=style.number(max(minutes(record) for record in records), lang, 1),
+        error=style.mean_and_deviation(mev(records), lang, 1),
+        worst=style.number(max(mev(records)), lang, 1),
+        minutes=style.number(max(map(minutes, records)), lang, 1),
         seeds=style.number(len(records), lang),
     )
 
 
+def _models(records: Arms[Record], others: Arms[Record]) -> dict[str, list[Record]]:
+    return {**final_comparison.by_model(others), "beyond": main(records)}
+
+
 def _tables(records: Arms[Record], others: Arms[Record], molecules: Molecules, kind: str) -> dict[str, pd.DataFrame]:
     """`accuracy.by_group` of each model, for the sizes that the report shows or the elements."""
-    models = {**final_comparison.by_model(others), "beyond": main(records)}
-    tables = {name: accuracy.by_group(of_model, molecules, kind) for name, of_model in models.items()}
+    tables = {name: accuracy.by_group(of, molecules, kind) for name, of in _models(records, others).items()}
     if kind == "size":
         return {name: table.reindex(thesis.COMMON_SIZES).dropna() for name, table in tables.items()}
     return tables
 
 
 def _data(tables: dict[str, pd.DataFrame], others: Arms[Record], records: Arms[Record], lang: str) -> pd.DataFrame:
-    models = {**final_comparison.by_model(others), "beyond": main(records)}
     units = {"mae": "eV", "mse": "eV2"}
     parts = []
-    for name, table in tables.items():
-        named = table.rename(columns=lambda column: f"{column}_{units[column[:3]]}" if column[:3] in units else column)
-        runs = " ".join(record.id for record in models[name])
-        parts.append(named.rename_axis("group").reset_index().assign(series=say(_NAMES[name], lang), run=runs))
-    return pd.concat(parts)
+    for name, of in _models(records, others).items():
+        runs = " ".join(record.id for record in of)
+        parts.append(tables[name].rename_axis("group").reset_index().assign(series=say(_NAMES[name], lang), run=runs))
+    data = pd.concat(parts)
+    return data.rename(columns=lambda column: f"{column}_{units[column[:3]]}" if column[:3] in units else column)
 
 
 def error_axis(axes: Axes, lang: str) -> None:

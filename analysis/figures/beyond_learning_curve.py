@@ -5,37 +5,26 @@ Every function takes the records of `study.LearningCurveParameters`. Errors are 
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import LogLocator, NullFormatter
 from scipy import stats
 
-from analysis.evaluation import accuracy
-from analysis.figures import published, style
-from analysis.figures.beyond import LOOK, error_axis
+from analysis.figures import baseline, published, style
+from analysis.figures.beyond import LOOK, error_axis, mev, scores, whole_or_tenths
 from analysis.figures.words import say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 
-_MEV = 1000  # meV per eV
-_PUBLISHED_LOOKS = (
-    (style.PURPLE, "s"),
-    (style.BLUE, "o"),
-    (style.ORANGE, "^"),
-    (style.SKY, "v"),
-    (style.VERMILION, "P"),
-)
-_WHOLE = 30  # meV: errors from here on are written without decimals
+_COLOURS, _MARKERS = (
+    (style.PURPLE, style.BLUE, style.ORANGE, style.SKY, style.VERMILION),
+    "so^vP",
+)  # of published models
 
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per number of training molecules: epochs, and errors over the test part, over seeds."""
     rows = {}
     for number, of in _by_number(records).items():
-        scores = [accuracy.scores(record) for record in of]
-        rows[style.number(number, lang)] = {
-            say("Epochs", lang): style.number(of[0].config.training.epochs, lang),
-            say("MAE (meV)", lang): style.mean_and_deviation([_MEV * one.mae for one in scores], lang, 1),
-            say("RMSE (meV)", lang): style.mean_and_deviation([_MEV * one.rmse for one in scores], lang, 1),
-            say("Worst 1% (meV)", lang): style.mean_and_deviation([_MEV * one.worst for one in scores], lang, 1),
+        rows[style.number(number, lang)] = {say("Epochs", lang): style.number(of[0].config.training.epochs, lang)} | {
+            name: style.mean_and_deviation(values, lang, 1) for name, values in scores(of, lang).items()
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Training molecules", lang))
 
@@ -43,19 +32,12 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
 def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """Mean absolute error over the test part against training molecules: a point per run, and published models.
 
-    Published models are those with several numbers of training
-    molecules in `published.POINTS`.
+    Published models are those with several numbers of training molecules in `published.POINTS`.
     """
-    rows = [
-        {
-            "run": record.id,
-            "seed": record.config.seed,
-            "molecules": record.about["molecules"]["train"],
-            "mae_meV": _MEV * accuracy.scores(record).mae,
-        }
-        for record in records.runs
-    ]
-    ours = pd.DataFrame(rows).sort_values(["molecules", "seed"], ignore_index=True)
+    ours = baseline.of_runs(
+        records.runs,
+        lambda record: {"molecules": [record.about["molecules"]["train"]], "mae_meV": mev([record])},
+    ).sort_values(["molecules", "seed"], ignore_index=True)
     theirs = {name: points for name, points in published.by_model().items() if len(points) > 1}
     data = pd.concat([ours, *theirs.values()], keys=[say("Beyond", lang), *theirs], names=["series"])
     data = data.reset_index("series")
@@ -69,21 +51,13 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
         axes = figure.subplots()
         axes.plot(ours.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
         axes.plot(ours["molecules"], ours["mae_meV"], marker, color=colour, label=say("Beyond", lang))
-        for (name, points), (colour, marker) in zip(theirs.items(), _PUBLISHED_LOOKS, strict=True):
+        for (name, points), colour, marker in zip(theirs.items(), _COLOURS, _MARKERS, strict=True):
             look = {"color": colour, "marker": marker, "markersize": 5, "linewidth": 1, "linestyle": ":"}
             axes.plot(points["molecules"], points["mae_meV"], label=name, **look)
-        axes.axhline(
-            published.CHEMICAL_ACCURACY,
-            color=style.BLACK,
-            linestyle="--",
-            linewidth=1,
-            label=say("chemical accuracy", lang),
-        )
-        axes.set_xscale("log")
+        look = {"color": style.BLACK, "linestyle": "--", "linewidth": 1}
+        axes.axhline(published.CHEMICAL_ACCURACY, label=say("chemical accuracy", lang), **look)
         axes.set_xlabel(say("Training molecules", lang))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(style.number_axis(lang))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        style.log_axis(axes, lang, "x", ticks=(1.0, 2.0, 5.0))
         error_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=3)
     return figure
@@ -99,10 +73,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     a single number. `curve_accurate` is the smallest number below chemical accuracy, "–" if none is.
     """
     by_number = _by_number(records)
-    means = {
-        number: _MEV * float(np.mean([accuracy.scores(record).mae for record in of]))
-        for number, of in by_number.items()
-    }
+    means = {number: float(np.mean(mev(of))) for number, of in by_number.items()}
     accurate = [number for number, mean in means.items() if mean < published.CHEMICAL_ACCURACY]
     whole = max(means)
     found = {
@@ -117,7 +88,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         power = stats.linregress(np.log(list(means)), np.log(list(means.values()))).slope
         found["curve_power"], found["curve_doubled"] = style.number(power, lang, 2), style.percent(1 - 2**power, lang)
     for number, of in by_number.items():
-        found[f"curve_mae_{number}"] = style.number(means[number], lang, 1 if means[number] < _WHOLE else 0)
+        found[f"curve_mae_{number}"] = whole_or_tenths(means[number], lang)
         found[f"curve_epochs_{number}"] = style.number(of[0].config.training.epochs, lang)
     return found
 

@@ -4,19 +4,19 @@ Every function takes the records of `study.RecipeParameters`. Their errors are t
 the changes were chosen.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from analysis.figures import groups, style
-from analysis.figures.beyond import minutes
+from analysis.figures import baseline, groups, style
+from analysis.figures.beyond import minutes, whole_or_tenths
 from analysis.figures.groups import Group
 from analysis.figures.words import messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
 _MEV = 1000  # meV per eV
-_WHOLE = 30  # meV: errors from here on are written without decimals
 
 _CHANGES = messages(
     {
@@ -50,16 +50,13 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
 
     What is left is next to the step before; for a variation, next to the last step.
     """
-    rows, before = {}, None
-    for arm, group in by_change(records, lang=lang).items():
-        errors = _errors(group)
-        mean = float(np.mean(errors))
-        rows[group.name] = {
-            say("Validation MAE (meV)", lang): style.mean_and_deviation(errors, lang, 1),
-            say("Left of the error before", lang): "" if before is None else style.percent(mean / before, lang),
+    rows = {
+        step.group.name: {
+            say("Validation MAE (meV)", lang): style.mean_and_deviation(step.errors, lang, 1),
+            say("Left of the error before", lang): "" if step.before is None else style.percent(step.left, lang),
         }
-        if arm.role != "variation":
-            before = mean
+        for step in _steps(records, lang)
+    }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Change", lang))
 
 
@@ -69,20 +66,14 @@ def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
     A bar goes from the error before the change to the one after it, in another colour where the error grows. Below a
     line, what was tried in place of a setting of the last step; there the bars begin at that step.
     """
-    shown = by_change(records, lang=lang)
-    values = {key: _errors(group) for key, group in shown.items()}
+    shown = _steps(records, lang)
     data = groups.of_groups(
-        list(shown.values()),
-        lambda group: pd.DataFrame(
-            {
-                "run": [record.id for record in group.records],
-                "seed": [record.config.seed for record in group.records],
-                "validation_mae_meV": _errors(group),
-                "minutes": [minutes(record) for record in group.records],
-            }
+        [step.group for step in shown],
+        lambda group: baseline.of_runs(
+            group.records, lambda record: {"validation_mae_meV": [_error(record)], "minutes": [minutes(record)]}
         ),
     )
-    steps = sum(arm.role != "variation" for arm in shown)
+    changes = sum(step.arm.role != "variation" for step in shown)
     alt = say(
         "Waterfall of the validation error on a log scale: each bar goes from the error before a change to the one "
         "after it, from Default at the top right to Beyond at the bottom left.",
@@ -90,28 +81,23 @@ def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
     )
     with style.figure(alt, data, height=0.34 * len(shown) + 1.4) as figure:
         axes = figure.subplots()
-        means = [float(np.mean(each)) for each in values.values()]
-        before = [means[0], *means[: steps - 1], *[means[steps - 1]] * (len(shown) - steps)]
-        colours = [
-            style.GREEN if after <= start else style.VERMILION for after, start in zip(means, before, strict=True)
-        ]
-        axes.barh(range(len(shown)), np.subtract(means, before), left=before, color=colours, alpha=0.45)
-        for place, each in enumerate(values.values()):
-            axes.plot(each, [place] * len(each), "o", color=style.BLACK, markersize=4)
-            text = style.number(means[place], lang, 1 if means[place] < _WHOLE else 0)
-            end = max(*each, before[place])
-            axes.annotate(text, (end, place), (6, 0), textcoords="offset points", va="center", fontsize=10)
-        if steps < len(shown):
-            axes.axhline(steps - 0.5, color=style.BLACK, linewidth=1)
-        axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
+        before = [step.mean if step.before is None else step.before for step in shown]
+        widths = [step.mean - start for step, start in zip(shown, before, strict=True)]
+        colours = [style.GREEN if width <= 0 else style.VERMILION for width in widths]
+        axes.barh(range(len(shown)), widths, left=before, color=colours, alpha=0.45)
+        for place, (step, start) in enumerate(zip(shown, before, strict=True)):
+            axes.plot(step.errors, [place] * len(step.errors), "o", color=style.BLACK, markersize=4)
+            end = max(*step.errors, start)
+            said = whole_or_tenths(step.mean, lang)
+            axes.annotate(said, (end, place), (6, 0), textcoords="offset points", va="center", fontsize=10)
+        if changes < len(shown):
+            axes.axhline(changes - 0.5, color=style.BLACK, linewidth=1)
+        axes.set_yticks(range(len(shown)), [step.group.name for step in shown])
         axes.invert_yaxis()
-        axes.set_xscale("log")
         axes.set_xlabel(say("Validation MAE (meV)", lang))
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
-        axes.xaxis.set_minor_formatter(NullFormatter())
+        style.log_axis(axes, lang, "x")
         axes.grid(axis="x")
-        every = [error for each in values.values() for error in each]
+        every = [error for step in shown for error in step.errors]
         axes.set_xlim(min(every) / 1.3, max(every) * 1.6)
     return figure
 
@@ -122,26 +108,46 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     `recipe_…` is the mean absolute error over the validation part (meV) with each change, `recipe_share_…` what is left
     of the error without it: for a step the one before, for a variation the last step.
     """
-    shown = by_change(records, lang=lang)
-    means = {arm: float(np.mean(_errors(of))) for arm, of in shown.items()}
+    shown = _steps(records, lang)
     found = {
-        "recipe_seeds": style.number(min(len(group.records) for group in shown.values()), lang),
-        "recipe_epochs": style.number(next(iter(shown.values())).records[0].config.training.epochs, lang),
+        "recipe_seeds": style.number(min(len(step.errors) for step in shown), lang),
+        "recipe_epochs": style.number(shown[0].group.records[0].config.training.epochs, lang),
     }
-    before = None
-    for arm, mean in means.items():
-        key = _key(arm)
-        found[f"recipe_{key}"] = style.number(mean, lang, 1 if mean < _WHOLE else 0)
-        if before is not None:
-            found[f"recipe_share_{key}"] = style.percent(mean / before, lang)
-        if arm.role != "variation":
-            before = mean
+    for step in shown:
+        found[f"recipe_{_key(step.arm)}"] = whole_or_tenths(step.mean, lang)
+        if step.before is not None:
+            found[f"recipe_share_{_key(step.arm)}"] = style.percent(step.left, lang)
     return found
 
 
-def _errors(group: Group) -> list[float]:
-    of_validation = [record.errors["error"][~record.errors["test"]].astype(float) for record in group.records]
-    return [_MEV * float(errors.abs().mean()) for errors in of_validation]
+@dataclass(frozen=True)
+class _Step:
+    """A change or variation: its errors, meV, and the mean of the step that it is set beside, None for the first."""
+
+    arm: Arm
+    group: Group
+    errors: list[float]
+    before: float | None
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.errors))
+
+    @property
+    def left(self) -> float:
+        return self.mean / self.before
+
+
+def _steps(records: Arms[Record], lang: str) -> list[_Step]:
+    found, before = [], None
+    for arm, group in by_change(records, lang=lang).items():
+        found.append(_Step(arm, group, [_error(record) for record in group.records], before))
+        before = before if arm.role == "variation" else found[-1].mean
+    return found
+
+
+def _error(record: Record) -> float:
+    return _MEV * float(record.errors["error"][~record.errors["test"]].astype(float).abs().mean())
 
 
 def _key(arm: Arm) -> str:

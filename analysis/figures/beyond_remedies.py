@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import NullLocator
 from matplotlib.transforms import blended_transform_factory
 
 from analysis.data import descriptors, thesis
@@ -18,7 +18,7 @@ from analysis.evaluation import accuracy
 from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
-from analysis.figures.large_molecules import weighting_name
+from analysis.figures.large_molecules import in_factors, listed, same_seeds, weighting_name
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
@@ -62,15 +62,12 @@ def ratio(group: Group, plain: Group, members: np.ndarray) -> tuple[float, float
     A geometric mean over the seeds that both have, with a 95 % interval for what differs from seed to seed and for the
     molecules being a sample; of one seed, it is infinitely wide.
     """
-    of_seed = {record.config.seed: record for record in plain.records}
-    pairs = [(record, of_seed[record.config.seed]) for record in group.records if record.config.seed in of_seed]
-    ours, theirs = (np.abs(accuracy.test_errors(list(side)))[:, members] for side in zip(*pairs, strict=True))
+    both = same_seeds(group, plain)
+    ours, theirs = (np.abs(accuracy.test_errors(side.records))[:, members] for side in both)
     logs = np.log(ours.mean(axis=1) / theirs.mean(axis=1))
     of_molecules = (ours / ours.mean(axis=1, keepdims=True) - theirs / theirs.mean(axis=1, keepdims=True)).mean(axis=0)
     n = len(of_molecules)
-    found = over_seeds(logs, float(of_molecules.var(ddof=1)) / n, n - 1)
-    middle, low, high = np.exp([found.value, *found.interval()])
-    return float(middle), float(low), float(high)
+    return in_factors(over_seeds(logs, float(of_molecules.var(ddof=1)) / n, n - 1))
 
 
 def members(record: Record, molecules: Molecules) -> dict[str, np.ndarray]:
@@ -116,9 +113,8 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
             bars = np.array([found[:, 0] - found[:, 1], found[:, 2] - found[:, 0]])
             look = {"color": colour, "marker": marker, "markersize": 5, "linestyle": "", "capsize": 3}
             places = np.arange(len(shown)) + shift
-            name = _group_name(key, lang)
             drawn = axes.errorbar(found[:, 0], places, xerr=np.where(np.isfinite(bars), bars, 0), **look)
-            drawn.lines[0].set_label(name)  # the caps would hide the marker in the legend
+            drawn.lines[0].set_label(_group_name(key, lang))  # the caps would hide the marker in the legend
         axes.axvline(1, color=style.BLACK, linewidth=1)
         where = blended_transform_factory(axes.transData, axes.transAxes)
         for text, side in ((mark("← better"), "right"), (mark("worse →"), "left")):
@@ -126,12 +122,9 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
             axes.annotate(say(text, lang), (1, 0.02), shift, where, "offset points", ha=side, va="bottom", fontsize=10)
         axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
         axes.set_ylim(len(shown) - 0.35, -0.6)
-        axes.set_xscale("log")
         axes.set_xlabel(say("MAE over that of plain Beyond", lang))
-        near = data["ratio"].max() < _NEAR
-        axes.xaxis.set_major_locator(LogLocator(subs=_NEAR_TICKS if near else _TICKS))
+        style.log_axis(axes, lang, "x", ticks=_NEAR_TICKS if data["ratio"].max() < _NEAR else _TICKS)
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
         axes.grid(axis="x")
         figure.legend(loc="outside upper center", ncols=2)
     return figure
@@ -145,21 +138,16 @@ def facts(records: Arms[Record], molecules: Molecules, *, lang: str) -> dict[str
     """
     shown = by_remedy(records, lang=lang)
     plain = shown.pop(_PLAIN)
-    config = plain.records[0].config
     found = {
         "remedies_seeds": style.number(min(len(group.records) for group in shown.values()), lang),
-        "remedies_epochs": style.number(config.training.epochs, lang),
+        "remedies_epochs": style.number(plain.records[0].config.training.epochs, lang),
     }
     for key, inside in members(records["plain"][0], molecules).items():
-        helped, hurt = [], []
-        for remedy, group in shown.items():
-            value, low, high = ratio(group, plain, inside)
-            found[f"remedy_{key}_{remedy}"] = style.number(value, lang, 2)
-            helped += [group.name] if high < 1 else []
-            hurt += [group.name] if low > 1 else []
-        found[f"remedies_helped_{key}"], found[f"remedies_hurt_{key}"] = (
-            "; ".join(names) or say("none", lang) for names in (helped, hurt)
-        )
+        ratios = {remedy: ratio(group, plain, inside) for remedy, group in shown.items()}
+        found |= {f"remedy_{key}_{remedy}": style.number(value, lang, 2) for remedy, (value, _, _) in ratios.items()}
+        helped = [shown[remedy].name for remedy, (_, _, high) in ratios.items() if high < 1]
+        hurt = [shown[remedy].name for remedy, (_, low, _) in ratios.items() if low > 1]
+        found |= {f"remedies_helped_{key}": listed(helped, lang), f"remedies_hurt_{key}": listed(hurt, lang)}
     return found
 
 
@@ -168,11 +156,10 @@ def _mae(group: Group, members: np.ndarray) -> list[float]:
 
 
 def _data(group: Group, plain: Group, inside: dict[str, np.ndarray]) -> pd.DataFrame:
-    rows = []
-    for key, chosen in inside.items():
-        value, low, high = ratio(group, plain, chosen)
-        rows.append({"group": key, "molecules": int(chosen.sum()), "ratio": value, "low": low, "high": high})
-    return pd.DataFrame(rows).assign(run=" ".join(record.id for record in (*group.records, *plain.records)))
+    rows = [(key, int(chosen.sum()), *ratio(group, plain, chosen)) for key, chosen in inside.items()]
+    return pd.DataFrame(rows, columns=["group", "molecules", "ratio", "low", "high"]).assign(
+        run=" ".join(record.id for record in (*group.records, *plain.records))
+    )
 
 
 def _group_name(key: str, lang: str) -> str:

@@ -12,15 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import (
-    FixedLocator,
-    FuncFormatter,
-    MaxNLocator,
-    MultipleLocator,
-    NullFormatter,
-    NullLocator,
-)
+from matplotlib.ticker import FixedLocator, MaxNLocator, MultipleLocator, NullLocator
 
 from analysis.evaluation.error_sources import COMPARISONS, STRUCTURAL, TARGETS, Drivers
 from analysis.figures import style
@@ -42,21 +36,9 @@ _SCORES = ((style.BLUE, "o"), (style.VERMILION, "s"))
 _LINE_WIDTH = 30  # characters
 _JOINT = "\N{NO-BREAK SPACE}"  # keeps a name on one line
 _POINT = ["value", "low", "high"]
-_LINES = (
-    (style.BLACK, "o"),
-    (style.BLUE, "s"),
-    (style.GREEN, "D"),
-    (style.ORANGE, "^"),
-    (style.VERMILION, "v"),
-    (style.PURPLE, "P"),
-)
+_LINES = (style.BLACK, style.BLUE, style.GREEN, style.ORANGE, style.VERMILION, style.PURPLE)
 
-_VALUES = messages(
-    {
-        "heavy_atoms": "{value} heavy",
-        "unsaturation": "unsaturation {value}",
-    }
-)
+_VALUES = messages({"heavy_atoms": "{value} heavy", "unsaturation": "unsaturation {value}"})
 _FIXED = messages(
     {
         "nothing": "nothing",
@@ -66,12 +48,7 @@ _FIXED = messages(
         "structure": "rings and bonds too:\nmore CH₂",
     }
 )
-_LOSSES = messages(
-    {
-        "typical": "Loss of R²\n(log |e|)",
-        "squared": "Loss of D²\n(e²)",
-    }
-)
+_LOSSES = messages({"typical": "Loss of R²\n(log |e|)", "squared": "Loss of D²\n(e²)"})
 _DESCRIPTORS = messages(
     {
         "n_atoms": "atoms",
@@ -148,12 +125,10 @@ def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
     with style.figure(alt, _with_runs(drivers, data), height=4.4) as figure:
         axes = figure.subplots()
         for name, (colour, marker, said) in _SIDES.items():
-            of_size = _MEV * shown[name].groupby(table["n_atoms"]).agg(["min", "max", "mean"])
-            axes.fill_between(of_size.index, of_size["min"], of_size["max"], color=colour, alpha=0.25, linewidth=0)
-            axes.plot(of_size["mean"], f"{marker}-", color=colour, markersize=4, label=say(said, lang))
-        axes.set_xlabel(say("Number of atoms", lang))
+            of_seeds = _MEV * table.assign(error=shown[name]).pivot_table("error", "n_atoms", "seed")
+            style.band(axes, of_seeds, color=colour, marker=marker, markersize=4, label=say(said, lang))
+        style.size_axis(axes, lang, minor=None)
         axes.set_ylabel(say("Error in meV", lang))
-        axes.xaxis.set_major_locator(MultipleLocator(2))
         style.log_axis(axes, lang)
         figure.legend(loc="outside upper center", ncols=1)
     return figure
@@ -183,13 +158,11 @@ def unsaturation(drivers: Drivers, *, lang: str) -> style.BookFigure:
 
 def _lines(axes: Axes, table: pd.DataFrame, along: str, fixed: str, lang: str, *, shown: Sequence[float]) -> None:
     """A line per value of `fixed` that has more than one point."""
-    of_values = [(value, table[table[fixed] == value].groupby(along)["mse"]) for value in shown]
-    longer = [(value, of_value) for value, of_value in of_values if of_value.ngroups > 1]
-    for (value, of_value), (colour, marker) in zip(longer, _LINES, strict=False):
-        seeds = of_value.agg(["min", "max", "mean"])
-        axes.fill_between(seeds.index, seeds["min"], seeds["max"], color=colour, alpha=0.12, linewidth=0)
+    of_values = {value: table[table[fixed] == value].pivot_table("mse", along, "seed") for value in shown}
+    longer = [(value, seeds) for value, seeds in of_values.items() if len(seeds) > 1]
+    for (value, seeds), colour, marker in zip(longer, _LINES, "osD^vP", strict=False):
         name = say(_VALUES[fixed], lang, value=style.plain_number(value, lang))
-        axes.plot(seeds["mean"], f"{marker}-", color=colour, markersize=4.5, label=name)
+        style.band(axes, seeds, alpha=0.12, color=colour, marker=marker, markersize=4.5, label=name)
     axes.set_xlabel(say("Degree of unsaturation" if along == "unsaturation" else "Heavy atoms", lang))
 
 
@@ -208,17 +181,10 @@ def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigu
         lang,
     )
     with style.figure(alt, data, height=3.9) as figure:
-        axes = figure.subplots()
-        for (model, table), shift in zip(factors.items(), _shifts(len(drivers)), strict=True):
-            _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], say(NAMES[model], lang))
-        axes.axvline(1, color=style.BLACK, linewidth=1)
-        axes.set_yticks(np.arange(len(rows)), [say(_FIXED[name], lang) for name in rows])
+        axes = _factors(figure, factors, [say(_FIXED[name], lang) for name in rows], lang, (0.4, 0.5, 0.7, 1, 1.4))
         axes.set_ylabel(say("Held fixed", lang))
         axes.set_xlabel(say("Factor in the MSE for {atoms} more atoms", lang, atoms=style.number(_ATOMS, lang)))
         axes.set_xlim(right=1.45)
-        _factor_axis(axes, lang, [0.4, 0.5, 0.7, 1, 1.4])
-        _rows_down(axes)
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -320,15 +286,8 @@ def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
         lang,
     )
     with style.figure(alt, data, height=5.6) as figure:
-        axes = figure.subplots()
-        for (model, table), shift in zip(ratios.items(), _shifts(len(drivers)), strict=True):
-            _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], say(NAMES[model], lang))
-        axes.axvline(1, color=style.BLACK, linewidth=1)
-        axes.set_yticks(np.arange(len(rows)), [say(_CLASSES[name], lang) for name in rows])
+        axes = _factors(figure, ratios, [say(_CLASSES[name], lang) for name in rows], lang, (0.5, 1, 2, 5, 10, 20, 50))
         axes.set_xlabel(say("MSE over that of the rest", lang))
-        _factor_axis(axes, lang, [0.5, 1, 2, 5, 10, 20, 50])
-        _rows_down(axes)
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -409,7 +368,7 @@ def facts(drivers: Mapping[str, Drivers], *, lang: str) -> dict[str, str]:
 
 def _facts(drivers: Drivers, lang: str) -> dict[str, str]:
     about = drivers.about
-    found = {f"part_{name}": _percents(row.value, row.low, row.high, lang) for name, row in drivers.parts.iterrows()}
+    found = {f"part_{name}": _percents(row, lang) for name, row in drivers.parts.iterrows()}
     found |= {f"worst_{share.replace('0.', '')}": style.percent(v, lang) for share, v in about["worst_share"].items()}
     found |= {
         "repeated": style.percent(about["repeated"], lang),
@@ -420,15 +379,12 @@ def _facts(drivers: Drivers, lang: str) -> dict[str, str]:
     names = {members[0]: _group_name(members, lang, wide=True) for members in about["groups"]}
     for target in TARGETS:
         of_target = drivers.importance.loc[target]
-        score = of_target.loc["score"].iloc[0]
-        found[f"explained_{target}"] = _percents(score["value"], score["low"], score["high"], lang)
+        found[f"explained_{target}"] = _percents(of_target.loc["score"].iloc[0], lang)
         for way in ("alone", "without"):
-            sized = of_target.loc[way].loc["n_atoms"]
-            found[f"explained_{way}_{target}"] = _percents(sized["value"], sized["low"], sized["high"], lang)
+            found[f"explained_{way}_{target}"] = _percents(of_target.loc[way].loc["n_atoms"], lang)
         found[f"most_{target}"] = names[of_target.loc["permuted"]["value"].idxmax()]
-    effects = drivers.size_effects.set_index(["target", "comparison"])[["value", "low", "high"]] ** _ATOMS
-    for (target, name), row in effects.iterrows():
-        found[f"factor_{target}_{name}"] = _interval(row["value"], row["low"], row["high"], lang, 2)
+    effects = drivers.size_effects.set_index(["target", "comparison"])[_POINT] ** _ATOMS
+    found |= {f"factor_{target}_{name}": _interval(*row, lang, 2) for (target, name), *row in effects.itertuples()}
     sizes = drivers.sizes.groupby("n_atoms")[["mse", "median"]].mean()
     for size in (10, 25):
         found[f"rms_{size}"] = style.number(_MEV * float(np.sqrt(sizes.loc[size, "mse"])), lang)
@@ -475,29 +431,30 @@ def _group_name(members: Sequence[str], lang: str, *, wide: bool = False) -> str
     return "\n".join(lines).replace(_JOINT, " ")
 
 
-def _shifts(count: int) -> list[float]:
-    """Places within a row for so many points, the first on top."""
-    return [0.22 * (place - (count - 1) / 2) for place in range(count)]
+def _factors(
+    figure: Figure, tables: Mapping[str, pd.DataFrame], rows: Sequence[str], lang: str, ticks: Sequence[float]
+) -> Axes:
+    """Factors with their intervals on a log scale, a row each, downwards; in it a point per model, the first on top."""
+    axes, places = figure.subplots(), np.arange(len(rows))
+    for place, (model, table) in enumerate(tables.items()):
+        shift = 0.22 * (place - (len(tables) - 1) / 2)
+        _points(axes, places + shift, table, *MODELS[model], say(NAMES[model], lang))
+    axes.axvline(1, color=style.BLACK, linewidth=1)
+    axes.set_yticks(places, rows)
+    style.log_axis(axes, lang, "x")
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.invert_yaxis()
+    axes.grid(visible=True, axis="x")
+    axes.grid(visible=False, axis="y")
+    figure.legend(loc="outside upper center", ncols=2)
+    return axes
 
 
 def _points(axes: Axes, places: np.ndarray, table: pd.DataFrame, colour: str, marker: str, name: str | None) -> None:
     value = table["value"].to_numpy()
     bars = [value - table["low"].to_numpy(), table["high"].to_numpy() - value]
     axes.errorbar(value, places, xerr=bars, fmt=marker, color=colour, markersize=5, elinewidth=1.5, label=name)
-
-
-def _rows_down(axes: Axes) -> None:
-    axes.invert_yaxis()
-    axes.grid(visible=True, axis="x")
-    axes.grid(visible=False, axis="y")
-
-
-def _factor_axis(axes: Axes, lang: str, ticks: Sequence[float]) -> None:
-    axes.set_xscale("log")
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
-    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _ratio(row: Any, lang: str) -> str:
@@ -510,6 +467,7 @@ def _interval(value: float, low: float, high: float, lang: str, decimals: int) -
     return f"{value}\N{NO-BREAK SPACE}({low}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{high})"
 
 
-def _percents(value: float, low: float, high: float, lang: str) -> str:
+def _percents(row: pd.Series, lang: str) -> str:
+    value, low, high = row[_POINT]
     low, high = (style.number(round(100 * each) + 0.0, lang) for each in (low, high))  # as in `_interval`
     return f"{style.percent(value, lang)}\N{NO-BREAK SPACE}({low}\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}{high})"

@@ -4,13 +4,12 @@ Functions take the records of `study.FinalComparisonParameters` and show all see
 between the two take the records of `study.DefaultToCustomParameters`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from analysis.data import thesis
 from analysis.figures import baseline, groups, style
@@ -57,12 +56,8 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     rows = {
         say(NAMES[name], lang): {
             say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(baseline.general(of_model), lang, 4),
-            say("MSE, test part (eV²)", lang): style.mean_and_deviation(
-                [_test(record) for record in of_model], lang, 4
-            ),
-            say("Time (min)", lang): style.mean_and_deviation(
-                [baseline.minutes(record) for record in of_model], lang, 1
-            ),
+            say("MSE, test part (eV²)", lang): style.mean_and_deviation(map(_test, of_model), lang, 4),
+            say("Time (min)", lang): style.mean_and_deviation(map(baseline.minutes, of_model), lang, 1),
         }
         for name, of_model in by_model(records).items()
     }
@@ -78,23 +73,20 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """
     models = by_model(records)
     general = {name: float(np.mean(baseline.general(of_model))) for name, of_model in models.items()}
-    minutes = {name: float(np.mean([baseline.minutes(r) for r in of_model])) for name, of_model in models.items()}
+    minutes = {name: float(np.mean(list(map(baseline.minutes, of_model)))) for name, of_model in models.items()}
     found = {
         "seeds": style.number(min(map(len, models.values())), lang),
-        "mse_default": style.mean_and_deviation(baseline.general(models["default"]), lang, 3),
-        "mse_custom": style.mean_and_deviation(baseline.general(models["custom"]), lang, 3),
         "mse_ratio": style.number(general["custom"] / general["default"], lang, 1),
-        "minutes_default": style.number(minutes["default"], lang, 1),
-        "minutes_custom": style.number(minutes["custom"], lang, 1),
         "minutes_ratio": style.percent(minutes["custom"] / minutes["default"], lang),
     }
     for name, of_model in models.items():
+        found[f"mse_{name}"] = style.mean_and_deviation(baseline.general(of_model), lang, 3)
+        found[f"minutes_{name}"] = style.number(minutes[name], lang, 1)
         found[f"gap_{name}"] = style.mean_and_deviation(_gap(of_model), lang, 2)
         found[f"settled_{name}"] = style.mean_and_deviation(_settled(of_model), lang, 1)
     shown = _groups(records, lang=lang)
     for protocol in baseline.PROTOCOLS:
-        better = groups.lower_at(shown["custom"], shown["default"], protocol)
-        found[f"better_{protocol}"] = style.ranges(better, lang) or say("none", lang)
+        found[f"better_{protocol}"] = groups.better(shown["custom"], shown["default"], protocol, lang)
     return found
 
 
@@ -124,22 +116,13 @@ def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
         "ten. Custom’s lies somewhat higher.",
         lang,
     )
+    of_band = {"alpha": 0.35, "linewidth": 0, "label": say("from the five smallest to the five largest", lang)}
+    of_mean = {"color": style.BLACK, "linewidth": 1, "label": say("mean of the batch", lang)}
     with style.figure(alt, pd.concat(data).rename(columns=units), height=3.8) as figure:
         plots = figure.subplots(1, 2, sharey=True)
         for axes, (name, steps) in zip(plots, means.items(), strict=True):
-            colour = MODELS[name][0]
-            axes.fill_between(
-                steps["epoch"],
-                steps["lowest"],
-                steps["highest"],
-                color=colour,
-                alpha=0.35,
-                linewidth=0,
-                label=say("from the five smallest to the five largest", lang),
-            )
-            axes.plot(
-                steps["epoch"], steps["loss"], color=style.BLACK, linewidth=1, label=say("mean of the batch", lang)
-            )
+            axes.fill_between(steps["epoch"], steps["lowest"], steps["highest"], color=MODELS[name][0], **of_band)
+            axes.plot(steps["epoch"], steps["loss"], **of_mean)
             axes.set_title(say(NAMES[name], lang), fontsize=11)
             axes.set_xlabel(say("Epoch", lang))
             style.log_axis(axes, lang, every=2)
@@ -170,14 +153,10 @@ def steps(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """
     shown = by_step(records, lang=lang)
     places = np.arange(len(shown))
-    panels = {
-        say("MSE, the whole 20% (eV²)", lang): baseline.general,
-        say("MSE, more than {atoms} atoms (eV²)", lang, atoms=style.number(thesis.LARGE, lang)): _above,
-    }
-    columns = dict(zip(("mse_eV2", f"mse_above_{thesis.LARGE}_atoms_eV2"), panels.values(), strict=True))
+    panels, columns = _panels(lang), ("mse_eV2", f"mse_above_{thesis.LARGE}_atoms_eV2")
 
-    def of_run(record: Record) -> pd.DataFrame:
-        return pd.DataFrame({name: of([record]) for name, of in columns.items()})
+    def of_run(record: Record) -> dict[str, list[float]]:
+        return {name: of([record]) for name, of in zip(columns, panels.values(), strict=True)}
 
     data = groups.of_groups(list(shown.values()), lambda group: baseline.of_runs(group.records, of_run))
     alt = say(
@@ -194,10 +173,7 @@ def steps(records: Arms[Record], *, lang: str) -> style.BookFigure:
             for place, each in zip(places, values, strict=True):
                 axes.plot(each, [place] * len(each), "o", color=style.BLUE, markersize=6, alpha=0.8)
             axes.set_xlabel(title.replace(" (", "\n("), fontsize=10)  # on one line it is wider than its plot
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
-            axes.xaxis.set_minor_formatter(NullFormatter())
+            style.log_axis(axes, lang, "x", ticks=(1.0, 2.0, 5.0))
             axes.grid(axis="x")
         plots[0].set_yticks(places, [group.name for group in shown.values()])
         plots[0].invert_yaxis()
@@ -207,13 +183,8 @@ def steps(records: Arms[Record], *, lang: str) -> style.BookFigure:
 def steps_table(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per change from Default to Custom: updates, and MSE over held-out molecules, all and above 17 atoms."""
     rows = {
-        group.name: {
-            say("Updates", lang): style.number(_updates(group.records[0]), lang),
-            say("MSE, the whole 20% (eV²)", lang): style.mean_and_deviation(baseline.general(group.records), lang, 3),
-            say(
-                "MSE, more than {atoms} atoms (eV²)", lang, atoms=style.number(thesis.LARGE, lang)
-            ): style.mean_and_deviation(_above(group.records), lang, 3),
-        }
+        group.name: {say("Updates", lang): style.number(group.records[0].steps["step"].iloc[-1], lang)}
+        | {name: style.mean_and_deviation(of(group.records), lang, 3) for name, of in _panels(lang).items()}
         for group in by_step(records, lang=lang).values()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Changes, one after the other", lang))
@@ -226,7 +197,7 @@ def step_facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """
     shown = by_step(records, lang=lang)
     above = {step: _above(group.records) for step, group in shown.items()}
-    found = {"seeds": style.number(min(len(group.records) for group in shown.values()), lang)}
+    found = {"seeds": style.number(min(map(len, above.values())), lang)}
     for step, group in shown.items():
         found[f"whole_{step}"] = style.mean_and_deviation(baseline.general(group.records), lang, 3)
         found[f"above_{step}"] = style.mean_and_deviation(above[step], lang, 3)
@@ -244,8 +215,10 @@ def _above(records: Sequence[Record]) -> list[float]:
     return groups.of_sizes(records, groups.SIDES["above"])
 
 
-def _updates(record: Record) -> int:
-    return int(record.steps["step"].iloc[-1])
+def _panels(lang: str) -> dict[str, Callable[[Sequence[Record]], list[float]]]:
+    """The MSE over all held-out molecules and over the large ones, by its name."""
+    above = say(groups.MSE["above"], lang, atoms=style.number(thesis.LARGE, lang))
+    return {say("MSE, the whole 20% (eV²)", lang): baseline.general, above: _above}
 
 
 def _gap(records: Sequence[Record]) -> list[float]:

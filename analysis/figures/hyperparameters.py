@@ -87,7 +87,7 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
         axes.plot(front["seconds"] / 60, front["validation_mse"], label=say("Pareto front", lang), **steps)
         for name, records in _points(stage).items():
             mse, seconds = objectives(records[0])
-            axes.plot([seconds / 60], [mse], linestyle="", label=say(_SERIES[name], lang), **_mark(name, 13))
+            axes.plot([seconds / 60], [mse], label=say(_SERIES[name], lang), **_mark(name, 13))
         _at_the_edge(axes, complete.loc[outside, "seconds"] / 60, complete.loc[outside, "validation_mse"], lang)
         axes.set_xlabel(say("Time (min)", lang))
         axes.set_ylabel(say("Validation MSE (eV²)", lang))
@@ -126,7 +126,7 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
             for point, records in _points(stage).items():
                 places = [parameters_of(record.config)[name] for record in records]
                 losses = [objectives(record)[0] for record in records]
-                axes.plot(places, losses, linestyle="", label=say(_SERIES[point], lang), **_mark(point, 9))
+                axes.plot(places, losses, label=say(_SERIES[point], lang), **_mark(point, 9))
             _at_the_edge(axes, complete.loc[outside, name], complete.loc[outside, "validation_mse"], lang)
             axes.set_xlabel(fill(say(_NAMES[name], lang), 60 // len(names)), fontsize=9.5)
             if name == "learning_rate":
@@ -162,16 +162,13 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
     )
     with style.figure(alt, pd.concat(data).rename(columns=_UNITS), height=4.2) as figure:
         axes = figure.subplots()
-        for run in front:
-            history = stage.records[run].history
-            axes.plot(history["epoch"], history["validation_loss"], color=style.GREY, linewidth=0.9, zorder=1)
-        axes.plot([], [], color=style.GREY, linewidth=0.9, label=say("trials on the front", lang))
-        for name, records in _points(stage).items():
+        looks = {"front_runs": {"color": style.GREY, "linewidth": 0.9, "zorder": 1}}
+        looks |= {name: {"color": colour, "linewidth": 1.6} for name, (_, colour) in _POINTS.items()}
+        for name, records in shown.items():
             for record in records:
-                history = record.history
-                axes.plot(history["epoch"], history["validation_loss"], color=_POINTS[name][1], linewidth=1.6)
-            axes.plot([], [], color=_POINTS[name][1], linewidth=1.6, label=say(_SERIES[name], lang))
-        if max(len(record.history) for record in stage.chosen) > thesis.STAGE1_EPOCHS:
+                axes.plot(record.history["epoch"], record.history["validation_loss"], **looks[name])
+            axes.plot([], [], label=say(_SERIES[name], lang), **looks[name])
+        if _longer(stage):
             axes.axvline(thesis.STAGE1_EPOCHS, color=style.BLACK, linestyle=":", label=say("the thesis’s epochs", lang))
         axes.set_xlabel(say("Epoch", lang))
         axes.set_ylabel(say("Validation MSE (eV²)", lang))
@@ -197,7 +194,6 @@ def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.
 
 def value_table(trials: pd.DataFrame, name: str, *, lang: str) -> pd.DataFrame:
     """A row per value of a hyperparameter: number of trials, median time, median and lowest validation MSE."""
-    groups = _complete(trials).groupby(name)
     rows = {
         _value(value, lang): {
             say("Trials", lang): style.number(len(of_value), lang),
@@ -205,7 +201,7 @@ def value_table(trials: pd.DataFrame, name: str, *, lang: str) -> pd.DataFrame:
             say("Validation MSE, median (eV²)", lang): style.number(of_value["validation_mse"].median(), lang, 4),
             say("Lowest (eV²)", lang): style.number(of_value["validation_mse"].min(), lang, 4),
         }
-        for value, of_value in groups
+        for value, of_value in _complete(trials).groupby(name)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say(_NAMES[name], lang))
 
@@ -216,15 +212,14 @@ def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFram
     If the runs have more epochs than the report chose, the validation MSE after as many stands beside the last one.
     There is no time: the seeds were run while the machine did this and that.
     """
-    longer = max(len(record.history) for record in stage.chosen) > thesis.STAGE1_EPOCHS
-    rows = {}
+    longer, rows = _longer(stage), {}
     for name, records in reversed(_points(stage).items()):
         values = parameters_of(records[0].config)
         row = {say(_NAMES[each], lang): _value(values[each], lang) for each in names}
         row[say("Seeds", lang)] = style.number(len(records), lang)
         if longer:
             after = say("Validation MSE, epoch {epoch} (eV²)", lang, epoch=style.number(thesis.STAGE1_EPOCHS, lang))
-            row[after] = style.mean_and_deviation([_after(record, thesis.STAGE1_EPOCHS) for record in records], lang, 4)
+            row[after] = style.mean_and_deviation(map(_after_report, records), lang, 4)
         row[say("Validation MSE (eV²)", lang)] = style.mean_and_deviation(_losses(records), lang, 4)
         rows[say(_SERIES[name], lang)] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Values", lang))
@@ -303,9 +298,7 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
             "report": style.mean_and_deviation(reports, lang, 4),
             "report_range": style.number(max(reports) / min(reports), lang, 1),
             "report_epochs": style.number(thesis.STAGE1_EPOCHS, lang),
-            "report_after": style.mean_and_deviation(
-                [_after(each, thesis.STAGE1_EPOCHS) for each in stage.report], lang, 4
-            ),
+            "report_after": style.mean_and_deviation(map(_after_report, stage.report), lang, 4),
             "report_batch_minutes": _minutes_of_batch(complete, stage.report[0], lang),
         }
         same = complete["batch_size"] == stage.report[0].config.training.batch_size
@@ -324,14 +317,10 @@ def verdict_facts(verdict: Verdict, *, lang: str) -> dict[str, str]:
     seeds alone would give, and `limit` what the claim allows.
     """
     low, high = verdict.interval
-    return {
-        "verdict": say(VERDICTS[verdict.verdict], lang),
-        "ratio": style.number(verdict.effect, lang, 2),
-        "low": style.number(low, lang, 2),
-        "high": style.number(high, lang, 2),
-        "limit": style.number(verdict.threshold, lang, 2),
-        "by_seeds": style.number(verdict.details["ratio_by_seeds"], lang, 2),
-    }
+    ratios = {"ratio": verdict.effect, "low": low, "high": high, "limit": verdict.threshold}
+    ratios["by_seeds"] = verdict.details["ratio_by_seeds"]
+    found = {name: style.number(value, lang, 2) for name, value in ratios.items()}
+    return {"verdict": say(VERDICTS[verdict.verdict], lang)} | found
 
 
 def _complete(trials: pd.DataFrame) -> pd.DataFrame:
@@ -366,17 +355,16 @@ def _outside(complete: pd.DataFrame) -> pd.Series:
 def _at_the_edge(axes: Axes, places: pd.Series, losses: pd.Series, lang: str) -> None:
     """Trials outside a plot: an arrow at its upper edge, and the validation loss, eV²."""
     for place, loss in zip(places, losses, strict=True):
-        at = {"xy": (place, 1), "xytext": (0, -16), "xycoords": ("data", "axes fraction")}
+        where = (place, 1), (0, -16), ("data", "axes fraction"), "offset points"
         arrow = {"arrowstyle": "->", "color": style.GREY}
-        words = style.number(loss, lang, 1)
-        axes.annotate(words, **at, textcoords="offset points", ha="center", va="top", fontsize=9, arrowprops=arrow)
+        axes.annotate(style.number(loss, lang, 1), *where, arrow, ha="center", va="top", fontsize=9)
         axes.axvline(place, linewidth=0)  # the x axis reaches as far
 
 
 def _mark(point: str, size: float) -> dict[str, object]:
     marker, colour = _POINTS[point]
-    look = {"marker": marker, "markeredgecolor": colour, "markerfacecolor": "none"}
-    return look | {"markersize": size, "markeredgewidth": 1.8}
+    edge = {"markeredgecolor": colour, "markeredgewidth": 1.8}
+    return {"marker": marker, "markerfacecolor": "none", "markersize": size, "linestyle": ""} | edge
 
 
 def _value(value: float, lang: str) -> str:
@@ -397,6 +385,11 @@ def _losses(records: Sequence[Record]) -> list[float]:
     return [objectives(record)[0] for record in records]
 
 
-def _after(record: Record, epochs: int) -> float:
-    """A run's validation loss after so many epochs, or its last if it has fewer, eV²."""
-    return float(record.history["validation_loss"].iloc[min(epochs, len(record.history)) - 1])
+def _longer(stage: Stage) -> bool:
+    """Whether the runs have more epochs than the report chose."""
+    return max(len(record.history) for record in stage.chosen) > thesis.STAGE1_EPOCHS
+
+
+def _after_report(record: Record) -> float:
+    """A run's validation loss after as many epochs as the report chose, or its last if it has fewer, eV²."""
+    return float(record.history["validation_loss"].iloc[: thesis.STAGE1_EPOCHS].iloc[-1])

@@ -5,23 +5,24 @@ them; all make as many updates. Errors are those of held-out molecules, with the
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-from scipy import stats
 
 from analysis.data import thesis
-from analysis.figures import groups, style
+from analysis.evaluation.verdicts.intervals import Estimate, over_seeds
+from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
 from analysis.figures.words import messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
 
-_CONFIDENCE = 0.95
+_COLOURS = (style.VERMILION, style.SKY, style.BLUE, style.GREEN, style.ORANGE, style.PURPLE, style.GREY, style.BLUE)
+_MARKERS = ("s", "^", "v", "D", "P", "X", "*", "p")
 _SUPERSCRIPTS = str.maketrans("−0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _FAR = 100  # beyond this times more or less, a ratio's digits say nothing
 
@@ -36,12 +37,8 @@ _REMEDIES = messages(
         "size-frequency": "size and frequency weight, r = {rate}",
     }
 )
-_RATIOS = messages(
-    {
-        "up_to": "Ratio, up to {atoms}",
-        "above": "Ratio, more than {atoms}",
-    }
-)
+_RATIOS = messages({"up_to": "Ratio, up to {atoms}", "above": "Ratio, more than {atoms}"})
+_NAMED = MappingProxyType({"default": "none", "more than": "directed", "stratified": "stratified"})
 
 
 def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, Group]:
@@ -50,9 +47,10 @@ def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, Group]:
     Raises MissingArmError if the baseline is not among them.
     """
     arms = {DEFAULT: records[DEFAULT]} | records
+    looks = cycle([(style.BLACK, "o"), *zip(_COLOURS, _MARKERS, strict=True)])
     return {
         _key(arm, of[0].config): Group(_name(arm, of[0].config, lang), of, *look)
-        for (arm, of), look in zip(arms.items(), cycle(_looks()), strict=False)
+        for (arm, of), look in zip(arms.items(), looks, strict=False)
     }
 
 
@@ -81,16 +79,12 @@ def trade_off(records: Arms[Record], *, lang: str) -> style.BookFigure:
             look = {"color": group.colour, "marker": group.marker, "markersize": 8, "linestyle": "", "capsize": 3}
             drawn = axes.errorbar(rest.mean(), large.mean(), xerr=bars[0], yerr=bars[1], **look)
             drawn.lines[0].set_label(group.name)  # the caps would hide the marker in the legend
-        atoms = style.number(thesis.LARGE, lang)
-        axes.set_xlabel(say("MSE, up to {atoms} atoms (eV²)", lang, atoms=atoms))
-        axes.set_ylabel(say("MSE, more than {atoms} atoms (eV²)", lang, atoms=atoms))
+        for side, label in (("up_to", axes.set_xlabel), ("above", axes.set_ylabel)):
+            label(say(groups.MSE[side], lang, atoms=style.number(thesis.LARGE, lang)))
         axes.grid(visible=True, axis="both")
         axes.margins(0.08)
-        for scale, axis in ((axes.set_xscale, axes.xaxis), (axes.set_yscale, axes.yaxis)):
-            scale("log")
-            axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0)))
-            axis.set_major_formatter(FuncFormatter(lambda value, _: style.plain_number(value, lang)))
-            axis.set_minor_formatter(NullFormatter())
+        for which in ("x", "y"):
+            style.log_axis(axes, lang, which, ticks=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0))
         figure.legend(loc="outside lower center", ncols=2)
     return figure
 
@@ -117,30 +111,34 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     atoms = style.number(thesis.LARGE, lang)
     rows = {}
     for key, group in shown.items():
-        sides = zip(("up_to", "above"), _both_sides(group), strict=True)
-        row = {say(groups.MSE[side], lang, atoms=atoms): style.mean_and_deviation(e, lang, 3) for side, e in sides}
-        for place, side in enumerate(("up_to", "above")):
-            cell = "1" if key == "none" else _interval_in_words(ratio(group, shown["none"])[place], lang)
-            row[say(_RATIOS[side], lang, atoms=atoms)] = cell
-        rows[group.name] = row
+        ratios = {
+            say(name, lang, atoms=atoms): "1" if key == "none" else _interval_in_words(found, lang)
+            for name, found in zip(_RATIOS.values(), ratio(group, shown["none"]), strict=True)
+        }
+        rows[group.name] = groups.of_both_sides(group.records, lang) | ratios
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Remedy, at the same updates", lang))
 
 
-def ratio(group: Group, baseline: Group) -> list[tuple[float, float, float]]:
+def ratio(group: Group, plain: Group) -> list[tuple[float, float, float]]:
     """Error next to the baseline's of the same seed, up to 17 atoms and above: mean ratio, lower, upper end.
 
     Geometric means over the seeds that both have, with 95 % intervals; of one seed, infinitely wide ones.
     """
-    of_seed = {record.config.seed: record for record in baseline.records}
-    pairs = [(record, of_seed[record.config.seed]) for record in group.records if record.config.seed in of_seed]
-    ours, theirs = (Group(group.name, list(side), group.colour, group.marker) for side in zip(*pairs, strict=True))
-    found = []
-    for logs in np.log(_both_sides(ours) / _both_sides(theirs)):
-        mean, half = logs.mean(), np.inf
-        if len(logs) > 1:
-            half = stats.t.ppf((1 + _CONFIDENCE) / 2, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
-        found.append(tuple(float(value) for value in np.exp([mean, mean - half, mean + half])))
-    return found
+    ours, theirs = (_both_sides(side) for side in same_seeds(group, plain))
+    return [in_factors(over_seeds(logs)) for logs in np.log(ours / theirs)]
+
+
+def same_seeds(group: Group, other: Group) -> tuple[Group, Group]:
+    """Both groups with the seeds that both have alone, in the same order."""
+    of_other = {record.config.seed: record for record in other.records}
+    own = [record for record in group.records if record.config.seed in of_other]
+    return replace(group, records=own), replace(other, records=[of_other[record.config.seed] for record in own])
+
+
+def in_factors(of_logs: Estimate) -> tuple[float, float, float]:
+    """Mean, lower and upper end of an interval for logarithms, as factors."""
+    middle, low, high = np.exp([of_logs.value, *of_logs.interval()])
+    return float(middle), float(low), float(high)
 
 
 def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
@@ -153,23 +151,20 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     found = {
         "seeds": style.number(min(len(group.records) for group in shown.values()), lang),
         "updates": style.number(float(shown["none"].records[0].steps["step"].iloc[-1]), lang),
-        "up_to_none": style.mean_and_deviation(_both_sides(shown["none"])[0], lang, 3),
-        "above_none": style.mean_and_deviation(_both_sides(shown["none"])[1], lang, 3),
     }
-    helped, hurt = [], []
-    for key, group in shown.items():
-        if key == "none":
-            continue
-        below, above = ratio(group, shown["none"])
-        found[f"ratio_up_to_{key}"], found[f"ratio_above_{key}"] = (
-            style.number(side[0], lang, 2) for side in (below, above)
-        )
-        helped += [group.name] if above[2] < 1 else []
-        hurt += [group.name] if below[1] > 1 else []
-    return found | {"helped": _listed(helped, lang), "hurt": _listed(hurt, lang)}
+    for side, values in zip(groups.SIDES, _both_sides(shown["none"]), strict=True):
+        found[f"{side}_none"] = style.mean_and_deviation(values, lang, 3)
+    ratios = {key: ratio(group, shown["none"]) for key, group in shown.items() if key != "none"}
+    for key, sides in ratios.items():
+        for side, (middle, _, _) in zip(groups.SIDES, sides, strict=True):
+            found[f"ratio_{side}_{key}"] = style.number(middle, lang, 2)
+    helped = [shown[key].name for key, (_, (_, _, high)) in ratios.items() if high < 1]
+    hurt = [shown[key].name for key, ((_, low, _), _) in ratios.items() if low > 1]
+    return found | {"helped": listed(helped, lang), "hurt": listed(hurt, lang)}
 
 
-def _listed(names: Sequence[str], lang: str) -> str:
+def listed(names: Sequence[str], lang: str) -> str:
+    """The names of remedies, or that there is none."""
     return "; ".join(names) or say("none", lang)
 
 
@@ -190,18 +185,11 @@ def _both_sides(group: Group) -> np.ndarray:
 
 
 def _data(group: Group) -> pd.DataFrame:
-    rest, large = _both_sides(group)
-    return pd.DataFrame(
-        {
-            "run": [record.id for record in group.records],
-            "seed": [record.config.seed for record in group.records],
-            f"mse_up_to_{thesis.LARGE}_atoms_eV2": rest,
-            f"mse_above_{thesis.LARGE}_atoms_eV2": large,
-        }
+    names = {side: f"mse_{side}_{thesis.LARGE}_atoms_eV2" for side in groups.SIDES}
+    return baseline.of_runs(
+        group.records,
+        lambda record: {names[side]: groups.of_sizes([record], sizes) for side, sizes in groups.SIDES.items()},
     )
-
-
-_NAMED = MappingProxyType({"default": "none", "more than": "directed", "stratified": "stratified"})
 
 
 def _key(arm: Arm, config: RunConfig) -> str:
@@ -213,12 +201,8 @@ def _key(arm: Arm, config: RunConfig) -> str:
 def _name(arm: Arm, config: RunConfig, lang: str) -> str:
     if arm.role == "fine-tuned, share":
         whole, fine = config.training.epochs, config.fine_tuning.epochs
-        return say(
-            "{whole} epochs on all, {fine} on the large ones",
-            lang,
-            whole=style.number(whole, lang),
-            fine=style.number(fine, lang),
-        )
+        epochs = {"whole": style.number(whole, lang), "fine": style.number(fine, lang)}
+        return say("{whole} epochs on all, {fine} on the large ones", lang, **epochs)
     if arm.role in _NAMED:
         return say(_REMEDIES[arm.role], lang, atoms=style.number(arm.value or 0, lang))
     return weighting_name(arm, lang)
@@ -229,10 +213,3 @@ def weighting_name(arm: Arm, lang: str) -> str:
     rate = style.plain_number(arm.value, lang)
     power = f"−{rate}".translate(_SUPERSCRIPTS)
     return say(_REMEDIES[arm.role], lang, rate=rate, power=power)
-
-
-def _looks() -> list[tuple[str, str]]:
-    """Colour and marker of each remedy; the baseline's first."""
-    colours = (style.VERMILION, style.SKY, style.BLUE, style.GREEN, style.ORANGE, style.PURPLE, style.GREY, style.BLUE)
-    markers = ("s", "^", "v", "D", "P", "X", "*", "p")
-    return [(style.BLACK, "o"), *zip(colours, markers, strict=True)]

@@ -9,6 +9,7 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.ticker import MultipleLocator
 
 from analysis.data import thesis
@@ -22,11 +23,7 @@ from analysis.runs.selection import loss_weights
 from analysis.runs.weights import UNGUARDED
 
 WEIGHTINGS = messages(
-    {
-        "size": "size",
-        "size-frequency": "size and frequency",
-        "inverse-frequency": "inverse frequency",
-    }
+    {"size": "size", "size-frequency": "size and frequency", "inverse-frequency": "inverse frequency"}
 )
 _MAP = colormaps["cividis"]
 _LEGEND = MappingProxyType({"ncols": 2, "handlelength": 1.2, "columnspacing": 0.8, "labelspacing": 0.3})
@@ -53,14 +50,14 @@ def weight_curves(records: Arms[Record], *, lang: str) -> style.BookFigure:
     The report's two functions are drawn as printed over all sizes of its experiments, where they are defined; a dashed
     line is the floor that guards them. Inverse frequency is drawn at the sizes that the runs were trained on.
     """
-    present = _present(records)
+    present = _present(records, lang)
     trained = _training_sizes(records["unweighted"][0])
     curves = {
-        (weighting, rate): _weights_by_size(weighting, rate, trained).rename_axis("n_atoms").rename("weight")
-        for weighting in present
-        for rate in by_rate(records, weighting, lang=lang)
+        (weighting, rate): _weights_by_size(weighting, rate, trained)
+        for weighting, rates in present.items()
+        for rate in rates
     }
-    data = pd.concat(curves, names=["weighting", "rate"]).reset_index()
+    data = pd.concat(curves, names=["weighting", "rate", "n_atoms"]).rename("weight").reset_index()
     alt = say(
         "Three plots of a molecule’s weight by number of atoms, with a line per exponent. The weight by size hardly "
         "moves at the small molecules and shoots up at the large ones. The weight by size and frequency does not "
@@ -70,11 +67,9 @@ def weight_curves(records: Arms[Record], *, lang: str) -> style.BookFigure:
     )
     with style.figure(alt, data, height=2.7 * len(present) + 0.3) as figure:
         plots = figure.subplots(len(present), sharex=True, squeeze=False)[:, 0]
-        for axes, weighting in zip(plots, present, strict=True):
-            for rate, group in by_rate(records, weighting, lang=lang).items():
-                v = _weights_by_size(weighting, rate, trained)
-                look = {"color": group.colour, "marker": group.marker, "markersize": 3.5, "label": group.name}
-                axes.plot(v.index, v, **look)
+        for axes, (weighting, rates) in zip(plots, present.items(), strict=True):
+            for rate, group in rates.items():
+                _line(axes, curves[weighting, rate], group)
             floors = {of_arm[0].config.loss.floor for of_arm in records.of(weighting).values()}
             if weighting not in UNGUARDED:
                 for floor in sorted(floors - {None}):
@@ -85,8 +80,7 @@ def weight_curves(records: Arms[Record], *, lang: str) -> style.BookFigure:
                 axes.yaxis.set_major_formatter(style.number_axis(lang, 1))
             axes.set_ylabel(f"{_name(weighting, lang)}\n{say('Weight v', lang)}")
             axes.legend(title=_rate_name(weighting), loc="best", **_LEGEND)
-        plots[-1].set_xlabel(say("Number of atoms", lang))
-        plots[-1].xaxis.set_major_locator(MultipleLocator(2))
+        style.size_axis(plots[-1], lang, minor=None)
     return figure
 
 
@@ -95,8 +89,7 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
 
     Lines are means over seeds.
     """
-    present = _present(records)
-    sizes = _sizes(records)
+    present, sizes = _present(records, lang), _sizes(records)
     alt = say(
         "A row of plots per weight function and a column per protocol: mean squared error by number of atoms on a "
         "log scale, with a line per exponent, from dark to light as it grows, and a black one for the unweighted "
@@ -105,11 +98,10 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     )
     with style.figure(alt, _data(records, sizes), height=2.9 * len(present) + 0.4) as figure:
         rows = figure.subplots(len(present), 2, sharex=True, sharey="col", squeeze=False)
-        for weighting, row in zip(present, rows, strict=True):
+        for (weighting, rates), row in zip(present.items(), rows, strict=True):
             for axes, protocol in zip(row, baseline.PROTOCOLS, strict=True):
-                for group in by_rate(records, weighting, lang=lang).values():
-                    means = baseline.by_seed(group.records, "size", protocol).reindex(sizes).mean(axis=1)
-                    axes.plot(means, color=group.colour, marker=group.marker, markersize=3.5, label=group.name)
+                for group in rates.values():
+                    _line(axes, baseline.by_seed(group.records, "size", protocol).reindex(sizes).mean(axis=1), group)
                 axes.set_title(say(baseline.SHORT_NAMES[protocol], lang), fontsize=11)
                 style.log_axis(axes, lang)
                 axes.xaxis.set_major_locator(MultipleLocator(2))
@@ -123,22 +115,15 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per function and rate: MSE over held-out molecules of the trained sizes, on either side of 17 atoms."""
-    sizes, atoms = _sizes(records), style.number(thesis.LARGE, lang)
+    sides, letter = _sides(_sizes(records)), say("r\N{NO-BREAK SPACE}or\N{NO-BREAK SPACE}α", lang)
     rows, names = [], []
-    for weighting in _present(records):
-        for rate, group in by_rate(records, weighting, lang=lang).items():
+    for weighting, rates in _present(records, lang).items():
+        for rate, group in rates.items():
             if not rate and names:
                 continue  # the unmodified loss stands in the first row
             names.append(_name(weighting, lang) if rate else say("unweighted", lang))
-            rows.append(
-                {say("r\N{NO-BREAK SPACE}or\N{NO-BREAK SPACE}α", lang): style.plain_number(rate, lang) if rate else "–"}
-                | {
-                    say(groups.MSE[side], lang, atoms=atoms): style.mean_and_deviation(
-                        groups.of_sizes(group.records, chosen), lang, 4
-                    )
-                    for side, chosen in _sides(sizes).items()
-                }
-            )
+            rate_in_words = style.plain_number(rate, lang) if rate else "–"
+            rows.append({letter: rate_in_words} | groups.of_both_sides(group.records, lang, 4, sides))
     return pd.DataFrame(rows, index=names).rename_axis(columns=say("Weight function", lang))
 
 
@@ -178,8 +163,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         "train": style.number(groups.training_molecules(plain), lang),
         "mse_plain": style.mean_and_deviation(groups.of_sizes(plain, large), lang, 4),
     }
-    for weighting in _present(records):
-        rates = by_rate(records, weighting, lang=lang)
+    for weighting, rates in _present(records, lang).items():
         key, last = weighting.replace("-", "_"), max(rates)
         best, reported = (best_rates(records, weighting, each)[0] for each in baseline.PROTOCOLS)
         found[f"best_{key}"] = style.plain_number(best, lang)
@@ -188,20 +172,17 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         found[f"highest_{key}"] = style.plain_number(last, lang)
         found[f"mse_highest_{key}"] = style.mean_and_deviation(groups.of_sizes(rates[last].records, large), lang, 4)
         found[f"effective_{key}"] = style.percent(_effective(rates[last].records[0]), lang)
-        helped = groups.lower_at(rates[last], rates[0.0], "held_out", _sizes(records))
-        found[f"helped_{key}"] = style.ranges(helped, lang) or say("none", lang)
+        found[f"helped_{key}"] = groups.better(rates[last], rates[0.0], "held_out", lang, _sizes(records))
     return found
 
 
 def _data(records: Arms[Record], sizes: range) -> pd.DataFrame:
     """MSE of each run by size, with its weight function and rate."""
-    tables = [
-        baseline.mse_of_runs([record], "size", sizes).assign(
-            weighting=record.config.loss.weighting, rate=record.config.loss.rate
-        )
-        for record in sorted(records.runs, key=lambda record: record.config.seed)
-    ]
-    return pd.concat(tables, ignore_index=True)
+    losses = {record.id: record.config.loss for record in records.runs}
+    data = baseline.mse_of_runs(sorted(records.runs, key=lambda record: record.config.seed), "size", sizes)
+    return data.assign(
+        weighting=[losses[run].weighting for run in data["run"]], rate=[losses[run].rate for run in data["run"]]
+    )
 
 
 def _effective(record: Record) -> float:
@@ -212,8 +193,8 @@ def _effective(record: Record) -> float:
 
 def _training_sizes(record: Record) -> np.ndarray:
     """The number of atoms of each molecule that a run was trained on."""
-    rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
-    return np.repeat(rows["group"].astype(int).to_numpy(), rows["molecules"])
+    of_sizes = baseline.training_sizes(record)
+    return np.repeat(of_sizes.index.to_numpy(), of_sizes)
 
 
 def _weights_by_size(weighting: str, rate: float, trained: np.ndarray) -> pd.Series:
@@ -226,8 +207,14 @@ def _weights_by_size(weighting: str, rate: float, trained: np.ndarray) -> pd.Ser
     return pd.Series(formula(sizes, rate), index=sizes)
 
 
-def _present(records: Arms[Record]) -> list[str]:
-    return [weighting for weighting in WEIGHTINGS if weighting in {arm.role for arm in records}]
+def _present(records: Arms[Record], lang: str) -> dict[str, dict[float, Group]]:
+    """`by_rate` of each weight function that there are records of."""
+    roles = {arm.role for arm in records}
+    return {weighting: by_rate(records, weighting, lang=lang) for weighting in WEIGHTINGS if weighting in roles}
+
+
+def _line(axes: Axes, values: pd.Series, group: Group) -> None:
+    axes.plot(values, color=group.colour, marker=group.marker, markersize=3.5, label=group.name)
 
 
 def _rate_name(weighting: str) -> str:

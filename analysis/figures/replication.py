@@ -4,6 +4,7 @@ Functions take what `verdicts.all_claims` gives, or the records of several exper
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -117,21 +118,14 @@ def claims(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
     A claim that depends on no protocol has its verdict in the first of their columns. An asterisk marks a verdict that
     does not stand after the correction over all of them (`Verdict.verdict_in_table`).
     """
-    of_claim: dict[str, dict[str, Verdict]] = {}
-    for verdict in verdicts:
-        of_claim.setdefault(verdict.claim, {})[verdict.protocol] = verdict
     rows = {}
-    for key, found in of_claim.items():
-        claim = CLAIMS[key]
-        cells = [found.get(PROTOCOLS[0]) or found.get(INDEPENDENT), found.get(PROTOCOLS[1])]
-        rows[say(_CLAIMS[key], lang)] = {
-            say("Section", lang): claim.section,
-            say("Thesis", lang): say(_SAID[claim.said], lang),
-            **{
-                say(baseline.SHORT_NAMES[protocol], lang): "–" if cell is None else _cell(cell, lang)
-                for protocol, cell in zip(PROTOCOLS, cells, strict=True)
-            },
-        }
+    for verdict in verdicts:
+        claim = CLAIMS[verdict.claim]
+        row = {say("Section", lang): claim.section, say("Thesis", lang): say(_SAID[claim.said], lang)}
+        row |= {say(baseline.SHORT_NAMES[protocol], lang): "–" for protocol in PROTOCOLS}
+        column = PROTOCOLS[0] if verdict.protocol == INDEPENDENT else verdict.protocol
+        cell = {say(baseline.SHORT_NAMES[column], lang): _cell(verdict, lang)}
+        rows[say(_CLAIMS[verdict.claim], lang)] = rows.get(say(_CLAIMS[verdict.claim], lang), row) | cell
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
 
 
@@ -139,14 +133,12 @@ def rules(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
     """A row per claim: its rule in short, seeds and held-out molecules; the whole rule is `Verdict.rule`."""
     rows = {}
     for verdict in verdicts:
-        rows.setdefault(
-            say(_CLAIMS[verdict.claim], lang),
-            {
-                say("Confirmed if", lang): say(_RULES[verdict.claim], lang),
-                say("Seeds", lang): style.number(verdict.n_seeds, lang),
-                say("Molecules", lang): style.number(verdict.n_molecules, lang) if verdict.n_molecules else "–",
-            },
-        )
+        row = {
+            say("Confirmed if", lang): say(_RULES[verdict.claim], lang),
+            say("Seeds", lang): style.number(verdict.n_seeds, lang),
+            say("Molecules", lang): style.number(verdict.n_molecules, lang) if verdict.n_molecules else "–",
+        }
+        rows.setdefault(say(_CLAIMS[verdict.claim], lang), row)
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
 
 
@@ -155,9 +147,8 @@ def claim_facts(verdicts: Sequence[Verdict], *, lang: str) -> dict[str, str]:
 
     Counted are the claims that both protocols judge: `confirmed`, `rejected` and `undecided` of `judged`.
     """
-    both = {v.claim for v in verdicts if v.protocol == PROTOCOLS[0]} & {
-        v.claim for v in verdicts if v.protocol == PROTOCOLS[1]
-    }
+    first, second = ({v.claim for v in verdicts if v.protocol == protocol} for protocol in PROTOCOLS)
+    both = first & second
     found = {
         "judged": style.number(len(both), lang),
         "unstable": style.number(sum(v.verdict != v.verdict_in_table for v in verdicts), lang),
@@ -178,44 +169,30 @@ def beside_the_report(records: Mapping[str, Arms[Record]], *, lang: str) -> styl
     stands in the first column of ours.
     """
     rows = {}
-
-    def row(name: str, report: str, ours: Sequence[str]) -> None:
-        columns = (mark("Thesis"), *baseline.SHORT_NAMES.values())
-        rows[name] = {say(column, lang): cell for column, cell in zip(columns, (report, *ours), strict=True)}
-
     models = final_comparison.by_model(records["final-comparison"])
     for name, of_model in models.items():
-        row(
-            f"{say(final_comparison.NAMES[name], lang)}: {say('MSE (eV²)', lang)}",
-            style.number(thesis.MSE[name], lang, 4),
-            [style.mean_and_deviation(baseline.general(of_model, each), lang, 4) for each in baseline.PROTOCOLS],
-        )
-    row(
-        say("Custom: MSE, molecules of more than 17 atoms (eV²)", lang),
-        "–",
-        [style.mean_and_deviation(_own(models["custom"], each), lang, 4) for each in baseline.PROTOCOLS],
-    )
+        found = [style.mean_and_deviation(baseline.general(of_model, each), lang, 4) for each in baseline.PROTOCOLS]
+        title = f"{say(final_comparison.NAMES[name], lang)}: {say('MSE (eV²)', lang)}"
+        rows[title] = style.number(thesis.MSE[name], lang, 4), *found
+    found = [style.mean_and_deviation(_own(models["custom"], each), lang, 4) for each in baseline.PROTOCOLS]
+    rows[say("Custom: MSE, molecules of more than 17 atoms (eV²)", lang)] = "–", *found
     minutes = say("Time (min)", lang)
     for name, of_model in models.items():
-        row(
-            f"{say(final_comparison.NAMES[name], lang)}: {minutes[:1].lower()}{minutes[1:]}",
-            style.number(thesis.MINUTES[name], lang),
-            [style.mean_and_deviation([baseline.minutes(record) for record in of_model], lang, 1), "–"],
-        )
+        found = style.mean_and_deviation(map(baseline.minutes, of_model), lang, 1)
+        title = f"{say(final_comparison.NAMES[name], lang)}: {minutes[:1].lower()}{minutes[1:]}"
+        rows[title] = style.number(thesis.MINUTES[name], lang), found, "–"
     weighted = records["loss-modification"]
     for weighting in ("size", "size-frequency"):
-        row(
-            say("Best r, weights by {weights}", lang, weights=say(loss_modification.WEIGHTINGS[weighting], lang)),
-            style.plain_number(thesis.BEST_RATE, lang),
-            [_rates(loss_modification.best_rates(weighted, weighting, each), lang) for each in baseline.PROTOCOLS],
-        )
+        best = [_rates(loss_modification.best_rates(weighted, weighting, each), lang) for each in baseline.PROTOCOLS]
+        title = say("Best r, weights by {weights}", lang, weights=say(loss_modification.WEIGHTINGS[weighting], lang))
+        rows[title] = style.plain_number(thesis.BEST_RATE, lang), *best
     for key, (better, other) in _pairs(records, lang).items():
-        row(
-            say(_BETTER[key], lang, cap=style.number(thesis.CAPS[0], lang)),
-            style.ranges(thesis.BETTER[key], lang),
-            [_better(better, other, each, lang) for each in baseline.PROTOCOLS],
-        )
-    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Quantity", lang))
+        found = [_better(better, other, each, lang) for each in baseline.PROTOCOLS]
+        title = say(_BETTER[key], lang, cap=style.number(thesis.CAPS[0], lang))
+        rows[title] = style.ranges(thesis.BETTER[key], lang), *found
+    columns = [say(column, lang) for column in (mark("Thesis"), *baseline.SHORT_NAMES.values())]
+    table = style.WordTable.from_dict(rows, orient="index", columns=columns)
+    return table.rename_axis(columns=say("Quantity", lang))
 
 
 def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
@@ -228,27 +205,24 @@ def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
     """
     models = final_comparison.by_model(records["final-comparison"])
     reached = [epoch for record in models["default"] if (epoch := _reached(record, thesis.MSE["default"])) is not None]
-    found = {f"report_{name}": style.number(thesis.MSE[name], lang, 4) for name in models}
-    found |= {
+    return {f"report_{name}": style.number(thesis.MSE[name], lang, 4) for name in models} | {
         "reached": style.mean_and_deviation(reached, lang, 0) if reached else say("none", lang),
         "epochs": style.number(models["default"][0].config.training.epochs, lang),
-        "decay": style.percent(float(np.mean([_decay(record) for record in models["default"]])), lang),
-        "leak": style.percent(float(np.mean([_leak(record) for record in models["default"]])), lang),
+        "decay": style.percent(np.mean([_decay(record) for record in models["default"]]), lang),
+        "leak": style.percent(np.mean([_leak(record) for record in models["default"]]), lang),
         "custom": style.mean_and_deviation(baseline.general(models["custom"]), lang, 3),
         "custom_own_mean": style.mean_and_deviation(baseline.general(models["custom"], "as_reported"), lang, 1),
         "own": style.mean_and_deviation(_own(models["custom"], "held_out"), lang, 3),
         "own_reported": style.mean_and_deviation(_own(models["custom"], "as_reported"), lang, 3),
     }
-    return found
 
 
 def _cell(verdict: Verdict, lang: str) -> str:
     word = say(VERDICTS[verdict.verdict], lang) + ("" if verdict.verdict == verdict.verdict_in_table else "*")
-    numbers = (verdict.effect, *verdict.interval)
-    if verdict.unit == "correlation":
-        effect, low, high = (style.number(value, lang, 2) for value in numbers)
-    else:
-        effect, low, high = (_rounded(value, lang) for value in numbers)
+    effect, low, high = (
+        style.number(value, lang, 2) if verdict.unit == "correlation" else _rounded(value, lang)
+        for value in (verdict.effect, *verdict.interval)
+    )
     return f"{word}: {effect} ({low}{_SPACE}–{_JOINER}{_SPACE}{high})"
 
 
@@ -279,14 +253,13 @@ def _pairs(records: Mapping[str, Arms[Record]], lang: str) -> dict[str, tuple[Gr
 
 def _better(group: Group, other: Group, protocol: str, lang: str) -> str:
     """The sizes at which a group's mean is below the other's; in brackets those of the seeds, where they differ."""
-    sizes = thesis.COMMON_SIZES
-    of_all = style.ranges(groups.lower_at(group, other, protocol), lang) or say("none", lang)
-    tables = [baseline.by_seed(each.records, "size", protocol).reindex(sizes) for each in (group, other)]
-    seeds = [seed for seed in tables[0].columns if seed in tables[1].columns]
     single = [
-        style.ranges(tables[0].index[tables[0][seed] < tables[1][seed]], lang) or say("none", lang) for seed in seeds
+        groups.better(replace(group, records=[one]), replace(other, records=[same]), protocol, lang)
+        for one in group.records
+        for same in other.records
+        if one.config.seed == same.config.seed
     ]
-    return _with_seeds(of_all, single)
+    return _with_seeds(groups.better(group, other, protocol, lang), single)
 
 
 def _rates(rates: Sequence[float], lang: str) -> str:

@@ -3,14 +3,15 @@
 Tables are data frames of strings, written as the language writes numbers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.colors import LogNorm
-from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from pydantic import Field
 
 from analysis.data import splits, statistics, thesis
@@ -53,7 +54,7 @@ def element_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
         }
         for element, count, share in shares.itertuples()
     ]
-    return _table(rows, [say(baseline.ELEMENTS[element], lang) for element in shares.index], say("Element", lang))
+    return _by_element(rows, shares.index, lang)
 
 
 def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
@@ -67,14 +68,14 @@ def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
         }
         for shift in shifts.itertuples()
     ]
-    return _table(rows, [say(baseline.ELEMENTS[element], lang) for element in shifts.index], say("Element", lang))
+    return _by_element(rows, shifts.index, lang)
 
 
 def correlation_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
     """Spearman's correlation of the size with what it is confounded with (`statistics.size_correlations`)."""
-    correlations = statistics.size_correlations(molecules)
-    rows = [{say("Spearman with size", lang): style.number(value, lang, 2)} for value in correlations]
-    return _table(rows, [say(_QUANTITIES[quantity], lang) for quantity in correlations.index], say("Quantity", lang))
+    correlations = statistics.size_correlations(molecules).rename(lambda quantity: say(_QUANTITIES[quantity], lang))
+    table = correlations.map(lambda value: style.number(value, lang, 2)).to_frame(say("Spearman with size", lang))
+    return table.rename_axis(index=None, columns=say("Quantity", lang))
 
 
 def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dict[str, str]:
@@ -140,15 +141,11 @@ def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> s
         limit = style.threshold(share, lang)
         axes.bar(sizes.index[common], sizes["molecules"][common], color=style.BLUE, label=f"> {limit}")
         axes.bar(sizes.index[~common], sizes["molecules"][~common], color=style.VERMILION, label=f"≤ {limit}")
-        axes.plot(
-            statistics.normal_counts(molecules),
-            "--",
-            color=style.BLACK,
-            label=say("normal law, same mean and deviation", lang),
-        )
+        normal = say("normal law, same mean and deviation", lang)
+        axes.plot(statistics.normal_counts(molecules), "--", color=style.BLACK, label=normal)
         axes.set_ylabel(say("Molecules", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
-        _size_axis(axes, lang)
+        style.size_axis(axes, lang, major=5)
         figure.legend(loc="outside upper center", ncols=3)
     return figure
 
@@ -168,12 +165,8 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
         named = say("sizes in the thesis ({range})", lang, range=style.ranges(report, lang))
         limit = style.threshold(share, lang)
         axes.axvspan(report[0] - 0.5, report[-1] + 0.5, color="#E8EEF3", label=named)
-        axes.axhline(
-            share * len(molecules),
-            color=style.BLACK,
-            linestyle="--",
-            label=say("threshold: {share}", lang, share=limit),
-        )
+        threshold = say("threshold: {share}", lang, share=limit)
+        axes.axhline(share * len(molecules), color=style.BLACK, linestyle="--", label=threshold)
         axes.plot(held["molecules"][held["common"]], "o", color=style.BLUE, label=f"> {limit}")
         axes.plot(held["molecules"][~held["common"]], "s", color=style.VERMILION, label=f"≤ {limit}")
         wrong = held[held["common"] != held["in_report"]]
@@ -186,7 +179,7 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
         axes.set_ylim(0.8, 3 * held["molecules"].max())
         axes.set_ylabel(say("Molecules (log scale)", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
-        _size_axis(axes, lang)
+        style.size_axis(axes, lang, major=5)
         figure.legend(loc="outside upper center", ncols=2)
     return figure
 
@@ -208,33 +201,18 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
         lang,
     )
     with style.figure(alt, data, height=3.6) as figure:
-        axes = figure.subplots()
-        shares = rows.to_numpy()
-        mesh = axes.pcolormesh(
-            rows.columns,
-            np.arange(len(rows)),
-            np.ma.masked_where(~(shares > 0), shares),
-            norm=LogNorm(_SMALLEST_SHARE, np.nanmax(shares)),
-            edgecolors="white",
-            linewidth=0.5,
-        )
+        axes, places = figure.subplots(), np.arange(len(rows))
+        mesh = _cells(axes, rows.set_axis(places), smallest=_SMALLEST_SHARE)
         axes.axhline(0.5, color="white", linewidth=5)
-        axes.axvline(
-            means[0], color=style.BLACK, linestyle="--", linewidth=1, label=say("mean of the whole database", lang)
-        )
-        axes.plot(
-            means,
-            np.arange(len(rows)),
-            "D",
-            **_MEANS,
-            label=say("mean of the row", lang),
-        )
-        axes.set_yticks(np.arange(len(rows)), [say("All", lang), *statistics.ELEMENTS])
+        look = {"color": style.BLACK, "linestyle": "--", "linewidth": 1}
+        axes.axvline(means[0], label=say("mean of the whole database", lang), **look)
+        axes.plot(means, places, "D", **_MEANS, label=say("mean of the row", lang))
+        axes.set_yticks(places, [say("All", lang), *statistics.ELEMENTS])
         axes.invert_yaxis()
         axes.grid(visible=False)
-        _size_axis(axes, lang)
+        style.size_axis(axes, lang, major=5)
         means_axis = axes.secondary_yaxis("right")
-        means_axis.set_yticks(np.arange(len(rows)), [style.number(mean, lang, 1) for mean in means])
+        means_axis.set_yticks(places, [style.number(mean, lang, 1) for mean in means])
         means_axis.set_ylabel(say("Mean", lang))
         bar = figure.colorbar(mesh, ax=axes, extend="min", pad=0.02, aspect=18)
         bar.set_label(say("Share of the row", lang))
@@ -257,14 +235,7 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
     )
     with style.figure(alt, data, height=5.4) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
-        mesh = upper.pcolormesh(
-            heavy.columns,
-            heavy.index,
-            np.ma.masked_equal(heavy.to_numpy(), 0),
-            norm=LogNorm(1, heavy.to_numpy().max()),
-            edgecolors="white",
-            linewidth=0.5,
-        )
+        mesh = _cells(upper, heavy, smallest=1)
         upper.plot(table["heavy_atoms_mean"], "D-", linewidth=1, **_MEANS, label=say("mean", lang))
         upper.grid(visible=False)
         upper.set_ylabel(say("Heavy atoms", lang))
@@ -274,23 +245,15 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
         bar = figure.colorbar(mesh, ax=upper, pad=0.02, aspect=12)
         bar.set_label(say("Molecules", lang))
         bar.ax.yaxis.set_major_formatter(style.number_axis(lang))
-        lower.fill_between(
-            table.index,
-            table["hydrogen_share_low"],
-            table["hydrogen_share_high"],
-            color=style.SKY,
-            alpha=0.5,
-            linewidth=0,
-            label=say("5th to 95th percentile", lang),
-        )
-        lower.plot(
-            table["hydrogen_share_mean"], "o-", linewidth=2, markersize=4, color=style.BLUE, label=say("mean", lang)
-        )
+        look = {"color": style.SKY, "alpha": 0.5, "linewidth": 0, "label": say("5th to 95th percentile", lang)}
+        lower.fill_between(table.index, table["hydrogen_share_low"], table["hydrogen_share_high"], **look)
+        look = {"color": style.BLUE, "linewidth": 2, "markersize": 4, "label": say("mean", lang)}
+        lower.plot(table["hydrogen_share_mean"], "o-", **look)
         lower.set_ylabel(say("Share of hydrogen", lang))
         lower.set_ylim(0, 1)
         lower.yaxis.set_major_formatter(style.percent_axis(lang))
         lower.legend(loc="upper left")
-        _size_axis(lower, lang)
+        style.size_axis(lower, lang, major=5)
     return figure
 
 
@@ -337,13 +300,8 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
     looks = {
         "own": {"color": style.VERMILION, "marker": "D", "label": say("this book", lang)},
         "read": {"color": style.BLUE, "marker": "o", "label": say("published", lang)},
-        "unread": {
-            "color": style.BLUE,
-            "marker": "o",
-            "markerfacecolor": "white",
-            "label": say("published, not checked", lang),
-        },
     }
+    looks["unread"] = looks["read"] | {"markerfacecolor": "white", "label": say("published, not checked", lang)}
     data = [
         {"series": name, "run": record.id, "seed": record.config.seed, "mae_meV": value}
         for of_name, (name, values, _) in zip((records, searched), rows, strict=False)
@@ -357,11 +315,9 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
     )
     with style.figure(alt, pd.DataFrame(data), height=0.27 * len(rows) + 1.2) as figure:
         axes = figure.subplots()
-        said = set()
         for place, (_, values, kind) in enumerate(rows):
-            look = looks[kind] | ({"label": None} if kind in said else {})
-            said.add(kind)
-            axes.plot(values, [place] * len(values), linestyle="", markersize=6, **look)
+            axes.plot(values, [place] * len(values), linestyle="", markersize=6, **looks[kind])
+            looks[kind] |= {"label": None}  # said once
         accuracy = say("chemical accuracy", lang)
         axes.axvline(published.CHEMICAL_ACCURACY, color=style.BLACK, linestyle="--", linewidth=1, label=accuracy)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
@@ -376,14 +332,16 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
     return figure
 
 
-def _table(rows: list[dict[str, str]], names: list[str], corner: str) -> pd.DataFrame:
-    return pd.DataFrame(rows, index=names).rename_axis(columns=corner)
+def _by_element(rows: list[dict[str, str]], elements: Iterable[str], lang: str) -> pd.DataFrame:
+    names = [say(baseline.ELEMENTS[element], lang) for element in elements]
+    return pd.DataFrame(rows, index=names).rename_axis(columns=say("Element", lang))
 
 
-def _size_axis(axes: Axes, lang: str) -> None:
-    axes.set_xlabel(say("Number of atoms", lang))
-    axes.xaxis.set_major_locator(MultipleLocator(5))
-    axes.xaxis.set_minor_locator(MultipleLocator(1))
+def _cells(axes: Axes, table: pd.DataFrame, *, smallest: float) -> QuadMesh:
+    """Values above 0 as colours, on a log scale from `smallest` on."""
+    values = np.ma.masked_where(~(table.to_numpy() > 0), table)
+    look = {"norm": LogNorm(smallest, values.max()), "edgecolors": "white", "linewidth": 0.5}
+    return axes.pcolormesh(table.columns, table.index, values, **look)
 
 
 def _mae(record: Record) -> float:
