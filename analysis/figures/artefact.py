@@ -4,8 +4,9 @@ Functions that take molecules want, with them, the records of several experiment
 `replication` does.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import numpy as np
@@ -77,7 +78,6 @@ _CASES = messages(
 )
 _ROWS = messages(
     {
-        "mean": "mean of the row",
         "fig3_correlation": "Figure 3: correlation of frequency with error",
         "fig3_best": "Figure 3: size of the smallest error",
         "fig4_order": "Figure 4: elements, from worst to best",
@@ -238,15 +238,14 @@ def predicted_curves(records: Mapping[str, Arms[Record]], molecules: Molecules, 
     )
     with style.figure(alt, _curves_of_runs(found, sets), height=9.4) as figure:
         plots = figure.subplots(4, 2, sharey=True).ravel()
-        _draw_elements(plots[1], found["default"], sets, lang)
+        _draw_elements(plots[1], found["default"].records, _curves(found, sets, "default", "element"), lang)
         of_sizes = [axes for number, axes in enumerate(plots) if number != 1]
         for axes, key in zip(of_sizes, SELECTIONS, strict=True):
-            case = found[key]
-            _draw_sizes(axes, case, sets, lang)
+            _draw_sizes(axes, found[key].records, _curves(found, sets, key), lang)
             if key.startswith("cap_"):
-                first = _curves(found[key.replace("cap", "in_order")], sets, "size")["predicted"]
+                first = _curves(found, sets, key.replace("cap", "in_order"))["predicted"]
                 axes.plot(first, color=style.GREY, linestyle="--", label=say("the same, the first of each size", lang))
-            axes.set_title(case.name, fontsize=10.5)
+            axes.set_title(found[key].name, fontsize=10.5)
         for axes in plots:
             style.log_axis(axes, lang, every=1)
             axes.set_ylim(0.008, 120)
@@ -264,34 +263,32 @@ def _curves_of_runs(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame])
     def table(key: str, kind: str, groups: Sequence) -> pd.DataFrame:
         rows = baseline.mse_of_runs(found[key].records, kind, groups).assign(series=found[key].name)
         group = rows["n_atoms" if kind == "size" else kind]
-        rows["predicted_eV2"] = group.map(_curves(found[key], sets, kind)["predicted"])
+        rows["predicted_eV2"] = group.map(_curves(found, sets, key, kind)["predicted"])
         if key.startswith("cap_"):
-            first = found[key.replace("cap", "in_order")]
-            rows["predicted_in_order_eV2"] = group.map(_curves(first, sets, kind)["predicted"])
+            first = _curves(found, sets, key.replace("cap", "in_order"), kind)["predicted"]
+            rows["predicted_in_order_eV2"] = group.map(first)
         return rows
 
     of_sizes = [table(key, "size", SIZES) for key in SELECTIONS]
     return pd.concat([*of_sizes, table("default", "element", statistics.ELEMENTS)], ignore_index=True)
 
 
-def _draw_sizes(axes: Axes, case: Case, sets: Mapping[str, pd.DataFrame], lang: str) -> None:
-    curves = _curves(case, sets, "size")
+def _draw_sizes(axes: Axes, records: Sequence[Record], curves: Mapping[str, pd.Series], lang: str) -> None:
     axes.plot(curves["predicted"], color=style.VERMILION, label=say("predicted from the data alone", lang))
     for protocol, look in _SEEN.items():
-        table = baseline.by_seed(case.records, "size", protocol).loc[list(SIZES)]
+        table = baseline.by_seed(records, "size", protocol).loc[list(SIZES)]
         reach = np.abs(np.stack([table.min(axis=1), table.max(axis=1)]) - curves[protocol].to_numpy())
         axes.errorbar(SIZES, curves[protocol], reach, linestyle="", **look, label=say(_SEEN_NAMES[protocol], lang))
     axes.xaxis.set_major_locator(MultipleLocator(5))
     axes.xaxis.set_minor_locator(MultipleLocator(1))
 
 
-def _draw_elements(axes: Axes, case: Case, sets: Mapping[str, pd.DataFrame], lang: str) -> None:
-    order = list(sets["element"]["molecules"].sort_values(ascending=False).index)
+def _draw_elements(axes: Axes, records: Sequence[Record], curves: Mapping[str, pd.Series], lang: str) -> None:
+    order = baseline.by_frequency(records)
     places = np.arange(len(order))
-    predicted = _curves(case, sets, "element")["predicted"][order]
-    axes.plot(places, predicted, "_", color=style.VERMILION, markersize=18, markeredgewidth=2)
+    axes.plot(places, curves["predicted"][order], "_", color=style.VERMILION, markersize=18, markeredgewidth=2)
     for protocol, look in _SEEN.items():
-        table = baseline.by_seed(case.records, "element", protocol).loc[order]
+        table = baseline.by_seed(records, "element", protocol).loc[order]
         axes.plot(np.repeat(places, table.shape[1]), table.to_numpy().ravel(), linestyle="", **look)
     axes.set_xticks(places, order)
     axes.set_title(say("Default, by element", lang), fontsize=10.5)
@@ -327,19 +324,24 @@ def predictions(records: Mapping[str, Arms[Record]], molecules: Molecules, *, la
 
 def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> list[Statement]:
     """What the report says of its figures and its last table, in their order."""
-    found, sets = cases(records, molecules, lang=lang), _sets(molecules)
+    sets = _sets(molecules)
+    curves_of = partial(_curves, cases(records, molecules, lang=lang), sets)
     return [
-        *_of_figures_3_and_4(found, sets, lang),
-        *_of_figure_6(found, sets, lang),
+        *_of_figures_3_and_4(curves_of, sets, lang),
+        *_of_figure_6(curves_of, lang),
         *_of_figures_7_and_8(records["loss-modification"], lang),
-        *_of_figures_9_and_10(found, sets, lang),
-        _of_best_sizes(found, sets),
-        _of_the_last_table(found, sets, lang),
+        *_of_figures_9_and_10(curves_of, lang),
+        _of_best_sizes(curves_of),
+        _of_the_last_table(curves_of, lang),
     ]
 
 
-def _of_figures_3_and_4(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
-    curves, elements = (_curves(found["default"], sets, kind) for kind in ("size", "element"))
+Curves = Callable[..., dict[str, pd.Series]]
+"""`_curves` of a case by its key and, if it isn't "size", the kind of sets."""
+
+
+def _of_figures_3_and_4(curves_of: Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+    curves, elements = (curves_of("default", kind) for kind in ("size", "element"))
     frequency = sets["size"]["molecules"].loc[list(SIZES)]
     correlation = {column: float(stats.spearmanr(frequency, curve).statistic) for column, curve in curves.items()}
     best = {column: int(curve.idxmin()) for column, curve in curves.items()}
@@ -368,12 +370,12 @@ def _of_figures_3_and_4(found: Mapping[str, Case], sets: Mapping[str, pd.DataFra
     ]
 
 
-def _of_figure_6(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+def _of_figure_6(curves_of: Curves, lang: str) -> list[Statement]:
     claimed, strictest = thesis.BETTER["cap"], thesis.CAPS[0]
-    default = _curves(found["default"], sets, "size")
+    default = curves_of("default")
     said = []
     for draw in ("cap", "in_order"):
-        curves = {cap: _curves(found[f"{draw}_{cap}"], sets, "size") for cap in thesis.CAPS}
+        curves = {cap: curves_of(f"{draw}_{cap}") for cap in thesis.CAPS}
         better = {column: _below(curve, default[column]) for column, curve in curves[strictest].items()}
         change = {column: [_change(curves[cap][column], default[column]) for cap in thesis.CAPS] for column in better}
         visible = [value < 1 / FACTOR for value in change["predicted"]]
@@ -407,11 +409,11 @@ def _of_figures_7_and_8(weighted: Arms[Record], lang: str) -> list[Statement]:
     return said
 
 
-def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
-    default = _curves(found["default"], sets, "size")
+def _of_figures_9_and_10(curves_of: Curves, lang: str) -> list[Statement]:
+    default = curves_of("default")
     said = []
     for figure, case in ((9, "large"), (10, "custom")):
-        curves = _curves(found[case], sets, "size")
+        curves = curves_of(case)
         better = {column: _below(curve, default[column]) for column, curve in curves.items()}
         crossing = {column: decomposition.crossings(curve, default[column]) for column, curve in curves.items()}
         claimed = thesis.BETTER["directed" if case == "large" else "custom"]
@@ -437,15 +439,15 @@ def _of_figures_9_and_10(found: Mapping[str, Case], sets: Mapping[str, pd.DataFr
     return said
 
 
-def _of_best_sizes(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame]) -> Statement:
+def _of_best_sizes(curves_of: Curves) -> Statement:
     """Of the caps, in their order, the directed training and Custom: where their curves are lowest."""
-    curves = [_curves(found[key], sets, "size") for key in (*(f"cap_{cap}" for cap in thesis.CAPS), "large", "custom")]
+    curves = [curves_of(key) for key in (*(f"cap_{cap}" for cap in thesis.CAPS), "large", "custom")]
     best = {column: "; ".join(str(each[column].idxmin()) for each in curves) for column in COLUMNS}
     return Statement("best_sizes", "–", best, None)
 
 
-def _of_the_last_table(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], lang: str) -> Statement:
-    whole = {column: float(curve["all"]) for column, curve in _curves(found["custom"], sets, "all").items()}
+def _of_the_last_table(curves_of: Curves, lang: str) -> Statement:
+    whole = {column: float(curve["all"]) for column, curve in curves_of("custom", "all").items()}
     reported = thesis.MSE["custom"]
     return Statement(
         "last_table",
@@ -460,8 +462,11 @@ def _sets(molecules: Molecules) -> dict[str, pd.DataFrame]:
     return {kind: decomposition.sets_of(molecules, kind) for kind in ("all", "size", "element")}
 
 
-def _curves(case: Case, sets: Mapping[str, pd.DataFrame], kind: str) -> dict[str, pd.Series]:
+def _curves(
+    found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], key: str, kind: str = "size"
+) -> dict[str, pd.Series]:
     """The error of each set, eV², by column: the offset alone, and mean over seeds under both protocols if recorded."""
+    case = found[key]
     curves = {"predicted": decomposition.offset_of(sets[kind], case.training_mean)}
     for protocol in baseline.PROTOCOLS if case.records else ():
         curves[protocol] = baseline.by_seed(case.records, kind, protocol).mean(axis=1)
@@ -542,7 +547,7 @@ def _facts_of_means(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame],
     """
     means = {key: case.training_mean for key, case in found.items()}
     strictest = f"in_order_{thesis.CAPS[0]}"
-    first, default = (_curves(found[key], sets, "size")["predicted"] for key in (strictest, "default"))
+    first, default = (_curves(found, sets, key)["predicted"] for key in (strictest, "default"))
     return {
         "in_order_above": style.number(_change(first, default), lang, 2),
         "in_order_below": style.number(_change(first, default, _BELOW), lang, 2),

@@ -156,7 +156,7 @@ def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigur
     )
     with style.figure(alt, data, height=3.8) as figure:
         axes = figure.subplots()
-        order = list(_held_out_molecules(records, "element").sort_values(ascending=False).index)
+        order = by_frequency(records)
         for (protocol, (colour, marker)), shift in zip(PROTOCOLS.items(), (-0.12, 0.12), strict=True):
             table = by_seed(records, "element", protocol).loc[order]
             places = np.repeat(np.arange(len(order)) + shift, len(records))
@@ -180,6 +180,11 @@ def training_sizes(record: Record) -> pd.Series:
     """How many molecules of each number of atoms a run was trained on."""
     rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
     return rows.set_index(rows["group"].astype(int))["molecules"].sort_index()
+
+
+def by_frequency(records: Sequence[Record]) -> list[str]:
+    """The elements, that of the most held-out molecules first."""
+    return list(protocols.mse(records[0].groups, "element")["molecules"].sort_values(ascending=False).index)
 
 
 def minutes(record: Record) -> float:
@@ -213,12 +218,8 @@ def mse_of_runs(records: Sequence[Record], kind: str, groups: Collection) -> pd.
     return of_runs(records, table)
 
 
-def _held_out_molecules(records: Sequence[Record], kind: str) -> pd.Series:
-    return protocols.mse(records[0].groups, kind)["molecules"]
-
-
 def _protocol_table(records: Sequence[Record], kind: str, groups: list, lang: str) -> pd.DataFrame:
-    molecules = _held_out_molecules(records, kind)
+    molecules = protocols.mse(records[0].groups, kind)["molecules"]
     shown = [group for group in groups if group in molecules.index]
     columns = {say("Held out", lang): [style.number(molecules[group], lang) for group in shown]}
     for protocol, name in _MSE.items():
