@@ -160,14 +160,13 @@ def terms_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """
     models = {say(final_comparison.NAMES[name], lang): of for name, of in final_comparison.by_model(records).items()}
     data = pd.concat([_terms_of_runs(of_model).assign(series=name) for name, of_model in models.items()])
-    alt = say(
+    alt = mark(
         "Two plots by number of atoms on a log scale, one for Default and one for Custom, with a line per term of "
         "the error with the set’s own mean: the offset term makes a valley and the whole error clings to it nearly "
         "everywhere; the error of the held-out molecules falls gently and lies far below but for the bottom of the "
-        "valley; leakage is the lowest line.",
-        lang,
+        "valley; leakage is the lowest line."
     )
-    with style.figure(alt, data, height=7.0) as figure:
+    with style.figure(say(alt, lang), data, height=7.0) as figure:
         plots = figure.subplots(2, sharex=True, sharey=True)
         for axes, (name, of_model) in zip(plots, models.items(), strict=True):
             parts = decomposed(of_model, "size")
@@ -229,14 +228,13 @@ def terms_table(records: Sequence[Record], *, lang: str, kind: str = "size") -> 
 def predicted_curves(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> style.BookFigure:
     """What the data alone predict, and what the records show, for every curve of the report: small multiples."""
     found, sets = cases(records, molecules, lang=lang), _sets(molecules)
-    alt = say(
+    alt = mark(
         "Eight small plots on a log scale, one per curve of the report: a line for what the data predict, circles "
         "for the records with each set’s own mean and dots for the held-out molecules. The circles follow the line "
         "everywhere but at the bottom of each valley, where they stop at the height of the dots, which make no "
-        "valley.",
-        lang,
+        "valley."
     )
-    with style.figure(alt, _curves_of_runs(found, sets), height=9.4) as figure:
+    with style.figure(say(alt, lang), _curves_of_runs(found, sets), height=9.4) as figure:
         plots = figure.subplots(4, 2, sharey=True).ravel()
         _draw_elements(plots[1], found["default"].records, _curves(found, sets, "default", "element"), lang)
         of_sizes = [axes for number, axes in enumerate(plots) if number != 1]

@@ -48,12 +48,11 @@ def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """
     shown = _capped(records, lang)
     data = groups.of_groups(shown, lambda group: baseline.of_runs(group.records[:1], _sizes_of_run))
-    alt = say(
+    alt = mark(
         "A histogram of the training molecules by number of atoms for each cap, over that of the whole training "
-        "part: the top is cut off at the height of the cap, and the sizes below it stay as they were.",
-        lang,
+        "part: the top is cut off at the height of the cap, and the sizes below it stay as they were."
     )
-    with style.figure(alt, data, height=1.5 * len(shown[1:]) + 1.1) as figure:
+    with style.figure(say(alt, lang), data, height=1.5 * len(shown[1:]) + 1.1) as figure:
         whole, *capped = shown
         plots = figure.subplots(len(capped), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, group in zip(plots, capped, strict=True):
@@ -70,12 +69,11 @@ def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
 
 def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of the baseline and of each capped set, a plot per protocol (Figure 6 of the report)."""
-    alt = say(
+    alt = mark(
         "Two plots of mean squared error by number of atoms on a log scale, one per protocol, with a line for the "
-        "whole training part and one for each cap on the molecules per size.",
-        lang,
+        "whole training part and one for each cap on the molecules per size."
     )
-    return groups.error_by_size(_capped(records, lang), alt=alt, lang=lang)
+    return groups.error_by_size(_capped(records, lang), alt=say(alt, lang), lang=lang)
 
 
 def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
@@ -87,13 +85,12 @@ def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
     }
     whole, caps = groups.of_baseline(records, lang=lang), by_cap(records, lang=lang)
     data = groups.of_groups(groups.with_baseline(records, caps, lang=lang), _spreads)
-    alt = say(
+    alt = mark(
         "Two plots, one per protocol, of the spread of the error over sizes by the cap on the molecules per size: a "
         "point per seed of the capped set and of its two controls, and a line and a band for the whole training "
-        "part.",
-        lang,
+        "part."
     )
-    with style.figure(alt, data, height=5.4) as figure:
+    with style.figure(say(alt, lang), data, height=5.4) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             of_all = groups.spread(whole.records, protocol)

@@ -102,12 +102,11 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
     """Training and validation loss per epoch, a curve per seed."""
     losses = {"train_loss": "train_loss_eV2", "validation_loss": "validation_loss_eV2"}
     data = of_runs(records, lambda record: record.history[["epoch", *losses]].rename(columns=losses))
-    alt = say(
+    alt = mark(
         "Training and validation loss per epoch on a log scale, with a curve per seed: all of them fall fast at "
-        "first and more slowly afterwards.",
-        lang,
+        "first and more slowly afterwards."
     )
-    with style.figure(alt, data) as figure:
+    with style.figure(say(alt, lang), data) as figure:
         axes = figure.subplots()
         looks = {
             "train_loss": (style.SKY, "-", mark("training")),
@@ -128,13 +127,12 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
 def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms under both protocols (Figure 3 of the report), a band from the best to the worst seed."""
     data = mse_of_runs(records, "size", thesis.COMMON_SIZES)
-    alt = say(
+    alt = mark(
         "Mean squared error by number of atoms on a log scale, with two curves from the same models: that of the "
         "held-out molecules falls gently with size; that of each set with its own mean has the shape of a valley, "
-        "lowest at the most frequent sizes.",
-        lang,
+        "lowest at the most frequent sizes."
     )
-    with style.figure(alt, data, height=4.2) as figure:
+    with style.figure(say(alt, lang), data, height=4.2) as figure:
         axes = figure.subplots()
         for protocol, (colour, marker) in PROTOCOLS.items():
             table = by_seed(records, "size", protocol).reindex(thesis.COMMON_SIZES).dropna()
@@ -149,12 +147,11 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
 def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigure:
     """MSE by element under both protocols (Figure 4 of the report), a point per seed, rarest element last."""
     data = mse_of_runs(records, "element", statistics.ELEMENTS)
-    alt = say(
+    alt = mark(
         "Mean squared error by element on a log scale, with a point per seed and protocol: the two protocols are "
-        "alike on the elements that nearly all molecules hold and part ways above all on fluorine.",
-        lang,
+        "alike on the elements that nearly all molecules hold and part ways above all on fluorine."
     )
-    with style.figure(alt, data, height=3.8) as figure:
+    with style.figure(say(alt, lang), data, height=3.8) as figure:
         axes = figure.subplots()
         order = by_frequency(records)
         for (protocol, (colour, marker)), shift in zip(PROTOCOLS.items(), (-0.12, 0.12), strict=True):

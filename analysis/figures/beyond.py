@@ -184,12 +184,11 @@ def not_better(records: Arms[Record], others: Arms[Record], molecules: Molecules
 def error_by_size(records: Arms[Record], others: Arms[Record], molecules: Molecules, *, lang: str) -> style.BookFigure:
     """Mean absolute error by number of atoms of the three models; bands are 95 % intervals."""
     tables = _tables(records, others, molecules, "size")
-    alt = say(
+    alt = mark(
         "Line chart of the mean absolute error by number of atoms on a log scale, a line with its band for each "
-        "model: Beyond lies far below Default and Custom at every size.",
-        lang,
+        "model: Beyond lies far below Default and Custom at every size."
     )
-    with style.figure(alt, _data(tables, others, records, lang), height=4.2) as figure:
+    with style.figure(say(alt, lang), _data(tables, others, records, lang), height=4.2) as figure:
         axes = figure.subplots()
         for name, table in tables.items():
             (colour, marker), errors = _LOOKS[name], _MEV * table
@@ -207,12 +206,11 @@ def error_by_element(
     """Mean absolute error by element of the three models, rarest element last; bars are 95 % intervals."""
     tables = _tables(records, others, molecules, "element")
     order = tables["beyond"]["molecules"].sort_values(ascending=False, kind="stable").index
-    alt = say(
+    alt = mark(
         "Points with bars of the mean absolute error by element on a log scale, a point per model: Beyond lies far "
-        "below Default and Custom for every element.",
-        lang,
+        "below Default and Custom for every element."
     )
-    with style.figure(alt, _data(tables, others, records, lang), height=3.8) as figure:
+    with style.figure(say(alt, lang), _data(tables, others, records, lang), height=3.8) as figure:
         axes = figure.subplots()
         for (name, table), shift in zip(tables.items(), (-0.15, 0, 0.15), strict=True):
             colour, marker = _LOOKS[name]
@@ -253,12 +251,11 @@ def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
     theirs.append({"series": say("thesis, on a GPU", lang)} | report)
     everything = pd.concat([data.assign(series=say("Beyond", lang)), pd.DataFrame(theirs)], ignore_index=True)
     colour, marker = LOOK
-    alt = say(
+    alt = mark(
         "Two plots against minutes of training, both on log scales: above, the mean absolute error, which falls to "
-        "near the lines of published models; below, the mean squared error, far below the thesis’s star.",
-        lang,
+        "near the lines of published models; below, the mean squared error, far below the thesis’s star."
     )
-    with style.figure(alt, everything, height=6.2) as figure:
+    with style.figure(say(alt, lang), everything, height=6.2) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, column in zip(plots, ("mae_meV", "mse_eV2"), strict=True):
             axes.plot(means["minutes"], means[column], color=colour, linewidth=1)
@@ -323,12 +320,11 @@ def calibration(records: Arms[Record], *, lang: str, bins: int = 20) -> style.Bo
             pd.DataFrame({"looked_at": looked_at, "found": seen, "series": "worst"}),
         ]
     ).assign(run=" ".join(record.id for record in shown))
-    alt = say(
+    alt = mark(
         "Two plots. On the left the error of the seeds’ mean rises with their spread, above the diagonal. On the "
-        "right a curve far above the diagonal: most of the worst molecules are among those of the largest spread.",
-        lang,
+        "right a curve far above the diagonal: most of the worst molecules are among those of the largest spread."
     )
-    with style.figure(alt, data, height=3.7) as figure:
+    with style.figure(say(alt, lang), data, height=3.7) as figure:
         left, right = figure.subplots(1, 2)
         left.plot(binned["spread"], binned["rmse"], "o-", color=style.GREEN, markersize=4)
         ends = [binned.to_numpy().min() / 1.2, binned.to_numpy().max() * 1.2]

@@ -9,7 +9,7 @@ from scipy import stats
 
 from analysis.figures import baseline, published, style
 from analysis.figures.beyond import LOOK, error_axis, mev, scores, whole_or_tenths
-from analysis.figures.words import say
+from analysis.figures.words import mark, say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 
@@ -42,12 +42,11 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
     data = pd.concat([ours, *theirs.values()], keys=[say("Beyond", lang), *theirs], names=["series"])
     data = data.reset_index("series")
     colour, marker = LOOK
-    alt = say(
+    alt = mark(
         "Plot of the mean absolute error against the number of training molecules, both on log scales, beside "
-        "published models: it falls and crosses the line of chemical accuracy.",
-        lang,
+        "published models: it falls and crosses the line of chemical accuracy."
     )
-    with style.figure(alt, data, height=4.6) as figure:
+    with style.figure(say(alt, lang), data, height=4.6) as figure:
         axes = figure.subplots()
         axes.plot(ours.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
         axes.plot(ours["molecules"], ours["mae_meV"], marker, color=colour, label=say("Beyond", lang))

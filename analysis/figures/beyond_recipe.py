@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.figures import baseline, groups, style
 from analysis.figures.beyond import minutes, whole_or_tenths
 from analysis.figures.groups import Group
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
@@ -74,12 +74,11 @@ def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
         ),
     )
     changes = sum(step.arm.role != "variation" for step in shown)
-    alt = say(
+    alt = mark(
         "Waterfall of the validation error on a log scale: each bar goes from the error before a change to the one "
-        "after it, from Default at the top right to Beyond at the bottom left.",
-        lang,
+        "after it, from Default at the top right to Beyond at the bottom left."
     )
-    with style.figure(alt, data, height=0.34 * len(shown) + 1.4) as figure:
+    with style.figure(say(alt, lang), data, height=0.34 * len(shown) + 1.4) as figure:
         axes = figure.subplots()
         before = [step.mean if step.before is None else step.before for step in shown]
         widths = [step.mean - start for step, start in zip(shown, before, strict=True)]

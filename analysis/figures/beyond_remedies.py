@@ -101,12 +101,11 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
     plain = shown.pop(_PLAIN)
     inside = members(records["plain"][0], molecules)
     data = groups.of_groups(list(shown.values()), lambda group: _data(group, plain, inside))
-    alt = say(
+    alt = mark(
         "Points with bars, a row per remedy and a point per group of molecules: the mean absolute error over that "
-        "of the plain model, on a log scale, on both sides of a vertical line that marks equality.",
-        lang,
+        "of the plain model, on a log scale, on both sides of a vertical line that marks equality."
     )
-    with style.figure(alt, data, height=0.75 * len(shown) + 1.5) as figure:
+    with style.figure(say(alt, lang), data, height=0.75 * len(shown) + 1.5) as figure:
         axes = figure.subplots()
         for shift, (key, (colour, marker)) in zip((-0.27, -0.09, 0.09, 0.27), _LOOKS.items(), strict=True):
             found = np.array([ratio(group, plain, inside[key]) for group in shown.values()])

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.data import thesis
 from analysis.figures import groups, style
 from analysis.figures.groups import Group
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
@@ -53,16 +53,15 @@ def by_training_set(
 
 def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of every training set, a plot per protocol (Figure 9 of the report)."""
-    alt = say(
+    alt = mark(
         "Two plots of mean squared error by number of atoms on a log scale, with five curves: the whole training "
         "part, large molecules alone, the random control, and the last two with as many updates as the first. With "
         "held-out molecules both curves of the large molecules climb at the small sizes; at the large ones all "
         "fall, and those that make as many updates as the first run together below the other two. With each size’s "
         "own mean, the whole part and the controls make one and the same valley, and the large molecules another, "
-        "farther to the right, whatever the updates.",
-        lang,
+        "farther to the right, whatever the updates."
     )
-    return groups.error_by_size(_all(records, lang), alt=alt, lang=lang, columns=1)
+    return groups.error_by_size(_all(records, lang), alt=say(alt, lang), lang=lang, columns=1)
 
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:

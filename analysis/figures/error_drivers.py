@@ -117,12 +117,11 @@ def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
     table = drivers.sizes[drivers.sizes["molecules"] >= _LEAST["n_atoms"]]
     shown = {"rmse": np.sqrt(table["mse"]), "median": table["median"], "per_atom": table["per_atom"]}
     data = table.rename(columns={"mse": "mse_eV2", "median": "median_error_eV", "per_atom": "mean_error_per_atom_eV"})
-    alt = say(
+    alt = mark(
         "Three errors by number of atoms on a log scale: the root of the mean squared error falls with size, the "
-        "median absolute error falls less, and the error per atom falls steadily.",
-        lang,
+        "median absolute error falls less, and the error per atom falls steadily."
     )
-    with style.figure(alt, _with_runs(drivers, data), height=4.4) as figure:
+    with style.figure(say(alt, lang), _with_runs(drivers, data), height=4.4) as figure:
         axes = figure.subplots()
         for name, (colour, marker, said) in _SIDES.items():
             of_seeds = _MEV * table.assign(error=shown[name]).pivot_table("error", "n_atoms", "seed")
@@ -138,13 +137,12 @@ def unsaturation(drivers: Drivers, *, lang: str) -> style.BookFigure:
     """MSE by degree of unsaturation with the number of heavy atoms fixed, and the other way round; bands over seeds."""
     table = drivers.unsaturation[drivers.unsaturation["molecules"] >= _LEAST["unsaturation"]]
     data = _with_runs(drivers, table.rename(columns={"mse": "mse_eV2"}))
-    alt = say(
+    alt = mark(
         "Two plots of mean squared error on a log scale: on the left by degree of unsaturation, with a line per "
         "number of heavy atoms; on the right by number of heavy atoms, with a line per degree of unsaturation. On "
-        "the left the lines climb; on the right they rise less.",
-        lang,
+        "the left the lines climb; on the right they rise less."
     )
-    with style.figure(alt, data, height=4.6) as figure:
+    with style.figure(say(alt, lang), data, height=4.6) as figure:
         left, right = figure.subplots(1, 2, sharey=True)
         _lines(left, table, "unsaturation", "heavy_atoms", lang, shown=sorted(table["heavy_atoms"].unique())[-3:])
         _lines(right, table, "heavy_atoms", "unsaturation", lang, shown=range(1, 6))
@@ -174,13 +172,12 @@ def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigu
         for model, of_model in drivers.items()
     }
     data = _of_models(drivers, factors, "factor_in_mse")
-    alt = say(
+    alt = mark(
         "A point with an interval per model and comparison: the factor by which the mean squared error changes when "
         "the molecule has more atoms. For Default it lies below one if nothing or the heavy atoms are held fixed, "
-        "and at one or above if unsaturation and heteroatoms are; for Custom it always lies below one.",
-        lang,
+        "and at one or above if unsaturation and heteroatoms are; for Custom it always lies below one."
     )
-    with style.figure(alt, data, height=3.9) as figure:
+    with style.figure(say(alt, lang), data, height=3.9) as figure:
         axes = _factors(figure, factors, [say(_FIXED[name], lang) for name in rows], lang, (0.4, 0.5, 0.7, 1, 1.4))
         axes.set_ylabel(say("Held fixed", lang))
         axes.set_xlabel(say("Factor in the MSE for {atoms} more atoms", lang, atoms=style.number(_ATOMS, lang)))
@@ -198,13 +195,12 @@ def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
     table = drivers.correlations.loc[order, order]
     names = [say(_DESCRIPTORS[name], lang) for name in order]
     data = _with_runs(drivers, table.rename_axis("descriptor").reset_index())
-    alt = say(
+    alt = mark(
         "Heat map of the Spearman correlation of each descriptor with each of the others; those that go together "
         "form framed blocks of strong colour. The largest block is that of the number of atoms, hydrogen and "
-        "unsaturation.",
-        lang,
+        "unsaturation."
     )
-    with style.figure(alt, data, height=6.3) as figure:
+    with style.figure(say(alt, lang), data, height=6.3) as figure:
         axes = figure.subplots()
         mesh = axes.pcolormesh(table.to_numpy(), vmin=-1, vmax=1, cmap="PuOr", edgecolors="white", linewidth=0.3)
         start = 0
@@ -237,12 +233,11 @@ def importance(drivers: Drivers, *, lang: str) -> style.BookFigure:
     places = np.cumsum(heights) - heights / 2
     rows = drivers.importance.rename(columns={"value": "loss_of_score"}).reset_index()
     data = _with_runs(drivers, rows[rows["what"] == "permuted"].drop(columns="what"))
-    alt = say(
+    alt = mark(
         "Two dot plots side by side with a row per group of descriptors: what is lost when the group is permuted, "
-        "on the left for the typical error and on the right for the squared error, with intervals.",
-        lang,
+        "on the left for the typical error and on the right for the squared error, with intervals."
     )
-    with style.figure(alt, data, height=1.1 + 0.235 * heights.sum()) as figure:
+    with style.figure(say(alt, lang), data, height=1.1 + 0.235 * heights.sum()) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         for axes, (target, table), (colour, marker) in zip(panels, lost.items(), _SCORES, strict=True):
             _points(axes, places, table.loc[[members[0] for members in groups]], colour, marker, None)
@@ -280,12 +275,11 @@ def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
         for model, of_model in drivers.items()
     }
     data = _of_models(drivers, ratios, "ratio_of_mse")
-    alt = say(
+    alt = mark(
         "A point with an interval per class of molecules and model on a log scale: the mean squared error of the "
-        "class over that of all others. Zwitterions lie far above everything else.",
-        lang,
+        "class over that of all others. Zwitterions lie far above everything else."
     )
-    with style.figure(alt, data, height=5.6) as figure:
+    with style.figure(say(alt, lang), data, height=5.6) as figure:
         axes = _factors(figure, ratios, [say(_CLASSES[name], lang) for name in rows], lang, (0.5, 1, 2, 5, 10, 20, 50))
         axes.set_xlabel(say("MSE over that of the rest", lang))
     return figure

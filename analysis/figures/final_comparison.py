@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.data import thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
 from analysis.runs.records import Record
 
@@ -93,13 +93,12 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
 def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """MSE by number of atoms of both models (Figure 10 of the report), a plot per protocol; bands over seeds."""
     shown = list(_groups(records, lang=lang).values())
-    alt = say(
+    alt = mark(
         "Two plots of mean squared error by number of atoms on a log scale, with a curve for Default and one for "
         "Custom: with held-out molecules both fall with size; with each size’s own mean both are valleys, that of "
-        "Custom farther to the right.",
-        lang,
+        "Custom farther to the right."
     )
-    return groups.error_by_size(shown, alt=alt, lang=lang)
+    return groups.error_by_size(shown, alt=say(alt, lang), lang=lang)
 
 
 def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
@@ -110,15 +109,14 @@ def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
     means = {name: _mean_steps(of_model) for name, of_model in by_model(records).items()}
     data = [steps.assign(series=say(NAMES[name], lang)) for name, steps in means.items()]
     units = {name: f"{name}_eV2" for name in ("loss", "lowest", "highest")}
-    alt = say(
+    alt = mark(
         "Two plots of squared error by epoch on a log scale, one per model: the mean of the batch falls fast at "
         "first and slowly later, inside a band from the smallest errors to the largest that spans several powers of "
-        "ten. Custom’s lies somewhat higher.",
-        lang,
+        "ten. Custom’s lies somewhat higher."
     )
     of_band = {"alpha": 0.35, "linewidth": 0, "label": say("from the five smallest to the five largest", lang)}
     of_mean = {"color": style.BLACK, "linewidth": 1, "label": say("mean of the batch", lang)}
-    with style.figure(alt, pd.concat(data).rename(columns=units), height=3.8) as figure:
+    with style.figure(say(alt, lang), pd.concat(data).rename(columns=units), height=3.8) as figure:
         plots = figure.subplots(1, 2, sharey=True)
         for axes, (name, steps) in zip(plots, means.items(), strict=True):
             axes.fill_between(steps["epoch"], steps["lowest"], steps["highest"], color=MODELS[name][0], **of_band)
@@ -159,13 +157,12 @@ def steps(records: Arms[Record], *, lang: str) -> style.BookFigure:
         return {name: of([record]) for name, of in zip(columns, panels.values(), strict=True)}
 
     data = groups.of_groups(list(shown.values()), lambda group: baseline.of_runs(group.records, of_run))
-    alt = say(
+    alt = mark(
         "Two dot plots with a row per accumulated change, from Default to Custom, and the mean squared error on a "
         "log scale, one for all held-out molecules and one for the large ones: a point per seed and a line that "
-        "joins the means.",
-        lang,
+        "joins the means."
     )
-    with style.figure(alt, data, height=4.0) as figure:
+    with style.figure(say(alt, lang), data, height=4.0) as figure:
         plots = figure.subplots(1, 2, sharey=True)
         for axes, (title, of) in zip(plots, panels.items(), strict=True):
             values = [of(group.records) for group in shown.values()]

@@ -18,7 +18,7 @@ from analysis.data import thesis
 from analysis.evaluation.verdicts import Verdict
 from analysis.figures import baseline, style
 from analysis.figures.replication import VERDICTS
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs.records import Record
 from analysis.study.sweeps import parameters_of
 from analysis.study.trials import TOLERANCE, Stage, objectives, pareto_front
@@ -70,13 +70,12 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     values = sorted(complete[coloured].unique())
     outside = _outside(complete)
     data = complete.drop(columns=_BESIDE, errors="ignore").assign(on_front=complete["run"].isin(front["run"]))
-    alt = say(
+    alt = mark(
         "Validation mean squared error against the time of a run, with a point per trial and a colour per value of "
         "a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
-        "frames mark the rule’s choice and the thesis’s values.",
-        lang,
+        "frames mark the rule’s choice and the thesis’s values."
     )
-    with style.figure(alt, data.rename(columns=_UNITS), height=4.6) as figure:
+    with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=4.6) as figure:
         axes = figure.subplots()
         for place, value in enumerate(values):
             points = complete[(complete[coloured] == value) & ~outside]
@@ -113,12 +112,11 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
             for record in records
         ]
         data.append(pd.DataFrame(rows)[["run", *names, "validation_mse"]].assign(series=say(_SERIES[point], lang)))
-    alt = say(
+    alt = mark(
         "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial; two "
-        "kinds of frame mark the rule’s choice and the thesis’s values, one per seed.",
-        lang,
+        "kinds of frame mark the rule’s choice and the thesis’s values, one per seed."
     )
-    with style.figure(alt, pd.concat(data).rename(columns=_UNITS), height=3.6) as figure:
+    with style.figure(say(alt, lang), pd.concat(data).rename(columns=_UNITS), height=3.6) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
             look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": say("a trial", lang)}
@@ -154,13 +152,12 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
         )
         for name, records in shown.items()
     ]
-    alt = say(
+    alt = mark(
         "Validation mean squared error by epoch on a log scale: a thin line per trial on the Pareto front, and a "
         "thick one per seed of the rule’s choice and of the thesis’s values. All fall, and jump up and down from "
-        "one epoch to the next.",
-        lang,
+        "one epoch to the next."
     )
-    with style.figure(alt, pd.concat(data).rename(columns=_UNITS), height=4.2) as figure:
+    with style.figure(say(alt, lang), pd.concat(data).rename(columns=_UNITS), height=4.2) as figure:
         axes = figure.subplots()
         looks = {"front_runs": {"color": style.GREY, "linewidth": 0.9, "zorder": 1}}
         looks |= {name: {"color": colour, "linewidth": 1.6} for name, (_, colour) in _POINTS.items()}

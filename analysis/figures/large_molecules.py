@@ -16,7 +16,7 @@ from analysis.data import thesis
 from analysis.evaluation.verdicts.intervals import Estimate, over_seeds
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
@@ -63,13 +63,12 @@ def trade_off(records: Arms[Record], *, lang: str) -> style.BookFigure:
     errors = {key: _both_sides(group) for key, group in shown.items()}
     front = pareto({key: values.mean(axis=1) for key, values in errors.items()})
     data = groups.of_groups(list(shown.values()), _data)
-    alt = say(
+    alt = mark(
         "Scatter plot: the mean squared error of the large molecules against that of the others, both on log "
         "scales, with a point per remedy and bars from the best seed to the worst; a line joins the remedies that "
-        "no other beats on both errors at once.",
-        lang,
+        "no other beats on both errors at once."
     )
-    with style.figure(alt, data, height=5.6) as figure:
+    with style.figure(say(alt, lang), data, height=5.6) as figure:
         axes = figure.subplots()
         corners = np.array([errors[key].mean(axis=1) for key in front])
         axes.plot(*corners.T, color=style.GREY, linewidth=1.2, zorder=0, label=say("Pareto front", lang))

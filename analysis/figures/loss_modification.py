@@ -15,7 +15,7 @@ from matplotlib.ticker import MultipleLocator
 from analysis.data import thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.groups import Group
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs import weights
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
@@ -58,14 +58,13 @@ def weight_curves(records: Arms[Record], *, lang: str) -> style.BookFigure:
         for rate in rates
     }
     data = pd.concat(curves, names=["weighting", "rate", "n_atoms"]).rename("weight").reset_index()
-    alt = say(
+    alt = mark(
         "Three plots of a molecule’s weight by number of atoms, with a line per exponent. The weight by size hardly "
         "moves at the small molecules and shoots up at the large ones. The weight by size and frequency does not "
         "exist, or lies below the floor, at the small ones. That by inverse frequency is a valley, lowest at the "
-        "most frequent sizes.",
-        lang,
+        "most frequent sizes."
     )
-    with style.figure(alt, data, height=2.7 * len(present) + 0.3) as figure:
+    with style.figure(say(alt, lang), data, height=2.7 * len(present) + 0.3) as figure:
         plots = figure.subplots(len(present), sharex=True, squeeze=False)[:, 0]
         for axes, (weighting, rates) in zip(plots, present.items(), strict=True):
             for rate, group in rates.items():
@@ -90,13 +89,12 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     Lines are means over seeds.
     """
     present, sizes = _present(records, lang), _sizes(records)
-    alt = say(
+    alt = mark(
         "A row of plots per weight function and a column per protocol: mean squared error by number of atoms on a "
         "log scale, with a line per exponent, from dark to light as it grows, and a black one for the unweighted "
-        "loss.",
-        lang,
+        "loss."
     )
-    with style.figure(alt, _data(records, sizes), height=2.9 * len(present) + 0.4) as figure:
+    with style.figure(say(alt, lang), _data(records, sizes), height=2.9 * len(present) + 0.4) as figure:
         rows = figure.subplots(len(present), 2, sharex=True, sharey="col", squeeze=False)
         for (weighting, rates), row in zip(present.items(), rows, strict=True):
             for axes, protocol in zip(row, baseline.PROTOCOLS, strict=True):

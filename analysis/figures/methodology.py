@@ -91,11 +91,10 @@ def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
         canvas.arrow((box.centre, box.bottom), (box.centre, record.y))
     book = canvas.box(_MARGIN, record.bottom + _GAP, _ALL, lines("book"))
     canvas.down(record, book)
-    alt = say(
+    alt = mark(
         "Diagram of the path of the data in boxes and arrows. The database is split into training, validation and "
         "test. The training part goes through selection, reference energies and neighbours to the training, which "
         "looks at the validation part after each epoch. The trained network is evaluated under both protocols; the "
-        "results go to the record, and the figures come from the record.",
-        lang,
+        "results go to the record, and the figures come from the record."
     )
-    return canvas.finish(book.bottom + _MARGIN, alt)
+    return canvas.finish(book.bottom + _MARGIN, say(alt, lang))

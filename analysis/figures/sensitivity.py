@@ -13,7 +13,7 @@ from analysis.data import statistics, thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.final_comparison import NAMES
 from analysis.figures.groups import Group
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.records import Record
 
@@ -79,12 +79,11 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
         for model in _MODELS
     }
     data = pd.concat(of_models, names=["model"]).reset_index("model")
-    alt = say(
+    alt = mark(
         "Two plots of the mean squared error of held-out molecules by number of atoms on a log scale, one for "
-        "Default and one for Custom, with a curve per split and per way of subtracting reference energies.",
-        lang,
+        "Default and one for Custom, with a curve per split and per way of subtracting reference energies."
     )
-    with style.figure(alt, data, height=5.9) as figure:
+    with style.figure(say(alt, lang), data, height=5.9) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, model in zip(plots, _MODELS, strict=True):
             for group in (models[model] for models in shown.values() if model in models):

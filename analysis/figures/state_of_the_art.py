@@ -18,7 +18,7 @@ from analysis.data import splits, statistics, thesis
 from analysis.data.molecules import Molecules
 from analysis.figures import baseline, published, style
 from analysis.figures.baseline import minutes
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs.records import Record
 from analysis.study.parameters import NotebookParameters
 
@@ -130,13 +130,12 @@ def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> s
     sizes = statistics.size_counts(molecules)
     common = sizes["share"] > share
     data = sizes.assign(above_threshold=common, normal_law=statistics.normal_counts(molecules)).reset_index()
-    alt = say(
+    alt = mark(
         "Histogram of the molecules by number of atoms: they pile up in the middle and the tails almost vanish. "
         "Sizes above the threshold and sizes below it have different colours. A normal curve follows the left side "
-        "of the histogram but not the saw teeth on its right.",
-        lang,
+        "of the histogram but not the saw teeth on its right."
     )
-    with style.figure(alt, data) as figure:
+    with style.figure(say(alt, lang), data) as figure:
         axes = figure.subplots()
         limit = style.threshold(share, lang)
         axes.bar(sizes.index[common], sizes["molecules"][common], color=style.BLUE, label=f"> {limit}")
@@ -154,12 +153,11 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
     """Which sizes are above `share`, on a log scale, beside those that the report names."""
     table = statistics.common_sizes(molecules, share)
     held = table[table["molecules"] > 0]
-    alt = say(
+    alt = mark(
         "Number of molecules of each size on a log scale, with a horizontal line at the threshold and a band that "
-        "marks the sizes that the thesis calls frequent. Near both ends of the band some points lie below the line.",
-        lang,
+        "marks the sizes that the thesis calls frequent. Near both ends of the band some points lie below the line."
     )
-    with style.figure(alt, table.reset_index()) as figure:
+    with style.figure(say(alt, lang), table.reset_index()) as figure:
         axes = figure.subplots()
         report = thesis.COMMON_SIZES
         named = say("sizes in the thesis ({range})", lang, range=style.ranges(report, lang))
@@ -194,13 +192,12 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
     means = [molecules.n_atoms.mean(), *statistics.size_shift(molecules)["mean_with"]]
     data = rows.set_axis(["all", *statistics.ELEMENTS]).rename_axis(index="element", columns="n_atoms")
     data = data.reset_index().melt("element", value_name="share_of_row")
-    alt = say(
+    alt = mark(
         "Heat map with one row per element and one for the whole database: colour tells which share of the row’s "
         "molecules has each number of atoms. The rows of hydrogen, carbon and oxygen look like that of the whole "
-        "database; nitrogen’s leans towards smaller molecules and fluorine’s far more so.",
-        lang,
+        "database; nitrogen’s leans towards smaller molecules and fluorine’s far more so."
     )
-    with style.figure(alt, data, height=3.6) as figure:
+    with style.figure(say(alt, lang), data, height=3.6) as figure:
         axes, places = figure.subplots(), np.arange(len(rows))
         mesh = _cells(axes, rows.set_axis(places), smallest=_SMALLEST_SHARE)
         axes.axhline(0.5, color="white", linewidth=5)
@@ -227,13 +224,12 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
     table = statistics.composition_by_size(molecules)
     counts = heavy.reset_index().melt("heavy_atoms", value_name="molecules")
     data = counts[counts["molecules"] > 0].merge(table.drop(columns="molecules").reset_index(), on="n_atoms")
-    alt = say(
+    alt = mark(
         "Two plots with the number of atoms on the horizontal axis. Above, the heavy atoms of the molecules: nearly "
         "all pile up in the row of the maximum. Below, the share of hydrogen, which, but for the smallest "
-        "molecules, grows steadily with size.",
-        lang,
+        "molecules, grows steadily with size."
     )
-    with style.figure(alt, data, height=5.4) as figure:
+    with style.figure(say(alt, lang), data, height=5.4) as figure:
         upper, lower = figure.subplots(2, 1, sharex=True)
         mesh = _cells(upper, heavy, smallest=1)
         upper.plot(table["heavy_atoms_mean"], "D-", linewidth=1, **_MEANS, label=say("mean", lang))
@@ -308,12 +304,11 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
         for record, value in zip(of_name, values, strict=True)
     ]
     data += [{"series": one.name, "mae_meV": one.mae} for one in published.MODELS.values()]
-    alt = say(
+    alt = mark(
         "Mean absolute errors on a log scale, a model per row: those of this book far to the right, above chemical "
-        "accuracy; the published ones all below it, from the largest to the smallest.",
-        lang,
+        "accuracy; the published ones all below it, from the largest to the smallest."
     )
-    with style.figure(alt, pd.DataFrame(data), height=0.27 * len(rows) + 1.2) as figure:
+    with style.figure(say(alt, lang), pd.DataFrame(data), height=0.27 * len(rows) + 1.2) as figure:
         axes = figure.subplots()
         for place, (_, values, kind) in enumerate(rows):
             axes.plot(values, [place] * len(values), linestyle="", markersize=6, **looks[kind])

@@ -18,7 +18,7 @@ from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
 from analysis.figures import style
 from analysis.figures.boxes import DATA, LEARNED, Box, Canvas
-from analysis.figures.words import say
+from analysis.figures.words import mark, say
 from analysis.runs.config import Model
 from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
@@ -105,15 +105,14 @@ def diagram(model: Model, molecules: Molecules, *, lang: str) -> style.Drawings:
         canvas.arrow((small.x + small.width, small.middle), *corners, (large.x, height), dashed=True)
     total = say("{count} parameters in all", lang, count=style.number(found[""].parameters, lang))
     canvas.text(opened.centre, opened.bottom + 1.6 * _GAP, total, bold=True, room=_COLUMN)
-    alt = say(
+    alt = mark(
         "Diagram of the model in boxes and arrows. On the left, from top to bottom: the batch, the vectors between "
         "neighbours, the network SchNet with its embedding and interaction blocks, the atom-wise readout and the "
         "energy. On the right, opened up, an interaction block (a layer for the atoms, a network that makes the "
         "filter from the distance, the convolution and two more layers) and the readout. Each box says the shape of "
-        "its result and how many parameters it has.",
-        lang,
+        "its result and how many parameters it has."
     )
-    return canvas.finish(max(energy.bottom + _TOP, opened.bottom + 2.4 * _GAP), alt)
+    return canvas.finish(max(energy.bottom + _TOP, opened.bottom + 2.4 * _GAP), say(alt, lang))
 
 
 def facts(model: Model, molecules: Molecules, *, lang: str) -> dict[str, str]:

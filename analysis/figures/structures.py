@@ -19,7 +19,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from analysis.data.molecules import Molecules, to_ase
 from analysis.evaluation.error_sources import errors_by_seed
 from analysis.figures import style
-from analysis.figures.words import check_language, say
+from analysis.figures.words import check_language, mark, say
 from analysis.runs.records import Record
 
 if TYPE_CHECKING:
@@ -132,12 +132,11 @@ def drawings(
         for row, _, smiles in described
     )
     ascii_only = svg.encode("ascii", "xmlcharrefreplace").decode("ascii")
-    alt = say(
+    alt = mark(
         "Structural formulas of the held-out molecules of largest error, worst first, with the index in the "
-        "database, the molecular formula and the error under each; the table has the same molecules.",
-        lang,
+        "database, the molecular formula and the error under each; the table has the same molecules."
     )
-    return style.Drawings(ascii_only, alt, data)
+    return style.Drawings(ascii_only, say(alt, lang), data)
 
 
 def viewer(
