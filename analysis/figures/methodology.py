@@ -53,17 +53,15 @@ def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
 
     database = canvas.box((WIDTH - _HALF) / 2, _MARGIN, _HALF, lines("database", len(molecules)), fill=DATA)
     members = {"train": split.train, "validation": split.validation, "test": split.test}
+    top, columns = database.bottom + 2 * _GAP, [_MARGIN + place * (_THIRD + _GAP) for place in range(3)]
     train, validation, test = (
-        canvas.box(
-            _MARGIN + place * (_THIRD + _GAP), database.bottom + 2 * _GAP, _THIRD, lines(name, len(part)), fill=DATA
-        )
-        for place, (name, part) in enumerate(members.items())
+        canvas.box(x, top, _THIRD, lines(name, len(part)), fill=DATA)
+        for x, (name, part) in zip(columns, members.items(), strict=True)
     )
     fork = database.bottom + _GAP
+    stem = (database.centre, database.bottom), (database.centre, fork)
     for part in (train, validation, test):
-        canvas.arrow(
-            (database.centre, database.bottom), (database.centre, fork), (part.centre, fork), (part.centre, part.y)
-        )
+        canvas.arrow(*stem, (part.centre, fork), (part.centre, part.y))
     canvas.text(database.centre + 10, fork - 6, say("at random, with a seed", lang), anchor="start", room=_HALF)
 
     steps = [train]
@@ -76,13 +74,12 @@ def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
     reported, held_out = (
         canvas.box(x, top, _HALF, [name, *lines(name)]) for x, name in ((_MARGIN, "as_reported"), (_RIGHT, "held_out"))
     )
-    between = (training.x + training.width + _RIGHT) / 2
-    canvas.arrow(
-        (between, validation.bottom), (between, training.middle), (training.x + training.width, training.middle)
-    )
+    right = training.x + training.width
+    between = (right + _RIGHT) / 2
+    canvas.arrow((between, validation.bottom), (between, training.middle), (right, training.middle))
     canvas.down(training, reported)
     leaves, enters = training.middle + 14, _RIGHT + 24
-    canvas.arrow((training.x + training.width, leaves), (enters, leaves), (enters, held_out.y))
+    canvas.arrow((right, leaves), (enters, leaves), (enters, held_out.y))
     for x, part in ((validation.x + validation.width - 24, validation), (test.centre, test)):
         canvas.arrow((x, part.bottom), (x, held_out.y))
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from analysis.figures import style
@@ -17,18 +16,12 @@ def took(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     Times are wall times of training, validation and evaluation; runs that were recorded side by side on one machine
     count in full each.
     """
-    times = {}
-    for record in records:
-        machine = record.about["machine"]
-        times.setdefault((machine["processor"], machine["threads"]), []).append(minutes(record))
-    rows = [
-        {
-            say("Threads", lang): style.number(threads, lang),
-            say("Runs", lang): style.number(len(times[processor, threads]), lang),
-            say("Minutes per run", lang): style.number(float(np.mean(times[processor, threads])), lang, 1),
-            say("Minutes in all", lang): style.number(sum(times[processor, threads]), lang),
-        }
-        for processor, threads in sorted(times)
-    ]
-    names = [processor for processor, _ in sorted(times)]
-    return pd.DataFrame(rows, index=names).rename_axis(columns=say("Processor", lang))
+    machines = pd.DataFrame([record.about["machine"] for record in records]).assign(minutes=list(map(minutes, records)))
+    times = machines.groupby(["processor", "threads"])["minutes"].agg(["size", "mean", "sum"]).reset_index("threads")
+    columns = {
+        say("Threads", lang): times["threads"].map(lambda count: style.number(count, lang)),
+        say("Runs", lang): times["size"].map(lambda count: style.number(count, lang)),
+        say("Minutes per run", lang): times["mean"].map(lambda mean: style.number(mean, lang, 1)),
+        say("Minutes in all", lang): times["sum"].map(lambda total: style.number(total, lang)),
+    }
+    return pd.DataFrame(columns).rename_axis(index=None, columns=say("Processor", lang))

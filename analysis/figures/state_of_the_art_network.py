@@ -138,18 +138,13 @@ def facts(model: Model, molecules: Molecules, *, lang: str) -> dict[str, str]:
 def _whole(canvas: Canvas, found: Mapping[str, Part], lang: str) -> tuple[Box, Box, Box]:
     """The left column, from the batch to the energy: the boxes of interactions, readout and energy."""
     pairwise, network = found["input_modules.0"], found["representation"]
-    inputs = canvas.box(
-        _LEFT,
-        _TOP,
-        _COLUMN,
-        [
-            say("A batch of M molecules", lang),
-            say("Z: atomic numbers {shape}", lang, shape=_shape(("A",), lang)),
-            say("R: positions, Å {shape}", lang, shape=_shape(("A", 3), lang)),
-            say("V: neighbours i, j {shape}", lang, shape=_shape(("P", 2), lang)),
-        ],
-        fill=DATA,
-    )
+    batch = [
+        say("A batch of M molecules", lang),
+        say("Z: atomic numbers {shape}", lang, shape=_shape(("A",), lang)),
+        say("R: positions, Å {shape}", lang, shape=_shape(("A", 3), lang)),
+        say("V: neighbours i, j {shape}", lang, shape=_shape(("P", 2), lang)),
+    ]
+    inputs = canvas.box(_LEFT, _TOP, _COLUMN, batch, fill=DATA)
     vectors = say("Rᵥ: vectors between them {shape}", lang, shape=_shape(pairwise.gives, lang))
     distances = canvas.box(_LEFT, inputs.bottom + _GAP, _COLUMN, [pairwise.kind, vectors, _count(pairwise, lang)])
     canvas.down(inputs, distances)
@@ -160,34 +155,22 @@ def _whole(canvas: Canvas, found: Mapping[str, Part], lang: str) -> tuple[Box, B
         for x, part in ((_LEFT + _INDENT, radial), (_LEFT + _INDENT + _HALF + _BETWEEN, cutoff))
     ]
     features = say("X: features {shape}", lang, shape=_shape(table.gives, lang))
-    embedding = canvas.box(
-        _LEFT + _INDENT, row[0].bottom + _BETWEEN, _INNER, [table.kind, features, _count(table, lang)], fill=LEARNED
-    )
-    blocks = [path for path in found if path.startswith(f"{_BLOCKS}.") and path.count(".") == _BLOCKS.count(".") + 1]
-    block = found[blocks[0]]
-    interactions = canvas.box(
-        _LEFT + _INDENT,
-        embedding.bottom + _GAP,
-        _INNER,
-        [f"{block.kind} × {len(blocks)}", features, f"{len(blocks)} × {_count(block, lang)}"],
-        fill=LEARNED,
-    )
+    lines = [table.kind, features, _count(table, lang)]
+    embedding = canvas.box(_LEFT + _INDENT, row[0].bottom + _BETWEEN, _INNER, lines, fill=LEARNED)
+    block = found[f"{_BLOCKS}.0"]
+    count = sum(part.kind == block.kind for part in found.values())
+    lines = [f"{block.kind} × {count}", features, f"{count} × {_count(block, lang)}"]
+    interactions = canvas.box(_LEFT + _INDENT, embedding.bottom + _GAP, _INNER, lines, fill=LEARNED)
     canvas.down(embedding, interactions)
-    frame = canvas.frame(
-        _LEFT, top, _COLUMN, interactions.bottom + _INDENT, f"{network.kind}: {_count(network, lang)}", under=under
-    )
+    name = f"{network.kind}: {_count(network, lang)}"
+    frame = canvas.frame(_LEFT, top, _COLUMN, interactions.bottom + _INDENT, name, under=under)
     canvas.down(distances, frame)
     readout = found[_READOUT]
     change = f"{_shape(network.gives, lang)} → {_shape(readout.gives, lang)}"
     last = canvas.box(_LEFT, frame.bottom + _GAP, _COLUMN, [readout.kind, change, _count(readout, lang)], fill=LEARNED)
     total = say("= U₀, in eV {shape}", lang, shape=_shape(readout.gives, lang))
-    energy = canvas.box(
-        _LEFT,
-        last.bottom + _GAP,
-        _COLUMN,
-        [say("Energy that it learns", lang), say("+ references and mean per atom", lang), total],
-        fill=DATA,
-    )
+    lines = [say("Energy that it learns", lang), say("+ references and mean per atom", lang), total]
+    energy = canvas.box(_LEFT, last.bottom + _GAP, _COLUMN, lines, fill=DATA)
     canvas.down(frame, last, energy)
     return interactions, last, energy
 
@@ -202,16 +185,12 @@ def _interaction(canvas: Canvas, found: Mapping[str, Part], lang: str) -> Box:
     filters = dense(f"{path}.filter_network.0", right, distances.bottom + _GAP, _HALF)
     filters_out = dense(f"{path}.filter_network.1", right, filters.bottom + _GAP, _HALF)
     first = dense(f"{path}.in2f", left, filters_out.y, _HALF)
-    convolved = canvas.box(
-        left,
-        filters_out.bottom + _GAP,
-        _INNER,
-        [
-            say("Convolution", lang),
-            say("X × filter × {cutoff}", lang, cutoff=found["representation.cutoff_fn"].kind),
-            f"{say('sum over the neighbours', lang)} {_shape(found[f'{path}.f2out'].takes, lang)}",
-        ],
-    )
+    lines = [
+        say("Convolution", lang),
+        say("X × filter × {cutoff}", lang, cutoff=found["representation.cutoff_fn"].kind),
+        f"{say('sum over the neighbours', lang)} {_shape(found[f'{path}.f2out'].takes, lang)}",
+    ]
+    convolved = canvas.box(left, filters_out.bottom + _GAP, _INNER, lines)
     out = dense(f"{path}.f2out.0", left, convolved.bottom + _GAP, _INNER)
     last = dense(f"{path}.f2out.1", left, out.bottom + _GAP, _INNER)
     canvas.down(features, first)
@@ -229,9 +208,8 @@ def _atomwise(canvas: Canvas, found: Mapping[str, Part], top: float, lang: str) 
     hidden = _dense(canvas, found, f"{_READOUT}.outnet.0", left, top + _HEAD, _HALF, lang=lang)
     output = _dense(canvas, found, f"{_READOUT}.outnet.1", left + _HALF + _BETWEEN, top + _HEAD, _HALF, lang=lang)
     canvas.arrow((hidden.x + hidden.width, output.middle), (output.x, output.middle))
-    canvas.text(
-        _RIGHT + _COLUMN / 2, hidden.bottom + 1.3 * _GAP, say("and a sum over the atoms: [M]", lang), room=_INNER
-    )
+    total = say("and a sum over the atoms: [M]", lang)
+    canvas.text(_RIGHT + _COLUMN / 2, hidden.bottom + 1.3 * _GAP, total, room=_INNER)
     return canvas.frame(_RIGHT, top, _COLUMN, hidden.bottom + 2 * _GAP, found[_READOUT].kind, under=under)
 
 
@@ -259,9 +237,7 @@ def _shapes(
 
     def note(path: str, _: torch.nn.Module, arguments: tuple[object, ...], result: object) -> None:
         given = result[_RESULTS[path]] if path in _RESULTS else result
-        found[path] = tuple(
-            tuple(each.shape) if isinstance(each, torch.Tensor) else () for each in (arguments[0], given)
-        )
+        found[path] = tuple(tuple(getattr(each, "shape", ())) for each in (arguments[0], given))
 
     with ExitStack() as hooks, torch.no_grad():
         for path, module in model.named_modules():

@@ -5,7 +5,7 @@ looks at molecules that are held out in all of these records, alone: the error o
 trained on would be another kind of error. The worst are those whose absolute error, mean over seeds, is largest.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
@@ -18,7 +18,7 @@ from rdkit.Chem.Draw import rdMolDraw2D
 
 from analysis.data.molecules import Molecules, to_ase
 from analysis.evaluation.error_sources import errors_by_seed
-from analysis.figures import style
+from analysis.figures import baseline, style
 from analysis.figures.words import check_language, mark, say
 from analysis.runs.records import Record
 
@@ -71,18 +71,18 @@ def worst(
     """
     check_language(lang)
     errors = _held_out(records, molecules)
-    chosen = _choose(errors, size, count)
+    chosen = _choose(errors, molecules, size, count)
     medians = errors.groupby("n_atoms")["absolute"].median() * _MEV
     rows = [
         {
-            say("Formula", lang): formula,
+            say("Formula", lang): row.formula,
             say("Number of atoms", lang): str(row.n_atoms),
             say("Mean absolute error (meV)", lang): style.number(row.absolute * _MEV, lang),
             say("Prediction − reference (meV)", lang): _signed(row, lang),
             say("Median absolute error by size (meV)", lang): _neighbours(medians, row.n_atoms, lang),
-            say("SMILES", lang): smiles,
+            say("SMILES", lang): row.smiles,
         }
-        for row, formula, smiles in _described(chosen, molecules)
+        for row in chosen.itertuples()
     ]
     return pd.DataFrame(rows, index=chosen.index.astype(str).tolist()).rename_axis(columns=say("QM9 index", lang))
 
@@ -96,8 +96,7 @@ def drawings(
     says so. Parameters and errors are those of `worst`.
     """
     check_language(lang)
-    chosen = _choose(_held_out(records, molecules), size, count)
-    described = list(_described(chosen, molecules))
+    chosen = _choose(_held_out(records, molecules), molecules, size, count)
     n_columns, n_rows = min(_COLUMNS, len(chosen)), -(-len(chosen) // _COLUMNS)
     row_height = _DRAWING_HEIGHT + _CAPTION_HEIGHT
     drawer = rdMolDraw2D.MolDraw2DSVG(n_columns * _CELL_WIDTH, n_rows * row_height, _CELL_WIDTH, _DRAWING_HEIGHT)
@@ -106,31 +105,21 @@ def drawings(
     options.fixedFontSize = _TEXT
     options.padding = 0.08
     captions = []
-    for place, (row, formula, smiles) in enumerate(described):
+    for place, row in enumerate(chosen.itertuples()):
         left, top = place % _COLUMNS * _CELL_WIDTH, place // _COLUMNS * row_height
-        structure = _structure(smiles)
+        structure = _structure(row.smiles)
         if structure is None:
             captions.append(_text(say("no drawing", lang), left, top + _DRAWING_HEIGHT / 2, style.GREY))
         else:
             drawer.SetOffset(left, top)
             drawer.DrawMolecule(structure)
-        lines = [f"QM9 {row.Index}", formula, f"{_signed(row, lang)} meV"]
+        lines = [f"QM9 {row.Index}", row.formula, f"{_signed(row, lang)} meV"]
         captions += [_text(line, left, top + _DRAWING_HEIGHT + n * _LINE) for n, line in enumerate(lines, start=1)]
     drawer.FinishDrawing()
     svg = drawer.GetDrawingText().replace("</svg>", "".join(captions) + "</svg>")
-    of_seeds = errors_by_seed(records)
-    data = pd.DataFrame(
-        {
-            "run": record.id,
-            "seed": record.config.seed,
-            "index": row.Index,
-            "smiles": smiles,
-            "n_atoms": row.n_atoms,
-            "error_eV": of_seeds.loc[row.Index, record.config.seed],
-        }
-        for record in records
-        for row, _, smiles in described
-    )
+    of_seeds = errors_by_seed(records).loc[chosen.index]
+    shown = chosen[["smiles", "n_atoms"]].rename_axis("index")
+    data = baseline.of_runs(records, lambda record: shown.assign(error_eV=of_seeds[record.config.seed]).reset_index())
     ascii_only = svg.encode("ascii", "xmlcharrefreplace").decode("ascii")
     alt = mark(
         "Structural formulas of the held-out molecules of largest error, worst first, with the index in the "
@@ -152,19 +141,18 @@ def viewer(
     Parameters are those of `worst`. Raises what it raises, and RuntimeError if chemiscope's report is not where it was.
     """
     check_language(lang)
-    chosen = _choose(_held_out(records, molecules), size, count)
+    chosen = _choose(_held_out(records, molecules), molecules, size, count)
     # Slow to import, and needed here alone.
     import chemiscope
     from chemiscope.widget import ChemiscopeWidget
 
-    described = list(_described(chosen, molecules))
     properties = {
         say("Number of atoms", lang): chosen["n_atoms"].to_numpy(),
         say("Mean absolute error (meV)", lang): chosen["absolute"].to_numpy() * _MEV,
         say("Prediction − reference (meV)", lang): chosen["signed"].to_numpy() * _MEV,
         say("QM9 index", lang): chosen.index.to_numpy(),
-        say("Formula", lang): [formula for _, formula, _ in described],
-        say("SMILES", lang): [smiles for *_, smiles in described],
+        say("Formula", lang): chosen["formula"].tolist(),
+        say("SMILES", lang): chosen["smiles"].tolist(),
     }
     dataset = chemiscope.create_input(
         to_ase(molecules.select(chosen["position"].to_numpy())),
@@ -210,8 +198,8 @@ def _held_out(records: Sequence[Record], molecules: Molecules) -> pd.DataFrame:
     )
 
 
-def _choose(errors: pd.DataFrame, size: int | None, count: int) -> pd.DataFrame:
-    """The `count` worst of that size, or of all."""
+def _choose(errors: pd.DataFrame, molecules: Molecules, size: int | None, count: int) -> pd.DataFrame:
+    """The `count` worst of that size, or of all, with `formula` and `smiles`."""
     if count < 1:
         raise ValueError(f"count = {count}: it must be at least 1")
     of_size = errors if size is None else errors[errors["n_atoms"] == size]
@@ -220,13 +208,12 @@ def _choose(errors: pd.DataFrame, size: int | None, count: int) -> pd.DataFrame:
             f"size = {size}: no held-out molecule has that many atoms; there are some of "
             f"{style.ranges(errors['n_atoms'], 'en')} atoms"
         )
-    return of_size.sort_values("absolute", ascending=False, kind="stable").head(count)
-
-
-def _described(chosen: pd.DataFrame, molecules: Molecules) -> Iterator[tuple[Any, str, str]]:
-    """Each row with its molecule's formula and SMILES."""
-    for row, atoms in zip(chosen.itertuples(), to_ase(molecules.select(chosen["position"].to_numpy())), strict=True):
-        yield row, atoms.get_chemical_formula("hill").translate(_SUBSCRIPTS), atoms.info.get("smiles", "")
+    chosen = of_size.sort_values("absolute", ascending=False, kind="stable").head(count)
+    atoms = to_ase(molecules.select(chosen["position"].to_numpy()))
+    return chosen.assign(
+        formula=[each.get_chemical_formula("hill").translate(_SUBSCRIPTS) for each in atoms],
+        smiles=[each.info.get("smiles", "") for each in atoms],
+    )
 
 
 def _signed(row: Any, lang: str) -> str:
