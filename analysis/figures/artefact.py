@@ -38,13 +38,7 @@ SELECTIONS = MappingProxyType(
 )
 """What each experiment of the report trains on, by the name that it has here."""
 
-COLUMNS = messages(
-    {
-        "predicted": "data alone",
-        "as_reported": "own mean",
-        "held_out": "held-out molecules",
-    }
-)
+COLUMNS = messages({"predicted": "data alone", "as_reported": "own mean", "held_out": "held-out molecules"})
 """What a statement of the report is set beside: the offset alone, and our records under both protocols."""
 
 SPLITS = range(10)
@@ -95,20 +89,8 @@ _ROWS = messages(
         "last_table": "Last table: Custom’s general error (eV²)",
     }
 )
-_SHARES = messages(
-    {
-        "held_out": "Held out",
-        "leakage": "Leakage",
-        "left_out": "Left out",
-        "moved": "Offset",
-    }
-)
-_SEEN_NAMES = messages(
-    {
-        "as_reported": "records, own mean",
-        "held_out": "records, held-out molecules",
-    }
-)
+_SHARES = messages({"held_out": "Held out", "leakage": "Leakage", "left_out": "Left out", "moved": "Offset"})
+_SEEN_NAMES = messages({"as_reported": "records, own mean", "held_out": "records, held-out molecules"})
 
 
 @dataclass(frozen=True)

@@ -22,22 +22,11 @@ PROTOCOLS = MappingProxyType({"held_out": (style.BLUE, "o"), "as_reported": (sty
 _MEV = 1000  # meV per eV
 
 NAMES = messages(
-    {
-        "held_out": "held-out molecules, the training set’s mean",
-        "as_reported": "the whole set, with its own mean",
-    }
+    {"held_out": "held-out molecules, the training set’s mean", "as_reported": "the whole set, with its own mean"}
 )
 SHORT_NAMES = messages({"held_out": "held-out molecules", "as_reported": "own mean"})
 _MSE = messages({"held_out": "MSE, held out (eV²)", "as_reported": "MSE, own mean (eV²)"})
-ELEMENTS = messages(
-    {
-        "H": "H, hydrogen",
-        "C": "C, carbon",
-        "N": "N, nitrogen",
-        "O": "O, oxygen",
-        "F": "F, fluorine",
-    }
-)
+ELEMENTS = messages({"H": "H, hydrogen", "C": "C, carbon", "N": "N, nitrogen", "O": "O, oxygen", "F": "F, fluorine"})
 
 
 def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:

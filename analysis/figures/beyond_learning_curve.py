@@ -35,8 +35,7 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
     Published models are those with several numbers of training molecules in `published.POINTS`.
     """
     ours = baseline.of_runs(
-        records.runs,
-        lambda record: {"molecules": [record.about["molecules"]["train"]], "mae_meV": mev([record])},
+        records.runs, lambda record: {"molecules": [record.about["molecules"]["train"]], "mae_meV": mev([record])}
     ).sort_values(["molecules", "seed"], ignore_index=True)
     theirs = {name: points for name, points in published.by_model().items() if len(points) > 1}
     data = pd.concat([ours, *theirs.values()], keys=[say("Beyond", lang), *theirs], names=["series"])

@@ -29,12 +29,7 @@ _PLAIN = "none"
 _NEAR = 2  # ratios below it are told apart by more ticks
 _NEAR_TICKS, _TICKS = (0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.3, 1.5), (0.5, 0.8, 1.0, 1.5, 2.0, 3.0, 5.0)
 _LOOKS = MappingProxyType(
-    {
-        "all": (style.BLACK, "o"),
-        "up_to": (style.SKY, "v"),
-        "above": (style.BLUE, "^"),
-        "rings": (style.VERMILION, "D"),
-    }
+    {"all": (style.BLACK, "o"), "up_to": (style.SKY, "v"), "above": (style.BLUE, "^"), "rings": (style.VERMILION, "D")}
 )
 
 _GROUPS = messages(

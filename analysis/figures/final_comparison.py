@@ -20,12 +20,7 @@ from analysis.runs.records import Record
 
 MODELS = MappingProxyType({"default": (style.ORANGE, "o"), "custom": (style.BLUE, "s")})
 """Colour, as in Figure 10 of the report, and marker."""
-NAMES = messages(
-    {
-        "default": "Default",
-        "custom": "Custom",
-    }
-)
+NAMES = messages({"default": "Default", "custom": "Custom"})
 
 STEPS = MappingProxyType(
     {step: Arm(step) for step in ("default", "large", "batch", "features", "cutoff", "custom")}

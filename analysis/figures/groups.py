@@ -59,12 +59,7 @@ def with_baseline(records: Arms[Record], by_value: Mapping[int, Mapping[str, Gro
 
 
 def error_by_size(
-    groups: Sequence[Group],
-    *,
-    alt: str,
-    lang: str,
-    sizes: Collection[int] = thesis.COMMON_SIZES,
-    columns: int = 2,
+    groups: Sequence[Group], *, alt: str, lang: str, sizes: Collection[int] = thesis.COMMON_SIZES, columns: int = 2
 ) -> style.BookFigure:
     """MSE by number of atoms, a plot per protocol and a line per group; bands reach from the best to the worst seed."""
     data = of_groups(groups, lambda group: baseline.mse_of_runs(group.records, "size", sizes))

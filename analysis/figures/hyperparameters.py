@@ -51,11 +51,7 @@ _NAMES = messages(
     }
 )
 _SERIES = messages(
-    {
-        "our_choice": "the rule’s choice",
-        "report_choice": "the thesis’s values",
-        "front_runs": "trials on the front",
-    }
+    {"our_choice": "the rule’s choice", "report_choice": "the thesis’s values", "front_runs": "trials on the front"}
 )
 
 

@@ -31,20 +31,8 @@ _BETTER = messages(
 _SPACE = "\N{NO-BREAK SPACE}"
 _JOINER = "\N{WORD JOINER}"  # a line may end after a dash, no-break space or not
 
-VERDICTS = messages(
-    {
-        "confirmed": "confirmed",
-        "rejected": "rejected",
-        "undecided": "undecided",
-    }
-)
-_SAID = messages(
-    {
-        "confirmed": "claims it",
-        "rejected": "discards it",
-        "partly": "claims it in part",
-    }
-)
+VERDICTS = messages({"confirmed": "confirmed", "rejected": "rejected", "undecided": "undecided"})
+_SAID = messages({"confirmed": "claims it", "rejected": "discards it", "partly": "claims it in part"})
 _CLAIMS = messages(
     {
         "h1": "H1: infrequent sizes are predicted worse",

@@ -21,11 +21,7 @@ _MODELS = ("default", "custom")
 
 _SIDES = messages({"up_to": "up to {atoms} atoms (eV²)", "above": "more than {atoms} atoms (eV²)"})
 _VARIANTS = messages(
-    {
-        "least-squares": "least squares",
-        "references": "free atoms, no mean",
-        "none": "nothing subtracted",
-    }
+    {"least-squares": "least squares", "references": "free atoms, no mean", "none": "nothing subtracted"}
 )
 
 

@@ -27,13 +27,7 @@ _SMALLEST_SHARE = 1e-4  # of a row of the heat map: below, colours no longer cha
 # Means, drawn over dark and light cells alike.
 _MEANS = MappingProxyType({"color": "black", "markerfacecolor": "white", "markersize": 5})
 
-_QUANTITIES = messages(
-    {
-        "heavy_atoms": "Heavy atoms",
-        "hydrogens": "Hydrogens",
-        "hydrogen_share": "Share of hydrogen",
-    }
-)
+_QUANTITIES = messages({"heavy_atoms": "Heavy atoms", "hydrogens": "Hydrogens", "hydrogen_share": "Share of hydrogen"})
 
 
 class CensusParameters(NotebookParameters):
