@@ -156,8 +156,7 @@ def terms_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
             for term, (colour, marker, said) in _TERMS.items():
                 _term(axes, parts[term], colour, marker, say(said, lang))
             axes.set_title(name, fontsize=11)
-            axes.set_ylabel(say("MSE (eV²)", lang))
-            style.log_axis(axes, lang, every=1)
+            style.log_axis(axes, lang, name=say("MSE (eV²)", lang), every=1)
             axes.set_ylim(bottom=3e-5)
         style.size_axis(plots[-1], lang)
         figure.legend(*plots[1].get_legend_handles_labels(), loc="outside upper center", ncols=2)

@@ -52,7 +52,7 @@ def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
         "A histogram of the training molecules by number of atoms for each cap, over that of the whole training "
         "part: the top is cut off at the height of the cap, and the sizes below it stay as they were."
     )
-    with style.figure(say(alt, lang), data, height=1.5 * len(shown[1:]) + 1.1) as figure:
+    with style.figure(say(alt, lang), data, height=1.5 * len(shown[1:]) + 1.1, legend=2) as figure:
         whole, *capped = shown
         plots = figure.subplots(len(capped), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, group in zip(plots, capped, strict=True):
@@ -63,7 +63,6 @@ def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
             axes.yaxis.set_major_locator(MaxNLocator(4))
         plots[len(plots) // 2].set_ylabel(say("Molecules", lang))
         style.size_axis(plots[-1], lang, major=5, minor=None)
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -90,7 +89,7 @@ def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
         "point per seed of the capped set and of its two controls, and a line and a band for the whole training "
         "part."
     )
-    with style.figure(say(alt, lang), data, height=5.4) as figure:
+    with style.figure(say(alt, lang), data, height=5.4, legend=2) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             of_all = groups.spread(whole.records, protocol)
@@ -111,7 +110,6 @@ def unevenness(records: Arms[Record], *, lang: str) -> style.BookFigure:
             axes.yaxis.set_major_formatter(style.number_axis(lang, 2))
         plots[-1].set_xticks(range(len(caps)), [style.number(cap, lang) for cap in caps])
         plots[-1].set_xlabel(say("Cap on molecules per size", lang))
-        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 

@@ -95,7 +95,7 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
         "Training and validation loss per epoch on a log scale, with a curve per seed: all of them fall fast at "
         "first and more slowly afterwards."
     )
-    with style.figure(say(alt, lang), data) as figure:
+    with style.figure(say(alt, lang), data, legend=2) as figure:
         axes = figure.subplots()
         looks = {
             "train_loss": (style.SKY, "-", mark("training")),
@@ -105,11 +105,9 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
             for number, record in enumerate(records):
                 name = say(said, lang) if number == 0 else None
                 axes.plot(record.history["epoch"], record.history[which], line, color=colour, label=name)
-        axes.set_xlabel(say("Epoch", lang))
-        axes.set_ylabel(say("MSE (eV²)", lang))
+        axes.set(xlabel=say("Epoch", lang), ylabel=say("MSE (eV²)", lang))
         axes.xaxis.set_major_locator(MultipleLocator(max(1, len(records[0].history) // 6)))
         style.log_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -121,15 +119,13 @@ def error_by_size(records: Sequence[Record], *, lang: str) -> style.BookFigure:
         "held-out molecules falls gently with size; that of each set with its own mean has the shape of a valley, "
         "lowest at the most frequent sizes."
     )
-    with style.figure(say(alt, lang), data, height=4.2) as figure:
+    with style.figure(say(alt, lang), data, height=4.2, legend=1) as figure:
         axes = figure.subplots()
         for protocol, (colour, marker) in PROTOCOLS.items():
             table = by_seed(records, "size", protocol).reindex(thesis.COMMON_SIZES).dropna()
             style.band(axes, table, color=colour, marker=marker, markersize=4, label=say(NAMES[protocol], lang))
         style.size_axis(axes, lang)
-        axes.set_ylabel(say("MSE (eV²)", lang))
-        style.log_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=1)
+        style.log_axis(axes, lang, name=say("MSE (eV²)", lang))
     return figure
 
 
@@ -140,7 +136,7 @@ def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigur
         "Mean squared error by element on a log scale, with a point per seed and protocol: the two protocols are "
         "alike on the elements that nearly all molecules hold and part ways above all on fluorine."
     )
-    with style.figure(say(alt, lang), data, height=3.8) as figure:
+    with style.figure(say(alt, lang), data, height=3.8, legend=1) as figure:
         axes = figure.subplots()
         order = by_frequency(records)
         for (protocol, (colour, marker)), shift in zip(PROTOCOLS.items(), (-0.12, 0.12), strict=True):
@@ -151,9 +147,7 @@ def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigur
             )
         axes.set_xticks(np.arange(len(order)), [say(ELEMENTS[element], lang) for element in order])
         axes.tick_params(axis="x", labelsize=9)
-        axes.set_ylabel(say("MSE (eV²)", lang))
-        style.log_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=1)
+        style.log_axis(axes, lang, name=say("MSE (eV²)", lang))
     return figure
 
 

@@ -188,7 +188,7 @@ def error_by_size(records: Arms[Record], others: Arms[Record], molecules: Molecu
         "Line chart of the mean absolute error by number of atoms on a log scale, a line with its band for each "
         "model: Beyond lies far below Default and Custom at every size."
     )
-    with style.figure(say(alt, lang), _data(tables, others, records, lang), height=4.2) as figure:
+    with style.figure(say(alt, lang), _data(tables, others, records, lang), height=4.2, legend=3) as figure:
         axes = figure.subplots()
         for name, table in tables.items():
             (colour, marker), errors = _LOOKS[name], _MEV * table
@@ -196,7 +196,6 @@ def error_by_size(records: Arms[Record], others: Arms[Record], molecules: Molecu
             axes.plot(errors["mae"], color=colour, marker=marker, markersize=4, label=say(_NAMES[name], lang))
         style.size_axis(axes, lang)
         error_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -210,7 +209,7 @@ def error_by_element(
         "Points with bars of the mean absolute error by element on a log scale, a point per model: Beyond lies far "
         "below Default and Custom for every element."
     )
-    with style.figure(say(alt, lang), _data(tables, others, records, lang), height=3.8) as figure:
+    with style.figure(say(alt, lang), _data(tables, others, records, lang), height=3.8, legend=3) as figure:
         axes = figure.subplots()
         for (name, table), shift in zip(tables.items(), (-0.15, 0, 0.15), strict=True):
             colour, marker = _LOOKS[name]
@@ -221,7 +220,6 @@ def error_by_element(
         axes.set_xticks(np.arange(len(order)), [say(baseline.ELEMENTS[element], lang) for element in order])
         axes.tick_params(axis="x", labelsize=10)
         error_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -255,7 +253,7 @@ def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
         "Two plots against minutes of training, both on log scales: above, the mean absolute error, which falls to "
         "near the lines of published models; below, the mean squared error, far below the thesis’s star."
     )
-    with style.figure(say(alt, lang), everything, height=6.2) as figure:
+    with style.figure(say(alt, lang), everything, height=6.2, legend=2) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, column in zip(plots, ("mae_meV", "mse_eV2"), strict=True):
             axes.plot(means["minutes"], means[column], color=colour, linewidth=1)
@@ -272,18 +270,12 @@ def budget(records: Arms[Record], *, lang: str) -> style.BookFigure:
             plots[0].errorbar(middle, one.mae, xerr=ends, label=said, **look)
         look = {"color": style.VERMILION, "markersize": 12, "label": say("thesis, on a GPU", lang)}
         plots[1].plot(*report.values(), "*", **look)
-        plots[0].set_ylabel(say("MAE (meV)", lang))
-        style.log_axis(plots[0], lang, ticks=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
-        plots[1].set_ylabel(say("MSE (eV²)", lang))
-        style.log_axis(plots[1], lang)
+        style.log_axis(plots[0], lang, name=say("MAE (meV)", lang), ticks=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0))
+        style.log_axis(plots[1], lang, name=say("MSE (eV²)", lang))
         ticks = [*study.EPOCHS_OF_BUDGET, 1000, 10_000]
         plots[1].set_xticks(ticks, [style.number(tick, lang) for tick in ticks])
         plots[1].xaxis.set_minor_formatter(NullFormatter())
         plots[1].set_xlabel(say("Minutes of training (Beyond, on two cores)", lang))
-        handles = {
-            name: handle for axes in plots for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -331,14 +323,12 @@ def calibration(records: Arms[Record], *, lang: str, bins: int = 20) -> style.Bo
         left.plot(ends, ends, "--", color=style.BLACK, linewidth=1, label=say("spread = error", lang))
         for which in ("x", "y"):
             style.log_axis(left, lang, which)
-        left.set_xlabel(say("Spread of the seeds (meV)", lang))
-        left.set_ylabel(say("RMSE of their mean (meV)", lang))
+        left.set(xlabel=say("Spread of the seeds (meV)", lang), ylabel=say("RMSE of their mean (meV)", lang))
         right.plot(looked_at, seen, color=style.GREEN)
         right.plot([0, 1], [0, 1], "--", color=style.BLACK, linewidth=1, label=say("by chance", lang))
         for axis in (right.xaxis, right.yaxis):
             axis.set_major_formatter(style.percent_axis(lang))
-        right.set_xlabel(say("Molecules looked at", lang))
-        right.set_ylabel(say("Part found of the worst 1%", lang))
+        right.set(xlabel=say("Molecules looked at", lang), ylabel=say("Part found of the worst 1%", lang))
         for axes in (left, right):
             axes.grid(visible=True, axis="both")
             axes.legend(loc="lower right", fontsize=10)
@@ -390,5 +380,4 @@ def _data(tables: dict[str, pd.DataFrame], others: Arms[Record], records: Arms[R
 
 def error_axis(axes: Axes, lang: str) -> None:
     """Name and ticks of a logarithmic axis of mean absolute errors."""
-    axes.set_ylabel(say("MAE (meV)", lang))
-    style.log_axis(axes, lang, ticks=(1.0, 2.0, 3.0, 5.0))
+    style.log_axis(axes, lang, name=say("MAE (meV)", lang), ticks=(1.0, 2.0, 3.0, 5.0))

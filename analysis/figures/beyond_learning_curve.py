@@ -45,7 +45,7 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
         "Plot of the mean absolute error against the number of training molecules, both on log scales, beside "
         "published models: it falls and crosses the line of chemical accuracy."
     )
-    with style.figure(say(alt, lang), data, height=4.6) as figure:
+    with style.figure(say(alt, lang), data, height=4.6, legend=3) as figure:
         axes = figure.subplots()
         axes.plot(ours.groupby("molecules")["mae_meV"].mean(), color=colour, linewidth=1)
         axes.plot(ours["molecules"], ours["mae_meV"], marker, color=colour, label=say("Beyond", lang))
@@ -54,10 +54,8 @@ def curve(records: Arms[Record], *, lang: str) -> style.BookFigure:
             axes.plot(points["molecules"], points["mae_meV"], label=name, **look)
         look = {"color": style.BLACK, "linestyle": "--", "linewidth": 1}
         axes.axhline(published.CHEMICAL_ACCURACY, label=say("chemical accuracy", lang), **look)
-        axes.set_xlabel(say("Training molecules", lang))
-        style.log_axis(axes, lang, "x", ticks=(1.0, 2.0, 5.0))
+        style.log_axis(axes, lang, "x", name=say("Training molecules", lang), ticks=(1.0, 2.0, 5.0))
         error_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 

@@ -93,8 +93,7 @@ def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
             axes.axhline(changes - 0.5, color=style.BLACK, linewidth=1)
         axes.set_yticks(range(len(shown)), [step.group.name for step in shown])
         axes.invert_yaxis()
-        axes.set_xlabel(say("Validation MAE (meV)", lang))
-        style.log_axis(axes, lang, "x")
+        style.log_axis(axes, lang, "x", name=say("Validation MAE (meV)", lang))
         axes.grid(axis="x")
         every = [error for step in shown for error in step.errors]
         axes.set_xlim(min(every) / 1.3, max(every) * 1.6)

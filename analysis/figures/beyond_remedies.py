@@ -100,7 +100,7 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
         "Points with bars, a row per remedy and a point per group of molecules: the mean absolute error over that "
         "of the plain model, on a log scale, on both sides of a vertical line that marks equality."
     )
-    with style.figure(say(alt, lang), data, height=0.75 * len(shown) + 1.5) as figure:
+    with style.figure(say(alt, lang), data, height=0.75 * len(shown) + 1.5, legend=2) as figure:
         axes = figure.subplots()
         for shift, (key, (colour, marker)) in zip((-0.27, -0.09, 0.09, 0.27), _LOOKS.items(), strict=True):
             found = np.array([ratio(group, plain, inside[key]) for group in shown.values()])
@@ -116,11 +116,10 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
             axes.annotate(say(text, lang), (1, 0.02), shift, where, "offset points", ha=side, va="bottom", fontsize=10)
         axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
         axes.set_ylim(len(shown) - 0.35, -0.6)
-        axes.set_xlabel(say("MAE over that of plain Beyond", lang))
-        style.log_axis(axes, lang, "x", ticks=_NEAR_TICKS if data["ratio"].max() < _NEAR else _TICKS)
+        ticks = _NEAR_TICKS if data["ratio"].max() < _NEAR else _TICKS
+        style.log_axis(axes, lang, "x", name=say("MAE over that of plain Beyond", lang), ticks=ticks)
         axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(axis="x")
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 

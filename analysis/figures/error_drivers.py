@@ -121,15 +121,13 @@ def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
         "Three errors by number of atoms on a log scale: the root of the mean squared error falls with size, the "
         "median absolute error falls less, and the error per atom falls steadily."
     )
-    with style.figure(say(alt, lang), _with_runs(drivers, data), height=4.4) as figure:
+    with style.figure(say(alt, lang), _with_runs(drivers, data), height=4.4, legend=1) as figure:
         axes = figure.subplots()
         for name, (colour, marker, said) in _SIDES.items():
             of_seeds = _MEV * table.assign(error=shown[name]).pivot_table("error", "n_atoms", "seed")
             style.band(axes, of_seeds, color=colour, marker=marker, markersize=4, label=say(said, lang))
         style.size_axis(axes, lang, minor=None)
-        axes.set_ylabel(say("Error in meV", lang))
-        style.log_axis(axes, lang)
-        figure.legend(loc="outside upper center", ncols=1)
+        style.log_axis(axes, lang, name=say("Error in meV", lang))
     return figure
 
 
@@ -177,7 +175,7 @@ def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigu
         "the molecule has more atoms. For Default it lies below one if nothing or the heavy atoms are held fixed, "
         "and at one or above if unsaturation and heteroatoms are; for Custom it always lies below one."
     )
-    with style.figure(say(alt, lang), data, height=3.9) as figure:
+    with style.figure(say(alt, lang), data, height=3.9, legend=2) as figure:
         axes = _factors(figure, factors, [say(_FIXED[name], lang) for name in rows], lang, (0.4, 0.5, 0.7, 1, 1.4))
         axes.set_ylabel(say("Held fixed", lang))
         axes.set_xlabel(say("Factor in the MSE for {atoms} more atoms", lang, atoms=style.number(_ATOMS, lang)))
@@ -279,7 +277,7 @@ def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
         "A point with an interval per class of molecules and model on a log scale: the mean squared error of the "
         "class over that of all others. Zwitterions lie far above everything else."
     )
-    with style.figure(say(alt, lang), data, height=5.6) as figure:
+    with style.figure(say(alt, lang), data, height=5.6, legend=2) as figure:
         axes = _factors(figure, ratios, [say(_CLASSES[name], lang) for name in rows], lang, (0.5, 1, 2, 5, 10, 20, 50))
         axes.set_xlabel(say("MSE over that of the rest", lang))
     return figure
@@ -441,7 +439,6 @@ def _factors(
     axes.invert_yaxis()
     axes.grid(visible=True, axis="x")
     axes.grid(visible=False, axis="y")
-    figure.legend(loc="outside upper center", ncols=2)
     return axes
 
 

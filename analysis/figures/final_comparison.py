@@ -111,7 +111,7 @@ def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
     )
     of_band = {"alpha": 0.35, "linewidth": 0, "label": say("from the five smallest to the five largest", lang)}
     of_mean = {"color": style.BLACK, "linewidth": 1, "label": say("mean of the batch", lang)}
-    with style.figure(say(alt, lang), pd.concat(data).rename(columns=units), height=3.8) as figure:
+    with style.figure(say(alt, lang), pd.concat(data).rename(columns=units), height=3.8, legend=2) as figure:
         plots = figure.subplots(1, 2, sharey=True)
         for axes, (name, steps) in zip(plots, means.items(), strict=True):
             axes.fill_between(steps["epoch"], steps["lowest"], steps["highest"], color=MODELS[name][0], **of_band)
@@ -120,7 +120,6 @@ def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
             axes.set_xlabel(say("Epoch", lang))
             style.log_axis(axes, lang, every=2)
         plots[0].set_ylabel(say("Squared error (eV²)", lang))
-        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 

@@ -63,16 +63,14 @@ def error_by_size(
 ) -> style.BookFigure:
     """MSE by number of atoms, a plot per protocol and a line per group; bands reach from the best to the worst seed."""
     data = of_groups(groups, lambda group: baseline.mse_of_runs(group.records, "size", sizes))
-    with style.figure(alt, data, height=5.9 + 0.24 * -(-len(groups) // columns)) as figure:
+    with style.figure(alt, data, height=5.9 + 0.24 * -(-len(groups) // columns), legend=columns) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             for group in groups:
                 group.draw(axes, protocol, sizes)
             axes.set_title(say(baseline.NAMES[protocol], lang), fontsize=11)
-            axes.set_ylabel(say("MSE (eV²)", lang))
-            style.log_axis(axes, lang)
+            style.log_axis(axes, lang, name=say("MSE (eV²)", lang))
         style.size_axis(plots[-1], lang)
-        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=columns)
     return figure
 
 

@@ -71,7 +71,7 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
         "a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
         "frames mark the rule’s choice and the thesis’s values."
     )
-    with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=4.6) as figure:
+    with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=4.6, legend=2) as figure:
         axes = figure.subplots()
         for place, value in enumerate(values):
             points = complete[(complete[coloured] == value) & ~outside]
@@ -84,12 +84,10 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
             mse, seconds = objectives(records[0])
             axes.plot([seconds / 60], [mse], label=say(_SERIES[name], lang), **_mark(name, 13))
         _at_the_edge(axes, complete.loc[outside, "seconds"] / 60, complete.loc[outside, "validation_mse"], lang)
-        axes.set_xlabel(say("Time (min)", lang))
-        axes.set_ylabel(say("Validation MSE (eV²)", lang))
+        axes.set(xlabel=say("Time (min)", lang), ylabel=say("Validation MSE (eV²)", lang))
         axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(style.number_axis(lang, 1))
         style.log_axis(axes, lang, ticks=_TICKS)
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -112,7 +110,7 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
         "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial; two "
         "kinds of frame mark the rule’s choice and the thesis’s values, one per seed."
     )
-    with style.figure(say(alt, lang), pd.concat(data).rename(columns=_UNITS), height=3.6) as figure:
+    with style.figure(say(alt, lang), pd.concat(data).rename(columns=_UNITS), height=3.6, legend=3) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
             look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": say("a trial", lang)}
@@ -131,7 +129,6 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
                 axes.xaxis.set_major_formatter(style.number_axis(lang))
             style.log_axis(axes, lang, ticks=_TICKS)
         plots[0].set_ylabel(say("Validation MSE (eV²)", lang))
-        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     return figure
 
 
@@ -153,7 +150,7 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
         "thick one per seed of the rule’s choice and of the thesis’s values. All fall, and jump up and down from "
         "one epoch to the next."
     )
-    with style.figure(say(alt, lang), pd.concat(data).rename(columns=_UNITS), height=4.2) as figure:
+    with style.figure(say(alt, lang), pd.concat(data).rename(columns=_UNITS), height=4.2, legend=2) as figure:
         axes = figure.subplots()
         looks = {"front_runs": {"color": style.GREY, "linewidth": 0.9, "zorder": 1}}
         looks |= {name: {"color": colour, "linewidth": 1.6} for name, (_, colour) in _POINTS.items()}
@@ -164,9 +161,7 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
         if _longer(stage):
             axes.axvline(thesis.STAGE1_EPOCHS, color=style.BLACK, linestyle=":", label=say("the thesis’s epochs", lang))
         axes.set_xlabel(say("Epoch", lang))
-        axes.set_ylabel(say("Validation MSE (eV²)", lang))
-        style.log_axis(axes, lang, ticks=_TICKS)
-        figure.legend(loc="outside upper center", ncols=2)
+        style.log_axis(axes, lang, name=say("Validation MSE (eV²)", lang), ticks=_TICKS)
     return figure
 
 

@@ -79,16 +79,14 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
         "Two plots of the mean squared error of held-out molecules by number of atoms on a log scale, one for "
         "Default and one for Custom, with a curve per split and per way of subtracting reference energies."
     )
-    with style.figure(say(alt, lang), data, height=5.9) as figure:
+    with style.figure(say(alt, lang), data, height=5.9, legend=2) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, model in zip(plots, _MODELS, strict=True):
             for group in (models[model] for models in shown.values() if model in models):
                 group.draw(axes, "held_out", alpha=0.2)
             axes.set_title(say(NAMES[model], lang), fontsize=11)
-            axes.set_ylabel(say("MSE (eV²)", lang))
-            style.log_axis(axes, lang)
+            style.log_axis(axes, lang, name=say("MSE (eV²)", lang))
         style.size_axis(plots[-1], lang, minor=None)
-        figure.legend(*plots[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 

@@ -129,7 +129,7 @@ def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> s
         "Sizes above the threshold and sizes below it have different colours. A normal curve follows the left side "
         "of the histogram but not the saw teeth on its right."
     )
-    with style.figure(say(alt, lang), data) as figure:
+    with style.figure(say(alt, lang), data, legend=3) as figure:
         axes = figure.subplots()
         limit = style.threshold(share, lang)
         axes.bar(sizes.index[common], sizes["molecules"][common], color=style.BLUE, label=f"> {limit}")
@@ -139,7 +139,6 @@ def size_histogram(molecules: Molecules, *, lang: str, share: float = 0.01) -> s
         axes.set_ylabel(say("Molecules", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
         style.size_axis(axes, lang, major=5)
-        figure.legend(loc="outside upper center", ncols=3)
     return figure
 
 
@@ -151,7 +150,7 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
         "Number of molecules of each size on a log scale, with a horizontal line at the threshold and a band that "
         "marks the sizes that the thesis calls frequent. Near both ends of the band some points lie below the line."
     )
-    with style.figure(say(alt, lang), table.reset_index()) as figure:
+    with style.figure(say(alt, lang), table.reset_index(), legend=2) as figure:
         axes = figure.subplots()
         report = thesis.COMMON_SIZES
         named = say("sizes in the thesis ({range})", lang, range=style.ranges(report, lang))
@@ -172,7 +171,6 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
         axes.set_ylabel(say("Molecules (log scale)", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
         style.size_axis(axes, lang, major=5)
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -191,7 +189,7 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
         "molecules has each number of atoms. The rows of hydrogen, carbon and oxygen look like that of the whole "
         "database; nitrogen’s leans towards smaller molecules and fluorine’s far more so."
     )
-    with style.figure(say(alt, lang), data, height=3.6) as figure:
+    with style.figure(say(alt, lang), data, height=3.6, legend=2) as figure:
         axes, places = figure.subplots(), np.arange(len(rows))
         mesh = _cells(axes, rows.set_axis(places), smallest=_SMALLEST_SHARE)
         axes.axhline(0.5, color="white", linewidth=5)
@@ -208,7 +206,6 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
         bar = figure.colorbar(mesh, ax=axes, extend="min", pad=0.02, aspect=18)
         bar.set_label(say("Share of the row", lang))
         bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: style.threshold(share, lang)))
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 
@@ -302,7 +299,7 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
         "Mean absolute errors on a log scale, a model per row: those of this book far to the right, above chemical "
         "accuracy; the published ones all below it, from the largest to the smallest."
     )
-    with style.figure(say(alt, lang), pd.DataFrame(data), height=0.27 * len(rows) + 1.2) as figure:
+    with style.figure(say(alt, lang), pd.DataFrame(data), height=0.27 * len(rows) + 1.2, legend=2) as figure:
         axes = figure.subplots()
         for place, (_, values, kind) in enumerate(rows):
             axes.plot(values, [place] * len(values), linestyle="", markersize=6, **looks[kind])
@@ -317,7 +314,6 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
         ticks = [value for value in (3, 10, 30, 100, 300) if value < 2 * max(max(values) for _, values, _ in rows)]
         axes.set_xticks(ticks, [style.number(tick, lang) for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
-        figure.legend(loc="outside upper center", ncols=2)
     return figure
 
 

@@ -141,7 +141,9 @@ class WordTable(pd.DataFrame):
 
 
 @contextmanager
-def figure(alt: str, data: pd.DataFrame | None, *, height: float = 3.4, width: float = WIDTH) -> Iterator[BookFigure]:
+def figure(
+    alt: str, data: pd.DataFrame | None, *, height: float = 3.4, width: float = WIDTH, legend: int = 0
+) -> Iterator[BookFigure]:
     """Draw a figure in the book's look, whatever the reader's own Matplotlib settings are.
 
     Parameters
@@ -154,10 +156,18 @@ def figure(alt: str, data: pd.DataFrame | None, *, height: float = 3.4, width: f
         only for a drawing that shows no data.
     height, width
         In inches. A figure of a page has the width of all of them.
+    legend
+        How many columns a legend above the axes has, which says each name in them once; 0: none.
     """
     with _look():
         drawn = BookFigure(figsize=(width, height), dpi=DPI, layout="constrained", alt=alt, data=data)
         yield drawn
+        if legend:
+            shown: dict[str, object] = {}
+            for axes in drawn.axes:
+                for handle, name in zip(*axes.get_legend_handles_labels(), strict=True):
+                    shown.setdefault(name, handle)
+            drawn.legend(shown.values(), shown.keys(), loc="outside upper center", ncols=legend)
         # Laid out once: the engine starts from its last result, so that each drawing would move things a little.
         drawn.draw_without_rendering()
         drawn.set_layout_engine("none")
@@ -209,9 +219,11 @@ def mean_and_deviation(values: Iterable[float], lang: str, decimals: int) -> str
     return f"{mean} ± {number(float(np.std(values, ddof=1)), lang, decimals)}"
 
 
-def log_axis(axes: Axes, lang: str, which: str = "y", *, every: int = 0, ticks: Sequence[float] = (1.0, 3.0)) -> None:
+def log_axis(
+    axes: Axes, lang: str, which: str = "y", *, name: str = "", every: int = 0, ticks: Sequence[float] = (1.0, 3.0)
+) -> None:
     """A logarithmic axis, "x" or "y", with `ticks` in each power of ten; or, if long, one in `every` so many powers."""
-    axes.set(**{f"{which}scale": "log"})
+    axes.set(**{f"{which}scale": "log"} | ({f"{which}label": name} if name else {}))
     axis = {"x": axes.xaxis, "y": axes.yaxis}[which]
     axis.set_major_locator(LogLocator(base=10.0**every) if every else LogLocator(subs=ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: plain_number(value, lang)))
