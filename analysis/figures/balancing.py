@@ -10,7 +10,6 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import baseline, groups, style
-from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
@@ -27,14 +26,16 @@ KINDS = messages(
 _SPREADS = messages({"held_out": "Spread, held out", "as_reported": "Spread, own mean"})
 
 
-def by_cap(records: Arms[Record], *, lang: str, kinds: Collection[str] = ("capped",)) -> dict[int, dict[str, Group]]:
+def by_cap(
+    records: Arms[Record], *, lang: str, kinds: Collection[str] = ("capped",)
+) -> dict[int, dict[str, groups.Group]]:
     """For each cap, in ascending order, the groups that there are of `KINDS`; those of `kinds` must be there."""
     found = {}
     for number, cap in enumerate(dict.fromkeys(arm.value for arm in records.of("cap"))):
         arms = (Arm("cap", cap), Arm("cap", cap, random=True), Arm("cap", cap, same_updates=True))
         look = groups.COLOURS[number % len(groups.COLOURS)], groups.MARKERS[number % len(groups.MARKERS)]
         found[cap] = {
-            kind: Group(say(KINDS[kind], lang, cap=style.number(cap, lang)), records[arm], *look, line)
+            kind: groups.Group(say(KINDS[kind], lang, cap=style.number(cap, lang)), records[arm], *look, line)
             for kind, arm, line in zip(KINDS, arms, ("-", "--", ":"), strict=True)
             if arm in records or kind in kinds
         }
@@ -165,11 +166,11 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     return found
 
 
-def _capped(records: Arms[Record], lang: str) -> list[Group]:
+def _capped(records: Arms[Record], lang: str) -> list[groups.Group]:
     return [groups.of_baseline(records, lang=lang), *(each["capped"] for each in by_cap(records, lang=lang).values())]
 
 
-def _spreads(group: Group) -> pd.DataFrame:
+def _spreads(group: groups.Group) -> pd.DataFrame:
     return baseline.of_runs(
         group.records,
         lambda record: (

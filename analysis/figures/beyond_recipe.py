@@ -4,14 +4,13 @@ Every function takes the records of `study.RecipeParameters`. Their errors are t
 the changes were chosen.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from analysis.figures import baseline, groups, style
 from analysis.figures.beyond import minutes, whole_or_tenths
-from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
@@ -40,9 +39,9 @@ _CHANGES = messages(
 )
 
 
-def by_change(records: Arms[Record], *, lang: str) -> dict[Arm, Group]:
+def by_change(records: Arms[Record], *, lang: str) -> dict[Arm, groups.Group]:
     """The records of `study.RecipeParameters` by the last change that they have, then by what is varied in the last."""
-    return {arm: Group(say(_CHANGES[_key(arm)], lang), of, style.GREEN, "o") for arm, of in records.items()}
+    return {arm: groups.Group(say(_CHANGES[_key(arm)], lang), of, style.GREEN, "o") for arm, of in records.items()}
 
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
@@ -50,12 +49,14 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
 
     What is left is next to the step before; for a variation, next to the last step.
     """
+    shown = by_change(records, lang=lang)
+    errors, means = _errors(shown)
     rows = {
-        step.group.name: {
-            say("Validation MAE (meV)", lang): style.mean_and_deviation(step.errors, lang, 1),
-            say("Left of the error before", lang): "" if step.before is None else style.percent(step.left, lang),
+        shown[arm].name: {
+            say("Validation MAE (meV)", lang): style.mean_and_deviation(errors[arm], lang, 1),
+            say("Left of the error before", lang): "" if before is None else style.percent(means[arm] / before, lang),
         }
-        for step in _steps(records, lang)
+        for arm, before in _set_beside(means).items()
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Change", lang))
 
@@ -66,36 +67,35 @@ def waterfall(records: Arms[Record], *, lang: str) -> style.BookFigure:
     A bar goes from the error before the change to the one after it, in another colour where the error grows. Below a
     line, what was tried in place of a setting of the last step; there the bars begin at that step.
     """
-    shown = _steps(records, lang)
+    shown = by_change(records, lang=lang)
+    errors, means = _errors(shown)
     data = groups.of_groups(
-        [step.group for step in shown],
+        list(shown.values()),
         lambda group: baseline.of_runs(
             group.records, lambda record: {"validation_mae_meV": [_error(record)], "minutes": [minutes(record)]}
         ),
     )
-    changes = sum(step.arm.role != "variation" for step in shown)
+    changes = sum(arm.role != "variation" for arm in shown)
     alt = mark(
         "Waterfall of the validation error on a log scale: each bar goes from the error before a change to the one "
         "after it, from Default at the top right to Beyond at the bottom left."
     )
     with style.figure(say(alt, lang), data, height=0.34 * len(shown) + 1.4) as figure:
         axes = figure.subplots()
-        before = [step.mean if step.before is None else step.before for step in shown]
-        widths = [step.mean - start for step, start in zip(shown, before, strict=True)]
-        colours = [style.GREEN if width <= 0 else style.VERMILION for width in widths]
-        axes.barh(range(len(shown)), widths, left=before, color=colours, alpha=0.45)
-        for place, (step, start) in enumerate(zip(shown, before, strict=True)):
-            axes.plot(step.errors, [place] * len(step.errors), "o", color=style.BLACK, markersize=4)
-            end = max(*step.errors, start)
-            said = whole_or_tenths(step.mean, lang)
-            axes.annotate(said, (end, place), (6, 0), textcoords="offset points", va="center", fontsize=10)
+        for place, (arm, before) in enumerate(_set_beside(means).items()):
+            mean, start = means[arm], means[arm] if before is None else before
+            colour = style.GREEN if mean <= start else style.VERMILION
+            axes.barh(place, mean - start, left=start, color=colour, alpha=0.45)
+            axes.plot(errors[arm], [place] * len(errors[arm]), "o", color=style.BLACK, markersize=4)
+            where = {"xy": (max(*errors[arm], start), place), "xytext": (6, 0), "textcoords": "offset points"}
+            axes.annotate(whole_or_tenths(mean, lang), **where, va="center", fontsize=10)
         if changes < len(shown):
             axes.axhline(changes - 0.5, color=style.BLACK, linewidth=1)
-        axes.set_yticks(range(len(shown)), [step.group.name for step in shown])
+        axes.set_yticks(range(len(shown)), [group.name for group in shown.values()])
         axes.invert_yaxis()
         style.log_axis(axes, lang, "x", name=say("Validation MAE (meV)", lang))
         axes.grid(axis="x")
-        every = [error for step in shown for error in step.errors]
+        every = [error for of_runs in errors.values() for error in of_runs]
         axes.set_xlim(min(every) / 1.3, max(every) * 1.6)
     return figure
 
@@ -106,42 +106,32 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     `recipe_…` is the mean absolute error over the validation part (meV) with each change, `recipe_share_…` what is left
     of the error without it: for a step the one before, for a variation the last step.
     """
-    shown = _steps(records, lang)
+    shown = by_change(records, lang=lang)
+    errors, means = _errors(shown)
     found = {
-        "recipe_seeds": style.number(min(len(step.errors) for step in shown), lang),
-        "recipe_epochs": style.number(shown[0].group.records[0].config.training.epochs, lang),
+        "recipe_seeds": style.number(min(map(len, errors.values())), lang),
+        "recipe_epochs": style.number(next(iter(shown.values())).records[0].config.training.epochs, lang),
     }
-    for step in shown:
-        found[f"recipe_{_key(step.arm)}"] = whole_or_tenths(step.mean, lang)
-        if step.before is not None:
-            found[f"recipe_share_{_key(step.arm)}"] = style.percent(step.left, lang)
+    for arm, before in _set_beside(means).items():
+        found[f"recipe_{_key(arm)}"] = whole_or_tenths(means[arm], lang)
+        if before is not None:
+            found[f"recipe_share_{_key(arm)}"] = style.percent(means[arm] / before, lang)
     return found
 
 
-@dataclass(frozen=True)
-class _Step:
-    """A change or variation: its errors, meV, and the mean of the step that it is set beside, None for the first."""
-
-    arm: Arm
-    group: Group
-    errors: list[float]
-    before: float | None
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean(self.errors))
-
-    @property
-    def left(self) -> float:
-        return self.mean / self.before
-
-
-def _steps(records: Arms[Record], lang: str) -> list[_Step]:
-    found, before = [], None
-    for arm, group in by_change(records, lang=lang).items():
-        found.append(_Step(arm, group, [_error(record) for record in group.records], before))
-        before = before if arm.role == "variation" else found[-1].mean
+def _set_beside(means: Mapping[Arm, float]) -> dict[Arm, float | None]:
+    """The mean of the step before each change or, for a variation, of the last step; None for where it all begins."""
+    found, before = {}, None
+    for arm, mean in means.items():
+        found[arm] = before
+        before = before if arm.role == "variation" else mean
     return found
+
+
+def _errors(shown: Mapping[Arm, groups.Group]) -> tuple[dict[Arm, list[float]], dict[Arm, float]]:
+    """Errors over the validation part per run, and their means, meV."""
+    errors = {arm: [_error(record) for record in group.records] for arm, group in shown.items()}
+    return errors, {arm: float(np.mean(of_runs)) for arm, of_runs in errors.items()}
 
 
 def _error(record: Record) -> float:

@@ -17,7 +17,6 @@ from analysis.data.molecules import Molecules
 from analysis.evaluation import accuracy
 from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.figures import groups, style
-from analysis.figures.groups import Group
 from analysis.figures.large_molecules import in_factors, listed, same_seeds, weighting_name
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
@@ -42,16 +41,16 @@ _GROUPS = messages(
 )
 
 
-def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, Group]:
+def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, groups.Group]:
     """The records of each remedy, in the order of the study; "none" is the plain model.
 
     Raises MissingArmError if the plain model is not among them.
     """
     arms = {Arm("plain"): records["plain"]} | records
-    return {_key(arm): Group(_name(arm, lang), of, style.BLACK, "o") for arm, of in arms.items()}
+    return {_key(arm): groups.Group(_name(arm, lang), of, style.BLACK, "o") for arm, of in arms.items()}
 
 
-def ratio(group: Group, plain: Group, members: np.ndarray) -> tuple[float, float, float]:
+def ratio(group: groups.Group, plain: groups.Group, members: np.ndarray) -> tuple[float, float, float]:
     """MAE over the test molecules `members` next to the plain model's of the same seed: mean ratio, lower, upper end.
 
     A geometric mean over the seeds that both have, with a 95 % interval for what differs from seed to seed and for the
@@ -144,11 +143,11 @@ def facts(records: Arms[Record], molecules: Molecules, *, lang: str) -> dict[str
     return found
 
 
-def _mae(group: Group, members: np.ndarray) -> list[float]:
+def _mae(group: groups.Group, members: np.ndarray) -> list[float]:
     return (_MEV * np.abs(accuracy.test_errors(group.records))[:, members].mean(axis=1)).tolist()
 
 
-def _data(group: Group, plain: Group, inside: dict[str, np.ndarray]) -> pd.DataFrame:
+def _data(group: groups.Group, plain: groups.Group, inside: dict[str, np.ndarray]) -> pd.DataFrame:
     rows = [(key, int(chosen.sum()), *ratio(group, plain, chosen)) for key, chosen in inside.items()]
     return pd.DataFrame(rows, columns=["group", "molecules", "ratio", "low", "high"]).assign(
         run=" ".join(record.id for record in (*group.records, *plain.records))

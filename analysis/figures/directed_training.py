@@ -10,7 +10,6 @@ import pandas as pd
 
 from analysis.data import thesis
 from analysis.figures import groups, style
-from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
@@ -37,7 +36,7 @@ _NAMES = messages(
 
 def by_training_set(
     records: Arms[Record], *, lang: str, kinds: Collection[str] = ("chosen",)
-) -> dict[int, dict[str, Group]]:
+) -> dict[int, dict[str, groups.Group]]:
     """For each least number of atoms, in ascending order, the groups of `KINDS`; those of `kinds` must be there."""
     found = {}
     for number, atoms in enumerate(dict.fromkeys(arm.value for arm in records.of("more than"))):
@@ -47,7 +46,7 @@ def by_training_set(
             if arm in records or kind in kinds:
                 look = groups.COLOURS[place % len(groups.COLOURS)], groups.MARKERS[place % len(groups.MARKERS)]
                 name = say(_NAMES[kind], lang, atoms=style.number(atoms, lang))
-                found[atoms + 1][kind] = Group(name, records[arm], *look, "--" if arm.random else "-")
+                found[atoms + 1][kind] = groups.Group(name, records[arm], *look, "--" if arm.random else "-")
     return found
 
 
@@ -108,5 +107,5 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     return found
 
 
-def _all(records: Arms[Record], lang: str) -> list[Group]:
+def _all(records: Arms[Record], lang: str) -> list[groups.Group]:
     return groups.with_baseline(records, by_training_set(records, lang=lang), lang=lang)

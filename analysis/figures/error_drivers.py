@@ -33,6 +33,7 @@ _SIDES = MappingProxyType(
     }
 )
 _SCORES = ((style.BLUE, "o"), (style.VERMILION, "s"))
+_DECIMALS = MappingProxyType({"distance": 1, "hydrogen_share": 2, "sp3_share": 2, "longest_bond": 2})
 _LINE_WIDTH = 30  # characters
 _JOINT = "\N{NO-BREAK SPACE}"  # keeps a name on one line
 _POINT = ["value", "low", "high"]
@@ -201,12 +202,10 @@ def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
     with style.figure(say(alt, lang), data, height=6.3) as figure:
         axes = figure.subplots()
         mesh = axes.pcolormesh(table.to_numpy(), vmin=-1, vmax=1, cmap="PuOr", edgecolors="white", linewidth=0.3)
-        start = 0
-        for members in grouped:
-            size = len(members)
+        sizes = list(map(len, grouped))
+        for start, size in zip(np.cumsum(sizes) - sizes, sizes, strict=True):
             if size > 1:
                 axes.add_patch(Rectangle((start, start), size, size, fill=False, edgecolor=style.BLACK, linewidth=1.5))
-            start += size
         places = np.arange(len(order)) + 0.5
         axes.set_xticks(places, names, rotation=90)
         axes.set_yticks(places, names)
@@ -214,10 +213,9 @@ def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
         axes.set_aspect("equal")
         axes.invert_yaxis()
         axes.grid(visible=False)
-        bar = figure.colorbar(mesh, ax=axes, location="top", pad=0.02, aspect=40)
-        bar.set_label(say("Spearman correlation", lang))
-        bar.set_ticks([-1, -0.5, 0, 0.5, 1])
-        bar.ax.xaxis.set_major_formatter(style.number_axis(lang, 1))
+        ticks = {"ticks": [-1, -0.5, 0, 0.5, 1], "format": style.number_axis(lang, 1)}
+        name = say("Spearman correlation", lang)
+        figure.colorbar(mesh, ax=axes, location="top", pad=0.02, aspect=40, label=name, **ticks)
     return figure
 
 
@@ -302,9 +300,7 @@ def class_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
 def worst_table(drivers: Drivers, *, lang: str, reasons: int = 4) -> style.WordTable:
     """A row per worst-predicted molecule, by QM9 index and SMILES: atoms, error, and what is out of the ordinary.
 
-    At most `reasons` of these are told.
-
-    Errors are predicted − true U0, meV, mean ± standard deviation over seeds.
+    At most `reasons` of these. Errors are predicted − true U0, meV, mean ± standard deviation over seeds.
     """
     rows = {}
     for index, row in drivers.worst.iterrows():
@@ -322,17 +318,9 @@ def worst_table(drivers: Drivers, *, lang: str, reasons: int = 4) -> style.WordT
 def _reason(reason: Any, lang: str) -> str:
     if reason.kind == "class":
         return say(_REASONS[reason.name], lang)
-    name, value = say(_DESCRIPTORS[reason.name], lang), style.number(reason.value, lang, _decimals(reason.name))
-    return say(_REASONS[reason.kind], lang, name=name, value=value, beyond=_percentile(reason.beyond, lang))
-
-
-def _percentile(share: float, lang: str) -> str:
-    """A small share in per cent, with one significant digit."""
-    return style.percent(share, lang, 2 if share < 0.001 else 1)
-
-
-def _decimals(descriptor: str) -> int:
-    return {"distance": 1, "hydrogen_share": 2, "sp3_share": 2, "longest_bond": 2}.get(descriptor, 0)
+    value = style.number(reason.value, lang, _DECIMALS.get(reason.name, 0))
+    beyond = style.percent(reason.beyond, lang, 2 if reason.beyond < 0.001 else 1)
+    return say(_REASONS[reason.kind], lang, name=say(_DESCRIPTORS[reason.name], lang), value=value, beyond=beyond)
 
 
 def facts(drivers: Mapping[str, Drivers], *, lang: str) -> dict[str, str]:
@@ -341,9 +329,9 @@ def facts(drivers: Mapping[str, Drivers], *, lang: str) -> dict[str, str]:
     `part_…` are the shares of the squared error; `worst_…` what its worst 1 and 10 % of the molecules bear;
     `explained_…` what the trees explain of the typical error and of e², `explained_alone_…` what the number of atoms
     and what goes with it do by themselves, `explained_without_…` what is lost without them, `most_…` the group that
-    matters most; `repeated` what a seed repeats of another's log |e|;
-    `factor_…` the factors in the MSE for three atoms more; `rms_…` and `median_…` errors at the first and the last size
-    that the report shows; `weak` is the weak group, and `of_worst_…` how many of the worst molecules a class holds.
+    matters most; `repeated` what a seed repeats of another's log |e|; `factor_…` the factors in the MSE for three atoms
+    more; `rms_…` and `median_…` errors at the first and the last size that the report shows; `weak` is the weak group,
+    and `of_worst_…` how many of the worst molecules a class holds.
     """
     found = {}
     for model, one in drivers.items():

@@ -13,7 +13,6 @@ import pandas as pd
 
 from analysis.data import thesis
 from analysis.figures import baseline, groups, style
-from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
 from analysis.runs.records import Record
@@ -123,7 +122,7 @@ def stability(records: Arms[Record], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def by_step(records: Arms[Record], *, lang: str) -> dict[str, Group]:
+def by_step(records: Arms[Record], *, lang: str) -> dict[str, groups.Group]:
     """The records of `study.DefaultToCustomParameters` by the last change that they have, from Default to Custom."""
     config = records[CUSTOM][0].config
     values = {
@@ -134,7 +133,8 @@ def by_step(records: Arms[Record], *, lang: str) -> dict[str, Group]:
         "rate": style.plain_number(config.loss.rate, lang),
     }
     return {
-        step: Group(say(_STEPS[step], lang, **values), records[arm], style.BLUE, "o") for step, arm in STEPS.items()
+        step: groups.Group(say(_STEPS[step], lang, **values), records[arm], style.BLUE, "o")
+        for step, arm in STEPS.items()
     }
 
 
@@ -223,8 +223,8 @@ def _settled(records: Sequence[Record]) -> list[int]:
     return [int((loss <= 1.5 * loss.min()).idxmax()) for loss in losses]
 
 
-def _groups(records: Arms[Record], *, lang: str) -> dict[str, Group]:
-    return {name: Group(say(NAMES[name], lang), of, *MODELS[name]) for name, of in by_model(records).items()}
+def _groups(records: Arms[Record], *, lang: str) -> dict[str, groups.Group]:
+    return {name: groups.Group(say(NAMES[name], lang), of, *MODELS[name]) for name, of in by_model(records).items()}
 
 
 def _test(record: Record) -> float:

@@ -99,26 +99,25 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
     complete = _complete(stage.trials)
     outside = _outside(complete)
     inside = complete[~outside]
-    data = [complete[["run", *names, "validation_mse"]].assign(series=say("a trial", lang))]
-    for point, records in _points(stage).items():
-        rows = [
-            {"run": record.id, "validation_mse": objectives(record)[0]} | parameters_of(record.config)
-            for record in records
-        ]
-        data.append(pd.DataFrame(rows)[["run", *names, "validation_mse"]].assign(series=say(_SERIES[point], lang)))
+    columns = ["run", *names, "validation_mse"]
+    points = {
+        point: pd.DataFrame([parameters_of(record.config) for record in records]).assign(
+            run=[record.id for record in records], validation_mse=_losses(records), series=say(_SERIES[point], lang)
+        )
+        for point, records in _points(stage).items()
+    }
+    data = pd.concat([complete.assign(series=say("a trial", lang)), *points.values()])[[*columns, "series"]]
     alt = mark(
         "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial; two "
         "kinds of frame mark the rule’s choice and the thesis’s values, one per seed."
     )
-    with style.figure(say(alt, lang), pd.concat(data).rename(columns=_UNITS), height=3.6, legend=3) as figure:
+    with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=3.6, legend=3) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
             look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": say("a trial", lang)}
             axes.plot(inside[name], inside["validation_mse"], "o", **look)
-            for point, records in _points(stage).items():
-                places = [parameters_of(record.config)[name] for record in records]
-                losses = [objectives(record)[0] for record in records]
-                axes.plot(places, losses, label=say(_SERIES[point], lang), **_mark(point, 9))
+            for point, rows in points.items():
+                axes.plot(rows[name], rows["validation_mse"], label=say(_SERIES[point], lang), **_mark(point, 9))
             _at_the_edge(axes, complete.loc[outside, name], complete.loc[outside, "validation_mse"], lang)
             axes.set_xlabel(fill(say(_NAMES[name], lang), 60 // len(names)), fontsize=9.5)
             if name == "learning_rate":

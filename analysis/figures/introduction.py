@@ -10,18 +10,10 @@ from analysis.figures import style
 def facts(molecules: Molecules, *, lang: str, example: str = "C") -> dict[str, str]:
     """What the prose on U0 quotes: how much of it is in the free atoms; the same keys in both languages.
 
-    Parameters
-    ----------
-    molecules
-        The database.
-    lang
-        "ca" or "en".
-    example
-        SMILES of a molecule, by default methane's. `example_u0` is its U0, `example_atoms` the energy of its free
-        atoms and `example_bound` what is left, all in eV; `example_share` is that in per cent of U0.
-
-    The others are of all molecules: `lowest` and `highest` U0 (eV), `bound_mean` and `bound_deviation` of what is left
-    per atom (eV). Raises ValueError if no molecule has that SMILES.
+    Of the molecule whose SMILES is `example`, by default methane's, `example_u0` is U0, `example_atoms` the energy of
+    its free atoms and `example_bound` what is left, all in eV; `example_share` is that in per cent of U0. The others
+    are of all molecules: `lowest` and `highest` U0 (eV), `bound_mean` and `bound_deviation` of what is left per atom.
+    Raises ValueError if no molecule has that SMILES.
     """
     (found,) = np.nonzero(molecules.smiles == example)
     if len(found) == 0:

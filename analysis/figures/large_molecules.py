@@ -15,7 +15,6 @@ import pandas as pd
 from analysis.data import thesis
 from analysis.evaluation.verdicts.intervals import Estimate, over_seeds
 from analysis.figures import baseline, groups, style
-from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.config import RunConfig
@@ -41,7 +40,7 @@ _RATIOS = messages({"up_to": "Ratio, up to {atoms}", "above": "Ratio, more than 
 _NAMED = MappingProxyType({"default": "none", "more than": "directed", "stratified": "stratified"})
 
 
-def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, Group]:
+def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, groups.Group]:
     """The records of each remedy, in the order of the study; "none" is the baseline, "directed" large molecules alone.
 
     Raises MissingArmError if the baseline is not among them.
@@ -49,7 +48,7 @@ def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, Group]:
     arms = {DEFAULT: records[DEFAULT]} | records
     looks = cycle([(style.BLACK, "o"), *zip(_COLOURS, _MARKERS, strict=True)])
     return {
-        _key(arm, of[0].config): Group(_name(arm, of[0].config, lang), of, *look)
+        _key(arm, of[0].config): groups.Group(_name(arm, of[0].config, lang), of, *look)
         for (arm, of), look in zip(arms.items(), looks, strict=False)
     }
 
@@ -118,7 +117,7 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Remedy, at the same updates", lang))
 
 
-def ratio(group: Group, plain: Group) -> list[tuple[float, float, float]]:
+def ratio(group: groups.Group, plain: groups.Group) -> list[tuple[float, float, float]]:
     """Error next to the baseline's of the same seed, up to 17 atoms and above: mean ratio, lower, upper end.
 
     Geometric means over the seeds that both have, with 95 % intervals; of one seed, infinitely wide ones.
@@ -127,7 +126,7 @@ def ratio(group: Group, plain: Group) -> list[tuple[float, float, float]]:
     return [in_factors(over_seeds(logs)) for logs in np.log(ours / theirs)]
 
 
-def same_seeds(group: Group, other: Group) -> tuple[Group, Group]:
+def same_seeds(group: groups.Group, other: groups.Group) -> tuple[groups.Group, groups.Group]:
     """Both groups with the seeds that both have alone, in the same order."""
     of_other = {record.config.seed: record for record in other.records}
     own = [record for record in group.records if record.config.seed in of_other]
@@ -178,12 +177,12 @@ def _ratio_in_words(ratio: float, lang: str) -> str:
     return f"< {style.number(1 / _FAR, lang, 2)}" if 0 < ratio < 1 / _FAR else style.number(ratio, lang, 2)
 
 
-def _both_sides(group: Group) -> np.ndarray:
+def _both_sides(group: groups.Group) -> np.ndarray:
     """MSE up to 17 atoms and above it, per seed: float [2, seeds], eV²."""
     return np.array([groups.of_sizes(group.records, sizes) for sizes in groups.SIDES.values()])
 
 
-def _data(group: Group) -> pd.DataFrame:
+def _data(group: groups.Group) -> pd.DataFrame:
     names = {side: f"mse_{side}_{thesis.LARGE}_atoms_eV2" for side in groups.SIDES}
     return baseline.of_runs(
         group.records,

@@ -14,7 +14,6 @@ from matplotlib.ticker import MultipleLocator
 
 from analysis.data import thesis
 from analysis.figures import baseline, groups, style
-from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs import weights
 from analysis.runs.arms import Arms
@@ -29,7 +28,7 @@ _MAP = colormaps["cividis"]
 _LEGEND = MappingProxyType({"ncols": 2, "handlelength": 1.2, "columnspacing": 0.8, "labelspacing": 0.3})
 
 
-def by_rate(records: Arms[Record], weighting: str, *, lang: str) -> dict[float, Group]:
+def by_rate(records: Arms[Record], weighting: str, *, lang: str) -> dict[float, groups.Group]:
     """The records of one weight function by its rate, in ascending order; the unmodified loss is rate 0.
 
     Raises MissingArmError if there is none of either.
@@ -40,7 +39,7 @@ def by_rate(records: Arms[Record], weighting: str, *, lang: str) -> dict[float, 
         marker = groups.MARKERS[(place - 1) % len(groups.MARKERS)] if rate else "o"
         colour = _MAP(0.95 * place / (len(arms) - 1)) if rate else style.BLACK
         name = style.plain_number(rate, lang) if rate else say("unweighted", lang)
-        found[rate] = Group(name, of_rate, colour, marker)
+        found[rate] = groups.Group(name, of_rate, colour, marker)
     return found
 
 
@@ -205,13 +204,13 @@ def _weights_by_size(weighting: str, rate: float, trained: np.ndarray) -> pd.Ser
     return pd.Series(formula(sizes, rate), index=sizes)
 
 
-def _present(records: Arms[Record], lang: str) -> dict[str, dict[float, Group]]:
+def _present(records: Arms[Record], lang: str) -> dict[str, dict[float, groups.Group]]:
     """`by_rate` of each weight function that there are records of."""
     roles = {arm.role for arm in records}
     return {weighting: by_rate(records, weighting, lang=lang) for weighting in WEIGHTINGS if weighting in roles}
 
 
-def _line(axes: Axes, values: pd.Series, group: Group) -> None:
+def _line(axes: Axes, values: pd.Series, group: groups.Group) -> None:
     axes.plot(values, color=group.colour, marker=group.marker, markersize=3.5, label=group.name)
 
 

@@ -34,15 +34,7 @@ _LINES = MappingProxyType(
 
 
 def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
-    """What every run goes through, with the numbers of molecules of its split.
-
-    Parameters
-    ----------
-    data
-        The part of a run's configuration that says how it splits.
-    molecules
-        The whole database.
-    """
+    """What every run goes through, with the numbers of molecules of the split that `data` says."""
     split = splits.split(molecules, data.split_seed, data.held_out)
     canvas = Canvas(say("The path of the data", lang))
 

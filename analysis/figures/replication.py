@@ -11,7 +11,6 @@ import numpy as np
 from analysis.data import thesis
 from analysis.evaluation.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Verdict
 from analysis.figures import baseline, final_comparison, groups, loss_modification, style
-from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
 from analysis.runs.records import Record
@@ -226,7 +225,7 @@ def _own(custom: Sequence[Record], protocol: str) -> list[float]:
     return groups.of_sizes(custom, groups.SIDES["above"], protocol)
 
 
-def _pairs(records: Mapping[str, Arms[Record]], lang: str) -> dict[str, tuple[Group, Group]]:
+def _pairs(records: Mapping[str, Arms[Record]], lang: str) -> dict[str, tuple[groups.Group, groups.Group]]:
     """What the report compares, by the key of `thesis.BETTER`: a training set or model, and what it is better than."""
     pairs = {
         "cap": ("balancing", Arm("cap", thesis.CAPS[0])),
@@ -234,12 +233,12 @@ def _pairs(records: Mapping[str, Arms[Record]], lang: str) -> dict[str, tuple[Gr
         "custom": ("final-comparison", CUSTOM),
     }
     return {
-        key: (Group(arm, records[name][arm], style.BLACK, "o"), groups.of_baseline(records[name], lang=lang))
+        key: (groups.Group(arm, records[name][arm], style.BLACK, "o"), groups.of_baseline(records[name], lang=lang))
         for key, (name, arm) in pairs.items()
     }
 
 
-def _better(group: Group, other: Group, protocol: str, lang: str) -> str:
+def _better(group: groups.Group, other: groups.Group, protocol: str, lang: str) -> str:
     """The sizes at which a group's mean is below the other's; in brackets those of the seeds, where they differ."""
     single = [
         groups.better(replace(group, records=[one]), replace(other, records=[same]), protocol, lang)

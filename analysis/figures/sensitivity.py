@@ -12,7 +12,6 @@ import pandas as pd
 from analysis.data import statistics, thesis
 from analysis.figures import baseline, groups, style
 from analysis.figures.final_comparison import NAMES
-from analysis.figures.groups import Group
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.records import Record
@@ -25,7 +24,7 @@ _VARIANTS = messages(
 )
 
 
-def by_variant(records: Arms[Record], *, lang: str) -> dict[str, dict[str, Group]]:
+def by_variant(records: Arms[Record], *, lang: str) -> dict[str, dict[str, groups.Group]]:
     """The records of each variant and, in it, of each model that was trained with it.
 
     "split_0", "split_1" … with the report's offsets, then "least-squares", "references" and "none" with split 0.
@@ -36,7 +35,7 @@ def by_variant(records: Arms[Record], *, lang: str) -> dict[str, dict[str, Group
     looks = [(style.BLACK, "o"), *zip(groups.COLOURS, groups.MARKERS, strict=True)]
     return {
         variant: {
-            model: Group(_name(variant, lang), models[model], *looks[place % len(looks)])
+            model: groups.Group(_name(variant, lang), models[model], *looks[place % len(looks)])
             for model in _MODELS
             if model in models
         }
@@ -115,11 +114,11 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     return found
 
 
-def _by_size(group: Group) -> pd.DataFrame:
+def _by_size(group: groups.Group) -> pd.DataFrame:
     return baseline.mse_of_runs(group.records, "size", thesis.COMMON_SIZES)
 
 
-def _better(models: dict[str, Group], protocol: str, lang: str) -> str:
+def _better(models: dict[str, groups.Group], protocol: str, lang: str) -> str:
     return groups.better(models["custom"], models["default"], protocol, lang) if "custom" in models else "–"
 
 

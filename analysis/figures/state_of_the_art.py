@@ -18,6 +18,7 @@ from analysis.data import splits, statistics, thesis
 from analysis.data.molecules import Molecules
 from analysis.figures import baseline, published, style
 from analysis.figures.baseline import minutes
+from analysis.figures.beyond import mev
 from analysis.figures.words import mark, messages, say
 from analysis.runs.records import Record
 from analysis.study.parameters import NotebookParameters
@@ -203,9 +204,9 @@ def element_size_heatmap(molecules: Molecules, *, lang: str) -> style.BookFigure
         means_axis = axes.secondary_yaxis("right")
         means_axis.set_yticks(places, [style.number(mean, lang, 1) for mean in means])
         means_axis.set_ylabel(say("Mean", lang))
-        bar = figure.colorbar(mesh, ax=axes, extend="min", pad=0.02, aspect=18)
-        bar.set_label(say("Share of the row", lang))
-        bar.ax.yaxis.set_major_formatter(FuncFormatter(lambda share, _: style.threshold(share, lang)))
+        shares = FuncFormatter(lambda share, _: style.threshold(share, lang))
+        name = say("Share of the row", lang)
+        figure.colorbar(mesh, ax=axes, extend="min", pad=0.02, aspect=18, label=name, format=shares)
     return figure
 
 
@@ -229,9 +230,8 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
         upper.set_ylim(bottom=0)
         upper.yaxis.set_major_locator(MaxNLocator(integer=True))
         upper.legend(loc="lower right")
-        bar = figure.colorbar(mesh, ax=upper, pad=0.02, aspect=12)
-        bar.set_label(say("Molecules", lang))
-        bar.ax.yaxis.set_major_formatter(style.number_axis(lang))
+        numbers = style.number_axis(lang)
+        figure.colorbar(mesh, ax=upper, pad=0.02, aspect=12, label=say("Molecules", lang), format=numbers)
         look = {"color": style.SKY, "alpha": 0.5, "linewidth": 0, "label": say("5th to 95th percentile", lang)}
         lower.fill_between(table.index, table["hydrogen_share_low"], table["hydrogen_share_high"], **look)
         look = {"color": style.BLUE, "linewidth": 2, "markersize": 4, "label": say("mean", lang)}
@@ -251,14 +251,13 @@ def own_facts(records: Sequence[Record], searched: Sequence[Record], *, lang: st
     ----------
     records
         The baseline's, one per seed: `mae` and `rmse` over their held-out molecules (meV), `times_published` how many
-        times SchNet's published error that is, `epochs`, `train`, `updates`, `minutes`.
+        times SchNet's published error that is, `epochs`, `updates`, `minutes`.
     searched
         The same network with what the hyperparameter search chose, one per seed: `searched_mae`, `searched_lowest` and
         `searched_highest` are of their errors over the test half (meV), and `searched_…` their settings.
     """
-    mae = [_mae(record) for record in records]
+    mae, found = _mae(records), mev(searched)
     rmse = [_MEV * float(np.sqrt(np.mean(record.errors["error"].astype(float) ** 2))) for record in records]
-    found = [_test_mae(record) for record in searched]
     config, chosen = records[0].config, searched[0].config.training
     return {
         "mae": style.mean_and_deviation(mae, lang, 0),
@@ -281,8 +280,8 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
 
     Parameters are those of `own_facts`. Of ours, a point is a seed.
     """
-    rows = [(say("Default, this book", lang), [_mae(record) for record in records], "own")]
-    rows.append((say("the search’s choice", lang), [_test_mae(record) for record in searched], "own"))
+    rows = [(say("Default, this book", lang), _mae(records), "own")]
+    rows.append((say("the search’s choice", lang), mev(searched), "own"))
     rows += [(one.name, [one.mae], "read" if one.read_in else "unread") for one in published.MODELS.values()]
     looks = {
         "own": {"color": style.VERMILION, "marker": "D", "label": say("this book", lang)},
@@ -329,9 +328,5 @@ def _cells(axes: Axes, table: pd.DataFrame, *, smallest: float) -> QuadMesh:
     return axes.pcolormesh(table.columns, table.index, values, **look)
 
 
-def _mae(record: Record) -> float:
-    return _MEV * float(record.errors["error"].astype(float).abs().mean())
-
-
-def _test_mae(record: Record) -> float:
-    return _MEV * float(record.errors["error"][record.errors["test"]].astype(float).abs().mean())
+def _mae(records: Sequence[Record]) -> list[float]:
+    return [_MEV * float(record.errors["error"].astype(float).abs().mean()) for record in records]

@@ -55,14 +55,8 @@ class Part:
 def parts(model: Model, molecules: Molecules) -> dict[str, Part]:
     """Each module by its path in the model, and under "" the model itself.
 
-    Parameters
-    ----------
-    model
-        The configuration of the model, such as that of a record.
-    molecules
-        At least three; the shapes are found by comparing a batch of the first two with one of the first three.
-
-    Raises ValueError for fewer.
+    Shapes are found by comparing a batch of the first two molecules with one of the first three. Raises ValueError for
+    fewer than three.
     """
     if len(molecules) < 3:
         raise ValueError(f"{len(molecules)} molecules: shapes are found by comparing batches of two and of three")

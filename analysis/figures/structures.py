@@ -45,12 +45,6 @@ def worst(
 
     Parameters
     ----------
-    records
-        One per seed. Only molecules that are held out in every one of them are looked at.
-    molecules
-        The database that the runs were made with.
-    lang
-        "ca" or "en".
     size
         Number of atoms of the molecules to pick; None: any.
     count
