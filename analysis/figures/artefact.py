@@ -315,41 +315,32 @@ def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lan
     ]
 
 
-Curves = Callable[..., dict[str, pd.Series]]
+_Curves = Callable[..., dict[str, pd.Series]]
 """`_curves` of a case by its key and, if it isn't "size", the kind of sets."""
 
 
-def _of_figures_3_and_4(curves_of: Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+def _of_figures_3_and_4(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
     curves, elements = (curves_of("default", kind) for kind in ("size", "element"))
     frequency = sets["size"]["molecules"].loc[list(SIZES)]
     correlation = {column: float(stats.spearmanr(frequency, curve).statistic) for column, curve in curves.items()}
     best = {column: int(curve.idxmin()) for column, curve in curves.items()}
     worst_first = {column: list(curve.sort_values(ascending=False).index) for column, curve in elements.items()}
     rarest_first = list(sets["element"]["molecules"].sort_values().index)
+    # Of carbon and hydrogen the report gives the same frequency, 1: their order is open.
+    in_order = worst_first["predicted"][:3] == rarest_first[:3]
+    frequent = say("a frequent one ({sizes})", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang))
+    correlations = {column: style.number(value, lang, 2) for column, value in correlation.items()}
+    sizes = {column: str(size) for column, size in best.items()}
+    orders = {column: ", ".join(order) for column, order in worst_first.items()}
+    clear = correlation["predicted"] <= -CLEAR
     return [
-        Statement(
-            "fig3_correlation",
-            say("clear and inverse", lang),
-            {column: style.number(value, lang, 2) for column, value in correlation.items()},
-            correlation["predicted"] <= -CLEAR,
-        ),
-        Statement(
-            "fig3_best",
-            say("a frequent one ({sizes})", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang)),
-            {column: str(size) for column, size in best.items()},
-            best["predicted"] in thesis.FREQUENT_SIZES,
-        ),
-        # Of carbon and hydrogen the report gives the same frequency, 1: their order is open.
-        Statement(
-            "fig4_order",
-            say("F, N, O, then H and C", lang),
-            {column: ", ".join(order) for column, order in worst_first.items()},
-            worst_first["predicted"][:3] == rarest_first[:3],
-        ),
+        Statement("fig3_correlation", say("clear and inverse", lang), correlations, clear),
+        Statement("fig3_best", frequent, sizes, best["predicted"] in thesis.FREQUENT_SIZES),
+        Statement("fig4_order", say("F, N, O, then H and C", lang), orders, in_order),
     ]
 
 
-def _of_figure_6(curves_of: Curves, lang: str) -> list[Statement]:
+def _of_figure_6(curves_of: _Curves, lang: str) -> list[Statement]:
     claimed, strictest = thesis.BETTER["cap"], thesis.CAPS[0]
     default = curves_of("default")
     said = []
@@ -357,24 +348,16 @@ def _of_figure_6(curves_of: Curves, lang: str) -> list[Statement]:
         curves = {cap: curves_of(f"{draw}_{cap}") for cap in thesis.CAPS}
         better = {column: _below(curve, default[column]) for column, curve in curves[strictest].items()}
         change = {column: [_change(curves[cap][column], default[column]) for cap in thesis.CAPS] for column in better}
-        visible = [value < 1 / FACTOR for value in change["predicted"]]
-        said += [
-            Statement(
-                f"fig6_{draw}",
-                style.ranges(claimed, lang),
-                {column: _sizes_in_words(sizes, lang) for column, sizes in better.items()},
-                set(claimed) <= set(better["predicted"]),
-            ),
-            Statement(
-                f"fig6_{draw}_change",
-                say("only that of {cap} shows, for the better", lang, cap=style.number(strictest, lang)),
-                {
-                    column: "; ".join(f"×\N{NO-BREAK SPACE}{style.number(value, lang, 2)}" for value in values)
-                    for column, values in change.items()
-                },
-                visible == [cap == strictest for cap in thesis.CAPS],
-            ),
-        ]
+        visible = [value < 1 / FACTOR for value in change["predicted"]] == [cap == strictest for cap in thesis.CAPS]
+        sizes = {column: _sizes_in_words(found, lang) for column, found in better.items()}
+        factors = {
+            column: "; ".join(f"×\N{NO-BREAK SPACE}{style.number(value, lang, 2)}" for value in values)
+            for column, values in change.items()
+        }
+        one = say("only that of {cap} shows, for the better", lang, cap=style.number(strictest, lang))
+        claimed_too = set(claimed) <= set(better["predicted"])
+        said.append(Statement(f"fig6_{draw}", style.ranges(claimed, lang), sizes, claimed_too))
+        said.append(Statement(f"fig6_{draw}_change", one, factors, visible))
     return said
 
 
@@ -388,7 +371,7 @@ def _of_figures_7_and_8(weighted: Arms[Record], lang: str) -> list[Statement]:
     return said
 
 
-def _of_figures_9_and_10(curves_of: Curves, lang: str) -> list[Statement]:
+def _of_figures_9_and_10(curves_of: _Curves, lang: str) -> list[Statement]:
     default = curves_of("default")
     said = []
     for figure, case in ((9, "large"), (10, "custom")):
@@ -398,42 +381,29 @@ def _of_figures_9_and_10(curves_of: Curves, lang: str) -> list[Statement]:
         claimed = thesis.BETTER["directed" if case == "large" else "custom"]
         # Worse below 19 atoms, better above: of 19 itself the report says nothing.
         decided = set(SIZES) - {thesis.CROSSOVER}
-        said += [
-            Statement(
-                f"fig{figure}_better",
-                style.ranges(claimed, lang),
-                {column: _sizes_in_words(sizes, lang) for column, sizes in better.items()},
-                set(better["predicted"]) & decided == set(claimed),
-            ),
-            Statement(
-                f"fig{figure}_crossing",
-                str(thesis.CROSSOVER),
-                {
-                    column: ", ".join(style.number(size, lang, 1) for size in sizes) or say("none", lang)
-                    for column, sizes in crossing.items()
-                },
-                [round(size) for size in crossing["predicted"]] == [thesis.CROSSOVER],
-            ),
-        ]
+        sizes = {column: _sizes_in_words(found, lang) for column, found in better.items()}
+        places = {
+            column: ", ".join(style.number(size, lang, 1) for size in found) or say("none", lang)
+            for column, found in crossing.items()
+        }
+        same, at = set(better["predicted"]) & decided == set(claimed), list(map(round, crossing["predicted"]))
+        said.append(Statement(f"fig{figure}_better", style.ranges(claimed, lang), sizes, same))
+        said.append(Statement(f"fig{figure}_crossing", str(thesis.CROSSOVER), places, at == [thesis.CROSSOVER]))
     return said
 
 
-def _of_best_sizes(curves_of: Curves) -> Statement:
+def _of_best_sizes(curves_of: _Curves) -> Statement:
     """Of the caps, in their order, the directed training and Custom: where their curves are lowest."""
     curves = [curves_of(key) for key in (*(f"cap_{cap}" for cap in thesis.CAPS), "large", "custom")]
     best = {column: "; ".join(str(each[column].idxmin()) for each in curves) for column in COLUMNS}
     return Statement("best_sizes", "–", best, None)
 
 
-def _of_the_last_table(curves_of: Curves, lang: str) -> Statement:
+def _of_the_last_table(curves_of: _Curves, lang: str) -> Statement:
     whole = {column: float(curve["all"]) for column, curve in curves_of("custom", "all").items()}
     reported = thesis.MSE["custom"]
-    return Statement(
-        "last_table",
-        style.number(reported, lang, 4),
-        {column: style.number(value, lang, 4 if value < 1 else 2) for column, value in whole.items()},
-        whole["predicted"] <= reported,
-    )
+    cells = {column: style.number(value, lang, 4 if value < 1 else 2) for column, value in whole.items()}
+    return Statement("last_table", style.number(reported, lang, 4), cells, whole["predicted"] <= reported)
 
 
 def _sets(molecules: Molecules) -> dict[str, pd.DataFrame]:

@@ -48,7 +48,9 @@ def capped_sizes(records: Arms[Record], *, lang: str) -> style.BookFigure:
     Those of the first record of each set are counted: a cap leaves as many of each size whatever the seed.
     """
     shown = _capped(records, lang)
-    data = groups.of_groups(shown, lambda group: baseline.of_runs(group.records[:1], _sizes_of_run))
+    data = groups.of_groups(
+        shown, lambda group: baseline.of_runs(group.records[:1], lambda run: baseline.training_sizes(run).reset_index())
+    )
     alt = mark(
         "A histogram of the training molecules by number of atoms for each cap, over that of the whole training "
         "part: the top is cut off at the height of the cap, and the sizes below it stay as they were."
@@ -178,7 +180,3 @@ def _spreads(group: groups.Group) -> pd.DataFrame:
             | {f"spread_{protocol}": groups.spread([record], protocol) for protocol in baseline.PROTOCOLS}
         ),
     )
-
-
-def _sizes_of_run(record: Record) -> pd.DataFrame:
-    return baseline.training_sizes(record).rename_axis("n_atoms").rename("training_molecules").reset_index()

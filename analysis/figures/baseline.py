@@ -159,7 +159,8 @@ def general(records: Sequence[Record], protocol: str = "held_out") -> list[float
 def training_sizes(record: Record) -> pd.Series:
     """How many molecules of each number of atoms a run was trained on."""
     rows = record.groups[(record.groups["kind"] == "size") & (record.groups["part"] == "train")]
-    return rows.set_index(rows["group"].astype(int))["molecules"].sort_index()
+    sizes = rows["group"].astype(int).rename("n_atoms")
+    return rows.set_index(sizes)["molecules"].sort_index().rename("training_molecules")
 
 
 def by_frequency(records: Sequence[Record]) -> list[str]:

@@ -79,13 +79,11 @@ def summary(records: Arms[Record], molecules: Molecules, *, lang: str) -> pd.Dat
     """A row per remedy: mean absolute error of each group (meV), over seeds."""
     shown = by_remedy(records, lang=lang)
     inside = members(records["plain"][0], molecules)
-    rows = {
-        group.name: {
-            _group_name(key, lang): style.mean_and_deviation(_mae(group, chosen), lang, 1)
-            for key, chosen in inside.items()
-        }
-        for group in shown.values()
-    }
+    rows = {}
+    for group in shown.values():
+        errors = _MEV * np.abs(accuracy.test_errors(group.records))
+        mae = {_group_name(key, lang): errors[:, chosen].mean(axis=1) for key, chosen in inside.items()}
+        rows[group.name] = {name: style.mean_and_deviation(of_seeds, lang, 1) for name, of_seeds in mae.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("MAE (meV), at the same updates", lang))
 
 
@@ -141,10 +139,6 @@ def facts(records: Arms[Record], molecules: Molecules, *, lang: str) -> dict[str
         hurt = [shown[remedy].name for remedy, (_, low, _) in ratios.items() if low > 1]
         found |= {f"remedies_helped_{key}": listed(helped, lang), f"remedies_hurt_{key}": listed(hurt, lang)}
     return found
-
-
-def _mae(group: groups.Group, members: np.ndarray) -> list[float]:
-    return (_MEV * np.abs(accuracy.test_errors(group.records))[:, members].mean(axis=1)).tolist()
 
 
 def _data(group: groups.Group, plain: groups.Group, inside: dict[str, np.ndarray]) -> pd.DataFrame:

@@ -41,9 +41,9 @@ class Group:
         if not self.records:
             raise ValueError(f"there is no record of {self.name!r}: nothing to compare")
 
-    def draw(self, axes: Axes, protocol: str, sizes: Collection[int] = thesis.COMMON_SIZES, **look: object) -> None:
+    def draw(self, axes: Axes, protocol: str, **look: object) -> None:
         """MSE by number of atoms: the mean over seeds, and a band from the best to the worst."""
-        table = baseline.by_seed(self.records, "size", protocol).reindex(sizes).dropna()
+        table = baseline.by_seed(self.records, "size", protocol).reindex(thesis.COMMON_SIZES).dropna()
         look = {"color": self.colour, "marker": self.marker, "linestyle": self.line, "markersize": 4} | look
         style.band(axes, table, label=self.name, **look)
 
@@ -58,20 +58,24 @@ def with_baseline(records: Arms[Record], by_value: Mapping[int, Mapping[str, Gro
     return [of_baseline(records, lang=lang), *(group for kinds in by_value.values() for group in kinds.values())]
 
 
-def error_by_size(
-    groups: Sequence[Group], *, alt: str, lang: str, sizes: Collection[int] = thesis.COMMON_SIZES, columns: int = 2
-) -> style.BookFigure:
+def error_by_size(groups: Sequence[Group], *, alt: str, lang: str, columns: int = 2) -> style.BookFigure:
     """MSE by number of atoms, a plot per protocol and a line per group; bands reach from the best to the worst seed."""
-    data = of_groups(groups, lambda group: baseline.mse_of_runs(group.records, "size", sizes))
-    with style.figure(alt, data, height=5.9 + 0.24 * -(-len(groups) // columns), legend=columns) as figure:
+    with style.figure(
+        alt, mse_by_size(groups), height=5.9 + 0.24 * -(-len(groups) // columns), legend=columns
+    ) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             for group in groups:
-                group.draw(axes, protocol, sizes)
+                group.draw(axes, protocol)
             axes.set_title(say(baseline.NAMES[protocol], lang), fontsize=11)
             style.log_axis(axes, lang, name=say("MSE (eV²)", lang))
         style.size_axis(plots[-1], lang)
     return figure
+
+
+def mse_by_size(groups: Sequence[Group]) -> pd.DataFrame:
+    """`baseline.mse_of_runs` of each group, for the sizes that the report shows."""
+    return of_groups(groups, lambda group: baseline.mse_of_runs(group.records, "size", thesis.COMMON_SIZES))
 
 
 def of_groups(groups: Sequence[Group], table: Callable[[Group], pd.DataFrame]) -> pd.DataFrame:
@@ -84,9 +88,9 @@ def of_sizes(records: Sequence[Record], sizes: Collection[int], protocol: str = 
     return [float(protocols.mse_of_sizes(record.groups, sizes)[protocol]) for record in records]
 
 
-def spread(records: Sequence[Record], protocol: str, sizes: Collection[int] = thesis.COMMON_SIZES) -> list[float]:
+def spread(records: Sequence[Record], protocol: str) -> list[float]:
     """How uneven the error is, per seed: the standard deviation over sizes of the decimal logarithm of the MSE."""
-    table = np.log10(baseline.by_seed(records, "size", protocol).reindex(sizes).dropna())
+    table = np.log10(baseline.by_seed(records, "size", protocol).reindex(thesis.COMMON_SIZES).dropna())
     return table.std(axis=0, ddof=0).tolist()
 
 

@@ -167,7 +167,7 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
 def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.DataFrame:
     """A row per trial on the Pareto front, quickest first: its hyperparameters, time and validation MSE."""
     front = pareto_front(trials)
-    digits = {name: max((_decimals(value) for value in front[name]), default=0) for name in names}
+    digits = {name: max((len(_value(v, "en").partition(".")[2]) for v in front[name]), default=0) for name in names}
     rows = [
         {say(_NAMES[name], lang): style.number(_rounded(trial[name]), lang, digits[name]) for name in names}
         | {
@@ -361,11 +361,6 @@ def _value(value: float, lang: str) -> str:
 
 def _rounded(value: float) -> float:
     return value if float(value).is_integer() else float(f"{value:.3g}")
-
-
-def _decimals(value: float) -> int:
-    """How many decimals `_value` shows."""
-    return len(_value(value, "en").partition(".")[2])
 
 
 def _losses(records: Sequence[Record]) -> list[float]:

@@ -31,12 +31,12 @@ class Published:
     mae, spread
         Mean absolute error over the source's test molecules and, where it gives one, its spread over trainings, meV; of
         HIP-NN, the standard error of their mean.
+    molecules
+        Training molecules, where the text says how many; Lubbers2018 counts 1,000 for validation among them.
     source
         Key of the bibliography: whose model, or whose training, it is.
     read_in
         Key of the text that the number was read in; None if it was not read but is quoted from memory.
-    molecules
-        Training molecules, where the text says how many; Lubbers2018 counts 1,000 for validation among them.
     epochs, at_most
         Passes over them, one number or from and to, and whether that is only the most that there may be.
     gpu_hours, gpu, days
@@ -46,10 +46,10 @@ class Published:
     model: str
     year: int | None
     mae: float
+    molecules: int | None
     source: str
     read_in: str | None
     spread: float | None = None
-    molecules: int | None = None
     epochs: tuple[int, ...] = ()
     at_most: bool = False
     gpu_hours: tuple[float, ...] = ()
@@ -65,44 +65,34 @@ class Published:
 MODELS: Mapping[str, Published] = MappingProxyType(
     {
         # "Cormorant and EGNN are trained on 100,000 structures" (Musaelian2023, Methods), the others on 110,000.
-        "cormorant": Published("Cormorant", 2019, 22, "Anderson2019", "Musaelian2023", molecules=100_000),
+        "cormorant": Published("Cormorant", 2019, 22, 100_000, "Anderson2019", "Musaelian2023"),
         # Fivefold cross-validation: training/results/README.md of kgcnn 4.0.0.
         "schnet_again": Published(
-            "SchNet, kgcnn 4.0", None, 14.2, "Reiser2021", "Reiser2021", spread=0.2, epochs=(800,)
+            "SchNet, kgcnn 4.0", None, 14.2, None, "Reiser2021", "Reiser2021", spread=0.2, epochs=(800,)
         ),
-        "schnet": Published("SchNet", 2018, 14, "Schutt2018", "Musaelian2023", molecules=110_000),
-        "schnetpack": Published(
-            "SchNet, SchNetPack 1.0", None, 12, "SchNetPack2021", "SchNetPack2021", molecules=100_000
+        "schnet": Published("SchNet", 2018, 14, 110_000, "Schutt2018", "Musaelian2023"),
+        "schnetpack": Published("SchNet, SchNetPack 1.0", None, 12, 100_000, "SchNetPack2021", "SchNetPack2021"),
+        "egnn": Published("EGNN", 2021, 11, 100_000, "Satorras2021", "Musaelian2023"),
+        "painn_again": Published(
+            "PaiNN, kgcnn 4.0", None, 9.9, None, "Reiser2021", "Reiser2021", spread=0.3, epochs=(872,)
         ),
-        "egnn": Published("EGNN", 2021, 11, "Satorras2021", "Musaelian2023", molecules=100_000),
-        "painn_again": Published("PaiNN, kgcnn 4.0", None, 9.9, "Reiser2021", "Reiser2021", spread=0.3, epochs=(872,)),
-        "physnet": Published("PhysNet", 2019, 8.15, "Unke2019", None),
-        "equiformer": Published("Equiformer", 2023, 6.59, "Liao2023", "Liao2024", molecules=110_000),
-        "dimenet": Published("DimeNet++", 2020, 6.3, "Gasteiger2020", "Musaelian2023", molecules=110_000),
-        "spherenet": Published("SphereNet", 2022, 6.3, "Liu2022", "Musaelian2023", molecules=110_000),
+        "physnet": Published("PhysNet", 2019, 8.15, None, "Unke2019", None),
+        "equiformer": Published("Equiformer", 2023, 6.59, 110_000, "Liao2023", "Liao2024"),
+        "dimenet": Published("DimeNet++", 2020, 6.3, 110_000, "Gasteiger2020", "Musaelian2023"),
+        "spherenet": Published("SphereNet", 2022, 6.3, 110_000, "Liu2022", "Musaelian2023"),
         "equiformer_2": Published(
-            "EquiformerV2",
-            2024,
-            6.17,
-            "Liao2024",
-            "Liao2024",
-            molecules=110_000,
-            epochs=(300,),
-            gpu_hours=(137,),
-            gpu="A6000",
+            "EquiformerV2", 2024, 6.17, 110_000, "Liao2024", "Liao2024", epochs=(300,), gpu_hours=(137,), gpu="A6000"
         ),
         # Epochs: the file examples/ET-QM9.yaml of TorchMD-NET; it stops after 150 without progress.
         "torchmd_net": Published(
-            "TorchMD-NET", 2022, 6.15, "Tholke2022", "Liao2024", molecules=110_000, epochs=(3000,), at_most=True
+            "TorchMD-NET", 2022, 6.15, 110_000, "Tholke2022", "Liao2024", epochs=(3000,), at_most=True
         ),
-        "painn": Published("PaiNN", 2021, 5.85, "Schutt2021", "Liao2024", molecules=110_000),
-        "allegro": Published(
-            "Allegro", 2023, 4.7, "Musaelian2023", "Musaelian2023", spread=0.2, molecules=110_000, days=14
-        ),
-        "mace": Published("MACE", 2023, 4.1, "Kovacs2023", None),
+        "painn": Published("PaiNN", 2021, 5.85, 110_000, "Schutt2021", "Liao2024"),
+        "allegro": Published("Allegro", 2023, 4.7, 110_000, "Musaelian2023", "Musaelian2023", spread=0.2, days=14),
+        "mace": Published("MACE", 2023, 4.1, None, "Kovacs2023", None),
         # Molecules and epochs: the file examples/TensorNet-QM9.yaml of TorchMD-NET.
         "tensornet": Published(
-            "TensorNet", 2023, 3.9, "Simeon2023", "DeepChem2024", molecules=110_000, epochs=(3000,), at_most=True
+            "TensorNet", 2023, 3.9, 110_000, "Simeon2023", "DeepChem2024", epochs=(3000,), at_most=True
         ),
     }
 )
@@ -111,12 +101,12 @@ MODELS: Mapping[str, Published] = MappingProxyType(
 
 def _lubbers(model: str, year: int, molecules: int, kcal: float, source: str, **rest: object) -> Published:
     """A number of Lubbers2018, Table I, in kcal/mol."""
-    return Published(model, year, kcal * CHEMICAL_ACCURACY, source, "Lubbers2018", molecules=molecules, **rest)
+    return Published(model, year, kcal * CHEMICAL_ACCURACY, molecules, source, "Lubbers2018", **rest)
 
 
 def _lu(model: str, year: int, molecules: int, electronvolts: float, source: str, **rest: object) -> Published:
     """A number of Lu2019, Table 3, in eV."""
-    return Published(model, year, electronvolts * _MEV, source, "Lu2019", molecules=molecules, **rest)
+    return Published(model, year, electronvolts * _MEV, molecules, source, "Lu2019", **rest)
 
 
 POINTS: Mapping[str, Published] = MappingProxyType(

@@ -69,11 +69,9 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     Without the variant "none", whose errors are of another order.
     """
     shown = {name: models for name, models in by_variant(records, lang=lang).items() if name != "none"}
-    of_models = {
-        model: groups.of_groups([models[model] for models in shown.values() if model in models], _by_size)
-        for model in _MODELS
-    }
-    data = pd.concat(of_models, names=["model"]).reset_index("model")
+    of_models = {model: [models[model] for models in shown.values() if model in models] for model in _MODELS}
+    tables = {model: groups.mse_by_size(variants) for model, variants in of_models.items()}
+    data = pd.concat(tables, names=["model"]).reset_index("model")
     alt = mark(
         "Two plots of the mean squared error of held-out molecules by number of atoms on a log scale, one for "
         "Default and one for Custom, with a curve per split and per way of subtracting reference energies."
@@ -81,7 +79,7 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
     with style.figure(say(alt, lang), data, height=5.9, legend=2) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, model in zip(plots, _MODELS, strict=True):
-            for group in (models[model] for models in shown.values() if model in models):
+            for group in of_models[model]:
                 group.draw(axes, "held_out", alpha=0.2)
             axes.set_title(say(NAMES[model], lang), fontsize=11)
             style.log_axis(axes, lang, name=say("MSE (eV²)", lang))
@@ -112,10 +110,6 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
             for protocol in baseline.PROTOCOLS:
                 found[f"better_{key}_{protocol}"] = _better(models, protocol, lang)
     return found
-
-
-def _by_size(group: groups.Group) -> pd.DataFrame:
-    return baseline.mse_of_runs(group.records, "size", thesis.COMMON_SIZES)
 
 
 def _better(models: dict[str, groups.Group], protocol: str, lang: str) -> str:
