@@ -4,7 +4,7 @@ Every function takes the records of several seeds and shows all of them. Tables 
 the language writes numbers.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -102,9 +102,8 @@ def learning_curves(records: Sequence[Record], *, lang: str) -> style.BookFigure
             "validation_loss": (style.BLACK, "--", mark("validation")),
         }
         for which, (colour, line, said) in looks.items():
-            for number, record in enumerate(records):
-                name = say(said, lang) if number == 0 else None
-                axes.plot(record.history["epoch"], record.history[which], line, color=colour, label=name)
+            for record in records:
+                axes.plot(record.history["epoch"], record.history[which], line, color=colour, label=say(said, lang))
         axes.set(xlabel=say("Epoch", lang), ylabel=say("MSE (eV²)", lang))
         axes.xaxis.set_major_locator(MultipleLocator(max(1, len(records[0].history) // 6)))
         style.log_axis(axes, lang)
@@ -142,9 +141,8 @@ def error_by_element(records: Sequence[Record], *, lang: str) -> style.BookFigur
         for (protocol, (colour, marker)), shift in zip(PROTOCOLS.items(), (-0.12, 0.12), strict=True):
             table = by_seed(records, "element", protocol).loc[order]
             places = np.repeat(np.arange(len(order)) + shift, len(records))
-            axes.plot(
-                places, table.to_numpy().ravel(), marker, color=colour, markersize=6, label=say(NAMES[protocol], lang)
-            )
+            look = {"color": colour, "markersize": 6, "label": say(NAMES[protocol], lang)}
+            axes.plot(places, table.to_numpy().ravel(), marker, **look)
         axes.set_xticks(np.arange(len(order)), [say(ELEMENTS[element], lang) for element in order])
         axes.tick_params(axis="x", labelsize=9)
         style.log_axis(axes, lang, name=say("MSE (eV²)", lang))
@@ -209,8 +207,8 @@ def _protocol_table(records: Sequence[Record], kind: str, groups: list, lang: st
     return by_group(columns, shown, kind, lang=lang)
 
 
-def by_group(columns: Mapping[str, Sequence[str]], groups: Sequence, kind: str, *, lang: str) -> pd.DataFrame:
-    """A row per size or element: cells by the name of their column."""
+def by_group(cells: Mapping | Sequence, groups: Iterable, kind: str, *, lang: str) -> pd.DataFrame:
+    """A row per size or element, of cells by the name of their column; or of such a dictionary per row."""
     names = [say(ELEMENTS[group], lang) if kind == "element" else str(group) for group in groups]
     corner = say("Number of atoms" if kind == "size" else "Element", lang)
-    return pd.DataFrame(columns, index=names).rename_axis(columns=corner)
+    return pd.DataFrame(cells, index=names).rename_axis(columns=corner)

@@ -119,8 +119,7 @@ def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str
     for name, of_model in models.items():
         found[f"mae_{name}"] = style.mean_and_deviation(mev(of_model), lang, 0)
         found[f"times_{name}"] = style.number(_mean_mae(of_model) / _mean_mae(shown), lang)
-    for name in _COMPARED_TO:
-        found[f"published_{name}"] = style.plain_number(published.MODELS[name].mae, lang)
+    found |= {f"published_{name}": style.plain_number(published.MODELS[name].mae, lang) for name in _COMPARED_TO}
     return found | _ensemble_facts(shown, lang)
 
 
@@ -306,12 +305,9 @@ def calibration(records: Arms[Record], *, lang: str, bins: int = 20) -> style.Bo
     binned = _MEV * found.binned(bins)
     looked_at = np.linspace(0, 1, 101)
     seen = np.array([found.flagged(share) for share in looked_at])
-    data = pd.concat(
-        [
-            binned.rename(columns={"spread": "spread_meV", "rmse": "rmse_meV"}).assign(series="bins"),
-            pd.DataFrame({"looked_at": looked_at, "found": seen, "series": "worst"}),
-        ]
-    ).assign(run=" ".join(record.id for record in shown))
+    of_bins = binned.rename(columns={"spread": "spread_meV", "rmse": "rmse_meV"}).assign(series="bins")
+    worst = pd.DataFrame({"looked_at": looked_at, "found": seen, "series": "worst"})
+    data = pd.concat([of_bins, worst]).assign(run=" ".join(record.id for record in shown))
     alt = mark(
         "Two plots. On the left the error of the seeds’ mean rises with their spread, above the diagonal. On the "
         "right a curve far above the diagonal: most of the worst molecules are among those of the largest spread."

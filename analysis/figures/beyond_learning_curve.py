@@ -13,10 +13,8 @@ from analysis.figures.words import mark, say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 
-_COLOURS, _MARKERS = (
-    (style.PURPLE, style.BLUE, style.ORANGE, style.SKY, style.VERMILION),
-    "so^vP",
-)  # of published models
+_COLOURS = (style.PURPLE, style.BLUE, style.ORANGE, style.SKY, style.VERMILION)  # of published models
+_MARKERS = "so^vP"
 
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:

@@ -60,14 +60,15 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
         "own mean, the whole part and the controls make one and the same valley, and the large molecules another, "
         "farther to the right, whatever the updates."
     )
-    return groups.error_by_size(_all(records, lang), alt=say(alt, lang), lang=lang, columns=1)
+    shown = groups.with_baseline(records, by_training_set(records, lang=lang), lang=lang)
+    return groups.error_by_size(shown, alt=say(alt, lang), lang=lang, columns=1)
 
 
 def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
     """A row per training set: molecules, epochs, and MSE over held-out molecules up to 17 atoms and above."""
     rows = {
         group.name: groups.trained_on(group.records, lang) | groups.of_both_sides(group.records, lang)
-        for group in _all(records, lang)
+        for group in groups.with_baseline(records, by_training_set(records, lang=lang), lang=lang)
     }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Training set", lang))
 
@@ -105,7 +106,3 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         for protocol in ("held_out", "as_reported"):
             found[f"better_{name}_{other}_{protocol}"] = groups.better(shown[name], shown[other], protocol, lang)
     return found
-
-
-def _all(records: Arms[Record], lang: str) -> list[groups.Group]:
-    return groups.with_baseline(records, by_training_set(records, lang=lang), lang=lang)

@@ -177,10 +177,9 @@ def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigu
         "and at one or above if unsaturation and heteroatoms are; for Custom it always lies below one."
     )
     with style.figure(say(alt, lang), data, height=3.9, legend=2) as figure:
-        axes = _factors(figure, factors, [say(_FIXED[name], lang) for name in rows], lang, (0.4, 0.5, 0.7, 1, 1.4))
+        axes = _factors(figure, factors, _FIXED, lang, (0.4, 0.5, 0.7, 1, 1.4), right=1.45)
         axes.set_ylabel(say("Held fixed", lang))
         axes.set_xlabel(say("Factor in the MSE for {atoms} more atoms", lang, atoms=style.number(_ATOMS, lang)))
-        axes.set_xlim(right=1.45)
     return figure
 
 
@@ -276,7 +275,7 @@ def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
         "class over that of all others. Zwitterions lie far above everything else."
     )
     with style.figure(say(alt, lang), data, height=5.6, legend=2) as figure:
-        axes = _factors(figure, ratios, [say(_CLASSES[name], lang) for name in rows], lang, (0.5, 1, 2, 5, 10, 20, 50))
+        axes = _factors(figure, ratios, _CLASSES, lang, (0.5, 1, 2, 5, 10, 20, 50))
         axes.set_xlabel(say("MSE over that of the rest", lang))
     return figure
 
@@ -333,9 +332,7 @@ def facts(drivers: Mapping[str, Drivers], *, lang: str) -> dict[str, str]:
     more; `rms_…` and `median_…` errors at the first and the last size that the report shows; `weak` is the weak group,
     and `of_worst_…` how many of the worst molecules a class holds.
     """
-    found = {}
-    for model, one in drivers.items():
-        found |= {f"{model}_{key}": value for key, value in _facts(one, lang).items()}
+    found = {f"{model}_{key}": value for model, one in drivers.items() for key, value in _facts(one, lang).items()}
     first = next(iter(drivers.values())).about
     return found | {
         "seeds": style.number(len(first["runs"]), lang),
@@ -412,15 +409,17 @@ def _group_name(members: Sequence[str], lang: str, *, wide: bool = False) -> str
 
 
 def _factors(
-    figure: Figure, tables: Mapping[str, pd.DataFrame], rows: Sequence[str], lang: str, ticks: Sequence[float]
+    figure: Figure, tables: Mapping[str, pd.DataFrame], words: Mapping, lang: str, ticks: tuple, right: float = 0
 ) -> Axes:
     """Factors with their intervals on a log scale, a row each, downwards; in it a point per model, the first on top."""
-    axes, places = figure.subplots(), np.arange(len(rows))
+    axes, rows = figure.subplots(), next(iter(tables.values())).index
     for place, (model, table) in enumerate(tables.items()):
         shift = 0.22 * (place - (len(tables) - 1) / 2)
-        _points(axes, places + shift, table, *MODELS[model], say(NAMES[model], lang))
+        _points(axes, np.arange(len(rows)) + shift, table, *MODELS[model], say(NAMES[model], lang))
     axes.axvline(1, color=style.BLACK, linewidth=1)
-    axes.set_yticks(places, rows)
+    axes.set_yticks(range(len(rows)), [say(words[name], lang) for name in rows])
+    if right:
+        axes.set_xlim(right=right)  # before the scale: the other end stays where the points leave it
     style.log_axis(axes, lang, "x")
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -60,9 +60,8 @@ def with_baseline(records: Arms[Record], by_value: Mapping[int, Mapping[str, Gro
 
 def error_by_size(groups: Sequence[Group], *, alt: str, lang: str, columns: int = 2) -> style.BookFigure:
     """MSE by number of atoms, a plot per protocol and a line per group; bands reach from the best to the worst seed."""
-    with style.figure(
-        alt, mse_by_size(groups), height=5.9 + 0.24 * -(-len(groups) // columns), legend=columns
-    ) as figure:
+    height = 5.9 + 0.24 * -(-len(groups) // columns)
+    with style.figure(alt, mse_by_size(groups), height=height, legend=columns) as figure:
         plots = figure.subplots(2, sharex=True)
         for axes, protocol in zip(plots, baseline.PROTOCOLS, strict=True):
             for group in groups:

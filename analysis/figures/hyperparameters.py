@@ -153,10 +153,9 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
         axes = figure.subplots()
         looks = {"front_runs": {"color": style.GREY, "linewidth": 0.9, "zorder": 1}}
         looks |= {name: {"color": colour, "linewidth": 1.6} for name, (_, colour) in _POINTS.items()}
-        for name, records in shown.items():
-            for record in records:
-                axes.plot(record.history["epoch"], record.history["validation_loss"], **looks[name])
-            axes.plot([], [], label=say(_SERIES[name], lang), **looks[name])
+        for name, record in ((name, record) for name, records in shown.items() for record in records):
+            history, said = record.history, say(_SERIES[name], lang)
+            axes.plot(history["epoch"], history["validation_loss"], label=said, **looks[name])
         if _longer(stage):
             axes.axvline(thesis.STAGE1_EPOCHS, color=style.BLACK, linestyle=":", label=say("the thesis’s epochs", lang))
         axes.set_xlabel(say("Epoch", lang))

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.ticker import MultipleLocator
 
 from analysis.data import thesis
 from analysis.figures import baseline, groups, style
@@ -76,7 +75,7 @@ def weight_curves(records: Arms[Record], *, lang: str) -> style.BookFigure:
                 style.log_axis(axes, lang)
             else:
                 axes.yaxis.set_major_formatter(style.number_axis(lang, 1))
-            axes.set_ylabel(f"{_name(weighting, lang)}\n{say('Weight v', lang)}")
+            axes.set_ylabel(f"{say(WEIGHTINGS[weighting], lang)}\n{say('Weight v', lang)}")
             axes.legend(title=_rate_name(weighting), loc="best", **_LEGEND)
         style.size_axis(plots[-1], lang, minor=None)
     return figure
@@ -101,12 +100,11 @@ def error_by_size(records: Arms[Record], *, lang: str) -> style.BookFigure:
                     _line(axes, baseline.by_seed(group.records, "size", protocol).reindex(sizes).mean(axis=1), group)
                 axes.set_title(say(baseline.SHORT_NAMES[protocol], lang), fontsize=11)
                 style.log_axis(axes, lang)
-                axes.xaxis.set_major_locator(MultipleLocator(2))
-            row[0].set_ylabel(f"{_name(weighting, lang)}\n{say('MSE (eV²)', lang)}")
+            row[0].set_ylabel(f"{say(WEIGHTINGS[weighting], lang)}\n{say('MSE (eV²)', lang)}")
             # The lower left corner is free: errors of held-out molecules fall with size.
             row[0].legend(title=_rate_name(weighting), loc="lower left", **_LEGEND)
         for axes in rows[-1]:
-            axes.set_xlabel(say("Number of atoms", lang))
+            style.size_axis(axes, lang, minor=None)
     return figure
 
 
@@ -118,7 +116,7 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
         for rate, group in rates.items():
             if not rate and names:
                 continue  # the unmodified loss stands in the first row
-            names.append(_name(weighting, lang) if rate else say("unweighted", lang))
+            names.append(say(WEIGHTINGS[weighting], lang) if rate else say("unweighted", lang))
             rate_in_words = style.plain_number(rate, lang) if rate else "–"
             rows.append({letter: rate_in_words} | groups.of_both_sides(group.records, lang, 4, sides))
     return pd.DataFrame(rows, index=names).rename_axis(columns=say("Weight function", lang))
@@ -217,10 +215,6 @@ def _line(axes: Axes, values: pd.Series, group: groups.Group) -> None:
 def _rate_name(weighting: str) -> str:
     """The letter of a function's rate, as the report and the chapter have it."""
     return "α" if weighting in UNGUARDED else "r"
-
-
-def _name(weighting: str, lang: str) -> str:
-    return say(WEIGHTINGS[weighting], lang)
 
 
 def _sizes(records: Arms[Record]) -> range:

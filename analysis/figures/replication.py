@@ -170,7 +170,8 @@ def beside_the_report(records: Mapping[str, Arms[Record]], *, lang: str) -> styl
         rows[title] = style.number(thesis.MINUTES[name], lang), found, "–"
     weighted = records["loss-modification"]
     for weighting in ("size", "size-frequency"):
-        best = [_rates(loss_modification.best_rates(weighted, weighting, each), lang) for each in baseline.PROTOCOLS]
+        rates = [loss_modification.best_rates(weighted, weighting, each) for each in baseline.PROTOCOLS]
+        best = [_with_seeds(*(style.plain_number(rate, lang) for rate in each)) for each in rates]
         title = say("Best r, weights by {weights}", lang, weights=say(loss_modification.WEIGHTINGS[weighting], lang))
         rows[title] = style.plain_number(thesis.BEST_RATE, lang), *best
     for key, (better, other) in _pairs(records, lang).items():
@@ -246,15 +247,10 @@ def _better(group: groups.Group, other: groups.Group, protocol: str, lang: str) 
         for same in other.records
         if one.config.seed == same.config.seed
     ]
-    return _with_seeds(groups.better(group, other, protocol, lang), single)
+    return _with_seeds(groups.better(group, other, protocol, lang), *single)
 
 
-def _rates(rates: Sequence[float], lang: str) -> str:
-    of_all, *single = (style.plain_number(rate, lang) for rate in rates)
-    return _with_seeds(of_all, single)
-
-
-def _with_seeds(of_all: str, single: Sequence[str]) -> str:
+def _with_seeds(of_all: str, *single: str) -> str:
     return of_all if all(each == of_all for each in single) else f"{of_all} ({'; '.join(single)})"
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from analysis.data import thesis
 from analysis.figures import baseline, style
-from analysis.figures.words import LANGUAGES, say
+from analysis.figures.words import LANGUAGES, mark, say
 from analysis.runs.records import Record
 
 SIZE = (1200, 630)
@@ -14,9 +14,8 @@ _TITLE = "SchNet · QM9"
 
 def picture(records: Sequence[Record]) -> style.BookFigure:
     """The book's title over the baseline's error by number of atoms, under both protocols."""
-    titles = [
-        say("Neural network potentials on QM9: a thesis reproduced and put to the test", lang) for lang in LANGUAGES
-    ]
+    title = mark("Neural network potentials on QM9: a thesis reproduced and put to the test")
+    titles = [say(title, lang) for lang in LANGUAGES]
     data = baseline.mse_of_runs(records, "size", thesis.COMMON_SIZES)
     width, height = (pixels / style.DPI for pixels in SIZE)
     with style.figure("\n".join([_TITLE, *titles]), data, width=width, height=height) as figure:

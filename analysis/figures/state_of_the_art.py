@@ -3,7 +3,7 @@
 Tables are data frames of strings, written as the language writes numbers.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -49,7 +49,7 @@ def element_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
         }
         for element, count, share in shares.itertuples()
     ]
-    return _by_element(rows, shares.index, lang)
+    return baseline.by_group(rows, shares.index, "element", lang=lang)
 
 
 def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
@@ -63,7 +63,7 @@ def size_shift_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
         }
         for shift in shifts.itertuples()
     ]
-    return _by_element(rows, shifts.index, lang)
+    return baseline.by_group(rows, shifts.index, "element", lang=lang)
 
 
 def correlation_table(molecules: Molecules, *, lang: str) -> pd.DataFrame:
@@ -104,8 +104,7 @@ def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dic
         "hydrogen_share_first": style.percent(by_size[frequent[0]], lang),
         "hydrogen_share_last": style.percent(by_size[frequent[-1]], lang),
     }
-    for quantity, correlation in correlations.items():
-        facts[f"rank_{quantity}"] = style.number(correlation, lang, 2)
+    facts |= {f"rank_{quantity}": style.number(value, lang, 2) for quantity, value in correlations.items()}
     for element, count, fraction in statistics.element_share(molecules).itertuples():
         facts[f"with_{element}"] = style.number(count, lang)
         facts[f"without_{element}"] = style.number(len(molecules) - count, lang)
@@ -167,9 +166,7 @@ def common_sizes(molecules: Molecules, *, lang: str, share: float = 0.01) -> sty
             rising = size < held["molecules"].idxmax()
             look = {"xytext": (5, -3) if rising else (0, -8), "ha": "left" if rising else "center", "va": "top"}
             axes.annotate(str(size), (size, count), textcoords="offset points", **look)
-        axes.set_yscale("log")
-        axes.set_ylim(0.8, 3 * held["molecules"].max())
-        axes.set_ylabel(say("Molecules (log scale)", lang))
+        axes.set(yscale="log", ylim=(0.8, 3 * held["molecules"].max()), ylabel=say("Molecules (log scale)", lang))
         axes.yaxis.set_major_formatter(style.number_axis(lang))
         style.size_axis(axes, lang, major=5)
     return figure
@@ -302,23 +299,16 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
         axes = figure.subplots()
         for place, (_, values, kind) in enumerate(rows):
             axes.plot(values, [place] * len(values), linestyle="", markersize=6, **looks[kind])
-            looks[kind] |= {"label": None}  # said once
         accuracy = say("chemical accuracy", lang)
         axes.axvline(published.CHEMICAL_ACCURACY, color=style.BLACK, linestyle="--", linewidth=1, label=accuracy)
         axes.set_yticks(range(len(rows)), [name for name, *_ in rows])
         axes.invert_yaxis()
         axes.grid(axis="x")
-        axes.set_xscale("log")
-        axes.set_xlabel(say("Mean absolute error of U₀ (meV)", lang))
+        axes.set(xscale="log", xlabel=say("Mean absolute error of U₀ (meV)", lang))
         ticks = [value for value in (3, 10, 30, 100, 300) if value < 2 * max(max(values) for _, values, _ in rows)]
         axes.set_xticks(ticks, [style.number(tick, lang) for tick in ticks])
         axes.xaxis.set_minor_locator(NullLocator())
     return figure
-
-
-def _by_element(rows: list[dict[str, str]], elements: Iterable[str], lang: str) -> pd.DataFrame:
-    names = [say(baseline.ELEMENTS[element], lang) for element in elements]
-    return pd.DataFrame(rows, index=names).rename_axis(columns=say("Element", lang))
 
 
 def _cells(axes: Axes, table: pd.DataFrame, *, smallest: float) -> QuadMesh:
