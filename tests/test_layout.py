@@ -14,6 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SLOW = ("torch", "pytorch_lightning", "schnetpack", "sklearn")
 """They take seconds to import, and serve to train and to compute alone."""
+SHARED = {"boxes", "groups", "provenance", "published", "social_card", "structures", "style", "words"}
+"""The modules of figures that are named by their job: several pages or notebooks use them, or none."""
 TRAINING = {"state_of_the_art_network"}
 """The figures that look into a network."""
 READING = [
@@ -77,6 +79,16 @@ def test_records_are_read_for_a_notebook_without_anything_slow():
         "assert study.load_or_train(study.BaselineParameters(), qm9.load())"
     )
     assert not found, f"`study.load_or_train` of recorded runs imports {', '.join(found)}"
+
+
+def test_files_of_figures_are_named_as_the_pages_that_show_them():
+    pages = {page.stem.replace("-", "_"): page.read_text(encoding="utf-8") for page in ROOT.glob("book/en/*.md")}
+    for module in {found.name for found in pkgutil.iter_modules(analysis.figures.__path__)} - SHARED:
+        shown = [page for page in pages if module == page or module.startswith(f"{page}_")]
+        assert shown, f"analysis/figures/{module}.py: no page has that name"
+        assert f"{module}." in pages[shown[0]] or f"import {module} " in pages[shown[0]], (
+            f"{shown[0]} does not use {module}"
+        )
 
 
 @pytest.mark.parametrize("name", links.TARGETS)

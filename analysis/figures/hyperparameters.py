@@ -96,22 +96,21 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
 
     Marks show the trial that our rule chooses and the report's, each in all of its seeds.
     """
-    complete = _complete(stage.trials)
+    complete, shown = _complete(stage.trials), ["run", *names, "validation_mse", "series"]
     outside = _outside(complete)
     inside = complete[~outside]
-    columns = ["run", *names, "validation_mse"]
     points = {
         point: pd.DataFrame([parameters_of(record.config) for record in records]).assign(
             run=[record.id for record in records], validation_mse=_losses(records), series=say(_SERIES[point], lang)
         )
         for point, records in _points(stage).items()
     }
-    data = pd.concat([complete.assign(series=say("a trial", lang)), *points.values()])[[*columns, "series"]]
+    data = pd.concat([complete.assign(series=say("a trial", lang)), *points.values()])
     alt = mark(
         "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial; two "
         "kinds of frame mark the rule’s choice and the thesis’s values, one per seed."
     )
-    with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=3.6, legend=3) as figure:
+    with style.figure(say(alt, lang), data[shown].rename(columns=_UNITS), height=3.6, legend=3) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
             look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": say("a trial", lang)}
@@ -242,8 +241,7 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
     - `correlation_…`: Spearman's, of a hyperparameter that varies with the last loss.
     """
     complete, front = _complete(stage.trials), pareto_front(stage.trials)
-    histories = [stage.records[run].history for run in complete["run"]]
-    losses = [history["validation_loss"].to_numpy() for history in histories]
+    losses = [stage.records[run].history["validation_loss"].to_numpy() for run in complete["run"]]
     smooth = np.array([np.log(each[-_LAST:]).mean() for each in losses])
     ours = _losses(stage.chosen)
     best, worst = (complete.loc[getattr(complete["validation_mse"], which)()] for which in ("idxmin", "idxmax"))
@@ -252,7 +250,7 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         "trials": style.number(len(complete), lang),
         "front": style.number(len(front), lang),
         "seeds": style.number(len(stage.chosen), lang),
-        "epochs": style.number(max(map(len, histories)), lang),
+        "epochs": style.number(max(map(len, losses)), lang),
         "tolerance": style.percent(TOLERANCE, lang),
         "best": style.number(best["validation_mse"], lang, 4),
         "worst": style.number(worst["validation_mse"], lang, 2),
