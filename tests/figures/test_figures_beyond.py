@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from made_up import arms_of, each, only
-from test_figures import assert_readable
+from test_figures_state_of_the_art import assert_readable
 
 from analysis import study
 from analysis.evaluation import accuracy

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from test_figures import assert_readable, shown
+from test_figures_state_of_the_art import assert_readable, shown
 
 from analysis import study
 from analysis.data import descriptors, splits

@@ -73,7 +73,8 @@ def test_every_figure_is_tested():
         for name, function in inspect.getmembers(figures, inspect.isfunction)
         if inspect.signature(function).return_annotation is style.BookFigure
     }
-    assert names == {draw.__name__ for draw in DRAWN}
+    elsewhere = {"beside_ours"}  # in `test_figures_published`
+    assert names == {draw.__name__ for draw in DRAWN} | elsewhere
 
 
 # ---- numbers
