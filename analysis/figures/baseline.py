@@ -178,8 +178,8 @@ def by_seed(records: Sequence[Record], kind: str, protocol: str) -> pd.DataFrame
 
 def of_runs(records: Sequence[Record], table: Callable[[Record], pd.DataFrame | dict[str, list]]) -> pd.DataFrame:
     """A table of each run, one below the other, with the run's id and seed in front: the data behind a figure."""
-    tables = {(record.id, record.config.seed): pd.DataFrame(table(record)) for record in records}
-    return pd.concat(tables, names=["run", "seed"]).reset_index(["run", "seed"]).reset_index(drop=True)
+    tables, keys = [pd.DataFrame(table(record)) for record in records], [(r.id, r.config.seed) for r in records]
+    return pd.concat(tables, keys=keys, names=["run", "seed"]).reset_index(["run", "seed"]).reset_index(drop=True)
 
 
 def mse_of_runs(records: Sequence[Record], kind: str, groups: Collection) -> pd.DataFrame:

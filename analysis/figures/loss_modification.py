@@ -173,11 +173,10 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
 
 def _data(records: Arms[Record], sizes: range) -> pd.DataFrame:
     """MSE of each run by size, with its weight function and rate."""
-    losses = {record.id: record.config.loss for record in records.runs}
-    data = baseline.mse_of_runs(sorted(records.runs, key=lambda record: record.config.seed), "size", sizes)
-    return data.assign(
-        weighting=[losses[run].weighting for run in data["run"]], rate=[losses[run].rate for run in data["run"]]
-    )
+    by_seed = sorted(records.runs, key=lambda record: record.config.seed)
+    losses = [{"weighting": record.config.loss.weighting, "rate": record.config.loss.rate} for record in by_seed]
+    tables = [baseline.mse_of_runs([record], "size", sizes) for record in by_seed]
+    return pd.concat([table.assign(**loss) for table, loss in zip(tables, losses, strict=True)], ignore_index=True)
 
 
 def _effective(record: Record) -> float:
