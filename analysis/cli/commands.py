@@ -1,6 +1,7 @@
 """The study from the command line: what is recorded, train what is missing or once more, show a record, predict."""
 
 import difflib
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ from analysis.evaluation import error_sources, verdicts
 from analysis.predict import geometries
 from analysis.runs import checkout, protocols, records, weights
 from analysis.runs.config import RunConfig
-from analysis.runs.console import clock, complain, errors_in_one_line
+from analysis.runs.console import aligned, clock, complain, errors_in_one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.study import sweeps, trials
 from analysis.study.parameters import ParameterError, parsed
@@ -83,7 +84,7 @@ def list_runs(
         damaged = [one for one in found + others if one.state == "damaged"]
         typer.echo(f"\n{len(found)} runs: " + ", ".join(f"{states.count(state)} {state}" for state in known))
         if "cut off" in states:
-            typer.echo("what was cut off goes on after its last finished epoch with `python -m analysis run`")
+            typer.echo("`python -m analysis run` continues what was cut off after its last finished epoch")
         for sweep, over, repeats in searches:
             seeds = f"; {sum(map(len, repeats))} records of points in several seeds" if repeats else ""
             said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {_count(over)}{seeds}"
@@ -105,7 +106,7 @@ def run(
     logger: Annotated[str, typer.Option(help="csv, tensorboard, wandb (offline) or none.")] = "csv",
     results: _Results = None,
 ) -> None:
-    """Train and record what is missing, seed by seed; started again after a kill or Ctrl-C, it goes on where it was."""
+    """Train and record what is missing, seed by seed; started again after a kill or Ctrl-C, it continues."""
     runner = _runner()
     with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
         results = results or records.results_folder()
@@ -179,9 +180,7 @@ def judge(results: _Results = None) -> None:
         found = verdicts.all_claims(evidence)
         rows = [("claim", "section", "the report", "protocol", "verdict", "effect", "95 % interval", "seeds")]
         rows += [_verdict_row(verdict) for verdict in found]
-        widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-        for row in rows:
-            typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        typer.echo(aligned(rows))
         if any(verdict.verdict != verdict.verdict_in_table for verdict in found):
             typer.echo("* does not stand after Holm's correction over the whole table")
         if evidence.trials is None or not evidence.repeats:
@@ -200,9 +199,8 @@ def find_error_sources(
     results: _Results = None,
 ) -> None:
     """Compute what drives the error of a model from its recorded runs, and record it in results/drivers (minutes)."""
-    from analysis.evaluation.error_sources import (
-        compute,  # the import of scikit-learn, which no other command needs, takes a second
-    )
+    # The import of scikit-learn, which no other command needs, takes a second.
+    from analysis.evaluation.error_sources import compute
 
     with errors_in_one_line(*_EXPECTED):
         if model not in (*error_sources.MODELS, "all"):
@@ -301,11 +299,7 @@ def _name(record: records.Record) -> str:
 
 def _table(found: Sequence[study.Status], profile: str) -> str:
     rows = [("run", "experiment", "seed", "state", "validation, eV²", "time", "what is special")]
-    rows += [_row(one, profile) for one in found]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
-    )
+    return aligned([*rows, *(_row(one, profile) for one in found)])
 
 
 def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[list[records.Record]]]:
@@ -338,24 +332,18 @@ def _row(one: study.Status, profile: str) -> tuple[str, ...]:
 
 def _settings(config: RunConfig) -> tuple[dict[str, object], dict[str, object]]:
     """Settings that differ from the default, and those that don't, by their full name."""
-    default = _flat(RunConfig(experiment=config.experiment).model_dump())
-    given = _flat(config.model_dump())
-    special = {name: value for name, value in given.items() if value != default[name] or name == "experiment"}
+    default, given = (
+        pd.json_normalize(one.model_dump()).to_dict("records")[0]
+        for one in (RunConfig(experiment=config.experiment), config)
+    )
+    special = {
+        name: value for name, value in given.items() if value != default.get(name, default) or name == "experiment"
+    }
     return special, {name: value for name, value in given.items() if name not in special}
 
 
-def _flat(content: dict, prefix: str = "") -> dict[str, object]:
-    flat = {}
-    for name, value in content.items():
-        flat |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return flat
-
-
 def _section(title: str, content: dict[str, object]) -> None:
-    typer.echo(f"\n{title}")
-    width = max(map(len, content), default=0)
-    for name, value in content.items():
-        typer.echo(f"  {name.ljust(width)}  {value}".rstrip())
+    typer.echo(f"\n{title}\n" + textwrap.indent(aligned([(name, str(value)) for name, value in content.items()]), "  "))
 
 
 def _mse(record: records.Record, kind: str) -> str:

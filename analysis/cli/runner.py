@@ -20,7 +20,7 @@ from analysis.predict.applicability import refusal
 from analysis.predict.ensemble import Ensemble, PredictError, Prediction, default_records, table
 from analysis.predict.geometries import Geometry
 from analysis.runs.config import RunConfig, adjust
-from analysis.runs.console import INTERRUPTED, clock, complain, one_line
+from analysis.runs.console import INTERRUPTED, aligned, clock, complain, one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.records import Record, RecordError
 from analysis.training import recording, repetition
@@ -34,7 +34,7 @@ _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 
 
 def logger_named(name: str) -> LoggerName | None:
-    """The logger that an option names; raises training.LoggerError if it is neither "none" nor one that there is."""
+    """The logger that an option names; raises LoggerError if it is neither "none" nor a logger that we have."""
     logger = None if name == "none" else name
     check_logger(logger)
     return logger
@@ -76,7 +76,7 @@ def run(
         raise typer.Exit(INTERRUPTED) from stop
     except OSError as error:  # a full disk, a folder that may not be written
         overall.close()
-        complain(f"error: {one_line(error)}; once that is mended, the same command goes on where it was")
+        complain(f"error: {one_line(error)}; once that is mended, the same command continues")
         raise typer.Exit(1) from error
     finally:
         overall.close()
@@ -113,7 +113,8 @@ def verify(recorded: Record, name: str, *, threads: int | None, out: str | os.Pa
     for words in _told(compared):
         typer.echo(words)
     if out is not None:
-        _keep(out, found)
+        with whole_file(out) as temporary:
+            temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
     if not compared.within_tolerance:
         names = ", ".join(part.part for part in compared.parts if not part.none)
         why = (
@@ -142,11 +143,6 @@ def _allowed(compared: repetition.Comparison) -> str:
     return f"{compared.allowed} for another machine, other versions or another number of threads"
 
 
-def _keep(out: Path, found: repetition.Repetition) -> None:
-    with whole_file(out) as temporary:
-        temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
-
-
 def predict_all(
     given: Sequence[Geometry],
     found: Sequence[Record],
@@ -168,8 +164,7 @@ def predict_all(
         replace(one, warnings=(*where.notes, *one.warnings)) for one, where in zip(predicted, accepted, strict=True)
     ]
     if predicted:
-        for line in _prediction_lines(predicted):
-            typer.echo(line)
+        typer.echo(_prediction_table(predicted))
         first, scores = ensemble.records[0], ensemble.scores
         typer.echo(
             f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(ensemble.records)} models, "
@@ -188,7 +183,7 @@ def predict_all(
         raise typer.Exit(1)
 
 
-def _prediction_lines(predicted: Sequence[Prediction]) -> Iterator[str]:
+def _prediction_table(predicted: Sequence[Prediction]) -> str:
     rows = [("molecule", "formula", "U0, eV", "U0, Hartree", "atomisation, eV", "kcal/mol", "spread, eV", "warnings")]
     rows += [
         (
@@ -203,13 +198,7 @@ def _prediction_lines(predicted: Sequence[Prediction]) -> Iterator[str]:
         )
         for one in predicted
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        words = zip(row[:2], widths, strict=False)
-        numbers = zip(row[2:], widths[2:], strict=True)
-        yield "  ".join(
-            [*(word.ljust(width) for word, width in words), *(cell.rjust(width) for cell, width in numbers)]
-        )
+    return aligned(rows, right=6)
 
 
 class Overall(Callback):
@@ -218,14 +207,7 @@ class Overall(Callback):
     In a terminal that is a bar above the run's own; in a log file a line when a run begins, one when the pace is first
     known, and one every 10 min. All of it goes to the standard error.
 
-    Parameters
-    ----------
-    to_do
-        The runs, in the order in which they are trained.
-    molecules
-        The whole database.
-    profile
-        That of the runs.
+    `to_do` are the runs, in the order in which they are trained; `molecules` is the whole database.
     """
 
     def __init__(self, to_do: Sequence[study.Status], molecules: Molecules, profile: str) -> None:

@@ -15,39 +15,22 @@ from analysis.data import qm9
 from analysis.data.molecules import Molecules, MoleculesError, from_ase, to_ase, whole_file
 
 # Units of SchNetPack's metadata (`schnetpack.units`), of an energy and of a length only.
+_KCAL, _KJ = ase.units.kcal / ase.units.mol, ase.units.kJ / ase.units.mol
 _ENERGY_UNITS = MappingProxyType(
-    {
-        "eV": 1.0,
-        "meV": 1e-3,
-        "Ha": ase.units.Hartree,
-        "Hartree": ase.units.Hartree,
-        "kcal/mol": ase.units.kcal / ase.units.mol,
-        "kJ/mol": ase.units.kJ / ase.units.mol,
-    }
+    {"eV": 1.0, "meV": 1e-3, **dict.fromkeys(("Ha", "Hartree"), ase.units.Hartree), "kcal/mol": _KCAL, "kJ/mol": _KJ}
 )
 _LENGTH_UNITS = MappingProxyType(
-    {
-        "Ang": 1.0,
-        "Angstrom": 1.0,
-        "Bohr": ase.units.Bohr,
-        "a0": ase.units.Bohr,
-        "nm": ase.units.nm,
-    }
+    {**dict.fromkeys(("Ang", "Angstrom"), 1.0), **dict.fromkeys(("Bohr", "a0"), ase.units.Bohr), "nm": ase.units.nm}
 )
 
 
 def read(path: str | os.PathLike[str], energy_property: str = "energy_U0") -> Molecules:
     """Molecules of an ASE database in the layout of SchNetPack's `QM9` data module.
 
-    A molecule's index is the row's `molecule_index` where `write` has left one, otherwise the
-    row's id. (In a QM9 database that SchNetPack made without the uncharacterised molecules, ids are not QM9's indices.)
+    A molecule's index is the row's `molecule_index` where `write` has left one, otherwise the row's id. (In a QM9
+    database that SchNetPack made without the uncharacterised molecules, ids are not QM9's indices.)
 
-    Parameters
-    ----------
-    path
-        The database.
-    energy_property
-        Name of the total energy among the database's properties.
+    `energy_property` is the name of the total energy among the database's properties.
 
     Raises
     ------
@@ -79,12 +62,8 @@ def write(path: str | os.PathLike[str], molecules: Molecules, energy_unit: str =
     Stock SchNetPack numbers molecules by their place; their own index is kept beside, as the row's `molecule_index`,
     their SMILES in the row's data. Rows stand in the order of `molecules`.
 
-    Raises
-    ------
-    ValueError
-        A path that does not end in .db, as SchNetPack needs it to, or an unknown unit.
-    FileExistsError
-        There is a file of that name already.
+    Raises ValueError for a path that does not end in .db, as SchNetPack needs it to, or an unknown unit, and
+    FileExistsError if there is a file of that name already.
     """
     path = Path(path)
     if path.suffix != ".db":

@@ -66,10 +66,7 @@ def structure(molecules: Molecules) -> pd.DataFrame:
     - `zwitterion`: 1 if a positive atom has no negative neighbour. So the charges that a Lewis structure puts on
       neighbours (nitro groups, diazo groups, N-oxides) don't count.
 
-    Raises
-    ------
-    DescriptorError
-        A molecule has no SMILES, or one that RDKit does not read, or one with other atoms than the molecule.
+    Raises DescriptorError for a molecule whose SMILES is missing, or not read by RDKit, or of other atoms.
     """
     counts = molecules.element_counts(tuple(ELEMENTS.values()))
     if (wrong := counts.sum(axis=1) != molecules.n_atoms).any():
@@ -104,21 +101,8 @@ def novelty(molecules: Molecules, train: np.ndarray, of: np.ndarray) -> pd.DataF
     - `rarest_environment`: of the molecule's heavy atoms with their neighbours (elements, hydrogens, charges, bonds;
       Morgan's environments of radius 1), the one that the fewest training molecules hold: how many do.
 
-    Parameters
-    ----------
-    molecules
-        The whole database.
-    train
-        Positions of the training molecules.
-    of
-        Positions of the molecules to describe, none of them in `train`.
-
-    Raises
-    ------
-    DescriptorError
-        As for `structure`.
-    ValueError
-        `train` is empty, or a molecule is in both.
+    `molecules` is the whole database; `train` and `of` are positions in it. Raises DescriptorError as `structure` does,
+    and ValueError if `train` is empty, or a molecule is in both.
     """
     if len(train) == 0:
         raise ValueError("there are no training molecules to measure a distance to")

@@ -37,7 +37,7 @@ _ERRORS = (XYZError, ValueError, IndexError, TypeError, AttributeError)
 
 @dataclass(frozen=True)
 class Frame:
-    """A molecule of an XYZ file, or something else that stands there: `trouble` then says why there are no `atoms`.
+    """A molecule of an XYZ file, or something else in its place: `trouble` then says why there are no `atoms`.
 
     `first` is the number of its first line, counted from 1.
     """
@@ -104,10 +104,8 @@ def write(path: str | os.PathLike[str], molecules: Molecules) -> None:
                 f"{molecules.n_atoms[m]}\nProperties=species:S:1:pos:R:3 index={molecules.index[m]}"
                 f' energy={float(molecules.energy[m])!r}{smiles} pbc="F F F"\n'
             )
-            file.writelines(
-                f"{symbols[a]} {positions[a][0]!r} {positions[a][1]!r} {positions[a][2]!r}\n"
-                for a in range(molecules.offsets[m], molecules.offsets[m + 1])
-            )
+            for a in range(*molecules.offsets[m : m + 2]):
+                file.write(f"{symbols[a]} {' '.join(map(repr, positions[a]))}\n")
 
 
 def _quoted(text: str) -> str:
@@ -156,8 +154,8 @@ def _as_latin1(line: str) -> str:
 def _stop(lines: list[str], start: int) -> int:
     """Where that ends which begins here.
 
-    A molecule goes on to a line that is blank or a number alone, as no atom's line is, whatever its number of atoms
-    says: a wrong one takes no other molecule along. What is no molecule goes on to the next number.
+    A molecule ends at a line that is blank or holds only a number, as no atom's line does, whatever its number of atoms
+    says: a wrong one spoils no other molecule. Anything else ends at the next such number.
     """
     is_molecule = _COUNT.fullmatch(lines[start])
     stop = start + (2 if is_molecule else 1)
@@ -186,7 +184,7 @@ def _molecule(lines: list[str]) -> Atoms:
     """A molecule; for anything else raises MoleculesError, KeyError of an unknown element, or one of `_ERRORS`."""
     count, comment, *rest = lines if len(lines) > 1 else (*lines, "")
     if not _COUNT.fullmatch(count):
-        raise MoleculesError(f"the number of its atoms should stand where {count!r} stands")
+        raise MoleculesError(f"its number of atoms is expected in place of {count!r}")
     n_atoms, words = int(count), comment.split()
     if len(rest) < n_atoms:
         raise MoleculesError(
@@ -196,7 +194,7 @@ def _molecule(lines: list[str]) -> Atoms:
     after = rest[n_atoms:]
     qm9 = len(words) == _QM9_WORDS and words[0] == "gdb"
     if not (all(line.startswith("VEC") for line in after) or (qm9 and len(after) == _QM9_TAIL)):
-        raise MoleculesError(f"its number of atoms is {n_atoms}, and after them stands {after[0]!r}")
+        raise MoleculesError(f"its number of atoms is {n_atoms}, but {after[0]!r} follows them")
     if wrong := [line for line in rest if not _PRINTABLE.fullmatch(line)]:
         raise MoleculesError(f"{wrong[0]!r} holds signs that only a comment may hold")
     if qm9:

@@ -21,7 +21,7 @@ import numpy as np
 from ase import Atom, Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cell import Cell
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import covalent_radii
 
 if TYPE_CHECKING:
     from jarvis.core.atoms import Atoms as JarvisAtoms
@@ -51,20 +51,9 @@ class MoleculesError(ValueError):
 class Molecules:
     """M molecules with A atoms in all, as packed read-only arrays.
 
-    Parameters
-    ----------
-    index
-        int64 [M], the source's own numbers, each once (QM9's index starts at 1).
-    n_atoms
-        int64 [M], at least 1 each.
-    numbers
-        uint8 [A], atomic numbers 1 … 99.
-    positions
-        float64 [A, 3], Å.
-    energy
-        float64 [M], total energy at 0 K (U0), eV.
-    smiles
-        str [M], "" where unknown.
+    `index`, int64 [M], are the source's own numbers, each once (QM9's begin at 1); `n_atoms`, int64 [M], at least 1
+    each; `numbers`, uint8 [A], atomic numbers 1 … 99; `positions`, float64 [A, 3], Å; `energy`, float64 [M], the total
+    energy at 0 K (U0), eV; `smiles`, str [M], "" where unknown.
 
     Raises
     ------
@@ -98,15 +87,8 @@ class Molecules:
     def select(self, which: np.ndarray) -> Self:
         """Some of the molecules, in the order asked for.
 
-        Parameters
-        ----------
-        which
-            Boolean mask [M], or integer positions (not indices) in any order, each at most once.
-
-        Raises
-        ------
-        IndexError
-            A mask of another length, or a position outside 0 … M − 1.
+        `which` is a boolean mask [M], or integer positions (not indices) in any order, each at most once. Raises
+        IndexError for a mask of another length, or a position outside 0 … M − 1.
         """
         positions = self._positions_of(np.asarray(which))
         n_atoms = self.n_atoms[positions]
@@ -237,10 +219,7 @@ def check_separation(molecules: Molecules) -> Molecules:
     The readers of this package call it. It is no part of `Molecules`, as it takes longer than everything else there
     (0.4 s for QM9) and whoever computes with distances may want to place atoms freely.
 
-    Raises
-    ------
-    MoleculesError
-        Names the molecule, the two atoms and their distance.
+    Raises MoleculesError, which names the molecule, the two atoms and their distance.
     """
     for size in np.unique(molecules.n_atoms):
         members = np.flatnonzero(molecules.n_atoms == size)
@@ -353,14 +332,8 @@ def from_ase(
 ) -> Molecules:
     """Molecules from ASE's `Atoms`.
 
-    Parameters
-    ----------
-    atoms
-        Molecules in vacuum, or in a box: see `unwrapped`.
-    energy_key
-        Where a molecule's `info` keeps U0 in eV; without that key, the energy its calculator already holds.
-    index
-        One number per molecule; by default `info["index"]` where all have it, otherwise 1, 2, 3 …
+    They are in vacuum or in a box (see `unwrapped`). U0, eV, is `info[energy_key]` or, without that key, the energy
+    that the calculator already holds. `index` is by default `info["index"]` where all have it, otherwise 1, 2, 3 …
 
     Raises
     ------
@@ -381,8 +354,8 @@ def from_ase(
         Molecules(
             index=index,
             n_atoms=np.array([len(molecule) for molecule in atoms], dtype=np.int64),
-            numbers=_packed([molecule.numbers for molecule in atoms], (0,)),
-            positions=_packed([molecule.positions for molecule in whole], (0, 3)),
+            numbers=np.concatenate([np.zeros(0, np.int64), *(molecule.numbers for molecule in atoms)]),
+            positions=np.concatenate([np.zeros((0, 3)), *(molecule.positions for molecule in whole)]),
             energy=np.array([_energy(m, energy_key, n) for n, m in zip(index, atoms, strict=True)], dtype=float),
             smiles=np.array([_smiles(m, n) for n, m in zip(index, atoms, strict=True)], dtype=str),
         )
@@ -542,9 +515,9 @@ def _of_jarvis(one: "JarvisAtoms | Mapping[str, Any]", number: int) -> Atoms:
     else:
         raise MoleculesError(f"molecule {number} is {kind(one)}, neither JARVIS Atoms nor a dictionary of one")
     try:
-        return Atoms(_known_symbols(elements, number), cell=lattice, pbc=True, **place)
-    except MoleculesError:
-        raise
+        return Atoms(list(elements), cell=lattice, pbc=True, **place)
+    except KeyError as error:
+        raise MoleculesError(f"molecule {number}: unknown element {error.args[0]}") from error
     except (ValueError, TypeError) as error:
         raise MoleculesError(
             f"molecule {number}: its lattice, elements and coordinates do not fit ({error})"
@@ -557,37 +530,21 @@ def to_jarvis(molecules: Molecules) -> list["JarvisAtoms"]:
     Coordinates are left as they are, not moved into the box. Raises ImportError, with what to install, where
     jarvis-tools is missing.
     """
-    jarvis_atoms = _jarvis_atoms()
-    result = []
-    for m in range(len(molecules)):
-        inside = slice(*molecules.offsets[m : m + 2])
-        x = molecules.positions[inside]
-        result.append(
-            jarvis_atoms(
-                lattice_mat=np.eye(3) * (np.ptp(x, axis=0).max() + 2 * _VACUUM),
-                coords=x.copy(),
-                elements=[chemical_symbols[z] for z in molecules.numbers[inside]],
-                cartesian=True,
-            )
-        )
-    return result
-
-
-def _jarvis_atoms() -> type["JarvisAtoms"]:
     try:
         from jarvis.core.atoms import Atoms as JarvisAtoms
     except ImportError as error:
         raise ImportError(
             "JARVIS Atoms need the package jarvis-tools: pip install 'schnet-qm9-compendium[jarvis]'"
         ) from error
-    return JarvisAtoms
-
-
-def _known_symbols(symbols: Sequence[str], index: int) -> Sequence[str]:
-    for symbol in symbols:
-        if symbol not in chemical_symbols[1:]:
-            raise MoleculesError(f"molecule {index}: unknown element {symbol}")
-    return symbols
+    return [
+        JarvisAtoms(
+            lattice_mat=np.eye(3) * (np.ptp(atoms.positions, axis=0).max() + 2 * _VACUUM),
+            coords=atoms.positions.copy(),
+            elements=atoms.get_chemical_symbols(),
+            cartesian=True,
+        )
+        for atoms in to_ase(molecules)
+    ]
 
 
 def _indices(atoms: "list[Atoms] | list[JarvisAtoms]", index: Sequence[int] | np.ndarray | None) -> np.ndarray:
@@ -604,7 +561,10 @@ def _indices(atoms: "list[Atoms] | list[JarvisAtoms]", index: Sequence[int] | np
 
 
 def _energy(atoms: Atoms, key: str, index: int) -> float:
-    energy = atoms.info[key] if key in atoms.info else _calculated_energy(atoms)
+    energy = atoms.info.get(key)
+    if key not in atoms.info and atoms.calc is not None and "energy" in atoms.calc.results:
+        # Only what is already known: asking the molecule itself could start a calculation.
+        energy = atoms.calc.get_property("energy", atoms, allow_calculation=False)
     if energy is None:
         raise MoleculesError(f'molecule {index}: it has no energy, neither info["{key}"] nor one of its calculator')
     if np.size(energy) != 1 or np.asarray(energy).dtype.kind not in "iuf":
@@ -612,19 +572,8 @@ def _energy(atoms: Atoms, key: str, index: int) -> float:
     return float(np.asarray(energy).item())
 
 
-def _calculated_energy(atoms: Atoms) -> float | None:
-    # Only what is already known: asking the molecule itself could start a calculation.
-    if atoms.calc is None or "energy" not in atoms.calc.results:
-        return None
-    return atoms.calc.get_property("energy", atoms, allow_calculation=False)
-
-
 def _smiles(atoms: Atoms, index: int) -> str:
     smiles = atoms.info.get("smiles", "")
     if not isinstance(smiles, str):
         raise MoleculesError(f"molecule {index}: its SMILES is {smiles!r}; a text is needed")
     return smiles
-
-
-def _packed(arrays: list[np.ndarray], empty: tuple[int, ...]) -> np.ndarray:
-    return np.concatenate(arrays) if arrays else np.zeros(empty, dtype=np.int64)

@@ -17,14 +17,9 @@ from analysis.data.molecules import Molecules, MoleculesError
 _COINCIDENT = 0.05  # Å; no bond is shorter than a tenth of the hydrogen molecule's
 _ORGANIC = (1, 6, 7, 8, 9)
 _LONGEST_BOND = 1.7  # Å; of these elements. The short ones of water, 0.96 Å, are 1.81 bohr.
+_KCAL, _KJ = ase.units.kcal / ase.units.mol, ase.units.kJ / ase.units.mol
 _OTHER_UNITS = MappingProxyType(
-    {
-        "hartree": ase.units.Hartree,
-        "rydberg": ase.units.Rydberg,
-        "kcal/mol": ase.units.kcal / ase.units.mol,
-        "kJ/mol": ase.units.kJ / ase.units.mol,
-        "meV": 1e-3,
-    }
+    {"hartree": ase.units.Hartree, "rydberg": ase.units.Rydberg, "kcal/mol": _KCAL, "kJ/mol": _KJ, "meV": 1e-3}
 )
 _NEAR_ENOUGH = 0.1  # how far a unit's energies may be from those of the formula: it is 8 % off for hydrogen
 _MAX_ATOMS = np.iinfo(np.uint16).max + 1
@@ -59,19 +54,8 @@ def neighbour_pairs(molecules: Molecules, cutoff: float) -> Pairs:
     Distances are compared in float64, and a pair at the cut-off itself is left out: the convention of all of
     SchNetPack's neighbour lists (ASE, matscipy, vesin). Rounded to float32 a distance may still equal the cut-off.
 
-    Parameters
-    ----------
-    molecules
-        M molecules.
-    cutoff
-        Radius of the neighbour list, Å (the report's "data cut-off", section 5.2.1).
-
-    Raises
-    ------
-    ValueError
-        The cut-off is not a positive, finite number.
-    MoleculesError
-        Two atoms of a molecule are at one place, or it has more atoms than the packed list can count.
+    `cutoff`, Å, is the report's "data cut-off" (section 5.2.1). Raises ValueError unless it is a positive, finite
+    number, and MoleculesError if two atoms of a molecule are at one place, or there are more than the list can count.
     """
     if not (np.isfinite(cutoff) and cutoff > 0):
         raise ValueError(f"the cut-off must be a positive distance in Å, not {cutoff}")
@@ -127,7 +111,7 @@ def _coincident(
     molecule, pair = np.unravel_index(distance.argmin(), distance.shape)
     return MoleculesError(
         f"molecule {molecules.index[block[molecule]]}: its atoms {first[pair] + 1} and {second[pair] + 1} are "
-        f"{distance[molecule, pair]:.3g} Å apart, which no two atoms can be; correct its coordinates or leave it out"
+        f"{distance[molecule, pair]:.3g} Å apart, closer than atoms can be; correct its coordinates or leave it out"
     )
 
 
@@ -154,10 +138,7 @@ def check_units(molecules: Molecules, pairs: Pairs) -> None:
     kJ/mol or meV as the free atoms have by Schwinger's formula (Phys. Rev. A 24, 2353, 1981), which comes within 2 % of
     QM9's energies. Energies that are not those of all electrons pass.
 
-    Raises
-    ------
-    MoleculesError
-        Says what they seem to be.
+    Raises MoleculesError, which says what they seem to be.
     """
     organic = np.logical_and.reduceat(np.isin(molecules.numbers, _ORGANIC), molecules.offsets[:-1])
     organic &= molecules.n_atoms > 1
@@ -175,6 +156,6 @@ def check_units(molecules: Molecules, pairs: Pairs) -> None:
     for unit, in_ev in _OTHER_UNITS.items():
         if abs(ratio * in_ev - 1) < _NEAR_ENOUGH:
             raise MoleculesError(
-                f"the molecules' energies are in {unit}, it seems: molecule {molecules.index[0]} has "
-                f"{molecules.energy[0]:.6g}; multiply them by {in_ev:.8g} to have eV"
+                f"the molecules' energies seem to be in {unit}: molecule {molecules.index[0]} has "
+                f"{molecules.energy[0]:.6g}; multiply them by {in_ev:.8g} for eV"
             )

@@ -56,12 +56,9 @@ class QM9NotInstalledError(ImportError):
 def load(cache_dir: str | os.PathLike[str] | None = None) -> Molecules:
     """All 130,831 molecules of QM9, by index, from the cache or (the first time) from the installed qm9pack.
 
-    Parameters
-    ----------
-    cache_dir
-        Where the cache is kept; by default the user's cache folder for this project. A cache that is missing, damaged
-        or of another version is made anew, with a warning in the log that says why. A folder that can't be written, or
-        a user without a home, costs a warning and nothing else.
+    The cache lies in `cache_dir`, by default the user's cache folder for this project. One that is missing, damaged or
+    of another version is made anew, with a warning in the log that says why. A folder that can't be written, or a user
+    without a home, costs a warning and nothing else.
 
     Raises
     ------

@@ -88,8 +88,8 @@ def size_shift(molecules: Molecules) -> pd.DataFrame:
     distance = (element_by_size(molecules) - database).abs().sum(axis=1, skipna=False) / 2
     return pd.DataFrame(
         {
-            "mean_with": [_mean(molecules.n_atoms[column]) for column in holds.T],
-            "mean_without": [_mean(molecules.n_atoms[~column]) for column in holds.T],
+            "mean_with": [pd.Series(molecules.n_atoms[column]).mean() for column in holds.T],
+            "mean_without": [pd.Series(molecules.n_atoms[~column]).mean() for column in holds.T],
             "total_variation": distance,
         },
         index=distance.index,
@@ -160,10 +160,6 @@ def _sizes(molecules: Molecules) -> pd.RangeIndex:
 
 def _count(n_atoms: np.ndarray, sizes: pd.RangeIndex) -> np.ndarray:
     return np.bincount(n_atoms - sizes[0], minlength=len(sizes))
-
-
-def _mean(n_atoms: np.ndarray) -> float:
-    return float(n_atoms.mean()) if len(n_atoms) else float("nan")
 
 
 def _require_molecules(molecules: Molecules) -> None:

@@ -38,7 +38,8 @@ REACH = 2.5
 WIDTH = 0.02
 """Å: distances are counted in steps of it; a step and both its neighbours count as one distance.
 
-With a step alone, a geometry of another method is unlike all molecules: 29 in 100 that are 1 % too small.
+With single steps, 29 in 100 geometries that are 1 % too small, as another method's may be, would be unlike all
+molecules.
 """
 
 KINDS = ("atoms", "heavy_atoms", "parts", "environment", "distance", "spread")
@@ -95,7 +96,7 @@ def refused_anywhere(atoms: Atoms) -> str:
             chemical_symbols[number] if 0 <= number < len(chemical_symbols) else f"element {number}"
             for number in foreign
         )
-        return f"it holds {symbols}; the models know H, C, N, O and F alone"
+        return f"it holds {symbols}; the models know only H, C, N, O and F"
     return electrons.refusal(atoms)
 
 
@@ -129,17 +130,10 @@ class Domain:
     lengths have gaps, and not just a smallest and a largest one. It does not if the atoms come to lie as unbonded atoms
     do; then the environments of both are new.
 
-    Attributes
-    ----------
-    atoms, heavy_atoms
-        Smallest and largest number of atoms, and of atoms other than hydrogen.
-    codes
-        int64 [E]: the environments.
-    distances
-        bool [25 · 125]: whether a pair of each two elements has a distance in each step of `WIDTH` up to `REACH`, or
-        in a step beside it.
-    spread
-        Standard deviation of the models' predictions, eV, above which is warned; NaN for a single model.
+    `atoms` and `heavy_atoms` are the smallest and largest number of atoms, and of atoms other than hydrogen; `codes`,
+    int64 [E], the environments; `distances`, bool [25 · 125], says whether two atoms of each two elements are as far
+    apart as each step of `WIDTH` up to `REACH`, or a step beside it; above a standard deviation of `spread`, eV, of the
+    models' predictions comes a warning (NaN for a single model).
     """
 
     atoms: tuple[int, int]

@@ -26,7 +26,7 @@ class EnsembleCalculator(AverageCalculator):
     The models were trained on energies of relaxed geometries, and *not on forces*. What autograd gives is the exact
     derivative of the predicted energy, and no physical force: at QM9's own geometries, where true forces vanish, it
     reaches 4 to 12 eV/Å. So an optimisation or a dynamics leaves QM9's geometries at once, and what the energies are
-    there nobody knows; the forces show what the network has learned. U0 holds the zero-point energy besides.
+    there is unknown; the forces show what the network has learned. U0 holds the zero-point energy besides.
 
     What may mean a charge or a spin (see `electrons.doubts`) is a Python warning.
 

@@ -1,7 +1,7 @@
 """Conformers by RDKit, in a process of its own: this file, run as a program, takes a SMILES a line and answers each.
 
-RDKit embeds some molecules for minutes, takes Ctrl-C for the end of the embedding and tells nobody, its force field
-can't be stopped at all, and what it can't handle may end the process. So that process is one that can be killed. It
+RDKit embeds some molecules for minutes, silently takes Ctrl-C for the end of the embedding, its force field can't be
+stopped at all, and what it can't handle may end the process. So that process is one that can be killed. It
 imports nothing of this package, whose modules may take seconds to import.
 """
 
@@ -30,10 +30,7 @@ class ConformerError(Exception):
 class Conformers:
     """Geometries of SMILES, one after the other; a context that ends the process with itself, an interrupt too.
 
-    Parameters
-    ----------
-    seconds
-        Processor time that a molecule may take.
+    A molecule may take `seconds` of processor time.
     """
 
     def __init__(self, seconds: float = SECONDS) -> None:
@@ -47,12 +44,9 @@ class Conformers:
         self._end()
 
     def of(self, smiles: str) -> tuple[np.ndarray, tuple[str, ...]]:
-        """Positions, float [A, 3], Å, of a SMILES' atoms and hydrogens in RDKit's order, and what is to be warned of.
+        """Positions, float [A, 3], Å, of a SMILES' atoms and hydrogens in RDKit's order, and warnings.
 
-        Raises
-        ------
-        ConformerError
-            RDKit finds none, takes longer than it may, or breaks.
+        Raises ConformerError if RDKit finds none, takes longer than it may, or breaks.
         """
         if self._process is None:
             # In a group of its own no Ctrl-C of the terminal reaches it, which it would answer with a traceback.
@@ -74,7 +68,7 @@ class Conformers:
                 why = f"RDKit needs more than {self._seconds:g} s of processor time to find a geometry"
             else:
                 why = f"RDKit ended with code {code} in looking for a geometry"
-            raise ConformerError(f"{why}: hand in one as an XYZ file")
+            raise ConformerError(f"{why}: give one as an XYZ file")
         found = json.loads(answer)
         if "trouble" in found:
             raise ConformerError(found["trouble"])
@@ -99,10 +93,10 @@ def _conformer(smiles: str) -> dict:
     settings = rdDistGeom.ETKDGv3()
     settings.randomSeed = _SEED
     if rdDistGeom.EmbedMolecule(structure, settings) != 0:
-        return {"trouble": "RDKit finds no geometry for it: hand in one as an XYZ file"}
+        return {"trouble": "RDKit finds no geometry for it: give one as an XYZ file"}
     notes = []
     if not rdForceFieldHelpers.MMFFHasAllMoleculeParams(structure):
-        notes.append("MMFF94 does not know all its atoms: the geometry is ETKDG's alone")
+        notes.append("MMFF94 does not know all its atoms: the geometry is ETKDG's")
     elif rdForceFieldHelpers.MMFFOptimizeMolecule(structure, maxIters=_STEPS) != 0:
         notes.append(f"MMFF94 was not done after {_STEPS} steps")
     return {"positions": structure.GetConformer().GetPositions().tolist(), "notes": notes}

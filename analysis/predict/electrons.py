@@ -47,17 +47,17 @@ def refusal(atoms: Atoms) -> str:
                 return f"its {key} is {value!r}, which is no number"
             if not abs(total) < (1e-6 if found.size == 1 else _ROUNDING):
                 said = "is" if found.size == 1 else "add up to"
-                return f"its {key} {said} {total:+g}; the models know neutral molecules alone"
+                return f"its {key} {said} {total:+g}; the models know only neutral molecules"
         elif closed := next((closed for kind, closed in _CLOSED if kind.fullmatch(name)), None):
             if found is None:
-                return f"its {key} is {value!r}; the models know closed shells alone"
+                return f"its {key} is {value!r}; the models know only closed shells"
             if found.size > 1:
                 if not np.abs(found).max() < _ROUNDING:
-                    return f"the {key} of its atoms are not zero; the models know closed shells alone"
+                    return f"the {key} of its atoms are not zero; the models know only closed shells"
             elif not min(abs(float(found.flat[0]) - one) for one in closed) < _ROUNDING:
-                return f"its {key} is {float(found.flat[0]):g}; the models know closed shells alone"
+                return f"its {key} is {float(found.flat[0]):g}; the models know only closed shells"
     if (electrons := int(atoms.numbers.sum())) % 2:
-        return f"it has {electrons} electrons, an odd number: a radical or an ion; the models know closed shells alone"
+        return f"it has {electrons} electrons, an odd number: a radical or an ion; the models know only closed shells"
     return ""
 
 
@@ -81,7 +81,7 @@ def doubts(atoms: Atoms) -> tuple[str, ...]:
             found = _number(value, len(atoms))
             total = _total(found) if "charge" in name else None if found is None else np.abs(found).max()
             if total is None or not abs(total) < _ROUNDING:
-                said.append(f"its {key} is {_short(value)}; the models know neutral closed shells alone")
+                said.append(f"its {key} is {_short(value)}; the models know only neutral closed shells")
     alone = [key for key, value in atoms.info.items() if value is True]
     if len(alone) == len(atoms.info) == 2 and all(map(_INTEGER.fullmatch, alone)) and set(alone) != {"0", "1"}:
         said.append(f"its comment is {' '.join(alone)!r}: write charge=… and multiplicity=… if that is what it means")

@@ -95,19 +95,9 @@ def default_records(molecules: Molecules, *, results: str | os.PathLike[str] | N
 
 
 class Ensemble:
-    """Recorded models of one configuration, that differ in their seeds alone.
+    """Recorded models of one configuration that differ only in their seeds; `molecules` is the whole database.
 
-    Parameters
-    ----------
-    records
-        At least one.
-    molecules
-        The whole database that they were trained on.
-
-    Raises
-    ------
-    PredictError
-        No records, two of one seed, of different configurations, or of other molecules.
+    Raises PredictError for no records, two of one seed, of different configurations, or of other molecules.
     """
 
     def __init__(self, records: Sequence[Record], molecules: Molecules) -> None:
@@ -140,10 +130,7 @@ class Ensemble:
 
         A molecule is called by its index in `Molecules`, by its place (from 1) among `Atoms`, or by `names`.
 
-        Raises
-        ------
-        PredictError
-            Some of them can't be predicted (see `applicability.refusal`); the message names each.
+        Raises PredictError, which names each molecule that can't be predicted (see `applicability.refusal`).
         """
         atoms = to_ase(given) if isinstance(given, Molecules) else list(given)
         if names is None:

@@ -38,7 +38,7 @@ class Geometry:
 def read_file(path: str | os.PathLike[str]) -> list[Geometry]:
     """The molecules of an XYZ file (see `extxyz.frames`), or of all those in a folder, in their order.
 
-    Each is read on its own: a damaged one keeps none from it. What an extended XYZ comment says, of charge and spin
+    Each is read on its own: a damaged one spoils no other. What an extended XYZ comment says, of charge and spin
     too, is kept in the atoms' `info`.
     """
     path = Path(path)
@@ -130,7 +130,7 @@ def _unplaced(smiles: str) -> tuple[Atoms, str]:
         return atoms, why
     usual = Chem.GetPeriodicTable().GetMostCommonIsotope
     if other := next((atom for atom in every if atom.GetIsotope() not in (0, usual(atom.GetAtomicNum()))), None):
-        return atoms, f"it holds {other.GetIsotope()}{other.GetSymbol()}; the models know the usual isotopes alone"
+        return atoms, f"it holds {other.GetIsotope()}{other.GetSymbol()}; the models know only the usual isotopes"
     if odd := next((bond for bond in structure.GetBonds() if not _usual(bond)), None):
         return atoms, f"it holds a bond that is {odd.GetBondType().name.lower()}: write single, double or triple ones"
     return atoms, ""

@@ -4,10 +4,11 @@ A command reports an error that its user can mend in one line, with an exit code
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import typer
+from tabulate import tabulate
 
 from analysis.data.molecules import reason
 
@@ -24,6 +25,12 @@ def one_line(error: Exception) -> str:
     """What an error says, without line ends; an OSError's in our words, and not the system's."""
     named = isinstance(error, OSError) and error.errno is not None and error.filename is not None
     return f"{error.filename}: {reason(error)}" if named else reason(error)
+
+
+def aligned(rows: Sequence[Sequence[str]], *, right: int = 0) -> str:
+    """Rows of texts as a table, the same in a terminal and in a pipe; its last `right` columns are flush right."""
+    columns = ["left"] * (len(rows[0]) - right) + ["right"] * right
+    return tabulate(rows, tablefmt="plain", colalign=columns, disable_numparse=True)
 
 
 @contextmanager

@@ -114,7 +114,7 @@ def test_list_names_every_run_with_its_state(results, recorded, monkeypatch):
     assert third[3].startswith("missing ")
     *_, counted, advice = result.stdout.splitlines()
     assert counted == "3 runs: 1 recorded, 0 under way, 1 cut off, 1 missing, 0 damaged"
-    assert advice == "what was cut off goes on after its last finished epoch with `python -m analysis run`"
+    assert advice == "`python -m analysis run` continues what was cut off after its last finished epoch"
 
 
 def test_a_run_that_a_process_trains_is_told_from_one_whose_process_ended(config, qm9_molecules, tmp_path):
@@ -514,6 +514,12 @@ def test_show_tells_all_about_a_record(results, recorded):
     ]
 
 
+def test_settings_within_one_that_is_empty_by_default_are_shown_as_special():
+    result = invoke("show", "beyond-remedies/22dc3671141f", "--results", ROOT / "results")
+    special, _ = result.stdout.split("settings at the default")
+    assert re.search(r"\n  fine_tuning\.\w+ +\S", special)
+
+
 def test_a_record_is_found_by_the_beginning_of_its_id_if_no_other_has_it(results, folder):
     other = "0" * 12 if not folder.name.startswith("0") else "f" * 12
     shutil.copytree(folder, folder.with_name(other))
@@ -524,7 +530,7 @@ def test_a_record_is_found_by_the_beginning_of_its_id_if_no_other_has_it(results
     assert invoke("show", f"baseline/{folder.name[:3]}", "--results", results).exit_code == 0
 
 
-def test_an_unknown_id_is_answered_with_the_nearest(results, folder):
+def test_an_unknown_id_is_refused_with_the_nearest_ones(results, folder):
     wrong = folder.name[:-1] + ("0" if folder.name[-1] != "0" else "1")
     line = refused("show", wrong, "--results", results)
     assert line == f"error: no record '{wrong}' in {results}; the nearest ids are {folder.name}"

@@ -193,7 +193,7 @@ def test_a_table_of_nothing():
         ([[0, 1]], "a mask or a row of integers"),
     ],
 )
-def test_select_refuses_what_is_not_there(which: list, message: str):
+def test_select_refuses_unknown_positions(which: list, message: str):
     with pytest.raises(IndexError, match=message):
         water_and_methane().select(which)
 

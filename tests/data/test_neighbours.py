@@ -44,7 +44,7 @@ def molecules_from(*positions: list, index: int = 1) -> Molecules:
 )
 def test_energies_in_other_units_are_refused_by_the_units_name(few_molecules, unit, factor):
     wrong = replace(few_molecules, energy=few_molecules.energy * factor)
-    with pytest.raises(MoleculesError, match=f"energies are in {unit}, it seems: .* by {1 / factor:.8g} to"):
+    with pytest.raises(MoleculesError, match=f"energies seem to be in {unit}: .* by {1 / factor:.8g} for"):
         check_units(wrong, neighbour_pairs(wrong, 5.0))
 
 

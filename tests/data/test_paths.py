@@ -172,13 +172,13 @@ def refused(door: Callable[[str], object], path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", READERS)
-def test_what_is_missing_is_said_in_words_with_its_path(name: str, tmp_path: Path):
+def test_a_missing_path_is_named_in_words(name: str, tmp_path: Path):
     refused(READERS[name], tmp_path / "none")
     refused(READERS[name], tmp_path / "folder" / "none")
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_what_cannot_be_written_is_said_in_words_with_what_to_do(name: str, tmp_path: Path):
+def test_an_unwritable_path_is_refused_in_words_with_advice(name: str, tmp_path: Path):
     assert f"there is no folder {tmp_path / 'none'}: make it" in refused(WRITERS[name], tmp_path / "none" / "one")
     (tmp_path / "file").write_text("")
     assert "lies within a file" in refused(WRITERS[name], tmp_path / "file" / "one")

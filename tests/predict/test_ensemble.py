@@ -174,7 +174,7 @@ def test_where_a_molecule_stands_and_how_it_is_written_changes_nothing(shipped, 
 
 @settings(max_examples=15)
 @given(data=st.data())
-def test_the_order_of_the_batch_changes_the_order_of_the_answers_alone(shipped, held_out, data):
+def test_the_order_of_the_batch_changes_only_the_order_of_the_answers(shipped, held_out, data):
     order = np.array(data.draw(st.lists(st.integers(0, len(held_out) - 1), min_size=1, max_size=20, unique=True)))
     expected = shipped.energies(held_out)[:, order]
     assert shipped.energies(held_out.select(order)) == pytest.approx(expected, abs=FLOAT32)
@@ -211,7 +211,7 @@ def torn(atoms: Atoms, move: float = 0.0) -> Atoms:
 
 REFUSED = {
     "no atoms": (Atoms(), "it has no atoms"),
-    "sulfur": (molecule("SH2"), "it holds S; the models know H, C, N, O and F alone"),
+    "sulfur": (molecule("SH2"), "it holds S; the models know only H, C, N, O and F"),
     "no element": (Atoms(numbers=[999], positions=[[0, 0, 0]]), "it holds element 999"),
     "dummy": (Atoms("XH", [[0, 0, 0], [0, 0, 1]]), "it holds X"),
     "nan": (with_nan(), "position of its atom 2 is"),
@@ -302,13 +302,13 @@ def test_a_spin_of_anything_else_is_an_open_shell(value):
         ({"charge:": True, "2": True}, "it says 'charge:' without a value"),
         ({"title": "on the charge: a study"}, "its on the charge is a; "),
         ({"water": True, "cation": True}, "it says 'cation' without a value"),
-        ({"ion_charge_state": 2}, "its ion_charge_state is 2; the models know neutral closed shells alone"),
+        ({"ion_charge_state": 2}, "its ion_charge_state is 2; the models know only neutral closed shells"),
         ({"S": 1}, "its S is 1; "),
         ({"nspins_of": "up"}, "its nspins_of is up; "),
         ({"0": True, "3": True}, "its comment is '0 3': write charge=… and multiplicity=…"),
     ],
 )
-def test_whatever_else_looks_like_a_charge_or_a_spin_is_warned_of(info, words, shipped):
+def test_anything_else_like_a_charge_or_a_spin_gets_a_warning(info, words, shipped):
     assert words in said(shipped, changed(**info))
 
 
@@ -647,7 +647,7 @@ def test_a_smiles_gives_the_same_geometry_every_time(shipped):
         ("CC |^1:0,1|", "ends at the first space"),
         ("CC>>CO", "RDKit reads no structure"),
         ("C*", "it holds X"),
-        ("[2H]O", "it holds 2H; the models know the usual isotopes alone"),
+        ("[2H]O", "it holds 2H; the models know only the usual isotopes"),
         ("[13CH4]", "it holds 13C"),
         ("C~C", "a bond that is unspecified"),
         ("C$C", "a bond that is quadruple"),
@@ -758,7 +758,7 @@ def test_a_damaged_molecule_keeps_no_other_from_being_read(tmp_path, few_molecul
     ("content", "reason"),
     [
         ("", "holds no molecules"),
-        ("two\n\nH 0 0 0\n", "number of its atoms should stand where 'two' stands"),
+        ("two\n\nH 0 0 0\n", "its number of atoms is expected in place of 'two'"),
         ("1\n\nXx 0 0 0\n", "there is no element 'Xx'"),
         ("2\n\nH 0 0 0\n", "the file was cut"),
         ("1\nProperties=species:S:1:pos:R:3000000000\nH 0 0 0\n", "more than 1,000 columns"),
@@ -780,7 +780,7 @@ def test_a_file_that_cannot_be_read_says_why(content, reason, tmp_path):
 
 @settings(max_examples=150)
 @given(rng=st.randoms(use_true_random=False))
-def test_whatever_a_file_holds_each_molecule_is_read_or_said_why_not(rng, tmp_path_factory, few_molecules):
+def test_each_molecule_of_any_file_is_read_or_refused_with_a_reason(rng, tmp_path_factory, few_molecules):
     folder = tmp_path_factory.getbasetemp() / "fuzz"
     folder.mkdir(exist_ok=True)
     whole, path = folder / "whole.xyz", folder / "mutated.xyz"
@@ -863,9 +863,9 @@ def test_what_is_refused_is_a_line_each_and_the_others_are_predicted(tmp_path, f
     assert result.stdout.splitlines()[1].startswith(str(path))
     assert len(result.stdout.split("\n\n")[0].splitlines()) == 2
     first, second, third = result.stderr.splitlines()
-    assert first == f"refused: {tmp_path / 'sh2.xyz'}: it holds S; the models know H, C, N, O and F alone"
+    assert first == f"refused: {tmp_path / 'sh2.xyz'}: it holds S; the models know only H, C, N, O and F"
     assert second.startswith(f"refused: {tmp_path / 'none.xyz'}: it can't be read")
-    assert third == "refused: [NH4+]: its charge is +1; the models know neutral molecules alone"
+    assert third == "refused: [NH4+]: its charge is +1; the models know only neutral molecules"
 
 
 @pytest.mark.usefixtures("_loaded_once")

@@ -541,7 +541,7 @@ def test_a_diverging_run_stops_at_once_and_names_step_and_weight(config, rate, s
 def test_molecules_in_other_units_are_not_trained_on(few_molecules, tmp_path):
     config = adjust(SMALL, data=Data(held_out=0.3), training={"batch_size": 20})
     wrong = replace(few_molecules, energy=few_molecules.energy / ase.units.Hartree)
-    with pytest.raises(MoleculesError, match=r"energies are in hartree, it seems: .* multiply them by 27\.211"):
+    with pytest.raises(MoleculesError, match=r"energies seem to be in hartree: .* multiply them by 27\.211"):
         loop.train(config, wrong, tmp_path)
 
 
