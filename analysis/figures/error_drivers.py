@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, MaxNLocator, MultipleLocator, NullLocator
 
-from analysis.evaluation.error_sources import COMPARISONS, STRUCTURAL, TARGETS, Drivers
+from analysis.evaluation.error_sources import COMPARISONS, STRUCTURAL, TARGETS, ErrorSources
 from analysis.figures import style
 from analysis.figures.final_comparison import MODELS, NAMES
 from analysis.figures.words import mark, messages, say
@@ -113,7 +113,7 @@ _REASONS = messages(
 # ---- size
 
 
-def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
+def errors_by_size(drivers: ErrorSources, *, lang: str) -> style.BookFigure:
     """Three errors by number of atoms, meV: RMSE, the median of |e|, and |e| per atom; a band over seeds."""
     table = drivers.sizes[drivers.sizes["molecules"] >= _LEAST["n_atoms"]]
     shown = {"rmse": np.sqrt(table["mse"]), "median": table["median"], "per_atom": table["per_atom"]}
@@ -132,7 +132,7 @@ def errors_by_size(drivers: Drivers, *, lang: str) -> style.BookFigure:
     return figure
 
 
-def unsaturation(drivers: Drivers, *, lang: str) -> style.BookFigure:
+def unsaturation(drivers: ErrorSources, *, lang: str) -> style.BookFigure:
     """MSE by degree of unsaturation with the number of heavy atoms fixed, and the other way round; bands over seeds."""
     table = drivers.unsaturation[drivers.unsaturation["molecules"] >= _LEAST["unsaturation"]]
     data = _with_runs(drivers, table.rename(columns={"mse": "mse_eV2"}))
@@ -163,7 +163,7 @@ def _lines(axes: Axes, table: pd.DataFrame, along: str, fixed: str, lang: str, *
     axes.set_xlabel(say("Degree of unsaturation" if along == "unsaturation" else "Heavy atoms", lang))
 
 
-def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
+def size_effects(drivers: Mapping[str, ErrorSources], *, lang: str) -> style.BookFigure:
     """The factor in the MSE for three atoms more, by what is held fixed; a point with its interval per model."""
     rows = list(COMPARISONS)
     factors = {
@@ -186,7 +186,7 @@ def size_effects(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigu
 # ---- descriptors
 
 
-def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
+def correlations(drivers: ErrorSources, *, lang: str) -> style.BookFigure:
     """Spearman's correlation of each descriptor with each; those of a group stand together, in a frame."""
     grouped = drivers.about["groups"]
     order = [name for names in grouped for name in names]
@@ -218,7 +218,7 @@ def correlations(drivers: Drivers, *, lang: str) -> style.BookFigure:
     return figure
 
 
-def importance(drivers: Drivers, *, lang: str) -> style.BookFigure:
+def importance(drivers: ErrorSources, *, lang: str) -> style.BookFigure:
     """What is lost when a group of descriptors is permuted, in the score for log |e| (left) and for e² (right)."""
     lost = {target: drivers.importance.loc[target].loc["permuted"] for target in TARGETS}
     groups = sorted(drivers.about["groups"], key=lambda members: -lost["squared"].loc[members[0], "value"])
@@ -247,7 +247,7 @@ def importance(drivers: Drivers, *, lang: str) -> style.BookFigure:
     return figure
 
 
-def rank_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
+def rank_table(drivers: ErrorSources, *, lang: str) -> pd.DataFrame:
     """A row per descriptor: Spearman's correlation with |e|, plain and with the other groups held fixed."""
     rows = {
         say(_DESCRIPTORS[row.Index], lang): {
@@ -262,7 +262,7 @@ def rank_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
 # ---- classes and the worst
 
 
-def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
+def classes(drivers: Mapping[str, ErrorSources], *, lang: str) -> style.BookFigure:
     """The MSE of each class over that of all other molecules; a point with its interval per model."""
     rows = _by_ratio(next(iter(drivers.values())))
     ratios = {
@@ -280,7 +280,7 @@ def classes(drivers: Mapping[str, Drivers], *, lang: str) -> style.BookFigure:
     return figure
 
 
-def class_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
+def class_table(drivers: ErrorSources, *, lang: str) -> pd.DataFrame:
     """A row per class: molecules, what part of the molecules and of the squared error it is, and its MSE's ratio."""
     table = drivers.classes.loc[_by_ratio(drivers)]
     rows = {
@@ -296,7 +296,7 @@ def class_table(drivers: Drivers, *, lang: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Class", lang))
 
 
-def worst_table(drivers: Drivers, *, lang: str, reasons: int = 4) -> style.WordTable:
+def worst_table(drivers: ErrorSources, *, lang: str, reasons: int = 4) -> style.WordTable:
     """A row per worst-predicted molecule, by QM9 index and SMILES: atoms, error, and what is out of the ordinary.
 
     At most `reasons` of these. Errors are predicted − true U0, meV, mean ± standard deviation over seeds.
@@ -322,7 +322,7 @@ def _reason(reason: Any, lang: str) -> str:
     return say(_REASONS[reason.kind], lang, name=say(_DESCRIPTORS[reason.name], lang), value=value, beyond=beyond)
 
 
-def facts(drivers: Mapping[str, Drivers], *, lang: str) -> dict[str, str]:
+def facts(drivers: Mapping[str, ErrorSources], *, lang: str) -> dict[str, str]:
     """Every number that the prose quotes, `default_…` and `custom_…`; the same keys in both languages.
 
     `part_…` are the shares of the squared error; `worst_…` what its worst 1 and 10 % of the molecules bear;
@@ -343,7 +343,7 @@ def facts(drivers: Mapping[str, Drivers], *, lang: str) -> dict[str, str]:
     }
 
 
-def _facts(drivers: Drivers, lang: str) -> dict[str, str]:
+def _facts(drivers: ErrorSources, lang: str) -> dict[str, str]:
     about = drivers.about
     found = {f"part_{name}": _percents(row, lang) for name, row in drivers.parts.iterrows()}
     found |= {f"worst_{share.replace('0.', '')}": style.percent(v, lang) for share, v in about["worst_share"].items()}
@@ -381,14 +381,14 @@ def _facts(drivers: Drivers, lang: str) -> dict[str, str]:
     return found
 
 
-def _with_runs(drivers: Drivers, table: pd.DataFrame) -> pd.DataFrame:
+def _with_runs(drivers: ErrorSources, table: pd.DataFrame) -> pd.DataFrame:
     """A table with the run of each row in front; a row of no single seed names all runs."""
     runs = {one["seed"]: one["id"] for one in drivers.about["runs"]}
     run = table["seed"].map(runs) if "seed" in table else " ".join(runs.values())
     return pd.concat([pd.DataFrame({"run": run}, index=table.index), table], axis=1).reset_index(drop=True)
 
 
-def _of_models(drivers: Mapping[str, Drivers], tables: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
+def _of_models(drivers: Mapping[str, ErrorSources], tables: Mapping[str, pd.DataFrame], name: str) -> pd.DataFrame:
     """One table per model, one below the other, with model and runs in front, and `value` by its name."""
     rows = [
         _with_runs(drivers[model], table.rename(columns={"value": name}).reset_index().assign(model=model))
@@ -397,7 +397,7 @@ def _of_models(drivers: Mapping[str, Drivers], tables: Mapping[str, pd.DataFrame
     return pd.concat(rows, ignore_index=True)
 
 
-def _by_ratio(drivers: Drivers) -> list[str]:
+def _by_ratio(drivers: ErrorSources) -> list[str]:
     return drivers.classes.sort_values("ratio", ascending=False).index.tolist()
 
 

@@ -24,7 +24,7 @@ EACH_FIGURE = pytest.mark.parametrize("draw", ONE + BOTH, ids=lambda draw: draw.
 
 
 @pytest.fixture(scope="module")
-def found() -> dict[str, error_sources.Drivers]:
+def found() -> dict[str, error_sources.ErrorSources]:
     """What the book shows."""
     return {model: error_sources.load(model) for model in error_sources.MODELS}
 
@@ -78,7 +78,7 @@ def test_a_figure_carries_its_data_the_same_in_both_languages_with_its_runs(draw
 # ---- what the figures show
 
 
-def over_seeds(drawn_from: error_sources.Drivers, column: str) -> np.ndarray:
+def over_seeds(drawn_from: error_sources.ErrorSources, column: str) -> np.ndarray:
     table = drawn_from.sizes[drawn_from.sizes["molecules"] >= 30]
     return table.groupby("n_atoms")[column].mean().to_numpy()
 

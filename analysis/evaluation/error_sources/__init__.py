@@ -21,5 +21,3 @@ from analysis.evaluation.error_sources.explain import TARGETS, correlations, gro
 from analysis.evaluation.error_sources.record import MODELS, ErrorSources, ErrorSourcesError, default_folder, load, save
 from analysis.evaluation.error_sources.seeds import by_size, errors_by_seed, parts, repeated, worst_share
 from analysis.evaluation.error_sources.size import COMPARISONS, by_unsaturation, size_effects
-
-Drivers = ErrorSources  # for the figures, until they use the new name
