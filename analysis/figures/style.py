@@ -14,7 +14,9 @@ from xml.sax.saxutils import escape
 import matplotlib.style
 import numpy as np
 import pandas as pd
+from babel import Locale
 from babel.lists import format_list
+from babel.numbers import format_decimal
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MultipleLocator, NullFormatter
@@ -56,10 +58,7 @@ _RC = MappingProxyType(
 DATA_CHUNK = "Data"
 """Keyword of the text chunk of a figure's PNG that holds the numbers behind it, as CSV."""
 
-# Decimal and thousands separators; a space before the per cent sign is the rule in Catalan.
-_SEPARATORS = MappingProxyType({"ca": str.maketrans({",": ".", ".": ","}), "en": {}})
-_LOCALES = MappingProxyType({"ca": "ca", "en": "en_GB"})  # of lists: no comma before "and"
-_PER_CENT = MappingProxyType({"ca": "\N{NO-BREAK SPACE}%", "en": "%"})
+_LOCALES = MappingProxyType({"ca": Locale("ca"), "en": Locale("en", "GB")})  # British lists: no comma before "and"
 
 
 class BookFigure(Figure):
@@ -178,8 +177,8 @@ def number(value: float, lang: str, decimals: int = 0) -> str:
     check_language(lang)
     if not np.isfinite(value):
         return "–"
-    text = f"{value:,.{decimals}f}".translate(_SEPARATORS[lang])
-    return text.replace("-", "−")
+    rounded = Decimal(f"{value:.{decimals}f}")
+    return format_decimal(rounded, f"#,##0.{'0' * decimals}", _LOCALES[lang]).replace("-", "−")
 
 
 def plain_number(value: float, lang: str) -> str:
@@ -190,12 +189,16 @@ def plain_number(value: float, lang: str) -> str:
 
 def percent(share: float, lang: str, decimals: int = 0) -> str:
     """A share (0 to 1) in per cent, as the language writes it: "1,5 %" and "1.5%"."""
-    return number(100 * share, lang, decimals) + (_PER_CENT[lang] if np.isfinite(share) else "")
+    return number(100 * share, lang, decimals) + (_per_cent(lang) if np.isfinite(share) else "")
 
 
 def threshold(share: float, lang: str) -> str:
     """A round share in per cent, with the decimals that it needs and no more: "1 %", "0,25 %"."""
-    return plain_number(100 * share, lang) + _PER_CENT[lang]
+    return plain_number(100 * share, lang) + _per_cent(lang)
+
+
+def _per_cent(lang: str) -> str:
+    return _LOCALES[lang].percent_formats[None].suffix[0]
 
 
 def number_axis(lang: str, decimals: int = 0) -> FuncFormatter:
