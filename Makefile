@@ -43,9 +43,15 @@ lint: env ## Check style and format (ruff), and that imports point down (import-
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache --no-logo
 
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 tests notebooks
+
 .PHONY: test
 test: env system lint ## Run every test that needs no built book, the notebooks among them (nbval, papermill)
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 --cov=analysis --cov=fused --cov-config=pyproject.toml --cov-report=term tests notebooks
+	@$(PYTEST)
+
+.PHONY: coverage
+coverage: env system ## The same tests, and which lines of the packages none of them runs (it takes longer)
+	@$(PYTEST) --cov=analysis --cov=fused --cov-config=pyproject.toml --cov-report=term
 
 # ---- book ----------------------------------------------------------------------------------------------------
 BOOK := book/_build
