@@ -174,7 +174,7 @@ def test_a_refused_parameter_is_one_line(options, said, tmp_path, capfd):
         (["-y", "a: 1\nb"], "error: -y a: 1 b: could not find expected ':'; write "),
         (["-y", "epochs: ["], "error: -y epochs: [: expected the node content, but found '<stream end>'; write "),
         (["-b", "YToxCg=="], "error: -b YToxCg==: no parameter with a value; write "),
-        (["-p", "1", "2"], "error: -p 1 2: no parameter with a value; write "),
+        (["-p", "1", "2"], "error: -p 1 2: no parameter is called '1'; write "),
         (["-f", "nowhere.yaml"], "error: -f nowhere.yaml: nowhere.yaml: there is no such file"),
     ],
 )

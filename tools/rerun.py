@@ -154,6 +154,10 @@ class _Client(PapermillNotebookClient):
         return super().process_message(msg, *where)
 
 
+class _NotAParameterError(ValueError):
+    """A name that can't be a parameter's."""
+
+
 class _Engine(NBClientEngine):
     @classmethod
     def execute_managed_notebook(
@@ -166,7 +170,7 @@ class _Engine(NBClientEngine):
         **_: Any,
     ) -> None:
         if wrong := [name for name in nb_man.nb.metadata.papermill.parameters if not str(name).isidentifier()]:
-            raise ValueError(f"no parameter is called {wrong[0]!r}")
+            raise _NotAParameterError(f"no parameter is called {wrong[0]!r}")
         client = _Client(nb_man, kernel_name=kernel_name, startup_timeout=start_timeout, timeout=execution_timeout)
         client.shown = Shown(sys.stderr, sum(cell.cell_type == "code" for cell in nb_man.nb.cells))
         try:
@@ -202,7 +206,9 @@ def main(arguments: list[str], out: Path = Path("reruns")) -> int:
         complain("stopped: the same command goes on after the last finished epoch of the run under way")
         return INTERRUPTED
     except (yaml.YAMLError, TypeError, ValueError) as error:
-        why = getattr(error, "problem", None) or "no parameter with a value"
+        # YAML that is no mapping of names to values fails in papermill with words of Python's.
+        words = error if isinstance(error, _NotAParameterError) else "no parameter with a value"
+        why = getattr(error, "problem", None) or words
         complain(f"error: {said}: {why}; write {_PARAMETERS}")
         return 1
     except (PapermillException, OSError) as error:

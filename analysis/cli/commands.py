@@ -12,7 +12,8 @@ import typer
 
 from analysis import study
 from analysis.data import qm9
-from analysis.data.molecules import MoleculesError, check_output
+from analysis.data.files import check_output
+from analysis.data.molecules import MoleculesError
 from analysis.evaluation import error_sources, verdicts
 from analysis.predict import geometries
 from analysis.runs import checkout, protocols, records, weights
@@ -336,10 +337,9 @@ def _settings(config: RunConfig) -> tuple[dict[str, object], dict[str, object]]:
         pd.json_normalize(one.model_dump()).to_dict("records")[0]
         for one in (RunConfig(experiment=config.experiment), config)
     )
-    special = {
-        name: value for name, value in given.items() if value != default.get(name, default) or name == "experiment"
-    }
-    return special, {name: value for name, value in given.items() if name not in special}
+    usual = {name: value for name, value in given.items() if name in default and value == default[name]}
+    del usual["experiment"]
+    return {name: value for name, value in given.items() if name not in usual}, usual
 
 
 def _section(title: str, content: dict[str, object]) -> None:

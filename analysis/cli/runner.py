@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from analysis import study
 from analysis.data import qm9
-from analysis.data.molecules import Molecules, check_output, whole_file
+from analysis.data.files import check_output, whole_file
+from analysis.data.molecules import Molecules
 from analysis.predict.applicability import refusal
 from analysis.predict.ensemble import Ensemble, PredictError, Prediction, default_records, table
 from analysis.predict.geometries import Geometry

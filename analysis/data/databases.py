@@ -12,7 +12,8 @@ import numpy as np
 from ase import Atoms
 
 from analysis.data import qm9
-from analysis.data.molecules import Molecules, MoleculesError, from_ase, to_ase, whole_file
+from analysis.data.files import whole_file
+from analysis.data.molecules import Molecules, MoleculesError, from_ase, to_ase
 
 # Units of SchNetPack's metadata (`schnetpack.units`), of an energy and of a length only.
 _KCAL, _KJ = ase.units.kcal / ase.units.mol, ase.units.kJ / ase.units.mol

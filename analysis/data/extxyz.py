@@ -16,7 +16,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.data import chemical_symbols
 from ase.io.extxyz import XYZError, key_val_str_to_dict, read_xyz
 
-from analysis.data.molecules import Molecules, MoleculesError, from_ase, naming, whole_file
+from analysis.data.files import naming, whole_file
+from analysis.data.molecules import Molecules, MoleculesError, from_ase
 
 SUFFIXES = (".xyz", ".extxyz")
 """How the names of XYZ files end."""

@@ -4,17 +4,11 @@ Lengths are in Å, energies in eV. Molecules stand in vacuum: a periodic structu
 the cell is dropped, once the atoms that lie across its faces are back with the others.
 """
 
-import errno
 import hashlib
 import os
-import secrets
-import tempfile
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -31,8 +25,6 @@ MAX_ATOMIC_NUMBER = 99
 
 # Two thirds of the shortest bond there is (H2, 0.74 Å). Coordinates in nm by mistake fall below it too.
 MIN_SEPARATION = 0.5
-
-_ABANDONED = 3600.0  # s: whoever writes a file is done by then
 
 # Vacuum on each side of a molecule in a JARVIS box, Å: periodic images stay out of reach of a cutoff of 10 Å.
 _VACUUM = 5.0
@@ -235,81 +227,6 @@ def check_separation(molecules: Molecules) -> Molecules:
                     f"{np.sqrt(square[m, i]):.3f} Å apart, less than {MIN_SEPARATION} Å; are its coordinates in Å?"
                 )
     return molecules
-
-
-@contextmanager
-def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary path in the same folder, and move it to `path` once the block has written it whole.
-
-    If the block raises, the temporary file is removed and `path` stays as it was.
-    """
-    path = Path(path)
-    check_output(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.partial")
-    try:
-        with naming(path):
-            yield temporary
-            to_disk(temporary)
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def check_output(path: str | os.PathLike[str]) -> None:
-    """Raise the OSError that `whole_file(path)` would, before the work whose outcome is to be written."""
-    path = Path(path)
-    with naming(path):
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "")
-        tempfile.TemporaryFile(dir=path.parent).close()
-
-
-@contextmanager
-def naming(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Say in words, with the path, what the matter with a file is; the OSError keeps its class."""
-    path = Path(path)
-    try:
-        yield
-    except OSError as error:
-        if error.errno is None:
-            raise  # said already
-        named = path if error.filename is None else Path(error.filename)
-        path = path if named.parent == path.parent else named  # a temporary file's name would tell nobody anything
-        raise type(error)(f"{path}: {reason(error)}") from error
-
-
-_REASONS = {
-    errno.ENOENT: "there is no such file",
-    errno.EISDIR: "it is a folder: name a file",
-    errno.ENOTDIR: "it lies within a file: name another place",
-    errno.EACCES: "no permission to read or write it: change its rights, or name another place",
-    errno.EROFS: "the disk may not be written: name another place",
-    errno.ENOSPC: "the disk is full: make room, or name another place",
-}
-
-
-def reason(error: Exception) -> str:
-    """What an error says, in a line; an OSError in our words, and not the system's."""
-    if not isinstance(error, OSError) or error.errno is None:
-        return " ".join(str(error).split())
-    if error.errno == errno.ENOENT and not (folder := Path(str(error.filename)).parent).is_dir():
-        return f"there is no folder {folder}: make it, or name another"
-    return _REASONS.get(error.errno, os.strerror(error.errno))
-
-
-def to_disk(path: str | os.PathLike[str]) -> None:
-    """Wait until a file's content is on the disk: a name can reach it before, and then a power cut leaves nothing."""
-    with naming(path), Path(path).open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def remove_leftovers(path: str | os.PathLike[str]) -> None:
-    """Remove what killed processes left of `path`, if that is allowed: files of `whole_file` that are an hour old."""
-    path = Path(path)
-    for leftover in path.parent.glob(f".{path.name}.*.partial"):
-        with suppress(OSError):
-            if time.time() - leftover.stat().st_mtime > _ABANDONED:
-                leftover.unlink()
 
 
 def kind(given: object) -> str:

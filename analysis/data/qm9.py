@@ -22,15 +22,8 @@ from ase.data import atomic_numbers
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from analysis.data.molecules import (
-    Molecules,
-    MoleculesError,
-    check_separation,
-    naming,
-    reason,
-    remove_leftovers,
-    whole_file,
-)
+from analysis.data.files import naming, reason, remove_leftovers, whole_file
+from analysis.data.molecules import Molecules, MoleculesError, check_separation
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from ase import Atoms
 from rdkit import Chem, rdBase
 
 from analysis.data import extxyz
-from analysis.data.molecules import reason
+from analysis.data.files import reason
 from analysis.predict.applicability import refused_anywhere
 from analysis.predict.conformers import ConformerError, Conformers
 

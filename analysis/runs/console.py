@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import typer
 from tabulate import tabulate
 
-from analysis.data.molecules import reason
+from analysis.data.files import reason
 
 INTERRUPTED = 130
 """The exit code that a shell gives a command that Ctrl-C ended."""

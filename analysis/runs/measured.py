@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
 
-from analysis.data.molecules import reason
+from analysis.data.files import reason
 
 
 class Frozen(BaseModel):

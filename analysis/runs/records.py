@@ -21,7 +21,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 from safetensors.numpy import load_file
 
-from analysis.data.molecules import check_output, naming, reason
+from analysis.data.files import check_output, naming, reason
 from analysis.data.offsets import Offsets
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.runs import checkout

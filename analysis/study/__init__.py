@@ -1,7 +1,5 @@
 """The experiments: their arms, the records of these, and the hyperparameter search."""
 
-# ruff: noqa: F401 - the names that others use
-
 from analysis.study.base import seed_by_seed, steps_per_epoch, work
 from analysis.study.description import describe
 from analysis.study.experiments import (

@@ -38,7 +38,8 @@ from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from tqdm import tqdm
 
 from analysis.data import qm9, thesis
-from analysis.data.molecules import Molecules, MoleculesError, whole_file
+from analysis.data.files import whole_file
+from analysis.data.molecules import Molecules, MoleculesError
 from analysis.runs import records
 from analysis.runs.config import Profile
 from analysis.runs.console import INTERRUPTED, complain, errors_in_one_line

@@ -23,7 +23,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from schnetpack import properties
 from tqdm import tqdm
 
-from analysis.data.molecules import reason, whole_file
+from analysis.data.files import reason, whole_file
 from analysis.runs.console import clock, in_notebook
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.weights import LOSS_WEIGHT

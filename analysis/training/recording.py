@@ -19,7 +19,8 @@ import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from analysis.data.molecules import Molecules, naming, to_disk
+from analysis.data.files import naming, to_disk
+from analysis.data.molecules import Molecules
 from analysis.data.splits import Split
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import Model, RunConfig

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.data.molecules import whole_file
+from analysis.data.files import whole_file
 from analysis.runs import checkout
 from harness.benchmark.record import CONTESTANTS, VARIANTS, Benchmark, Frozen, Program, Programs, Settings, load
 from harness.kept import ForeignError, Kept

@@ -243,14 +243,19 @@ class Trial(Frozen):
     chosen: bool
 
 
-class Ways(Frozen):
-    """What choosing a way of working is worth on one machine; `load` is the machine's load average at its highest."""
+class _Measured(Frozen):
+    """What was measured where and with what: the head of the records of one machine."""
 
     schema_version: Literal[1] = 1
     machine: Machine
     versions: dict[str, str]
     git: Git | None
     repeats: PositiveInt
+
+
+class Ways(_Measured):
+    """What choosing a way of working is worth on one machine; `load` is the machine's load average at its highest."""
+
     load: NonNegativeFloat
     trials: tuple[Trial, ...] = Field(min_length=1)
 
@@ -288,15 +293,10 @@ class Training(Frozen):
     validation_loss: NonNegativeFloat
 
 
-class Programs(Frozen):
+class Programs(_Measured):
     """SchNetPack's own programs on one machine, in all variants; `quick` as in `Settings`."""
 
-    schema_version: Literal[1] = 1
-    machine: Machine
-    versions: dict[str, str]
-    git: Git | None
     quick: bool
-    repeats: PositiveInt
     programs: tuple[Program, ...] = Field(min_length=1)
     trainings: tuple[Training, ...] = Field(min_length=1)
 

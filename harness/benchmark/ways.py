@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from analysis.data import qm9
-from analysis.data.molecules import whole_file
+from analysis.data.files import whole_file
 from analysis.data.neighbours import neighbour_pairs
 from analysis.runs import checkout
 from analysis.training import networks

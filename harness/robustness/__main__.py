@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from analysis.data.molecules import check_output, whole_file
+from analysis.data.files import check_output, whole_file
 from harness.kept import ForeignError
 from harness.robustness import kills, load, plan, warned
 from harness.robustness import record as robustness

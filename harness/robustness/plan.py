@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.data import qm9
-from analysis.data.molecules import whole_file
+from analysis.data.files import whole_file
 from analysis.runs import checkout
 from analysis.runs.config import RunConfig, adjust
 from analysis.training import loop, recording

@@ -13,7 +13,7 @@ import pytest
 from test_molecules import water_and_methane
 
 from analysis.data import databases, extxyz, qm9
-from analysis.data.molecules import check_output, naming, to_disk, whole_file
+from analysis.data.files import check_output, naming, to_disk, whole_file
 from analysis.evaluation import error_sources
 from analysis.predict import geometries
 from analysis.runs import measured, records
@@ -146,15 +146,15 @@ READERS = {
     "repetition.load_all": repetition.load_all,
     "sweeps.load_sweep": lambda path: sweeps.load_sweep(f"{path}.yaml"),
     "callbacks.read_checkpoint": callbacks.read_checkpoint,
-    "molecules.to_disk": to_disk,
+    "files.to_disk": to_disk,
 }
 WRITERS = {
     "databases.write": lambda path: databases.write(f"{path}.db", water_and_methane()),
     "extxyz.write": lambda path: extxyz.write(path, water_and_methane()),
     "qm9.write_cache": lambda path: qm9.write_cache(path, water_and_methane(), "1"),
     "records.write_table": lambda path: records.write_table(pd.DataFrame({"a": [1]}), path),
-    "molecules.whole_file": write_a_line,
-    "molecules.check_output": check_output,
+    "files.whole_file": write_a_line,
+    "files.check_output": check_output,
 }
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.data.molecules import reason
+from analysis.data.files import reason
 from analysis.runs.records import results_folder
 
 MODELS = ("default", "custom")

@@ -14,7 +14,7 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, model_validator
 
-from analysis.data.molecules import reason
+from analysis.data.files import reason
 from analysis.runs.config import Profile, RunConfig, adjust, apply_profile
 from analysis.runs.measured import Frozen
 from analysis.study.parameters import meant, refusal
