@@ -1,0 +1,129 @@
+"""Which end of a training is the settled one: chosen on the validation part, with seeds that no claim is judged by.
+
+A constant learning rate leaves the weights of the last step in motion. ``python -m harness.endings`` trains the
+report's two models once per seed, keeps several ends of each training side by side, and records what each end's error
+on the validation part is; no other molecule is looked at. The rule, written before the first of these trainings: the
+end with the smallest mean squared error, geometric mean over models and seeds.
+"""
+
+import copy
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+import typer
+from pytorch_lightning.callbacks import Callback
+from torch.optim.swa_utils import AveragedModel
+
+from analysis.data import qm9, thesis
+from analysis.data.molecules import Molecules
+from analysis.runs import checkout, measured, records
+from analysis.runs.config import RunConfig, Selection
+from analysis.training import loop, recording
+from harness.kept import Kept
+
+SHARES = (0.1, 0.2, 1 / 3, 0.5)
+"""Of the steps, the last ones: those whose weights' mean is an end."""
+SEEDS = (900, 901, 902)
+"""None of these is among the seeds of a claim."""
+MODELS = {
+    "default": {},
+    "custom": {"data": {"selection": Selection(smallest=thesis.LARGE + 1)}, **thesis.CUSTOM},
+}
+
+
+class Ends(Callback):
+    """Keeps the mean of the weights over the last `SHARES` of the steps, and the weights of the best epoch."""
+
+    def __init__(self) -> None:
+        self.means: dict[float, AveragedModel] = {}
+        self.best: dict[str, torch.Tensor] = {}
+        self._lowest = np.inf
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Start the means."""
+        self._steps = sum(trainer.datamodule.steps_of_epochs)
+        self.means = {share: AveragedModel(module.model) for share in SHARES}
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: object) -> None:
+        """One step more."""
+        for share, mean in self.means.items():
+            if trainer.global_step > round(self._steps * (1 - share)):
+                mean.update_parameters(module.model)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Keep the weights if the validation loss was never as low."""
+        loss = float(trainer.callback_metrics["val_loss"])
+        if loss < self._lowest:
+            self._lowest, self.best = loss, copy.deepcopy(module.model.state_dict())
+
+
+def ends(config: RunConfig, molecules: Molecules) -> dict[str, dict[str, float]]:
+    """Of each end of one training, on its validation part: see `summary`."""
+    kept = Ends()
+    with tempfile.TemporaryDirectory() as folder:
+        trained = loop.train(config, molecules, folder, callbacks=[kept], logger=None)
+    positions = trained.parts.validation
+    sizes = trained.molecules.n_atoms[positions]
+
+    def of(model: torch.nn.Module) -> dict[str, float]:
+        return summary(loop.predict_errors(model, trained.packed, positions), sizes)
+
+    found = {"last": of(trained.model)}
+    found |= {f"mean of the last {share:.0%}": of(mean.module) for share, mean in kept.means.items()}
+    trained.model.load_state_dict(kept.best)
+    return found | {"best epoch": of(trained.model)}
+
+
+def summary(errors: np.ndarray, sizes: np.ndarray) -> dict[str, float]:
+    """Mean squared error (eV²) of all and of the large molecules, and the common error per atom (eV).
+
+    `errors` are predicted − true U0, eV [n]; `sizes` numbers of atoms [n]. The common error per atom is the least
+    squares slope of the errors over the sizes, through 0.
+    """
+    large = sizes > thesis.LARGE
+    return {
+        "mse": float(np.mean(errors**2)),
+        "mse_large": float(np.mean(errors[large] ** 2)),
+        "per_atom": float(errors @ sizes / (sizes @ sizes)),
+    }
+
+
+class Endings(measured.Frozen):
+    """The record: of every model and seed, each end's summary."""
+
+    machine: measured.Machine
+    git: measured.Git
+    results: dict[str, dict[str, dict[str, dict[str, float]]]]
+
+
+def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None) -> None:
+    """Train, or go on after a kill, and record which end is how good on the validation part."""
+    out = out or records.results_folder() / "preregistration" / "endings.json"
+    folder = out.parent / f".{out.stem}.partial"
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = Kept(folder, {"models": str(MODELS), "shares": SHARES})
+    molecules = qm9.load()
+    results: dict[str, dict] = {}
+    for seed in SEEDS:
+        for name, parts in MODELS.items():
+            job = {"model": name, "seed": seed}
+            found = kept.get(job)
+            if found is None:
+                found = kept.keep(job, ends(RunConfig(experiment="endings", seed=seed, **parts), molecules))
+            results.setdefault(name, {})[str(seed)] = found
+            typer.echo(f"{name}, seed {seed}: " + ", ".join(f"{end} {one['mse']:.4f}" for end, one in found.items()))
+    about = recording.machine()
+    record = Endings(
+        machine=measured.Machine(**{key: about[key] for key in measured.Machine.model_fields}),
+        git=checkout.git_state(),
+        results=results,
+    )
+    out.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    typer.run(main)
