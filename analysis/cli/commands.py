@@ -4,7 +4,6 @@ import difflib
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import pandas as pd
@@ -13,34 +12,24 @@ import typer
 from analysis import study
 from analysis.data import qm9
 from analysis.data.files import check_output
-from analysis.data.molecules import MoleculesError
 from analysis.evaluation import error_sources, verdicts
 from analysis.predict import geometries
-from analysis.runs import checkout, protocols, records, weights
+from analysis.runs import checkout, protocols, records
 from analysis.runs.config import RunConfig
-from analysis.runs.console import aligned, clock, complain, errors_in_one_line
-from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.runs.console import OneLineErrors, aligned, clock, complain
 from analysis.study import sweeps, trials
-from analysis.study.parameters import ParameterError, parsed
-from fused.choice import WayError
+from analysis.study.parameters import parsed
 
 app = typer.Typer(
-    add_completion=False, no_args_is_help=True, help=__doc__, rich_markup_mode=None, pretty_exceptions_enable=False
+    cls=OneLineErrors,
+    add_completion=False,
+    no_args_is_help=True,
+    help=__doc__,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
 )
 
 _NAMED = 10  # as many records are named for a prefix that fits several
-_EXPECTED = (
-    study.StudyError,
-    ParameterError,
-    MoleculesError,
-    qm9.QM9NotInstalledError,
-    records.RecordError,
-    CheckpointError,
-    TrainingDivergedError,
-    weights.WeightError,
-    WayError,
-    OSError,
-)
 
 _Experiment = Annotated[str, typer.Argument(help=f"{', '.join(study.EXPERIMENTS)}, or all.")]
 _Profile = Annotated[str, typer.Option(help="smoke, quick or full.")]
@@ -64,39 +53,38 @@ def list_runs(
     check: Annotated[bool, typer.Option("--check", help="Read all files of each record and check them.")] = False,
 ) -> None:
     """List every run of the study, or of one experiment, and records that are none of these."""
-    with errors_in_one_line(*_EXPECTED):
-        results = results or records.results_folder()
-        molecules = qm9.load()
-        configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
-        data = molecules.fingerprint()
-        found = [study.status(config, data, results, whole=check) for config in configs]
-        searches, others = [], []
-        if experiment == "all":
-            searches = [_over(sweeps.load_sweep(name), results) for name in sweeps.shipped()]
-            ours = {one.folder for one in found}
-            ours |= {results / sweep.experiment / run for sweep, over, _ in searches for run in over["run"]}
-            ours |= {record.folder for _, _, repeats in searches for point in repeats for record in point}
-            others = study.other_records(ours, results, whole=check)
-        if not records.recorded_folders(results):
-            complain(_no_records(results))
-        typer.echo(_table(found, profile))
-        states = [one.state for one in found]
-        known = ("recorded", "under way", "cut off", "missing", "damaged")
-        damaged = [one for one in found + others if one.state == "damaged"]
-        typer.echo(f"\n{len(found)} runs: " + ", ".join(f"{states.count(state)} {state}" for state in known))
-        if "cut off" in states:
-            typer.echo("`python -m analysis run` continues what was cut off after its last finished epoch")
-        for sweep, over, repeats in searches:
-            seeds = f"; {sum(map(len, repeats))} records of points in several seeds" if repeats else ""
-            said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {_count(over)}{seeds}"
-            typer.echo(f"{sweep.experiment}: {said}")
-        if others:
-            typer.echo(f"\n{len(others)} other records, of none of these experiments or with other parameters:\n")
-            typer.echo(_table(others, profile))
-        for one in damaged:
-            complain(f"damaged: {one.problem}")
-        if damaged:
-            raise typer.Exit(1)
+    results = results or records.results_folder()
+    molecules = qm9.load()
+    configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
+    data = molecules.fingerprint()
+    found = [study.status(config, data, results, whole=check) for config in configs]
+    searches, others = [], []
+    if experiment == "all":
+        searches = [_over(sweeps.load_sweep(name), results) for name in sweeps.shipped()]
+        ours = {one.folder for one in found}
+        ours |= {results / sweep.experiment / run for sweep, over, _ in searches for run in over["run"]}
+        ours |= {record.folder for _, _, repeats in searches for point in repeats for record in point}
+        others = study.other_records(ours, results, whole=check)
+    if not records.recorded_folders(results):
+        complain(_no_records(results))
+    typer.echo(_table(found, profile))
+    states = [one.state for one in found]
+    known = ("recorded", "under way", "cut off", "missing", "damaged")
+    damaged = [one for one in found + others if one.state == "damaged"]
+    typer.echo(f"\n{len(found)} runs: " + ", ".join(f"{states.count(state)} {state}" for state in known))
+    if "cut off" in states:
+        typer.echo("`python -m analysis run` continues what was cut off after its last finished epoch")
+    for sweep, over, repeats in searches:
+        seeds = f"; {sum(map(len, repeats))} records of points in several seeds" if repeats else ""
+        said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {_count(over)}{seeds}"
+        typer.echo(f"{sweep.experiment}: {said}")
+    if others:
+        typer.echo(f"\n{len(others)} other records, of none of these experiments or with other parameters:\n")
+        typer.echo(_table(others, profile))
+    for one in damaged:
+        complain(f"damaged: {one.problem}")
+    if damaged:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -108,15 +96,15 @@ def run(
     results: _Results = None,
 ) -> None:
     """Train and record what is missing, seed by seed; started again after a kill or Ctrl-C, it continues."""
-    runner = _runner()
-    with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
-        results = results or records.results_folder()
-        log = runner.logger_named(logger)
-        if checkout.folder() is None:
-            complain(f"records go to {results}")
-        molecules = qm9.load()
-        configs = study.seed_by_seed(study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds)))
-        runner.run(configs, molecules, results, profile=profile, logger=log)
+    from analysis.cli import runner  # torch takes seconds to import
+
+    results = results or records.results_folder()
+    log = runner.logger_named(logger)
+    if checkout.folder() is None:
+        complain(f"records go to {results}")
+    molecules = qm9.load()
+    configs = study.seed_by_seed(study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds)))
+    runner.run(configs, molecules, results, profile=profile, logger=log)
 
 
 @app.command()
@@ -127,71 +115,69 @@ def verify(
     out: Annotated[Path | None, typer.Option(help="Keep what was found in this file too, as JSON.")] = None,
 ) -> None:
     """Train a recorded run again, in a temporary folder, and compare; the record is not touched."""
-    runner = _runner()
-    with errors_in_one_line(*_EXPECTED, *runner.EXPECTED):
-        recorded = records.load(_find(run_id, results or records.results_folder()))
-        runner.verify(recorded, _name(recorded), threads=threads, out=out)
+    from analysis.cli import runner  # torch takes seconds to import
+
+    recorded = records.load(_find(run_id, results or records.results_folder()))
+    runner.verify(recorded, _name(recorded), threads=threads, out=out)
 
 
 @app.command()
 def show(run_id: _RunId, results: _Results = None) -> None:
     """Show a record: configuration, data, times, versions, machine, losses, and errors under both protocols."""
-    with errors_in_one_line(*_EXPECTED):
-        record = records.load(_find(run_id, results or records.results_folder()))
-        about = record.about
-        typer.echo(f"run {_name(record)}\n{record.folder}")
-        special, usual = _settings(record.config)
-        _section("settings that differ from the default", special or {"": "none"})
-        _section("settings at the default", usual)
-        _section("molecules", about["molecules"] | {"fingerprint": about["molecules_fingerprint"]})
-        prepared = about.get("preparation_seconds")
-        before = {} if prepared is None else {"preparation, in no phase": prepared}
-        _section("wall time", {phase: clock(seconds) for phase, seconds in (before | about["seconds"]).items()})
-        _section("versions", about["versions"])
-        git = about.get("git") or {}
-        code = {"code": git.get("commit", "outside a git checkout") + ("" if git.get("clean", True) else ", changed")}
-        _section("machine", about["machine"] | code)
-        last = record.history.iloc[-1].drop("epoch")
-        _section(
-            f"after {len(record.history)} epochs, eV²",
-            {name.replace("_", " "): f"{value:.5g}" for name, value in last.items()},
-        )
-        for kind, title in (("all", "mean squared error, eV²"), ("size", "mean squared error by number of atoms, eV²")):
-            typer.echo(f"\n{title}")
-            typer.echo(_mse(record, kind))
+    record = records.load(_find(run_id, results or records.results_folder()))
+    about = record.about
+    typer.echo(f"run {_name(record)}\n{record.folder}")
+    special, usual = _settings(record.config)
+    _section("settings that differ from the default", special or {"": "none"})
+    _section("settings at the default", usual)
+    _section("molecules", about["molecules"] | {"fingerprint": about["molecules_fingerprint"]})
+    prepared = about.get("preparation_seconds")
+    before = {} if prepared is None else {"preparation, in no phase": prepared}
+    _section("wall time", {phase: clock(seconds) for phase, seconds in (before | about["seconds"]).items()})
+    _section("versions", about["versions"])
+    git = about.get("git") or {}
+    code = {"code": git.get("commit", "outside a git checkout") + ("" if git.get("clean", True) else ", changed")}
+    _section("machine", about["machine"] | code)
+    last = record.history.iloc[-1].drop("epoch")
+    _section(
+        f"after {len(record.history)} epochs, eV²",
+        {name.replace("_", " "): f"{value:.5g}" for name, value in last.items()},
+    )
+    for kind, title in (("all", "mean squared error, eV²"), ("size", "mean squared error by number of atoms, eV²")):
+        typer.echo(f"\n{title}")
+        typer.echo(_mse(record, kind))
 
 
 @app.command("verdicts")
 def judge(results: _Results = None) -> None:
     """Judge every claim of the report by the records: verdict, effect, interval, under both protocols."""
-    with errors_in_one_line(*_EXPECTED):
-        molecules = qm9.load()
-        stage2 = sweeps.load_sweep("stage2")
-        over = trials.known(stage2, results=results)
-        evidence = verdicts.Evidence(
-            {
-                name: study.recorded(parameters(), molecules, results=results)
-                for name, parameters in study.EXPERIMENTS.items()
-                if any(name in claim.experiments for claim in verdicts.CLAIMS.values())
-            },
-            molecules,
-            over if len(over) >= stage2.run_cap else None,
-            trials.repeated(stage2, results=results),
+    molecules = qm9.load()
+    stage2 = sweeps.load_sweep("stage2")
+    over = trials.known(stage2, results=results)
+    evidence = verdicts.Evidence(
+        {
+            name: study.recorded(parameters(), molecules, results=results)
+            for name, parameters in study.EXPERIMENTS.items()
+            if any(name in claim.experiments for claim in verdicts.CLAIMS.values())
+        },
+        molecules,
+        over if len(over) >= stage2.run_cap else None,
+        trials.repeated(stage2, results=results),
+    )
+    found = verdicts.all_claims(evidence)
+    rows = [("claim", "section", "the report", "protocol", "verdict", "effect", "95 % interval", "seeds")]
+    rows += [_verdict_row(verdict) for verdict in found]
+    typer.echo(aligned(rows))
+    if any(verdict.verdict != verdict.verdict_in_table for verdict in found):
+        typer.echo("* does not stand after Holm's correction over the whole table")
+    if evidence.trials is None or not evidence.repeats:
+        typer.echo(
+            "stage2 is not judged: its search is not over (python -m analysis.study.search run stage2), or none of "
+            "its points is recorded in several seeds (the notebook 02_hyperparameter_search runs them)"
         )
-        found = verdicts.all_claims(evidence)
-        rows = [("claim", "section", "the report", "protocol", "verdict", "effect", "95 % interval", "seeds")]
-        rows += [_verdict_row(verdict) for verdict in found]
-        typer.echo(aligned(rows))
-        if any(verdict.verdict != verdict.verdict_in_table for verdict in found):
-            typer.echo("* does not stand after Holm's correction over the whole table")
-        if evidence.trials is None or not evidence.repeats:
-            typer.echo(
-                "stage2 is not judged: its search is not over (python -m analysis.study.search run stage2), or none of "
-                "its points is recorded in several seeds (the notebook 02_hyperparameter_search runs them)"
-            )
-        for name in dict.fromkeys(verdict.claim for verdict in found):
-            rule = next(verdict.rule for verdict in found if verdict.claim == name)
-            typer.echo(f"\n{name}: {rule}")
+    for name in dict.fromkeys(verdict.claim for verdict in found):
+        rule = next(verdict.rule for verdict in found if verdict.claim == name)
+        typer.echo(f"\n{name}: {rule}")
 
 
 @app.command("error-sources")
@@ -203,24 +189,21 @@ def find_error_sources(
     # The import of scikit-learn, which no other command needs, takes a second.
     from analysis.evaluation.error_sources import compute
 
-    with errors_in_one_line(*_EXPECTED):
-        if model not in (*error_sources.MODELS, "all"):
-            raise study.StudyError(
-                f"there is no model {model!r}: choose one of {', '.join(error_sources.MODELS)}, or all"
-            )
-        molecules = qm9.load()
-        models = study.recorded(study.FinalComparisonParameters(), molecules, results=results)
-        recorded = (results or records.results_folder()) / "drivers"
-        recorded.mkdir(parents=True, exist_ok=True)
-        check_output(recorded / "about.json")
-        for name in error_sources.MODELS if model == "all" else (model,):
-            found = compute.analyse(
-                name, models[name], molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
-            )
-            folder = recorded / name
-            error_sources.save(found, folder)
-            shares = ", ".join(f"{part} {row.value:.0%}" for part, row in found.parts.iterrows())
-            typer.echo(f"{folder}: squared error: {shares}; weak group: {found.about['weak_group'] or 'none'}")
+    if model not in (*error_sources.MODELS, "all"):
+        raise study.StudyError(f"there is no model {model!r}: choose one of {', '.join(error_sources.MODELS)}, or all")
+    molecules = qm9.load()
+    models = study.recorded(study.FinalComparisonParameters(), molecules, results=results)
+    recorded = (results or records.results_folder()) / "drivers"
+    recorded.mkdir(parents=True, exist_ok=True)
+    check_output(recorded / "about.json")
+    for name in error_sources.MODELS if model == "all" else (model,):
+        found = compute.analyse(
+            name, models[name], molecules, progress=lambda what, name=name: typer.echo(f"{name}: {what}", err=True)
+        )
+        folder = recorded / name
+        error_sources.save(found, folder)
+        shares = ", ".join(f"{part} {row.value:.0%}" for part, row in found.parts.iterrows())
+        typer.echo(f"{folder}: squared error: {shares}; weak group: {found.about['weak_group'] or 'none'}")
 
 
 @app.command()
@@ -234,17 +217,16 @@ def predict(
     results: _Results = None,
 ) -> None:
     """Predict U0 and the energy of atomisation of molecules, with a warning where the models are out of their depth."""
-    with errors_in_one_line(*_EXPECTED):
-        if csv is not None:
-            check_output(csv)
-        given = [one for path in files or () for one in geometries.read_file(path)]
-        given += geometries.all_from_smiles(smiles or ())
-        if not given:
-            raise study.StudyError("there is nothing to predict: name an XYZ file, or give a --smiles")
-        found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
-        runner = _runner()
-        with errors_in_one_line(*runner.EXPECTED):
-            runner.predict_all(given, found, qm9.load(), csv, results=results)
+    if csv is not None:
+        check_output(csv)
+    given = [one for path in files or () for one in geometries.read_file(path)]
+    given += geometries.all_from_smiles(smiles or ())
+    if not given:
+        raise study.StudyError("there is nothing to predict: name an XYZ file, or give a --smiles")
+    found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
+    from analysis.cli import runner  # torch takes seconds to import
+
+    runner.predict_all(given, found, qm9.load(), csv, results=results)
 
 
 def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
@@ -254,14 +236,6 @@ def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
     interval = f"{low:.3g} to {high:.3g}"
     words = (verdict.claim, claim.section, claim.said, verdict.protocol, verdict.verdict + star)
     return (*words, f"{verdict.effect:.3g}", interval, str(verdict.n_seeds))
-
-
-def _runner() -> ModuleType:
-    """The module `analysis.cli.runner`, for the commands that need networks."""
-    # They need torch, which takes seconds to import; the other commands read records and do not.
-    from analysis.cli import runner
-
-    return runner
 
 
 def _numbers(text: str | None) -> list | None:

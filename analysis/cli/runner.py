@@ -18,7 +18,7 @@ from analysis.data import qm9
 from analysis.data.files import check_output, whole_file
 from analysis.data.molecules import Molecules
 from analysis.predict.applicability import refusal
-from analysis.predict.ensemble import Ensemble, PredictError, Prediction, default_records, table
+from analysis.predict.ensemble import Ensemble, Prediction, default_records, table
 from analysis.predict.geometries import Geometry
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.console import INTERRUPTED, aligned, clock, complain, one_line
@@ -27,17 +27,17 @@ from analysis.runs.records import Record, RecordError
 from analysis.training import recording, repetition
 from analysis.training.loop import LoggerError, LoggerName, check_logger
 
-EXPECTED = (LoggerError, repetition.OtherMoleculesError, PredictError)
-"""What all may raise beside the errors of those who read records."""
-
 _MEV = 1000  # meV per eV
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 
 
 def logger_named(name: str) -> LoggerName | None:
-    """The logger that an option names; raises LoggerError if it is neither "none" nor a logger that we have."""
+    """The logger that an option names; raises StudyError if it is neither "none" nor a logger that we have."""
     logger = None if name == "none" else name
-    check_logger(logger)
+    try:
+        check_logger(logger)
+    except LoggerError as error:
+        raise study.StudyError(str(error)) from error
     return logger
 
 

@@ -16,6 +16,7 @@ from ase.data import chemical_symbols, covalent_radii
 from rdkit import Chem, rdBase
 from rdkit.Chem import rdDetermineBonds, rdFingerprintGenerator, rdMolDescriptors
 
+from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
 
@@ -32,7 +33,7 @@ _BLOCK = 8_192  # molecules whose pairs are counted in one go: some 100 MB
 _QUERIES = 512  # molecules compared with all of the training set in one go: some 200 MB
 
 
-class DescriptorError(ValueError):
+class DescriptorError(UserError, ValueError):
     """A molecule that has no descriptors; the message names its index and the reason."""
 
 

@@ -17,6 +17,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.cell import Cell
 from ase.data import covalent_radii
 
+from analysis.data.errors import UserError
+
 if TYPE_CHECKING:
     from jarvis.core.atoms import Atoms as JarvisAtoms
 
@@ -35,7 +37,7 @@ _BOND = 1.3
 _FLATTEST, _WIDEST = 1.0, 1e6  # a cell that a molecule may be in, Å
 
 
-class MoleculesError(ValueError):
+class MoleculesError(UserError, ValueError):
     """Molecules that can't be right; the message names the molecule's index and the reason."""
 
 

@@ -22,6 +22,7 @@ from ase.data import atomic_numbers
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from analysis.data.errors import UserError
 from analysis.data.files import naming, reason, remove_leftovers, whole_file
 from analysis.data.molecules import Molecules, MoleculesError, check_separation
 
@@ -42,7 +43,7 @@ _CACHE_FILE = "qm9.safetensors"
 _ARRAYS = ("index", "n_atoms", "numbers", "positions", "energy")
 
 
-class QM9NotInstalledError(ImportError):
+class QM9NotInstalledError(UserError, ImportError):
     """The package that carries QM9 is not installed, or holds no data."""
 
 

@@ -13,6 +13,7 @@ from ase import Atoms
 from schnetpack.model import NeuralNetworkPotential
 
 from analysis import study
+from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules, to_ase, unwrapped
 from analysis.data.neighbours import neighbour_pairs
 from analysis.data.offsets import reference_energies
@@ -29,7 +30,7 @@ KCAL_PER_MOL = ase.units.kcal / ase.units.mol
 """In eV."""
 
 
-class PredictError(ValueError):
+class PredictError(UserError, ValueError):
     """Models that make no ensemble, or molecules that can't be predicted; the message names them and the reason."""
 
 

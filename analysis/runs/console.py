@@ -4,12 +4,13 @@ A command reports an error that its user can mend in one line, with an exit code
 """
 
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import typer
 from tabulate import tabulate
+from typer.core import TyperGroup
 
+from analysis.data.errors import UserError
 from analysis.data.files import reason
 
 INTERRUPTED = 130
@@ -33,16 +34,20 @@ def aligned(rows: Sequence[Sequence[str]], *, right: int = 0) -> str:
     return tabulate(rows, tablefmt="plain", colalign=columns, disable_numparse=True)
 
 
-@contextmanager
-def errors_in_one_line(*expected: type[Exception]) -> Iterator[None]:
-    """End a command with one line on the standard error and exit code 1 if it raises one of these."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # … | head
-    except expected as error:
-        complain(f"error: {one_line(error)}")
-        raise typer.Exit(1) from error
+class OneLineErrors(TyperGroup):
+    """Commands that end with one line on the standard error and exit code 1 if their user can mend what is wrong."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        """Run the command."""
+        from fused.choice import WayError  # its import takes a while, and is for commands only
+
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # … | head
+        except (UserError, WayError, OSError) as error:
+            complain(f"error: {one_line(error)}")
+            raise typer.Exit(1) from error
 
 
 def clock(seconds: float) -> str:

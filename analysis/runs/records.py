@@ -21,6 +21,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 from safetensors.numpy import load_file
 
+from analysis.data.errors import UserError
 from analysis.data.files import check_output, naming, reason
 from analysis.data.offsets import Offsets
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
@@ -53,7 +54,7 @@ def results_folder() -> Path:
     return Path(named) if named else (checkout.folder() or Path.cwd()) / "results"
 
 
-class RecordError(RuntimeError):
+class RecordError(UserError, RuntimeError):
     """A record that can't be trusted; the message names the file and what to do."""
 
 

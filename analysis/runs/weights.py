@@ -10,6 +10,8 @@ from typing import Literal
 
 import numpy as np
 
+from analysis.data.errors import UserError
+
 Weighting = Literal["size", "size-frequency", "inverse-frequency", "per-atom"]
 """`size_based`, `size_and_frequency_based`, `inverse_frequency` and `per_atom`."""
 
@@ -23,7 +25,7 @@ DEFAULT_FLOOR = 1.0
 _LARGEST = float(np.finfo(np.float32).max)  # the loss is computed in single precision
 
 
-class WeightError(ValueError):
+class WeightError(UserError, ValueError):
     """An impossible loss weight: not finite, or negative. The message names s and r."""
 
 

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from analysis.data.errors import UserError
 from analysis.runs.measured import Frozen
 
 _IPYTHON_NAMES = {"In", "Out"}
@@ -31,11 +32,8 @@ class NotebookParameters(Frozen):
     lang: Literal["ca", "en"] = Field("ca", description='language of figures and tables: "ca" or "en"')
 
 
-class ParameterError(ValueError):
-    """Wrong notebook parameters; shown by IPython as its message alone, without a traceback."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"ParameterError: {self}"]
+class ParameterError(UserError, ValueError):
+    """Wrong parameters of a notebook or a command."""
 
 
 def check[Parameters: NotebookParameters](model: type[Parameters], namespace: dict[str, object]) -> Parameters:

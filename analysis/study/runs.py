@@ -9,6 +9,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
+from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.runs import records
 from analysis.runs.arms import Arm, Arms
@@ -23,7 +24,7 @@ from analysis.study.parameters import check
 from analysis.training import recording
 
 
-class StudyError(ValueError):
+class StudyError(UserError, ValueError):
     """Something was asked for that the study does not have; the message says what it has."""
 
 

@@ -38,14 +38,15 @@ from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from tqdm import tqdm
 
 from analysis.data import qm9, thesis
+from analysis.data.errors import UserError
 from analysis.data.files import whole_file
-from analysis.data.molecules import Molecules, MoleculesError
+from analysis.data.molecules import Molecules
 from analysis.runs import records
 from analysis.runs.config import Profile
-from analysis.runs.console import INTERRUPTED, complain, errors_in_one_line
-from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.runs.console import INTERRUPTED, OneLineErrors, complain
+from analysis.runs.failures import TrainingDivergedError
 from analysis.study import sweeps
-from analysis.study.parameters import NotebookParameters, ParameterError, check, parsed
+from analysis.study.parameters import NotebookParameters, check, parsed
 from analysis.study.sweeps import Sweep, SweepError, load_sweep, parameters_of
 from analysis.study.trials import (
     WITHOUT_RECORD,
@@ -76,7 +77,7 @@ _AGAIN = "again"  # the attribute of a trial that was queued again: the number o
 _log = logging.getLogger(__name__)
 
 
-class StorageError(RuntimeError):
+class StorageError(UserError, RuntimeError):
     """Optuna's database can't be opened or written."""
 
 
@@ -468,17 +469,7 @@ def load_or_search(
 
 # ---- command line ------------------------------------------------------------------------------------------------
 
-_EXPECTED = (
-    SweepError,
-    StorageError,
-    ParameterError,
-    MoleculesError,
-    qm9.QM9NotInstalledError,
-    records.RecordError,
-    CheckpointError,
-    TrainingDivergedError,
-    OSError,
-)
+app = typer.Typer(cls=OneLineErrors, add_completion=False, no_args_is_help=True, help=__doc__.partition("\n\n")[0])
 
 
 def _values(texts: Iterable[str], file: str) -> dict[str, float]:
@@ -492,6 +483,7 @@ def _values(texts: Iterable[str], file: str) -> dict[str, float]:
     return values
 
 
+@app.command("run")
 def _run(
     sweep: Annotated[str, typer.Argument(help="stage1, stage2, or a sweep file (.yaml).")],
     profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "full",
@@ -529,6 +521,7 @@ def _run(
         typer.echo(f"chosen: {choose(frame)['run']}")
 
 
+@app.command("trial", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def _trial(
     context: typer.Context,
     sweep: Annotated[str, typer.Argument(help="stage1, stage2, or a sweep file (.yaml).")],
@@ -561,14 +554,5 @@ def _profile(name: str) -> Profile:
     return check(SearchParameters, {"profile": name}).profile
 
 
-def main() -> None:
-    """Run the command line."""
-    app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__.partition("\n\n")[0])
-    said = errors_in_one_line(*_EXPECTED)
-    app.command("run")(said(_run))
-    app.command("trial", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(said(_trial))
-    app()
-
-
 if __name__ == "__main__":
-    main()
+    app()

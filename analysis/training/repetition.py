@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
+from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.runs.measured import Frozen, Git, read
 from analysis.runs.records import Record, results_folder
@@ -35,11 +36,11 @@ SCORE_TOLERANCE = 0.05
 _SURROUNDINGS = ("system", "architecture", "processor", "device", "threads", "loops")
 
 
-class OtherMoleculesError(ValueError):
+class OtherMoleculesError(UserError, ValueError):
     """The record was made from other molecules than those that are here."""
 
 
-class RepetitionError(RuntimeError):
+class RepetitionError(UserError, RuntimeError):
     """A kept repetition that can't be trusted; the message names the file and what to do."""
 
 

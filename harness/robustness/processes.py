@@ -33,7 +33,7 @@ parameters:
 """
 _SAID = 2000  # characters
 # A dead worker is noticed after four heartbeats: with the 15 s of real searches we would do nothing but wait.
-_SEARCH = "from analysis.study import search; search.HEARTBEAT_SECONDS = 1; search.main()"
+_SEARCH = "from analysis.study import search; search.HEARTBEAT_SECONDS = 1; search.app()"
 
 
 class HalfReadError(RuntimeError):

@@ -519,7 +519,7 @@ def test_trials_without_a_record_count_as_tried(qm9_molecules, tmp_path, results
 def call(monkeypatch, capsys, *arguments: object) -> tuple[int, str, str]:
     monkeypatch.setattr(sys, "argv", ["search", *map(str, arguments)])
     with pytest.raises(SystemExit) as left:
-        search.main()
+        search.app()
     said = capsys.readouterr()
     return left.value.code or 0, said.out, said.err
 

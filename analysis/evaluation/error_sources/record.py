@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.data.errors import UserError
 from analysis.data.files import reason
 from analysis.runs.records import results_folder
 
@@ -22,7 +23,7 @@ DIGITS = 6
 """Of the numbers in a record's files."""
 
 
-class ErrorSourcesError(RuntimeError):
+class ErrorSourcesError(UserError, RuntimeError):
     """A missing record, or one that can't be trusted; the message names the file and what to do."""
 
 

@@ -14,6 +14,7 @@ import yaml
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from pydantic import BeforeValidator, Field, PositiveInt, ValidationError, model_validator
 
+from analysis.data.errors import UserError
 from analysis.data.files import reason
 from analysis.runs.config import Profile, RunConfig, adjust, apply_profile
 from analysis.runs.measured import Frozen
@@ -32,7 +33,7 @@ PARAMETERS: dict[str, tuple[str, type]] = {
 """What a sweep can set: the part of `RunConfig` where it lies, and its type. Cut-offs in Å."""
 
 
-class SweepError(ValueError):
+class SweepError(UserError, ValueError):
     """A sweep that can't be searched; the message names the file and the key."""
 
 
