@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from schnetpack.atomistic import Atomwise, PairwiseDistances
@@ -19,56 +18,30 @@ from fused.painn import FusedPaiNN
 from fused.schnet import FusedSchNet, Readout
 
 
-def build(
-    *,
-    representation: Literal["schnet", "painn"] = "schnet",
-    n_atom_basis: int = 30,
-    n_interactions: int = 3,
-    n_rbf: int = 20,
-    cutoff: float = 5.0,
-    shared_interactions: bool = False,
-    fused: bool = True,
-    postprocessors: Sequence[torch.nn.Module] = (),
+def build_from(
+    settings: Model, *, fused: bool | None = None, postprocessors: Sequence[torch.nn.Module] = ()
 ) -> NeuralNetworkPotential:
     """The report's model (Figure 2): distances, SchNet with Gaussians and a cosine cut-off, a sum over atoms; or PaiNN.
 
-    The weights are drawn from torch's global generator, the same for `fused` or not.
-
-    Parameters
-    ----------
-    n_atom_basis, n_interactions, n_rbf, shared_interactions
-        As SchNetPack names them; `n_rbf` is the number of Gaussians.
-    cutoff
-        Radius of the cosine cut-off function, Å (the report's "training cut-off"). The data cut-off is that of the
-        batches' neighbour list.
-    fused
-        `FusedSchNet` or `FusedPaiNN`, or SchNetPack's own modules for batches with the directed list.
-    postprocessors
-        SchNetPack transforms applied to predictions.
+    The weights are drawn from torch's global generator, the same for `fused` or not: `FusedSchNet` or `FusedPaiNN`, or
+    SchNetPack's own modules for batches with the directed list, by default as the settings say. `postprocessors` are
+    SchNetPack transforms applied to predictions.
     """
+    fused = settings.convolution == "fused" if fused is None else fused
     kinds = {"schnet": (SchNet, FusedSchNet), "painn": (PaiNN, FusedPaiNN)}
-    layers = kinds[representation][fused](
-        n_atom_basis=n_atom_basis,
-        n_interactions=n_interactions,
-        radial_basis=GaussianRBF(n_rbf=n_rbf, cutoff=cutoff),
-        cutoff_fn=CosineCutoff(cutoff),
-        shared_interactions=shared_interactions,
+    layers = kinds[settings.representation][fused](
+        n_atom_basis=settings.n_atom_basis,
+        n_interactions=settings.n_interactions,
+        radial_basis=GaussianRBF(n_rbf=settings.n_rbf, cutoff=settings.training_cutoff),
+        cutoff_fn=CosineCutoff(settings.training_cutoff),
+        shared_interactions=settings.shared_interactions,
     )
     return NeuralNetworkPotential(
         representation=layers,
         input_modules=[PairVectors() if fused else PairwiseDistances()],
-        output_modules=[(Readout if fused else Atomwise)(n_in=n_atom_basis, output_key=ENERGY)],
+        output_modules=[(Readout if fused else Atomwise)(n_in=settings.n_atom_basis, output_key=ENERGY)],
         postprocessors=list(postprocessors),
     )
-
-
-def build_from(
-    settings: Model, *, fused: bool | None = None, postprocessors: Sequence[torch.nn.Module] = ()
-) -> NeuralNetworkPotential:
-    """The model that a configuration describes; `fused` overrules its choice of modules, see `build`."""
-    shape = settings.model_dump(exclude={"data_cutoff", "training_cutoff", "convolution"})
-    fused = settings.convolution == "fused" if fused is None else fused
-    return build(**shape, cutoff=settings.training_cutoff, fused=fused, postprocessors=postprocessors)
 
 
 def postprocessors(offsets: Offsets, energy_key: str) -> list[torch.nn.Module]:

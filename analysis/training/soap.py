@@ -15,26 +15,8 @@ class GroupedSOAP(SOAP):
     Raises ValueError if a parameter has more than two axes.
     """
 
-    def __init__(
-        self,
-        params: object,
-        lr: float = 3e-3,
-        betas: tuple[float, float] = (0.95, 0.95),
-        shampoo_beta: float | None = None,
-        precondition_frequency: int = 10,
-        max_precondition_dim: int = 10000,
-        eps: float = 1e-8,
-    ) -> None:
-        super().__init__(
-            params,
-            lr=lr,
-            betas=betas,
-            shampoo_beta=shampoo_beta,
-            weight_decay=0.0,
-            precondition_frequency=precondition_frequency,
-            max_precondition_dim=max_precondition_dim,
-            eps=eps,
-        )
+    def __init__(self, params: object, **settings: object) -> None:
+        super().__init__(params, weight_decay=0.0, **settings)
         shapes = {tuple(parameter.shape) for group in self.param_groups for parameter in group["params"]}
         if deep := [shape for shape in shapes if len(shape) > 2]:
             raise ValueError(f"a parameter of shape {deep[0]} has more than two axes")

@@ -26,7 +26,7 @@ from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
 from analysis.data.splits import Split
 from analysis.runs import selection
-from analysis.runs.config import Data, RunConfig, adjust
+from analysis.runs.config import Data, Model, RunConfig, adjust
 from analysis.training import loop, networks
 from analysis.training.batches import ENERGY, PackedLoader, PackedMolecules
 from fused.schnet import FusedSchNet, Readout
@@ -126,13 +126,16 @@ def write_database(folder: Path, molecules: Molecules, count: int) -> None:
 def stock_model(settings: Settings, width: int, postprocessors: list[torch.nn.Module]) -> NeuralNetworkPotential:
     """SchNetPack's modules and nothing else."""
     torch.manual_seed(settings.seed)
-    return networks.build(
+    return networks.build_from(_shape(settings, width), fused=False, postprocessors=postprocessors)
+
+
+def _shape(settings: Settings, width: int) -> Model:
+    return Model(
         n_atom_basis=width,
         n_interactions=settings.n_interactions,
         n_rbf=settings.n_rbf,
-        cutoff=settings.cutoff,
-        fused=False,
-        postprocessors=postprocessors,
+        data_cutoff=settings.cutoff,
+        training_cutoff=settings.cutoff,
     )
 
 
@@ -274,9 +277,7 @@ def bare(settings: Settings, *, width: int, batch: int) -> Iterator[int]:
     packed_molecules = PackedMolecules(molecules, neighbour_pairs(molecules, settings.cutoff), targets=targets)
     loader = PackedLoader(packed_molecules, parts.train, batch_size=batch, seed=settings.seed, shuffle=True)
     torch.manual_seed(settings.seed)
-    model = networks.build(
-        n_atom_basis=width, n_interactions=settings.n_interactions, n_rbf=settings.n_rbf, cutoff=settings.cutoff
-    )
+    model = networks.build_from(_shape(settings, width))
     for module in model.modules():
         if isinstance(module, FusedSchNet | Readout):
             module.threads = threads

@@ -13,6 +13,7 @@ from analysis.data import qm9
 from analysis.data.files import whole_file
 from analysis.data.neighbours import neighbour_pairs
 from analysis.runs import checkout
+from analysis.runs.config import Model
 from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice
@@ -36,7 +37,7 @@ def measure(
     for network in _NETWORKS:
         for width in widths:
             torch.manual_seed(0)
-            model = networks.build(representation=network, n_atom_basis=width, cutoff=_CUTOFF)
+            model = networks.build_from(Model(representation=network, n_atom_basis=width, training_cutoff=_CUTOFF))
             chosen = choice.way(network, width)
             ways = list(dict.fromkeys([chosen, *choice.candidates()]))
             for size in batches:

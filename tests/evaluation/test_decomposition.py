@@ -105,13 +105,7 @@ def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
         neighbour_pairs(molecules, config.model.data_cutoff),
         targets=molecules.energy - offsets.Offsets(mean).of(molecules),
     )
-    model = networks.build(
-        n_atom_basis=config.model.n_atom_basis,
-        n_interactions=config.model.n_interactions,
-        n_rbf=config.model.n_rbf,
-        cutoff=config.model.training_cutoff,
-        postprocessors=networks.postprocessors(record.offsets(), "energy_U0"),
-    )
+    model = networks.build_from(config.model, postprocessors=networks.postprocessors(record.offsets(), "energy_U0"))
     model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
     e = loop.predict_errors(model, packed, np.arange(len(molecules)))
     parts = decomposition.decompose(record.groups, "size")

@@ -14,15 +14,17 @@ from schnetpack.representation import PaiNN
 from torch.nn import functional
 
 from analysis.data.neighbours import neighbour_pairs
+from analysis.runs.config import Model
 from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
 from fused import _equivariant, _kernels, choice, equivariant
 from fused.convolution import Dense, HalfList
 
 
-def build(seed: int = 0, **settings):
+def build(seed: int = 0, *, fused: bool = True, **settings):
     torch.manual_seed(seed)
-    return networks.build(**{"representation": "painn", "n_atom_basis": 24, "n_interactions": 2} | settings)
+    shape = {"representation": "painn", "n_atom_basis": 24, "n_interactions": 2} | settings
+    return networks.build_from(Model(**shape), fused=fused)
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from analysis.data.molecules import Molecules, to_ase
 from analysis.data.neighbours import neighbour_pairs
+from analysis.runs.config import Model
 from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
 from fused import schnet as engine
@@ -32,9 +33,9 @@ def two_threads():
     torch.set_num_threads(before)
 
 
-def build(seed: int = 0, **settings) -> NeuralNetworkPotential:
+def build(seed: int = 0, *, cutoff: float = 5.0, fused: bool = True, **settings) -> NeuralNetworkPotential:
     torch.manual_seed(seed)
-    return networks.build(**settings)
+    return networks.build_from(Model(training_cutoff=cutoff, **settings), fused=fused)
 
 
 def pack(molecules: Molecules, cutoff: float = 5.0) -> PackedMolecules:
