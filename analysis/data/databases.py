@@ -33,12 +33,8 @@ def read(path: str | os.PathLike[str], energy_property: str = "energy_U0") -> Mo
 
     `energy_property` is the name of the total energy among the database's properties.
 
-    Raises
-    ------
-    FileNotFoundError
-        There is no such file.
-    MoleculesError
-        No SchNetPack metadata, an unknown property or unit, a row without the property, or what `from_ase` refuses.
+    Raises FileNotFoundError, and MoleculesError without SchNetPack metadata, for an unknown property or unit, a row
+    without the property, or what `from_ase` refuses.
     """
     path = Path(path)
     if not path.is_file():
@@ -77,7 +73,12 @@ def write(path: str | os.PathLike[str], molecules: Molecules, energy_unit: str =
     with whole_file(path) as temporary:
         with ase.db.connect(temporary, type="db", use_lock_file=False) as database:
             for atoms, energy in zip(to_ase(molecules), molecules.energy / factor, strict=True):
-                _write_row(database, atoms, energy)
+                data = {"energy_U0": np.array([energy])}
+                if "smiles" in atoms.info:
+                    data["smiles"] = atoms.info["smiles"]
+                # SchNetPack keeps energies in `data`; ASE would store the calculator's beside it.
+                atoms.calc = None
+                database.write(atoms, data=data, key_value_pairs={"molecule_index": atoms.info["index"]})
         # Outside the transaction of the rows: ASE stores metadata in one of its own.
         database.metadata = {
             "_property_unit_dict": {"energy_U0": energy_unit},
@@ -124,12 +125,3 @@ def _molecule(row: ase.db.row.AtomsRow, energy_property: str, energy_unit: float
         raise MoleculesError(f"molecule {index}: its {energy_property} is {energy.tolist()}; one number is needed")
     info = {"index": index, "energy_U0": float(energy.item()) * energy_unit, "smiles": row.data.get("smiles", "")}
     return Atoms(row.numbers, row.positions * length_unit, cell=row.cell * length_unit, pbc=row.pbc, info=info)
-
-
-def _write_row(database: ase.db.core.Database, atoms: Atoms, energy: float) -> None:
-    data = {"energy_U0": np.array([energy])}
-    if "smiles" in atoms.info:
-        data["smiles"] = atoms.info["smiles"]
-    # SchNetPack keeps energies in `data`; ASE would store the calculator's beside it.
-    atoms.calc = None
-    database.write(atoms, data=data, key_value_pairs={"molecule_index": atoms.info["index"]})

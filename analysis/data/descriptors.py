@@ -1,8 +1,4 @@
-"""What a molecule is like, in numbers: composition, structure, and how much of it the training molecules hold.
-
-Composition comes from the atoms, structure from the SMILES through RDKit, novelty from both. Everything is
-deterministic.
-"""
+"""What a molecule is like, in numbers: composition, structure, and how much of it the training molecules hold."""
 
 import re
 from collections import Counter
@@ -147,13 +143,13 @@ def _of_structure(structure: Chem.Mol, index: int, count: Sequence[int]) -> dict
         "triple_bonds": sum(kind == Chem.BondType.TRIPLE for kind, *_ in bonds),
         "sp3_share": rdMolDescriptors.CalcFractionCSP3(structure),
         "hetero_bonds": sum({one.GetAtomicNum(), other.GetAtomicNum()} <= hetero for _, one, other in bonds),
-        "zwitterion": int(any(_stands_alone(atom) for atom in atoms)),
+        "zwitterion": int(
+            any(
+                atom.GetFormalCharge() > 0 and all(other.GetFormalCharge() >= 0 for other in atom.GetNeighbors())
+                for atom in atoms
+            )
+        ),
     }
-
-
-def _stands_alone(atom: Chem.Atom) -> bool:
-    """Whether the atom is positive and none of its neighbours is negative."""
-    return atom.GetFormalCharge() > 0 and all(other.GetFormalCharge() >= 0 for other in atom.GetNeighbors())
 
 
 def _bonds(structure: Chem.Mol, molecules: Molecules, place: int) -> list[tuple[int, int]]:

@@ -54,12 +54,7 @@ def frames(path: str | os.PathLike[str]) -> Iterator[Frame]:
     Plain XYZ, extended XYZ, and QM9's own files, whose number and SMILES (GDB-17's) go to `info`, U0 (eV) to the
     calculator. Blank lines may stand between molecules. A line ends at LF, CR LF or CR and at nothing else. The text is
     UTF-8 or, with a byte-order mark, UTF-16; a line that is not UTF-8 is read as Latin-1. Only a comment may hold
-    anything but printable ASCII.
-
-    Raises
-    ------
-    OSError, UnicodeError
-        The file can't be opened, or it is damaged UTF-16.
+    anything but printable ASCII. Raises OSError if the file can't be opened, UnicodeError for damaged UTF-16.
     """
     lines = _lines(Path(path))
     start = 0
@@ -79,11 +74,8 @@ def files(path: str | os.PathLike[str]) -> list[Path]:
 def read(path: str | os.PathLike[str], energy_key: str = "energy_U0") -> Molecules:
     """Molecules of an XYZ file or of a folder of them, in Å; U0 in eV under `energy_key` or `energy`, or as QM9 has it.
 
-    Raises
-    ------
-    MoleculesError
-        Something in a file that is no whole and legible molecule (names file, line and reason), or what `from_ase`
-        refuses.
+    Raises MoleculesError for something in a file that is no whole and legible molecule (names file, line and reason),
+    and for what `from_ase` refuses.
     """
     atoms = [one for file in files(path) for one in _read(file)]
     if not atoms:
@@ -121,9 +113,6 @@ def _escaped(text: str) -> str:
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
-# ---- one file, one molecule ------------------------------------------------------------------------------------------
-
-
 def _read(path: Path) -> list[Atoms]:
     atoms = []
     try:
@@ -145,18 +134,16 @@ def _lines(path: Path) -> list[str]:
             utf16 = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
         with path.open(encoding="utf-16" if utf16 else "utf-8", errors="surrogateescape") as file:
             lines = [line.rstrip("\n").removeprefix("\ufeff") for line in file]
-    return [_as_latin1(line) if _UNDECODED.search(line) else line for line in lines]
-
-
-def _as_latin1(line: str) -> str:
-    return line.encode("utf-8", "surrogateescape").decode("latin-1")
+    return [
+        line.encode("utf-8", "surrogateescape").decode("latin-1") if _UNDECODED.search(line) else line for line in lines
+    ]
 
 
 def _stop(lines: list[str], start: int) -> int:
     """Where that ends which begins here.
 
-    A molecule ends at a line that is blank or holds only a number, as no atom's line does, whatever its number of atoms
-    says: a wrong one spoils no other molecule. Anything else ends at the next such number.
+    A molecule ends at a line that is blank or holds only a number, as no atom's line does: a wrong number of atoms
+    spoils no other molecule. Anything else ends at the next such number.
     """
     is_molecule = _COUNT.fullmatch(lines[start])
     stop = start + (2 if is_molecule else 1)

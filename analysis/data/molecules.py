@@ -1,12 +1,9 @@
-"""Molecules as packed arrays, and the doors to and from ASE and JARVIS.
-
-Lengths are in Å, energies in eV. Molecules stand in vacuum: a periodic structure is refused, and of a molecule in a box
-the cell is dropped, once the atoms that lie across its faces are back with the others.
-"""
+"""Molecules as packed arrays, and the doors to and from ASE and JARVIS. Lengths in Å, energies in eV."""
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
@@ -49,11 +46,8 @@ class Molecules:
     each; `numbers`, uint8 [A], atomic numbers 1 … 99; `positions`, float64 [A, 3], Å; `energy`, float64 [M], the total
     energy at 0 K (U0), eV; `smiles`, str [M], "" where unknown.
 
-    Raises
-    ------
-    MoleculesError
-        Shapes, types or counts that don't fit together, an index twice, a molecule without atoms, an unknown element,
-        a coordinate or an energy that is not finite. Distances are not looked at: see `check_separation`.
+    Raises MoleculesError for shapes, types or counts that don't fit together, an index twice, a molecule without atoms,
+    an unknown element, a coordinate or an energy that is not finite. Distances: see `check_separation`.
     """
 
     index: np.ndarray
@@ -66,8 +60,7 @@ class Molecules:
     def __post_init__(self):
         for name, (kinds, dtype, shape) in _COLUMNS.items():
             object.__setattr__(self, name, _frozen(name, getattr(self, name), kinds, dtype, shape))
-        self._check_lengths()
-        self._check_values()
+        self._check()
         object.__setattr__(self, "numbers", _read_only(self.numbers.astype(np.uint8, copy=False)))
 
     def __len__(self) -> int:
@@ -76,7 +69,7 @@ class Molecules:
     @cached_property
     def offsets(self) -> np.ndarray:
         """int64 [M + 1]: the atoms of molecule m are `offsets[m]:offsets[m + 1]`."""
-        return _read_only(np.concatenate([[0], np.cumsum(self.n_atoms)]).astype(np.int64))
+        return _read_only(packed_starts(self.n_atoms))
 
     def select(self, which: np.ndarray) -> Self:
         """Some of the molecules, in the order asked for.
@@ -86,10 +79,7 @@ class Molecules:
         """
         positions = self._positions_of(np.asarray(which))
         n_atoms = self.n_atoms[positions]
-        ends = np.cumsum(n_atoms)
-        # Atom k of the result sits as far from its molecule's first atom as it does here.
-        first = np.repeat(self.offsets[positions] - (ends - n_atoms), n_atoms)
-        atoms = first + np.arange(len(first))
+        atoms = ranges(self.offsets[positions], n_atoms)
         return type(self)(
             index=self.index[positions],
             n_atoms=n_atoms,
@@ -137,7 +127,7 @@ class Molecules:
             raise IndexError(f"there is no position {outside[0]} among {len(self)} molecules")
         return which
 
-    def _check_lengths(self) -> None:
+    def _check(self) -> None:
         for name in ("n_atoms", "energy", "smiles"):
             if len(getattr(self, name)) != len(self):
                 raise MoleculesError(f"{len(self)} indices but {len(getattr(self, name))} values of {name}")
@@ -152,8 +142,6 @@ class Molecules:
                 f"the molecules' atom counts add up to {self.offsets[-1]}, but there are {len(self.numbers)} atoms"
                 + (f"; the last molecule is {self.index[-1]}" if len(self) else "")
             )
-
-    def _check_values(self) -> None:
         self._refuse_atom(
             (self.numbers < 1) | (self.numbers > MAX_ATOMIC_NUMBER),
             lambda a: f"unknown element {self.numbers[a]} (atomic numbers 1 to {MAX_ATOMIC_NUMBER} are known)",
@@ -202,6 +190,20 @@ def _frozen(name: str, values: np.ndarray, kinds: str, dtype: type | None, shape
     return _read_only(array.copy() if array.flags.writeable and np.may_share_memory(array, values) else array)
 
 
+def packed_starts(counts: np.ndarray) -> np.ndarray:
+    """Where each of the packed parts begins, and where the last one ends: int64 [n + 1]."""
+    starts = np.zeros(len(counts) + 1, np.int64)
+    np.cumsum(counts, out=starts[1:])
+    return starts
+
+
+def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The first counts[0] integers from starts[0] on, then the first counts[1] from starts[1] on, and so forth."""
+    found = np.repeat(starts - packed_starts(counts)[:-1], counts)
+    found += np.arange(len(found))
+    return found
+
+
 def _read_only(array: np.ndarray) -> np.ndarray:
     array.flags.writeable = False
     return array
@@ -210,9 +212,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
 def check_separation(molecules: Molecules) -> Molecules:
     """The same molecules, if no two atoms of one are closer than `MIN_SEPARATION` (0.5 Å).
 
-    The readers of this package call it. It is no part of `Molecules`, as it takes longer than everything else there
-    (0.4 s for QM9) and whoever computes with distances may want to place atoms freely.
-
+    The readers of this package call it. It is no part of `Molecules`, as it takes longer than everything else there.
     Raises MoleculesError, which names the molecule, the two atoms and their distance.
     """
     for size in np.unique(molecules.n_atoms):
@@ -253,30 +253,32 @@ def from_ase(
 
     They are in vacuum or in a box (see `unwrapped`). U0, eV, is `info[energy_key]` or, without that key, the energy
     that the calculator already holds. `index` is by default `info["index"]` where all have it, otherwise 1, 2, 3 …
-
-    Raises
-    ------
-    MoleculesError
-        A periodic structure, a molecule without an energy, or anything that `unwrapped`, `Molecules` or
-        `check_separation` refuses.
+    Raises MoleculesError for a periodic structure, a molecule without an energy, or anything that `unwrapped`,
+    `Molecules` or `check_separation` refuses.
     """
     atoms = list(atoms)
     for place, molecule in enumerate(atoms, start=1):
         if not isinstance(molecule, Atoms):
             raise MoleculesError(f"molecule number {place} is {kind(molecule)}, not ASE's Atoms")
     index = _indices(atoms, index)
+    positions, energy, smiles = [np.zeros((0, 3))], [], []
     for number, molecule in zip(index, atoms, strict=True):
-        if molecule.pbc.any():
-            raise MoleculesError(f"molecule {number}: it is periodic; for a molecule in a box, set its pbc to False")
-    whole = [_named(number, unwrapped, molecule) for number, molecule in zip(index, atoms, strict=True)]
+        with _naming(number):
+            if molecule.pbc.any():
+                raise MoleculesError("it is periodic; for a molecule in a box, set its pbc to False")
+            positions.append(unwrapped(molecule).positions)
+            energy.append(_energy(molecule, energy_key))
+            smiles.append(molecule.info.get("smiles", ""))
+            if not isinstance(smiles[-1], str):
+                raise MoleculesError(f"its SMILES is {smiles[-1]!r}; a text is needed")
     return check_separation(
         Molecules(
             index=index,
             n_atoms=np.array([len(molecule) for molecule in atoms], dtype=np.int64),
             numbers=np.concatenate([np.zeros(0, np.int64), *(molecule.numbers for molecule in atoms)]),
-            positions=np.concatenate([np.zeros((0, 3)), *(molecule.positions for molecule in whole)]),
-            energy=np.array([_energy(m, energy_key, n) for n, m in zip(index, atoms, strict=True)], dtype=float),
-            smiles=np.array([_smiles(m, n) for n, m in zip(index, atoms, strict=True)], dtype=str),
+            positions=np.concatenate(positions),
+            energy=np.array(energy, dtype=float),
+            smiles=np.array(smiles, dtype=str),
         )
     )
 
@@ -287,10 +289,8 @@ def unwrapped(atoms: Atoms) -> Atoms:
     Two atoms are bonded that are nearer than 1.3 times the sum of their covalent radii. A molecule without a cell is
     left as it is; so is, with `pbc` off, one that bonds across the faces would not make more of a whole.
 
-    Raises
-    ------
-    MoleculesError
-        Torn into pieces that this cell does not join. With `pbc` on: several pieces, or bonds between images.
+    Raises MoleculesError if it is torn into pieces that this cell does not join; with `pbc` on, if it is of several
+    pieces, or there are bonds between images.
     """
     known = (atoms.numbers >= 0) & (atoms.numbers < len(covalent_radii)) & np.isfinite(atoms.positions).all(axis=1)
     if atoms.cell.rank == 0 or not len(atoms) or not known.all():
@@ -326,10 +326,7 @@ def _roomy(cell: Cell) -> Cell:
 
 @dataclass(frozen=True)
 class _Bonded:
-    """How many pieces atoms make; by how many cells each is moved to the others of its piece, int [A, 3].
-
-    `endless` if a piece is bonded to its own images.
-    """
+    """By how many cells each atom is moved to the others of its piece, int [A, 3]; whether it bonds to its images."""
 
     pieces: int
     moves: np.ndarray
@@ -337,8 +334,10 @@ class _Bonded:
 
 
 def _bonded(atoms: Atoms, cell: Cell | None = None) -> _Bonded:
-    """What bonds make of atoms, those across the faces of a cell included."""
-    from matscipy.neighbours import neighbour_list  # not needed to read records, and few molecules are in a box
+    # Not needed to read records, and few molecules are in a box.
+    from matscipy.neighbours import neighbour_list
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import breadth_first_order, connected_components
 
     first, second, cells = neighbour_list(
         "ijS",
@@ -347,28 +346,22 @@ def _bonded(atoms: Atoms, cell: Cell | None = None) -> _Bonded:
         cell=np.eye(3) if cell is None else cell.complete().array,
         pbc=np.zeros(3, dtype=bool) if cell is None else cell.any(axis=1),
     )
-    of_atom = np.searchsorted(first, np.arange(len(atoms) + 1))
-    moves, seen = np.zeros((len(atoms), 3), dtype=np.int64), np.zeros(len(atoms), dtype=bool)
-    pieces, endless = 0, False
-    for start in range(len(atoms)):
-        waiting = [] if seen[start] else [start]
-        pieces += len(waiting)
-        seen[start] = True
-        while waiting:
-            atom = waiting.pop()
-            for bond in range(*of_atom[atom : atom + 2]):
-                other, move = second[bond], moves[atom] + cells[bond]
-                if not seen[other]:
-                    seen[other], moves[other] = True, move
-                    waiting.append(other)
-                endless |= bool((moves[other] != move).any())
-    return _Bonded(pieces, moves, endless)
+    graph = coo_array((np.ones(len(first)), (first, second)), shape=(len(atoms), len(atoms))).tocsr()
+    pieces, piece = connected_components(graph)
+    of_bond = dict(zip(zip(first, second, strict=True), cells, strict=True))
+    moves = np.zeros((len(atoms), 3), dtype=np.int64)
+    for start in np.unique(piece, return_index=True)[1]:
+        order, before = breadth_first_order(graph, start)
+        for atom in order[1:]:
+            moves[atom] = moves[before[atom]] + of_bond[before[atom], atom]
+    return _Bonded(pieces, moves, bool((moves[second] != moves[first] + cells).any()))
 
 
-def _named[R](number: int, of: Callable[[Atoms], R], atoms: Atoms) -> R:
-    """What a function says of a molecule; its refusal names the molecule."""
+@contextmanager
+def _naming(number: int) -> Iterator[None]:
+    """Within it, a refusal names the molecule."""
     try:
-        return of(atoms)
+        yield
     except MoleculesError as error:
         raise MoleculesError(f"molecule {number}: {error}") from error
 
@@ -395,15 +388,11 @@ def from_jarvis(
     """Molecules from JARVIS `Atoms` and a column of U0 (eV), one value per molecule.
 
     The dictionaries of JARVIS are taken as well: those of `Atoms.to_dict`, and the entries of `jarvis.db.figshare` that
-    hold such a one as `atoms`. Each is taken as a molecule in a box: atoms that lie across its faces are moved back to
-    the others (see `unwrapped`), otherwise the Cartesian coordinates are kept, and the lattice is dropped. Without
-    `index` the molecules are numbered 1, 2, 3 …
+    hold such a one as `atoms`. Each is taken as a molecule in a box (see `unwrapped`), whose lattice is dropped.
+    Without `index` the molecules are numbered 1, 2, 3 …
 
-    Raises
-    ------
-    MoleculesError
-        Another number of energies than of molecules, something that is neither JARVIS `Atoms` nor such a dictionary, a
-        crystal, a molecule that falls apart, or what `from_ase` refuses.
+    Raises MoleculesError for another number of energies than of molecules, something that is neither JARVIS `Atoms` nor
+    such a dictionary, a crystal, a molecule that falls apart, or what `from_ase` refuses.
     """
     atoms = list(atoms)
     if len(energy) != len(atoms):
@@ -411,7 +400,8 @@ def from_jarvis(
     index = np.arange(1, len(atoms) + 1) if index is None else _indices(atoms, index)
     molecules = []
     for number, one, value in zip(index, atoms, energy, strict=True):
-        molecule = _named(number, unwrapped, _of_jarvis(one, number))
+        with _naming(number):
+            molecule = unwrapped(_of_jarvis(one))
         molecule.set_cell(None)
         molecule.pbc = False
         molecule.info["energy_U0"] = float(value)
@@ -419,28 +409,24 @@ def from_jarvis(
     return from_ase(molecules, index=index)
 
 
-def _of_jarvis(one: "JarvisAtoms | Mapping[str, Any]", number: int) -> Atoms:
-    """JARVIS `Atoms` or a dictionary of one as ASE's, periodic."""
+def _of_jarvis(one: "JarvisAtoms | Mapping[str, Any]") -> Atoms:
+    """As ASE's, periodic."""
     if isinstance(one, Mapping):
         one = one["atoms"] if isinstance(one.get("atoms"), Mapping) else one
         if missing := {"lattice_mat", "coords", "elements", "cartesian"} - one.keys():
-            raise MoleculesError(
-                f"molecule {number}: no dictionary of JARVIS Atoms: it has no {', '.join(sorted(missing))}"
-            )
+            raise MoleculesError(f"no dictionary of JARVIS Atoms: it has no {', '.join(sorted(missing))}")
         place = {"positions" if one["cartesian"] else "scaled_positions": one["coords"]}
         elements, lattice = one["elements"], one["lattice_mat"]
     elif all(hasattr(one, name) for name in ("elements", "cart_coords", "lattice_mat")):
         place, elements, lattice = {"positions": one.cart_coords}, one.elements, one.lattice_mat
     else:
-        raise MoleculesError(f"molecule {number} is {kind(one)}, neither JARVIS Atoms nor a dictionary of one")
+        raise MoleculesError(f"it is {kind(one)}, neither JARVIS Atoms nor a dictionary of one")
     try:
         return Atoms(list(elements), cell=lattice, pbc=True, **place)
     except KeyError as error:
-        raise MoleculesError(f"molecule {number}: unknown element {error.args[0]}") from error
+        raise MoleculesError(f"unknown element {error.args[0]}") from error
     except (ValueError, TypeError) as error:
-        raise MoleculesError(
-            f"molecule {number}: its lattice, elements and coordinates do not fit ({error})"
-        ) from error
+        raise MoleculesError(f"its lattice, elements and coordinates do not fit ({error})") from error
 
 
 def to_jarvis(molecules: Molecules) -> list["JarvisAtoms"]:
@@ -479,20 +465,13 @@ def _indices(atoms: "list[Atoms] | list[JarvisAtoms]", index: Sequence[int] | np
     return np.array([molecule.info["index"] for molecule in atoms])
 
 
-def _energy(atoms: Atoms, key: str, index: int) -> float:
+def _energy(atoms: Atoms, key: str) -> float:
     energy = atoms.info.get(key)
     if key not in atoms.info and atoms.calc is not None and "energy" in atoms.calc.results:
         # Only what is already known: asking the molecule itself could start a calculation.
         energy = atoms.calc.get_property("energy", atoms, allow_calculation=False)
     if energy is None:
-        raise MoleculesError(f'molecule {index}: it has no energy, neither info["{key}"] nor one of its calculator')
+        raise MoleculesError(f'it has no energy, neither info["{key}"] nor one of its calculator')
     if np.size(energy) != 1 or np.asarray(energy).dtype.kind not in "iuf":
-        raise MoleculesError(f"molecule {index}: its energy is {energy!r}; one number in eV is needed")
+        raise MoleculesError(f"its energy is {energy!r}; one number in eV is needed")
     return float(np.asarray(energy).item())
-
-
-def _smiles(atoms: Atoms, index: int) -> str:
-    smiles = atoms.info.get("smiles", "")
-    if not isinstance(smiles, str):
-        raise MoleculesError(f"molecule {index}: its SMILES is {smiles!r}; a text is needed")
-    return smiles

@@ -1,9 +1,4 @@
-"""Neighbour pairs of many molecules.
-
-SchNetPack reads a database row and builds a neighbour list for each molecule in each epoch. Here the pairs of the
-whole data set are found once, each pair of atoms once (half list, i < j), and a batch of them (see `batches`) is a
-handful of array look-ups.
-"""
+"""Neighbour pairs of many molecules, found once, where SchNetPack builds a list for each molecule in each epoch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +7,7 @@ from types import MappingProxyType
 import ase.units
 import numpy as np
 
-from analysis.data.molecules import Molecules, MoleculesError
+from analysis.data.molecules import Molecules, MoleculesError, packed_starts, ranges
 
 _COINCIDENT = 0.05  # Å; no bond is shorter than a tenth of the hydrogen molecule's
 _ORGANIC = (1, 6, 7, 8, 9)
@@ -66,7 +61,7 @@ def neighbour_pairs(molecules: Molecules, cutoff: float) -> Pairs:
     distance = np.empty(offsets[-1], np.float32)
     while blocks:
         block, block_first, block_second, block_distance = blocks.pop()
-        where = _ranges(offsets[block], count[block])
+        where = ranges(offsets[block], count[block])
         first[where], second[where], distance[where] = block_first, block_second, block_distance
     return Pairs(float(cutoff), first, second, distance, offsets)
 
@@ -98,36 +93,15 @@ def _block_pairs(
         squared += (coordinate[first] - coordinate[second]) ** 2
     distance = np.sqrt(squared, out=squared).T  # molecule by molecule
     if distance.size and distance.min() < _COINCIDENT:
-        raise _coincident(molecules, block, distance, first, second)
+        place, pair = np.unravel_index(distance.argmin(), distance.shape)
+        raise MoleculesError(
+            f"molecule {molecules.index[block[place]]}: its atoms {first[pair] + 1} and {second[pair] + 1} are "
+            f"{distance[place, pair]:.3g} Å apart, closer than atoms can be; correct its coordinates or leave it out"
+        )
     near = distance < cutoff
     count[block] = near.sum(axis=1)
     pair = np.nonzero(near)[1]
     return block, first[pair], second[pair], distance[near].astype(np.float32)
-
-
-def _coincident(
-    molecules: Molecules, block: np.ndarray, distance: np.ndarray, first: np.ndarray, second: np.ndarray
-) -> MoleculesError:
-    molecule, pair = np.unravel_index(distance.argmin(), distance.shape)
-    return MoleculesError(
-        f"molecule {molecules.index[block[molecule]]}: its atoms {first[pair] + 1} and {second[pair] + 1} are "
-        f"{distance[molecule, pair]:.3g} Å apart, closer than atoms can be; correct its coordinates or leave it out"
-    )
-
-
-def packed_starts(counts: np.ndarray) -> np.ndarray:
-    """Where each of the packed parts begins, and where the last one ends: int64 [n + 1]."""
-    starts = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=starts[1:])
-    return starts
-
-
-def _ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The first counts[0] integers from starts[0] on, then the first counts[1] from starts[1] on, and so forth."""
-    ends = np.cumsum(counts)
-    ranges = np.repeat(starts - ends + counts, counts)
-    ranges += np.arange(len(ranges))
-    return ranges
 
 
 def check_units(molecules: Molecules, pairs: Pairs) -> None:

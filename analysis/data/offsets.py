@@ -1,8 +1,7 @@
 """Atomic references and mean energies per atom: fitted on a set, removed, added back.
 
-A network learns what is left of U0 once the energies of the free atoms and a mean per atom are taken away. The mean
-belongs to the set it was computed on: that is the heart of the two evaluation protocols (see `errors`). `fit` is what
-the report and SchNetPack's tutorial do; `references_only`, `least_squares` and `none` are there to compare it with.
+A network learns what is left of U0 once they are taken away. The mean belongs to the set it was computed on: that is
+the heart of the two evaluation protocols (see `protocols`). `fit` is what the report and SchNetPack's tutorial do.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,4 @@
-"""Where QM9 comes from: the installed package qm9pack, or a checked cache of it.
-
-QM9: Ramakrishnan et al., Sci. Data 1, 140022 (2014). Energies leave this room in eV, lengths in Å.
-"""
+"""Where QM9 (Ramakrishnan et al., Sci. Data 1, 140022 (2014)) comes from: the package qm9pack, or a cache of it."""
 
 import importlib.metadata
 import importlib.util
@@ -50,20 +47,22 @@ class QM9NotInstalledError(UserError, ImportError):
 def load(cache_dir: str | os.PathLike[str] | None = None) -> Molecules:
     """All 130,831 molecules of QM9, by index, from the cache or (the first time) from the installed qm9pack.
 
-    The cache lies in `cache_dir`, by default the user's cache folder for this project. One that is missing, damaged or
-    of another version is made anew, with a warning in the log that says why. A folder that can't be written, or a user
+    The cache lies in `cache_dir`, by default the user's cache folder for this project. One that is damaged or of
+    another version is made anew, with a warning in the log that says why. A folder that can't be written, or a user
     without a home, costs a warning and nothing else.
 
-    Raises
-    ------
-    QM9NotInstalledError
-        qm9pack is not installed.
-    MoleculesError
-        The installed data are not what they should be; names file or molecule and the reason.
+    Raises QM9NotInstalledError without qm9pack, and MoleculesError, which names file or molecule and the reason, if the
+    installed data are not what they should be.
     """
-    version = _installed_version()
-    folder = _user_cache() if cache_dir is None else Path(cache_dir)
-    if folder is None:
+    try:
+        version = importlib.metadata.version("qm9pack")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise QM9NotInstalledError(
+            "QM9 comes from the package qm9pack, which is not installed here: pip install qm9pack"
+        ) from error
+    try:
+        folder = Path(cache_dir or platformdirs.user_cache_path("schnet-qm9-compendium"))
+    except RuntimeError:
         _log.warning("QM9 can't be kept: this user has no home folder; it is read from its CSV files every time")
         return _read_installed()
     path = folder / _CACHE_FILE
@@ -86,13 +85,9 @@ def read_csv_parts(paths: Iterable[str | os.PathLike[str]]) -> Molecules:
     Columns `Index`, `SMILES`, `N_atoms`, `Elements` (``"['C','H']"``), `XYZ_Ang` (``"[[x,y,z],[x,y,z]]"``, Å) and
     `InternalEnergy_0K_au` (Hartree); others are ignored.
 
-    Raises
-    ------
-    FileNotFoundError
-        One of the files is missing.
-    MoleculesError
-        A missing column, a line that was cut, numbers that can't be read, counts that don't fit together, or what
-        `Molecules` and `check_separation` refuse. Names the file, or the molecule's index, and the reason.
+    Raises FileNotFoundError, and MoleculesError, which names the file, or the molecule's index, and the reason: a
+    missing column, a line that was cut, numbers that can't be read, counts that don't fit together, or what `Molecules`
+    and `check_separation` refuse.
     """
     parts = [_read_csv(Path(path)) for path in paths]
     if not parts:
@@ -104,18 +99,6 @@ def read_csv_parts(paths: Iterable[str | os.PathLike[str]]) -> Molecules:
     if (np.diff(molecules.index) < 0).any():
         molecules = molecules.select(np.argsort(molecules.index))
     return check_separation(molecules)
-
-
-# ---- qm9pack's CSV files ---------------------------------------------------------------------------------------------
-
-
-def _installed_version() -> str:
-    try:
-        return importlib.metadata.version("qm9pack")
-    except importlib.metadata.PackageNotFoundError as error:
-        raise QM9NotInstalledError(
-            "QM9 comes from the package qm9pack, which is not installed here: pip install qm9pack"
-        ) from error
 
 
 def _read_installed() -> Molecules:
@@ -143,9 +126,10 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
         include_columns=_COLUMNS, column_types=dict.fromkeys(_COLUMNS, pa.string()), strings_can_be_null=False
     )
     # A number cut short would still be one.
-    with naming(path):
-        whole = not path.stat().st_size or _last_byte(path) == b"\n"
-    if not whole:
+    with naming(path), path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 1))
+        last = file.read()
+    if last not in (b"", b"\n"):
         raise MoleculesError(f"{path} is truncated: its last line has no end")
     try:
         table = pyarrow.csv.read_csv(path, convert_options=options).combine_chunks()
@@ -168,16 +152,9 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
     }
 
 
-def _last_byte(path: Path) -> bytes:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read()
-
-
 def _parse_elements(cells: pa.StringArray, index: np.ndarray, n_atoms: np.ndarray) -> np.ndarray:
     """Atomic numbers of all ``['C','H']``: uint8 [A]."""
-    symbols = _split(cells, "['", "','", "']", index, "Elements")
-    _check_counts(symbols, index, n_atoms, "Elements")
+    symbols = _split(cells, "['", "','", "']", index, n_atoms, "Elements")
     encoded = pc.list_flatten(symbols).dictionary_encode()
     # Few different symbols: look each up once. 0 is no element.
     table = np.array([atomic_numbers.get(s, 0) for s in encoded.dictionary.to_pylist()], dtype=np.uint8)
@@ -191,8 +168,7 @@ def _parse_elements(cells: pa.StringArray, index: np.ndarray, n_atoms: np.ndarra
 
 def _parse_coordinates(cells: pa.StringArray, index: np.ndarray, n_atoms: np.ndarray) -> np.ndarray:
     """Coordinates of all ``[[x,y,z],[x,y,z]]``: float64 [A, 3], Å."""
-    atoms = _split(cells, "[[", "],[", "]]", index, "XYZ_Ang")
-    _check_counts(atoms, index, n_atoms, "XYZ_Ang")
+    atoms = _split(cells, "[[", "],[", "]]", index, n_atoms, "XYZ_Ang")
     row_of = np.repeat(np.arange(len(index)), n_atoms)
     coordinates = pc.split_pattern(pc.list_flatten(atoms), ",")
     wrong = pc.list_value_length(coordinates).to_numpy() != 3
@@ -209,16 +185,16 @@ def _parse_coordinates(cells: pa.StringArray, index: np.ndarray, n_atoms: np.nda
     return values.reshape(-1, 3)
 
 
-def _split(cells: pa.StringArray, start: str, between: str, end: str, index: np.ndarray, name: str) -> pa.ListArray:
+def _split(
+    cells: pa.StringArray, start: str, between: str, end: str, index: np.ndarray, n_atoms: np.ndarray, name: str
+) -> pa.ListArray:
+    """What lists hold as texts, an item per atom."""
     cells = pc.replace_substring(cells, " ", "")
     whole = pc.and_(pc.starts_with(cells, start), pc.ends_with(cells, end)).to_numpy(zero_copy_only=False)
     if not whole.all():
         row = int((~whole).argmax())
         raise MoleculesError(f"molecule {index[row]}: {name} is not a list of the form {start}…{end}")
-    return pc.split_pattern(pc.utf8_slice_codeunits(cells, len(start), -len(end)), between)
-
-
-def _check_counts(lists: pa.ListArray, index: np.ndarray, n_atoms: np.ndarray, name: str) -> None:
+    lists = pc.split_pattern(pc.utf8_slice_codeunits(cells, len(start), -len(end)), between)
     lengths = pc.list_value_length(lists).to_numpy()
     wrong = lengths != n_atoms
     if wrong.any():
@@ -226,6 +202,7 @@ def _check_counts(lists: pa.ListArray, index: np.ndarray, n_atoms: np.ndarray, n
         raise MoleculesError(
             f"molecule {index[row]}: its N_atoms is {n_atoms[row]}, but {name} holds {lengths[row]} atoms"
         )
+    return lists
 
 
 def _cast(text: pa.StringArray, kind: pa.DataType, where: Callable[[int], str]) -> np.ndarray:
@@ -241,17 +218,6 @@ def _cast(text: pa.StringArray, kind: pa.DataType, where: Callable[[int], str]) 
         raise
 
 
-# ---- the cache -------------------------------------------------------------------------------------------------------
-
-
-def _user_cache() -> Path | None:
-    """The user's cache folder for this project; None for a user without a home."""
-    try:
-        return platformdirs.user_cache_path("schnet-qm9-compendium")
-    except RuntimeError:
-        return None
-
-
 def write_cache(path: str | os.PathLike[str], molecules: Molecules, version: str) -> None:
     """Write molecules that came from a version of qm9pack, with their checksum; raises OSError or SafetensorError."""
     path = Path(path)
@@ -263,10 +229,7 @@ def write_cache(path: str | os.PathLike[str], molecules: Molecules, version: str
 
 
 def read_cache(path: str | os.PathLike[str], version: str) -> Molecules | None:
-    """Molecules that `write_cache` wrote, or None, with a warning that says why, if they have to be read anew.
-
-    None, too, if there is no such file.
-    """
+    """Molecules that `write_cache` wrote; None without such a file or, with a warning that says why, if it won't do."""
     path = Path(path)
     if not path.is_file():
         return None

@@ -66,12 +66,10 @@ def split(molecules: Molecules, seed: int = 0, held_out: float = 0.2) -> Split:
     Of M molecules ⌈held_out · M⌉ are held out (the share is taken as the decimal that it is written as), the smaller
     half of them for validation. QM9 gives 104,664 + 13,083 + 13,084.
 
-    Raises
-    ------
-    ValueError
-        `held_out` is not between 0 and 1, or a part would be empty.
+    Raises ValueError if `held_out` is not between 0 and 1, or a part would be empty.
     """
-    _check_share("held_out", held_out)
+    if not 0 < held_out < 1:
+        raise ValueError(f"held_out is {held_out:g}; it must be between 0 and 1")
     n_held_out = math.ceil(Fraction(repr(float(held_out))) * len(molecules))
     n_validation = n_held_out // 2
     if n_validation == 0 or n_held_out == len(molecules):
@@ -83,33 +81,19 @@ def split(molecules: Molecules, seed: int = 0, held_out: float = 0.2) -> Split:
 
 def by_size(molecules: Molecules, among: np.ndarray | None = None) -> dict[int, np.ndarray]:
     """The molecules of each number of atoms, in rising order; sizes without molecules are left out."""
-    positions = _among(molecules, among)
+    positions = np.arange(len(molecules)) if among is None else np.sort(among)
     n_atoms = molecules.n_atoms[positions]
     return {int(size): positions[n_atoms == size] for size in np.unique(n_atoms)}
 
 
-def by_element(molecules: Molecules, among: np.ndarray | None = None) -> dict[str, np.ndarray]:
+def by_element(molecules: Molecules) -> dict[str, np.ndarray]:
     """The molecules that hold at least one atom of an element, by its symbol, in the order of atomic numbers.
 
     The sets overlap: a molecule is in one for each of its elements.
     """
-    positions = _among(molecules, among)
     present = np.unique(molecules.numbers).tolist()
-    holds = molecules.element_counts(present)[positions] > 0
-    return {chemical_symbols[z]: positions[holds[:, k]] for k, z in enumerate(present) if holds[:, k].any()}
-
-
-def sizes_above(molecules: Molecules, share: float = 0.01) -> list[int]:
-    """The sizes that more than `share` of the molecules have, in rising order.
-
-    Raises ValueError if `share` is not between 0 and 1, or if there is no such size.
-    """
-    _check_share("share", share)
-    least = share * len(molecules)
-    sizes = [size for size, members in by_size(molecules).items() if len(members) > least]
-    if not sizes:
-        raise ValueError(f"no size makes up more than {share:g} of the {len(molecules)} molecules")
-    return sizes
+    of_elements = molecules.element_counts(present).T
+    return {chemical_symbols[z]: np.flatnonzero(counts) for z, counts in zip(present, of_elements, strict=True)}
 
 
 def cap_per_size(molecules: Molecules, cap: int, seed: int, among: np.ndarray | None = None) -> np.ndarray:
@@ -123,14 +107,14 @@ def cap_per_size(molecules: Molecules, cap: int, seed: int, among: np.ndarray | 
     return np.sort(np.concatenate([_draw(members, cap, seed, size) for size, members in sizes.items()]))
 
 
-def first_per_size(molecules: Molecules, cap: int, among: np.ndarray | None = None) -> np.ndarray:
+def first_per_size(molecules: Molecules, cap: int) -> np.ndarray:
     """The first `cap` molecules of each size in the database's order: what a loop that counts and stops keeps.
 
     QM9's order is that of GDB-17's enumeration, not a random one: the first molecules of a size differ from the rest.
 
     Raises ValueError if `cap` is below 1 or if there are no molecules.
     """
-    return np.sort(np.concatenate([members[:cap] for members in _to_cap(molecules, cap, among).values()]))
+    return np.sort(np.concatenate([members[:cap] for members in _to_cap(molecules, cap).values()]))
 
 
 def random_subset(among: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -143,7 +127,7 @@ def random_subset(among: np.ndarray, n: int, seed: int) -> np.ndarray:
     return np.sort(_draw(np.sort(among), n, seed, _RANDOM_SUBSET))
 
 
-def _to_cap(molecules: Molecules, cap: int, among: np.ndarray | None) -> dict[int, np.ndarray]:
+def _to_cap(molecules: Molecules, cap: int, among: np.ndarray | None = None) -> dict[int, np.ndarray]:
     """`by_size`, or ValueError where there is nothing to keep."""
     if cap < 1:
         raise ValueError(f"a cap of {cap} molecules per size leaves none; it must be at least 1")
@@ -155,12 +139,3 @@ def _to_cap(molecules: Molecules, cap: int, among: np.ndarray | None) -> dict[in
 
 def _draw(positions: np.ndarray, n: int, seed: int, stream: int) -> np.ndarray:
     return np.random.Generator(np.random.PCG64([seed, stream])).permutation(positions)[:n]
-
-
-def _among(molecules: Molecules, among: np.ndarray | None) -> np.ndarray:
-    return np.arange(len(molecules)) if among is None else np.sort(among)
-
-
-def _check_share(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ValueError(f"{name} is {value:g}; it must be between 0 and 1")

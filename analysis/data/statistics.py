@@ -17,8 +17,6 @@ ELEMENTS = ("H", "C", "N", "O", "F")
 LARGEST_SIZE = 29
 """Atoms of QM9's largest molecule."""
 
-_HYDROGEN = 1
-
 
 def element_share(molecules: Molecules) -> pd.DataFrame:
     """How many molecules hold each element: rows H C N O F, columns `molecules` and `share` (Table 1 of the report)."""
@@ -31,7 +29,7 @@ def element_share(molecules: Molecules) -> pd.DataFrame:
 def size_counts(molecules: Molecules) -> pd.DataFrame:
     """How many molecules have each size: columns `molecules` and `share` (Figure 1 of the report)."""
     sizes = _sizes(molecules)
-    counts = _count(molecules.n_atoms, sizes)
+    counts = np.bincount(molecules.n_atoms - sizes[0])
     return pd.DataFrame({"molecules": counts, "share": counts / len(molecules)}, index=sizes)
 
 
@@ -69,10 +67,9 @@ def element_by_size(molecules: Molecules) -> pd.DataFrame:
     Rows H C N O F, one column per size. The row of an element that no molecule holds is NaN.
     """
     sizes = _sizes(molecules)
-    counts = np.stack([_count(molecules.n_atoms[holds], sizes) for holds in _holds(molecules).T])
-    held = counts.sum(axis=1, keepdims=True)
-    shares = np.divide(counts, held, out=np.full(counts.shape, np.nan), where=held > 0)
-    return pd.DataFrame(shares, index=pd.Index(ELEMENTS, name="element"), columns=sizes)
+    shares = [pd.Series(molecules.n_atoms[holds]).value_counts(normalize=True) for holds in _holds(molecules).T]
+    found = pd.DataFrame([share.reindex(sizes, fill_value=0 if len(share) else np.nan) for share in shares])
+    return found.set_axis(pd.Index(ELEMENTS, name="element"))
 
 
 def size_shift(molecules: Molecules) -> pd.DataFrame:
@@ -98,12 +95,10 @@ def size_shift(molecules: Molecules) -> pd.DataFrame:
 
 def heavy_by_size(molecules: Molecules) -> pd.DataFrame:
     """Number of molecules by heavy atoms (rows, from 0) and size (columns); heavy is every atom but hydrogen."""
-    heavy = molecules.n_atoms - _hydrogens(molecules)
-    sizes = _sizes(molecules)
-    rows = pd.RangeIndex(int(heavy.max()) + 1, name="heavy_atoms")
-    counts = np.zeros((len(rows), len(sizes)), dtype=np.int64)
-    np.add.at(counts, (heavy, molecules.n_atoms - sizes[0]), 1)
-    return pd.DataFrame(counts, index=rows, columns=sizes)
+    found = _composition(molecules)
+    rows = pd.RangeIndex(found["heavy_atoms"].max() + 1, name="heavy_atoms")
+    counts = pd.crosstab(found["heavy_atoms"], found["n_atoms"])
+    return counts.reindex(index=rows, columns=_sizes(molecules), fill_value=0)
 
 
 def composition_by_size(molecules: Molecules) -> pd.DataFrame:
@@ -132,7 +127,8 @@ def size_correlations(molecules: Molecules) -> pd.Series:
 
 
 def _composition(molecules: Molecules) -> pd.DataFrame:
-    hydrogens = _hydrogens(molecules)
+    _require_molecules(molecules)
+    hydrogens = molecules.element_counts((1,))[:, 0]
     return pd.DataFrame(
         {
             "n_atoms": molecules.n_atoms,
@@ -148,18 +144,9 @@ def _holds(molecules: Molecules) -> np.ndarray:
     return molecules.element_counts([atomic_numbers[element] for element in ELEMENTS]) > 0
 
 
-def _hydrogens(molecules: Molecules) -> np.ndarray:
-    _require_molecules(molecules)
-    return molecules.element_counts((_HYDROGEN,))[:, 0]
-
-
 def _sizes(molecules: Molecules) -> pd.RangeIndex:
     _require_molecules(molecules)
     return pd.RangeIndex(int(molecules.n_atoms.min()), int(molecules.n_atoms.max()) + 1, name="n_atoms")
-
-
-def _count(n_atoms: np.ndarray, sizes: pd.RangeIndex) -> np.ndarray:
-    return np.bincount(n_atoms - sizes[0], minlength=len(sizes))
 
 
 def _require_molecules(molecules: Molecules) -> None:

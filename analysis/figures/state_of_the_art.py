@@ -14,7 +14,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 from pydantic import Field
 
-from analysis.data import splits, statistics, thesis
+from analysis.data import statistics, thesis
 from analysis.data.molecules import Molecules
 from analysis.figures import baseline, published, style
 from analysis.figures.baseline import minutes
@@ -85,7 +85,9 @@ def census_facts(molecules: Molecules, *, lang: str, share: float = 0.01) -> dic
     heavy = statistics.heavy_by_size(molecules).sum(axis=1)
     correlations = statistics.size_correlations(molecules)
     largest_three = sizes["molecules"].nlargest(3)
-    frequent = splits.sizes_above(molecules, share)
+    frequent = common.index[common["common"]]
+    if frequent.empty:
+        raise ValueError(f"no size makes up more than {share:g} of the {len(molecules)} molecules")
     facts = {
         "molecules": style.number(len(molecules), lang),
         "smallest": style.number(sizes.index[0], lang),

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from schnetpack import properties
 
-from analysis.data.molecules import Molecules
-from analysis.data.neighbours import Pairs, packed_starts
+from analysis.data.molecules import Molecules, packed_starts
+from analysis.data.neighbours import Pairs
 from analysis.runs.weights import LOSS_WEIGHT
 from analysis.training.segments import join
 from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, directed_list
@@ -100,7 +100,6 @@ def _near_the_origin(molecules: Molecules) -> np.ndarray:
 
 
 def _as_stock(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """The same batch as SchNetPack's own loader would give it."""
     half = {PAIR_FIRST, PAIR_SECOND, PAIR_DISTANCE, PAIR_OFFSETS, PAIR_CUTOFF}
     stock = {key: tensor for key, tensor in batch.items() if key not in half} | directed_list(batch)
     n_atoms = stock[properties.n_atoms]
@@ -118,19 +117,10 @@ class PackedLoader:
     The order of an epoch depends on (`seed`, `epoch`) alone, so that a run resumed after any epoch goes on exactly
     as if it had never stopped. Set `epoch` before each one.
 
-    Parameters
-    ----------
-    positions
-        Which of the molecules, int [n]; the last batch holds what is left over.
-    shuffle
-        A new order in every epoch; otherwise that of `positions`.
-    stock
-        SchNetPack's full directed list in place of the half list, see `PackedMolecules.batch`.
-    chances
-        float [n], sum 1: an epoch draws as many molecules as there are, with repetition, each with its chance. None:
-        every molecule comes once. Needs `shuffle`.
-    loss_weights
-        float [n]: batches have them under `LOSS_WEIGHT`, float32 [B].
+    `positions`, int [n], are those of the molecules; the last batch holds what is left over. With `shuffle` every epoch
+    has a new order, otherwise that of `positions`. `stock` is for `PackedMolecules.batch`. With `chances`, float [n],
+    sum 1, an epoch draws as many molecules as there are, with repetition, each with its chance; it needs `shuffle`.
+    `loss_weights`, float [n], are in the batches under `LOSS_WEIGHT`, float32 [B].
 
     Raises ValueError if there are no molecules, the batch size is below 1, or the chances don't fit the positions or
     would never be used.

@@ -530,7 +530,8 @@ def test_input_meant_for_another_function_is_told_which():
         assert str(refused.value) == f"molecule number 2 is {kind}, not ASE's Atoms"
     with pytest.raises(MoleculesError, match=r"molecule number 1 is a single atom \(a list of molecules is taken"):
         from_ase(water)
-    with pytest.raises(MoleculesError, match=r"molecule 2 is ASE's Atoms \(molecules.from_ase takes them\), neither"):
+    said = r"molecule 2: it is ASE's Atoms \(molecules.from_ase takes them\), neither"
+    with pytest.raises(MoleculesError, match=said):
         from_jarvis([of_jarvis, water], [-1.0, -1.0])
 
 

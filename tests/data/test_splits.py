@@ -170,32 +170,9 @@ def test_sets_by_element(qm9_molecules: Molecules):
     assert not any("F" in qm9_molecules.smiles[m] for m in np.setdiff1d(elements["C"], elements["F"])[::50])
 
 
-def test_sets_by_element_among_some(few_molecules: Molecules):
-    everywhere = splits.by_element(few_molecules)
-    among = np.arange(len(few_molecules))[::3]
-    for symbol, members in splits.by_element(few_molecules, among).items():
-        np.testing.assert_array_equal(members, np.intersect1d(everywhere[symbol], among))
-    water = np.flatnonzero(few_molecules.smiles == "O")
-    assert list(splits.by_element(few_molecules, water)) == ["H", "O"]
-
-
-def test_sizes_above_one_per_cent(qm9_molecules: Molecules):
-    """The report says 10 to 25; 10, 11 and 24 are below (design.md, section 11)."""
-    assert splits.sizes_above(qm9_molecules) == [*range(12, 24), 25]
-
-
-def test_sizes_above_is_strict():
-    molecules = hydrogen_rings([1, 2, 2, 3])
-    assert splits.sizes_above(molecules, 0.25) == [2]
-    assert splits.sizes_above(molecules, 0.24) == [1, 2, 3]
-    with pytest.raises(ValueError, match=r"no size makes up more than 0\.5 of the 4 molecules"):
-        splits.sizes_above(molecules, 0.5)
-
-
-@pytest.mark.parametrize("share", [0, 1, -1, 2, math.nan])
-def test_an_impossible_share_of_sizes_is_refused(few_molecules: Molecules, share: float):
-    with pytest.raises(ValueError, match=r"share is .*; it must be between 0 and 1"):
-        splits.sizes_above(few_molecules, share)
+def test_elements_that_no_molecule_holds_have_no_set(few_molecules: Molecules):
+    water = few_molecules.select(few_molecules.smiles == "O")
+    assert list(splits.by_element(water)) == ["H", "O"]
 
 
 # ---- draws -----------------------------------------------------------------------------------------------------------
@@ -235,8 +212,6 @@ def test_the_first_of_each_size_are_those_that_a_loop_would_keep(sizes: list[int
             kept.append(position)
     molecules = hydrogen_rings(sizes)
     np.testing.assert_array_equal(splits.first_per_size(molecules, cap), kept)
-    among = np.array(kept[::2])
-    np.testing.assert_array_equal(splits.first_per_size(molecules, len(sizes), among[::-1]), among)
     with pytest.raises(ValueError, match="a cap of 0 molecules per size leaves none"):
         splits.first_per_size(molecules, 0)
 

@@ -83,7 +83,15 @@ def test_the_sizes_above_one_per_cent_are_not_those_of_the_report(qm9_molecules)
 @pytest.mark.parametrize("share", [0.001, 0.01, 0.05, 0.13])
 def test_common_sizes_are_the_sets_that_the_study_takes(qm9_molecules, share):
     table = statistics.common_sizes(qm9_molecules, share)
-    assert list(table.index[table["common"]]) == splits.sizes_above(qm9_molecules, share)
+    sets = splits.by_size(qm9_molecules).items()
+    assert list(table.index[table["common"]]) == [size for size, of in sets if len(of) > share * len(qm9_molecules)]
+
+
+def test_a_size_of_just_the_share_is_not_common():
+    molecules = build("CO2", "CH4", "CH4", "H2O2")
+    for share, common in ((0.25, [5]), (0.24, [3, 4, 5])):
+        table = statistics.common_sizes(molecules, share)
+        assert list(table.index[table["common"]]) == common
 
 
 def test_the_reports_sizes_stand_in_the_table_even_where_no_molecule_has_them():
