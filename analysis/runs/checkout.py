@@ -22,7 +22,6 @@ def git_state() -> dict[str, str | bool] | None:
     """The commit of this code, and whether all but `results/` is as committed there; None if no repository tracks it.
 
     An archive that was unpacked inside another project's repository has no commit: that repository does not know it.
-    What runs write to `results/` is not part of the code.
     """
     git = shutil.which("git")
     if git is None:

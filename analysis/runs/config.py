@@ -1,11 +1,8 @@
-"""The validated description of one run, and its id.
-
-The descriptions of the settings are the words with which `study.describe` tells how a run differs from the baseline.
-"""
+"""The validated description of one run, and its id; the settings' descriptions are words for `study.describe`."""
 
 import hashlib
 import json
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
@@ -24,12 +21,18 @@ LOGS = "logs"
 """The folder beside the experiments where loggers write; no experiment may have its name."""
 
 
-def _check_limits(smallest: int | None, largest: int | None) -> None:
-    if smallest is not None and largest is not None and smallest > largest:
-        raise ValueError(f"no molecule has at least {smallest} and at most {largest} atoms")
+class _Sizes(Frozen):
+    smallest: PositiveInt | None = None
+    largest: PositiveInt | None = None
+
+    @model_validator(mode="after")
+    def _limits_fit(self) -> Self:
+        if self.smallest is not None and self.largest is not None and self.smallest > self.largest:
+            raise ValueError(f"no molecule has at least {self.smallest} and at most {self.largest} atoms")
+        return self
 
 
-class Selection(Frozen):
+class Selection(_Sizes):
     """Which molecules of the training part a run trains on: those that meet every condition; None sets none.
 
     `smallest` and `largest` are numbers of atoms, both included; `cap_per_size` keeps at most that many molecules of
@@ -37,14 +40,11 @@ class Selection(Frozen):
     training part instead: the control of equal size.
     """
 
-    smallest: PositiveInt | None = None
-    largest: PositiveInt | None = None
     cap_per_size: PositiveInt | None = None
     random_control: bool = False
 
     @model_validator(mode="after")
-    def _conditions_fit(self) -> "Selection":
-        _check_limits(self.smallest, self.largest)
+    def _conditions_fit(self) -> Self:
         if self.random_control and self.smallest is self.largest is self.cap_per_size is None:
             raise ValueError("a random control needs a condition: it is as large as what the condition leaves")
         return self
@@ -53,7 +53,7 @@ class Selection(Frozen):
 class Data(Frozen):
     """Which molecules a run sees: a seeded split, what is selected of its training part, and how many of each part.
 
-    `train_molecules` and `held_out_molecules` draw that many at random from what is there; None takes all of it.
+    `train_molecules` and `held_out_molecules` draw that many at random; None takes all.
     """
 
     split_seed: int = Field(0, ge=0, le=LARGEST_SEED, description="split seed {}")
@@ -114,23 +114,16 @@ class Training(Frozen):
     sampling: Literal["shuffled", "stratified"] = Field("shuffled", description="{} sampling")
 
 
-class FineTuning(Frozen):
+class FineTuning(_Sizes):
     """Further epochs after `Training`, with a learning rate of their own, on some of the training molecules alone.
 
     `smallest` and `largest` are numbers of atoms, both included, and `rings` is the least number of independent rings;
     None sets no limit.
     """
 
-    smallest: PositiveInt | None = None
-    largest: PositiveInt | None = None
     rings: PositiveInt | None = None
     epochs: PositiveInt
     learning_rate: PositiveFloat = 1e-4
-
-    @model_validator(mode="after")
-    def _limits_fit(self) -> "FineTuning":
-        _check_limits(self.smallest, self.largest)
-        return self
 
 
 class Loss(Frozen):
@@ -218,14 +211,9 @@ def apply_profile(config: RunConfig, profile: Profile) -> RunConfig:
     """
     if profile == "full":
         return config
-    if profile == "quick":
-        thinned = {"train_molecules": 4000, "held_out_molecules": 4000}
-        return adjust(config, data=thinned, training={"learning_rate": 1e-3})
-    return adjust(
-        config,
-        data={"train_molecules": 200, "held_out_molecules": 300},
-        training={"epochs": 2, "learning_rate": 1e-3},
-    )
+    train, held_out, epochs = {"quick": (4000, 4000, None), "smoke": (200, 300, 2)}[profile]
+    thinned = {"train_molecules": train, "held_out_molecules": held_out}
+    return adjust(config, data=thinned, training={"epochs": epochs, "learning_rate": 1e-3})
 
 
 def adjust(config: RunConfig, **parts: dict[str, object] | BaseModel) -> RunConfig:
@@ -233,8 +221,7 @@ def adjust(config: RunConfig, **parts: dict[str, object] | BaseModel) -> RunConf
 
     A part given whole replaces the old one: the way to a setting that is None.
 
-    Examples: ``adjust(config, training={"epochs": 5, "batch_size": None})``,
-    ``adjust(config, loss=Loss(weighting="size", rate=10, floor=None))``.
+    Example: ``adjust(config, training={"epochs": 5}, loss=Loss(weighting="size", rate=10, floor=None))``.
     """
     content = config.model_dump()
     for part, settings in parts.items():

@@ -1,10 +1,8 @@
-"""Messages on a terminal or in a notebook.
-
-A command reports an error that its user can mend in one line, with an exit code.
-"""
+"""Messages on a terminal or in a notebook."""
 
 import sys
 from collections.abc import Sequence
+from typing import ClassVar
 
 import typer
 from tabulate import tabulate
@@ -37,15 +35,15 @@ def aligned(rows: Sequence[Sequence[str]], *, right: int = 0) -> str:
 class OneLineErrors(TyperGroup):
     """Commands that end with one line on the standard error and exit code 1 if their user can mend what is wrong."""
 
+    expected: ClassVar[tuple[type[Exception], ...]] = (UserError, OSError)
+
     def invoke(self, ctx: typer.Context) -> object:
         """Run the command."""
-        from fused.choice import WayError  # its import takes a while, and is for commands only
-
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
             raise  # … | head
-        except (UserError, WayError, OSError) as error:
+        except self.expected as error:
             complain(f"error: {one_line(error)}")
             raise typer.Exit(1) from error
 

@@ -1,9 +1,9 @@
-"""What records of measurements have in common: the machine, the commit, and how one is read.
+"""What records of measurements have in common; a run's own record is another thing, see `records`."""
 
-They are JSON files that a pydantic model describes. A run's own record is another thing, see `records`.
-"""
-
+import importlib.metadata
 import os
+import platform
+from collections.abc import Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
@@ -34,6 +34,11 @@ class Git(Frozen):
 
     commit: str
     clean: bool
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Those of Python and of the packages that are installed here."""
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in packages}
 
 
 def read[R: BaseModel](path: str | os.PathLike[str], kind: type[R], refusal: type[Exception], command: str) -> R:

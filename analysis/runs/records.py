@@ -1,4 +1,4 @@
-"""What is recorded of a run, and how it is read; what trains is `analysis.training.recording`.
+"""What is recorded of a run, and how it is read.
 
 A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
 checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`.
@@ -46,10 +46,7 @@ _ID = re.compile("[0-9a-f]{12}")
 
 
 def results_folder() -> Path:
-    """Where records lie: the folder that COMPENDIUM_RESULTS names, or the checkout's `results/`.
-
-    An installed package has no checkout: then it is `results/` in the working folder.
-    """
+    """The folder that COMPENDIUM_RESULTS names, or `results/` in the checkout or, without one, the working folder."""
     named = os.environ.get(RESULTS_VARIABLE)
     return Path(named) if named else (checkout.folder() or Path.cwd()) / "results"
 
@@ -124,13 +121,10 @@ class Outline:
 
     @property
     def validation_loss(self) -> float | None:
-        """Of the last epoch, eV²; None if it can't be read.
-
-        Older records have it in their history alone.
-        """
+        """Of the last epoch, eV²; None if it can't be read."""
         if "last_epoch" in self.about:
             return float(self.about["last_epoch"]["validation_loss"])
-        try:
+        try:  # older records have it in their history alone
             return float(pd.read_csv(self.folder / "history.csv")["validation_loss"].iloc[-1])
         except (OSError, ValueError, KeyError, IndexError):
             return None
@@ -166,8 +160,8 @@ class Record(Outline):
             return load_file(path)
 
 
-def outline(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -> Outline:
-    """Read a record's `run.json` alone and check it: schema version, id, and the config if one is expected.
+def outline(folder: str | os.PathLike[str], *, expected: RunConfig | None = None, whole: bool = False) -> Outline:
+    """Read a record's `run.json` and check it: schema version, id, the config if one is expected; `whole`: all files.
 
     Raises RecordError, which names the file, if anything does not fit.
     """
@@ -179,6 +173,9 @@ def outline(folder: str | os.PathLike[str], *, expected: RunConfig | None = None
         )
     if expected is not None and config != expected:
         raise RecordError(f"{folder} holds another run than the one asked for: {config} instead of {expected}")
+    if whole:
+        for name in FILES:
+            _check_file(folder / name, about["sha256"][name])
     return Outline(folder, config, about)
 
 
@@ -188,9 +185,7 @@ def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -
     Raises RecordError, which names the file, if anything does not fit.
     """
     folder = Path(folder)
-    found = outline(folder, expected=expected)
-    for name in FILES:
-        _check_file(folder / name, found.about["sha256"][name])
+    found = outline(folder, expected=expected, whole=True)
     tables = {name.partition(".")[0]: _read_table(folder / name) for name in _COLUMNS}
     return Record(folder, found.config, found.about, **tables)
 
@@ -302,12 +297,13 @@ def _reading(path: Path) -> Iterator[None]:
 def _check_file(path: Path, expected: str) -> None:
     if not path.is_file():
         raise RecordError(f"{path} is missing; restore it or delete {path.parent}")
-    if sha256(path) != expected:
-        if hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == expected:
-            raise RecordError(
-                f"{path} has other line endings than recorded (git's core.autocrlf changes them): check it out again"
-            )
-        raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
+    if sha256(path) == expected:
+        return
+    if hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest() == expected:
+        raise RecordError(
+            f"{path} has other line endings than recorded (git's core.autocrlf changes them): check it out again"
+        )
+    raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
 
 
 def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:

@@ -1,7 +1,4 @@
-"""Which molecules a run trains on and holds out, and what each of them weighs in its loss.
-
-All of it follows from a run's configuration and the database, before anything is trained.
-"""
+"""Which molecules a run trains on and holds out, and what each of them weighs in its loss."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -56,7 +53,7 @@ def training_part(molecules: Molecules, data: Data) -> np.ndarray:
 
 @lru_cache(maxsize=4)
 def _split(molecules: Molecules, seed: int, held_out: float) -> splits.Split:
-    """Drawn once for all runs of a study, whose planning asks for it hundreds of times."""
+    """Drawn once for all runs of a study."""
     return splits.split(molecules, seed, held_out)
 
 

@@ -1,8 +1,7 @@
 """The report's loss weights v(s; r): how much a molecule of s atoms counts in the loss, at rate r.
 
 The report gives two formulas. They are here as printed, with the sizes for which they are defined (`domain`), and so
-are a third one, which does what the report's words describe, and a fourth, the loss per atom. `loss_weights` is what a
-training uses: it guards the formulas where they fail, and returns only finite numbers ≥ 0.
+are a third one, which does what the report's words describe, and a fourth, the loss per atom.
 """
 
 from collections.abc import Callable
@@ -13,8 +12,6 @@ import numpy as np
 from analysis.data.errors import UserError
 
 Weighting = Literal["size", "size-frequency", "inverse-frequency", "per-atom"]
-"""`size_based`, `size_and_frequency_based`, `inverse_frequency` and `per_atom`."""
-
 UNGUARDED: tuple[Weighting, ...] = ("inverse-frequency", "per-atom")
 """Those that are positive everywhere: no floor guards them."""
 
@@ -37,7 +34,7 @@ def size_based(s: np.ndarray | int, r: float) -> np.ndarray:
 
     Raises WeightError if the rate is negative or not finite.
     """
-    s, r = _size(s), _rate(r)
+    s, r = np.asarray(s, np.float64), _rate(r)
     if r == 0:
         return np.ones_like(s)
     with np.errstate(invalid="ignore", over="ignore"):
@@ -54,7 +51,7 @@ def size_and_frequency_based(s: np.ndarray | int, r: float) -> np.ndarray:
 
     Raises WeightError if the rate is negative or not finite.
     """
-    s, r = _size(s), _rate(r)
+    s, r = np.asarray(s, np.float64), _rate(r)
     if r == 0:
         return np.ones_like(s)
     with np.errstate(over="ignore"):
@@ -88,11 +85,19 @@ def per_atom(sizes: np.ndarray, power: float) -> np.ndarray:
     Raises WeightError if p is negative or not finite.
     """
     power = _rate(power)
-    s = _size(sizes)
+    s = np.asarray(sizes, np.float64)
     if len(s) == 0:
         return np.ones(0)
     weight = (s.min() / s) ** power  # at most 1: no overflow
     return weight / weight.mean()
+
+
+_FORMULAS: dict[Weighting, Callable[[np.ndarray, float], np.ndarray]] = {
+    "size": size_based,
+    "size-frequency": size_and_frequency_based,
+    "inverse-frequency": inverse_frequency,
+    "per-atom": per_atom,
+}
 
 
 def domain(function: Callable[[np.ndarray, float], np.ndarray], r: float, sizes: np.ndarray) -> np.ndarray:
@@ -118,16 +123,9 @@ def loss_weights(
     """
     if floor is not None and not (np.isfinite(floor) and floor >= 0):
         raise WeightError(f"the floor of the loss weights must be a finite number ≥ 0, or None, not {floor}")
-    if weighting in UNGUARDED:
-        v = {"inverse-frequency": inverse_frequency, "per-atom": per_atom}[weighting](sizes, rate)
-    else:
-        v = {"size": size_based, "size-frequency": size_and_frequency_based}[weighting](sizes, rate)
-        if floor is not None and rate != 0:
-            v = np.fmax(v, floor)  # fmax takes the floor for NaN
-    return _checked(v, sizes, rate, weighting)
-
-
-def _checked(v: np.ndarray, sizes: np.ndarray, rate: float, weighting: str) -> np.ndarray:
+    v = _FORMULAS[weighting](sizes, rate)
+    if floor is not None and rate != 0 and weighting not in UNGUARDED:
+        v = np.fmax(v, floor)  # fmax takes the floor for NaN
     fine = (v >= 0) & (v <= _LARGEST)  # false for NaN
     if not fine.all():
         worst = int(np.argmin(fine))
@@ -139,10 +137,6 @@ def _checked(v: np.ndarray, sizes: np.ndarray, rate: float, weighting: str) -> n
             f"r = {rate:g}: {remedy}"
         )
     return v
-
-
-def _size(s: np.ndarray | int) -> np.ndarray:
-    return np.asarray(s, np.float64)
 
 
 def _rate(r: float) -> float:
