@@ -21,10 +21,7 @@ WORST = 0.01
 
 @dataclass(frozen=True)
 class Scores:
-    """Of one model over the test part: mean absolute error and root of the mean squared error, eV.
-
-    `worst` is the mean absolute error of the `WORST` share with the largest errors.
-    """
+    """Over the test part, eV: mean absolute error, root of the mean squared error, and `mae` of the `WORST` share."""
 
     mae: float
     rmse: float
@@ -64,11 +61,8 @@ def by_group(records: Sequence[Record], molecules: Molecules, kind: str) -> pd.D
     """Mean absolute and mean squared error over the test molecules of each size or with each element.
 
     `records` are of one configuration, one per seed; `molecules` is the whole database; `kind` is "size" or "element".
-
-    Returns
-    -------
-    A frame indexed by group (sizes as integers) with `molecules`, and for both measures, in eV and eV², the mean and
-    the ends of its 95 % interval (see `estimate`): `mae`, `mae_low`, `mae_high`, `mse`, `mse_low`, `mse_high`.
+    The frame is indexed by group (sizes as integers) with `molecules`, and for both measures, in eV and eV², the mean
+    and the ends of its 95 % interval (see `estimate`): `mae`, `mae_low`, `mae_high`, `mse`, `mse_low`, `mse_high`.
     """
     of_test = molecules.select(test_positions(records[0], molecules))
     groups = {"size": splits.by_size, "element": splits.by_element}[kind](of_test)
@@ -119,10 +113,10 @@ class Ensemble:
         """What the spread has to be multiplied with to be as large as the error, both as root mean squares."""
         return float(np.sqrt(np.mean(self.error**2) / np.mean(self.spread**2)))
 
-    def flagged(self, looked_at: float, worst: float = WORST) -> float:
-        """The part of the `worst` share of molecules that is among the share `looked_at` with the largest spread."""
+    def flagged(self, looked_at: float) -> float:
+        """The part of the `WORST` share of molecules that is among the share `looked_at` with the largest spread."""
         n = len(self.error)
-        bad = np.argsort(np.abs(self.error), kind="stable")[n - max(1, round(worst * n)) :]
+        bad = np.argsort(np.abs(self.error), kind="stable")[n - max(1, round(WORST * n)) :]
         seen = np.argsort(self.spread, kind="stable")[n - round(looked_at * n) :]
         return float(np.isin(bad, seen).mean())
 

@@ -13,18 +13,14 @@ and, since those n are held out, trained on or left out by a run that trains on 
 
 Both are identities: the five terms of `TERMS` add up to the error as reported but for rounding, whatever the network.
 
-- `held_out` is the error on a new molecule of the set.
 - `leakage` is the effect of training molecules in the validation set: negative where they are known by heart, and
   chance alone if the network does as well on unseen molecules (`leakage_in_errors` tells the two apart).
-- `left_out` molecules were neither trained on nor drawn for validation: 0 for a run without selection. Of a single
-  size they are held-out molecules in all but name, and the term is chance.
-- In a set of several sizes (an element's, or all molecules) a selection by size leaves out other molecules than it
-  trains on, and both terms also contain the difference between small and large molecules: for such runs, look at
-  single sizes.
+- `left_out` is 0 for a run without selection. Of a single size these are held-out molecules in all but name, and the
+  term is chance. In a set of several sizes a selection by size leaves out other molecules than it trains on, and this
+  term and `leakage` also contain the difference between small and large molecules.
 - `cross`, 2Δ·mean(e·N), is the mean signed error of the network times the offset; either sign.
-- `offset`, Δ²·mean(N²), involves no network. `offset_of` computes it from energies and a training set alone: the
-  *prediction* of what a curve looks like if each set loses its own mean.
-- For a model trained without a mean, Δ is 0, and so are the two terms that contain it.
+- `offset`, Δ²·mean(N²), involves no network: `offset_of` computes it from energies and a training set alone. For a
+  model trained without a mean both are 0.
 """
 
 from collections.abc import Sequence
@@ -45,13 +41,10 @@ TERMS = ("held_out", "leakage", "left_out", "cross", "offset")
 def decompose(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
     """The error as reported of each group of one kind, term by term.
 
-    `sums` are a record's, as `protocols.group_sums` gives them; `kind` is "all", "size" or "element".
-
-    Returns
-    -------
-    A frame indexed as that of `protocols.mse`: `molecules` (all members of the set), `shift` Δ in eV per atom, the
-    columns of `TERMS` in eV², and `as_reported` in eV², which is `protocols.mse`'s. A set without held-out molecules
-    has NaN in `held_out`, `leakage` and `left_out`. Raises ValueError if the sums hold no group of this kind.
+    `sums` are a record's, as `protocols.group_sums` gives them; `kind` is "all", "size" or "element". The frame is
+    indexed as that of `protocols.mse`: `molecules` (all members of the set), `shift` Δ in eV per atom, the columns of
+    `TERMS` in eV², and `as_reported` in eV², which is `protocols.mse`'s. A set without held-out molecules has NaN in
+    `held_out`, `leakage` and `left_out`. Raises ValueError if the sums hold no group of this kind.
     """
     reported = protocols.mse(sums, kind)["as_reported"]
     rows = sums[sums["kind"] == kind]
@@ -119,9 +112,6 @@ def leakage_in_errors(sums: Sequence[pd.DataFrame], held_out: Sequence[pd.DataFr
     return ((mean - by_size.mean()) / deviation).dropna().sort_index()
 
 
-# ---- from the data alone ---------------------------------------------------------------------------------------------
-
-
 def sets_of(molecules: Molecules, kind: str) -> pd.DataFrame:
     """The sets that a model is evaluated on, as far as the offset depends on them.
 
@@ -148,9 +138,9 @@ def training_mean(molecules: Molecules, selection: Selection | None = None, *, s
 
 
 def offset_of(sets: pd.DataFrame, training_mean: float) -> pd.Series:
-    """The offset term Δ²·mean(N²) of each set, eV²: the error as reported of a network that makes none.
+    """The offset term Δ²·mean(N²) of each of `sets_of`, eV²: the error as reported of a network that makes none.
 
-    `sets` are those of `sets_of`, and `training_mean` the mean per atom of the training molecules, eV.
+    `training_mean` is the mean per atom of the training molecules, eV.
     """
     return ((sets["mean"] - training_mean) ** 2 * sets["mean_nn"]).rename("offset")
 
@@ -158,8 +148,7 @@ def offset_of(sets: pd.DataFrame, training_mean: float) -> pd.Series:
 def crossings(one: pd.Series, other: pd.Series) -> list[float]:
     """Where two curves over sizes cross: numbers of atoms, the logarithm of their ratio a straight line between sizes.
 
-    For two offset terms this is where a set's own mean would lie half-way between the two training means. Sizes that
-    one of the two lacks, or where one is not positive, are passed over.
+    Sizes that one of the two lacks, or where one is not positive, are passed over.
     """
     both = pd.concat([one, other], axis=1, join="inner").sort_index()
     both = both[(both > 0).all(axis=1)]

@@ -357,7 +357,7 @@ def test_reasons_are_weak_classes_then_rare_values_one_per_group(few):
 
 @pytest.fixture
 def folder(tmp_path):
-    shutil.copytree(error_sources.default_folder(), tmp_path / "drivers")
+    shutil.copytree(results_folder() / "drivers", tmp_path / "drivers")
     return tmp_path / "drivers"
 
 

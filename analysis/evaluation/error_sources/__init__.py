@@ -1,12 +1,10 @@
 """What drives the error of held-out molecules: size, composition, structure, or distance to the training set.
 
-Only held-out molecules are considered, with the offsets of the training set (protocol `held_out`); the error of each is
-known for every seed.
-
-`seeds` separates what all seeds repeat from their noise. `explain` and `trees` ask which descriptors explain the error,
-`size` how it changes with the number of atoms while the rest is held fixed, `classes` which kinds of molecules are
-predicted worse than the others. `record` holds the answers for one model; `python -m analysis error-sources` makes it
-with `compute`. That and `trees` need scikit-learn, which takes a second to import, so they are not imported here.
+Only held-out molecules are considered, with the offsets of the training set (protocol `held_out`). `seeds` separates
+what all seeds repeat from their noise. `explain` and `trees` ask which descriptors explain the error, `size` how it
+changes with the number of atoms while the rest is held fixed, `classes` which kinds of molecules are predicted worse
+than the others. `record` holds the answers for one model; `python -m analysis error-sources` makes it with `compute`.
+That and `trees` need scikit-learn, which takes a second to import, so they are not imported here.
 """
 
 from analysis.evaluation.error_sources.classes import (
@@ -18,6 +16,6 @@ from analysis.evaluation.error_sources.classes import (
     weak_group,
 )
 from analysis.evaluation.error_sources.explain import TARGETS, correlations, groups, rank_correlations, summarised
-from analysis.evaluation.error_sources.record import MODELS, ErrorSources, ErrorSourcesError, default_folder, load, save
+from analysis.evaluation.error_sources.record import MODELS, ErrorSources, ErrorSourcesError, load, save
 from analysis.evaluation.error_sources.seeds import by_size, errors_by_seed, parts, repeated, worst_share
 from analysis.evaluation.error_sources.size import COMPARISONS, by_unsaturation, size_effects

@@ -50,23 +50,15 @@ _RARE = 0.01
 def class_ratios(descriptors: pd.DataFrame, errors: pd.DataFrame, *, resamples: int = RESAMPLES) -> pd.DataFrame:
     """The error of each class against that of all other molecules.
 
-    Parameters
-    ----------
-    descriptors
-        A row per molecule. Classes whose descriptors are missing are left out.
-    errors
-        The same rows, a column per seed, eV.
-
-    Returns
-    -------
-    A row per class that holds some of the molecules and not all: `molecules`; `share` of the molecules;
-    `share_of_error`, of the sum of e² (mean over seeds); `mse` of the class, eV²; `ratio` of its MSE to that of the
-    rest with its interval `low` to `high` (over seeds and molecules as in `verdicts`, on the logarithm); and
-    `attributable`: the share of the total MSE that would disappear if the class were predicted as well as the rest.
+    `descriptors` has a row per molecule; classes whose descriptors are missing are left out. `errors` has the same
+    rows, a column per seed, eV. The result has a row per class that holds some of the molecules and not all:
+    `molecules`; `share` of the molecules; `share_of_error`, of the sum of e² (mean over seeds); `mse` of the class,
+    eV²; `ratio` of its MSE to that of the rest with its interval `low` to `high` (over seeds and molecules as in
+    `verdicts`, on the logarithm); and `attributable`: the share of the total MSE that would disappear if the class were
+    predicted as well as the rest.
     """
     squared = (errors**2).to_numpy()
-    found = {name: mask.to_numpy() for name, mask in _masks(descriptors).items()}
-    found = {name: mask for name, mask in found.items() if 0 < mask.sum() < len(mask)}
+    found = {name: mask.to_numpy() for name, mask in _masks(descriptors).items() if 0 < mask.sum() < len(mask)}
     both = [np.flatnonzero(side) for inside in found.values() for side in (inside, ~inside)]
     draws = np.log(resampled_means(squared[:, None], both, resamples)[:, :, 0]).mean(axis=2)
     rows = {}
@@ -99,11 +91,9 @@ def weak_classes(ratios: pd.DataFrame) -> list[str]:
 def weak_group(ratios: pd.DataFrame) -> str | None:
     """The weak group of a model: the class that a training aimed at one kind of molecules should take.
 
-    Rule: of the classes that a molecule belongs to by itself (`STRUCTURAL`), those whose MSE is more than 1.1 times
-    that of the rest with the whole interval of 95 %; of these the one to which the largest share of the MSE of all is
-    attributable. A class with a huge ratio that is so small that it hardly counts is passed over, and so is a large one
-    that is hardly worse. As the group is chosen for what comes after, `ratios` are to be those of the validation half
-    alone. None if there is no such class.
+    Rule: the first of `weak_classes`. A class with a huge ratio that is so small that it hardly counts is passed over,
+    and so is a large one that is hardly worse. As the group is chosen for what comes after, `ratios` are to be those of
+    the validation half alone. None if there is no such class.
     """
     return next(iter(weak_classes(ratios)), None)
 

@@ -1,7 +1,5 @@
 """What drives the error of one model, computed from its runs."""
 
-import importlib.metadata
-import platform
 from collections.abc import Callable, Sequence
 
 import pandas as pd
@@ -10,8 +8,8 @@ from analysis.data import descriptors
 from analysis.data.molecules import Molecules
 from analysis.evaluation.error_sources import classes, explain, seeds, size, trees
 from analysis.evaluation.error_sources.record import DIGITS, SCHEMA_VERSION, ErrorSources
-from analysis.evaluation.verdicts.intervals import Estimate
 from analysis.runs import selection
+from analysis.runs.measured import versions
 from analysis.runs.records import Record
 
 WORST = 20
@@ -25,16 +23,8 @@ def analyse(
 ) -> ErrorSources:
     """Compute everything: minutes on two cores.
 
-    Parameters
-    ----------
-    model
-        What to call it.
-    records
-        One per seed of one configuration, trained on all molecules that it selects.
-    molecules
-        The database that the runs were made with.
-    progress
-        Called with the name of what is computed next.
+    `model` is what to call it, `records` are one per seed of one configuration, trained on all molecules that it
+    selects, `molecules` is the database; `progress` is called with the name of what is computed next.
     """
     errors = seeds.errors_by_seed(records)
     position = pd.Index(molecules.index).get_indexer(errors.index)
@@ -52,7 +42,10 @@ def analyse(
     ratios = classes.class_ratios(table, errors)
     validation = (~records[0].errors.set_index("index")["test"].loc[errors.index]).to_numpy()
     on_validation = classes.class_ratios(table[validation], errors[validation])
-    worst = errors.abs().mean(axis=1).sort_values(ascending=False, kind="stable").index[:WORST]
+    absolute = errors.abs().mean(axis=1)
+    worst = absolute.sort_values(ascending=False, kind="stable").index[:WORST]
+    described = {"absolute": absolute, "signed": errors.mean(axis=1), "deviation": errors.std(axis=1, ddof=1)}
+    parts = {name: (one.value, *one.interval()) for name, one in seeds.parts(errors).items()}
     smiles = molecules.smiles[pd.Index(molecules.index).get_indexer(worst)]
     why = [(index, *reason) for index in worst for reason in classes.reasons(index, table, ratios, grouped)]
     about = {
@@ -61,18 +54,25 @@ def analyse(
         "molecules": len(errors),
         "molecules_fingerprint": molecules.fingerprint(),
         "training_molecules": len(train),
-        "runs": [_source(record) for record in records],
+        "runs": [
+            {
+                "experiment": record.config.experiment,
+                "id": record.id,
+                "seed": record.config.seed,
+                "errors_sha256": record.about["sha256"]["errors.parquet"],
+            }
+            for record in records
+        ],
         "groups": list(grouped.values()),
         "weak_group": classes.weak_group(on_validation),
         "repeated": round(seeds.repeated(errors), DIGITS),
         "worst_share": {str(share): round(seeds.worst_share(errors, share), DIGITS) for share in (0.01, 0.1)},
         "mean_error": [round(value, DIGITS) for value in errors.mean().tolist()],
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": versions(_PACKAGES),
     }
     return ErrorSources(
         about=about,
-        parts=_estimates(seeds.parts(errors)),
+        parts=pd.DataFrame(parts, index=["value", "low", "high"]).T.rename_axis("part"),
         sizes=seeds.by_size(errors, table["n_atoms"]),
         correlations=correlation,
         importance=important,
@@ -81,26 +81,6 @@ def analyse(
         unsaturation=size.by_unsaturation(table, errors),
         classes=ratios,
         validation_classes=on_validation,
-        worst=_described(errors.loc[worst]).assign(smiles=smiles).join(table),
+        worst=pd.DataFrame(described).loc[worst].assign(smiles=smiles).join(table),
         reasons=pd.DataFrame(why, columns=["index", *classes.Reason._fields]),
-    )
-
-
-def _source(record: Record) -> dict[str, object]:
-    return {
-        "experiment": record.config.experiment,
-        "id": record.id,
-        "seed": record.config.seed,
-        "errors_sha256": record.about["sha256"]["errors.parquet"],
-    }
-
-
-def _estimates(found: dict[str, Estimate]) -> pd.DataFrame:
-    rows = {name: (one.value, *one.interval()) for name, one in found.items()}
-    return pd.DataFrame.from_dict(rows, orient="index", columns=["value", "low", "high"]).rename_axis("part")
-
-
-def _described(errors: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"absolute": errors.abs().mean(axis=1), "signed": errors.mean(axis=1), "deviation": errors.std(axis=1, ddof=1)}
     )

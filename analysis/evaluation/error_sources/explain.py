@@ -57,9 +57,6 @@ def rank_correlations(descriptors: pd.DataFrame, errors: pd.DataFrame, grouped: 
     """Spearman's correlation of each descriptor with |e|, plain and with the descriptors outside its group held fixed.
 
     Held fixed means that what a linear model in the ranks of those others explains is subtracted from both ranks first.
-
-    Returns
-    -------
     A row per descriptor: `group`, and for "plain" and "partial" the mean over seeds with its interval (`…_low`,
     `…_high`), seeds and molecules both in it (1/M is the variance of a correlation of M molecules).
     """
@@ -68,7 +65,9 @@ def rank_correlations(descriptors: pd.DataFrame, errors: pd.DataFrame, grouped: 
     for name, members in grouped.items():
         others = ranks.drop(columns=list(members)).to_numpy()
         given = ranks[list(members)].to_numpy()
-        left = _left_over(others, np.hstack([given, target.to_numpy()]))
+        left = np.hstack([given, target.to_numpy()])
+        if others.size:
+            left -= others @ np.linalg.lstsq(others, left, rcond=None)[0]
         for place, member in enumerate(members):
             plain = over_seeds(_correlation(given[:, place], target.to_numpy()), 1 / len(ranks), len(ranks))
             partial = over_seeds(_correlation(left[:, place], left[:, len(members) :]), 1 / len(ranks), len(ranks))
@@ -79,12 +78,6 @@ def rank_correlations(descriptors: pd.DataFrame, errors: pd.DataFrame, grouped: 
 def _standard_ranks(table: pd.DataFrame) -> pd.DataFrame:
     ranks = table.rank()
     return (ranks - ranks.mean()) / ranks.std(ddof=0)
-
-
-def _left_over(others: np.ndarray, of: np.ndarray) -> np.ndarray:
-    if others.shape[1] == 0:
-        return of
-    return of - others @ np.linalg.lstsq(others, of, rcond=None)[0]
 
 
 def _correlation(one: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -3,7 +3,6 @@
 A record is a folder ``results/drivers/<model>`` (the committed records keep that name) with `about.json` and `TABLES`.
 """
 
-import hashlib
 import json
 import os
 import shutil
@@ -14,7 +13,7 @@ import pandas as pd
 
 from analysis.data.errors import UserError
 from analysis.data.files import reason
-from analysis.runs.records import results_folder
+from analysis.runs.records import results_folder, sha256
 
 MODELS = ("default", "custom")
 SCHEMA_VERSION = 1
@@ -62,11 +61,6 @@ TABLES = tuple(part.name for part in fields(ErrorSources) if part.name != "about
 """The tables of a record, a CSV file each."""
 
 
-def default_folder() -> Path:
-    """The records that the book shows, a folder per model."""
-    return results_folder() / "drivers"
-
-
 def save(sources: ErrorSources, folder: str | os.PathLike[str]) -> None:
     """Write a record into a folder of its own, replacing what was there."""
     folder = Path(folder)
@@ -85,11 +79,11 @@ def save(sources: ErrorSources, folder: str | os.PathLike[str]) -> None:
 
 
 def load(model: str, *, folder: str | os.PathLike[str] | None = None) -> ErrorSources:
-    """Read a model's record and check it.
+    """Read a model's record in a folder (by default the one that the book shows) and check it.
 
     Raises ErrorSourcesError, which names the file, if it is missing, of another version, or not as it was written.
     """
-    folder = Path(folder or default_folder()) / model
+    folder = Path(folder or results_folder() / "drivers") / model
     path = folder / "about.json"
     again = f"`python -m analysis error-sources {model}` makes it"
     try:
@@ -108,18 +102,7 @@ def load(model: str, *, folder: str | os.PathLike[str] | None = None) -> ErrorSo
     return ErrorSources(about=about, **tables)
 
 
-_INDEX = {
-    "parts": 0,
-    "correlations": 0,
-    "importance": [0, 1, 2],
-    "ranks": 0,
-    "classes": 0,
-    "validation_classes": 0,
-    "worst": 0,
-}
+_INDEX = {"importance": [0, 1, 2]} | dict.fromkeys(
+    ("parts", "correlations", "ranks", "classes", "validation_classes", "worst"), 0
+)
 """Columns of the CSV files that make the index; the other tables have none."""
-
-
-def sha256(path: str | os.PathLike[str]) -> str:
-    """The checksum of a file, in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -51,17 +51,10 @@ def size_effects(
     effects, which needs no more than this mean: Wooldridge, J. Econometrics 90, 77 (1999)); for the typical error that
     of log |e|, by least squares with an intercept per stratum. A stratum of a single size says nothing.
 
-    Parameters
-    ----------
-    descriptors
-        A row per molecule, with `n_atoms` and what is held fixed.
-    errors
-        The same rows, a column per seed, eV.
-
-    Returns
-    -------
-    A row per comparison and `target` ("typical", "squared"), with `molecules` (in strata of more than one size) and
-    the factor per atom: `value` and its interval `low` to `high`, over seeds and molecules as in `verdicts`.
+    `descriptors` has a row per molecule, with `n_atoms` and what is held fixed, `errors` the same rows, a column per
+    seed, eV. The result has a row per comparison and `target` ("typical", "squared"), with `molecules` (in strata of
+    more than one size) and the factor per atom: `value` and its interval `low` to `high`, over seeds and molecules as
+    in `verdicts`.
     """
     n_atoms = descriptors["n_atoms"].to_numpy(dtype=float)
     fits = {

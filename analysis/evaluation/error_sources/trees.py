@@ -1,11 +1,9 @@
 """What each group of descriptors adds to the prediction of an error: boosted trees, and permutations.
 
-For the `typical` error trees are fitted with squared loss and scored by R². For the `squared` error they are fitted
-with the Poisson deviance, which lets the squared error multiply, and scored by the share of the deviance that they
-explain, D².
-
-Permuting one of several descriptors that stand in for each other finds none of them important, so a group is permuted
-as one (Strobl et al., BMC Bioinformatics 9, 307 (2008), show what happens otherwise).
+For the `typical` error trees are fitted with squared loss and scored by R², for the `squared` error with the Poisson
+deviance, which lets the squared error multiply, and scored by the share of it that they explain, D². Permuting one of
+several descriptors that stand in for each other finds none of them important, so a group is permuted as one (Strobl et
+al., BMC Bioinformatics 9, 307 (2008), show what happens otherwise).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,22 +33,9 @@ def importance(
     """What each group of descriptors adds to the prediction of the error, cross-validated.
 
     Molecules are dealt into `folds` folds; for every target, seed of the models and fold, trees learn from the other
-    folds and are scored on this one.
-
-    Parameters
-    ----------
-    descriptors
-        A row per molecule.
-    errors
-        The same rows, a column per seed, eV.
-    grouped
-        What to permute together: `explain.groups`.
-    refit
-        Names of the groups for which further trees are fitted, with them alone and without them.
-
-    Returns
-    -------
-    A row per `target`, `seed`, `fold`, `group` and `what`:
+    folds and are scored on this one. `descriptors` has a row per molecule, `errors` the same rows, a column per seed,
+    eV; `grouped` (`explain.groups`) are permuted together. The result has a row per `target`, `seed`, `fold`, `group`
+    and `what`:
 
     - "score": the trees' score with all descriptors (`group` is "").
     - "permuted": how far it falls when the group is permuted over the fold's molecules (mean over five permutations).

@@ -51,12 +51,11 @@ class Claim:
 
 def _claim(section: str, said: str, experiment: str, test: Callable[..., Verdict], **settings: object) -> Claim:
     """A claim whose test takes one experiment's records and a protocol."""
-    return Claim(
-        section,
-        said,
-        (experiment,),
-        lambda evidence, protocol: test(evidence.records[experiment], protocol=protocol, **settings),
-    )
+
+    def judged(evidence: Evidence, protocol: str) -> Verdict:
+        return test(evidence.records[experiment], protocol=protocol, **settings)
+
+    return Claim(section, said, (experiment,), judged)
 
 
 def _independent(test: Callable[[Arms[Record]], Verdict]) -> Claim:
