@@ -68,14 +68,8 @@ def validated_by_schnetpack(
         transforms=[remove, transform.MatScipyNeighborList(cutoff=CONFIG.model.data_cutoff), transform.CastTo32()],
         num_workers=0,
     )
-    model = networks.build(
-        n_atom_basis=CONFIG.model.n_atom_basis,
-        n_interactions=CONFIG.model.n_interactions,
-        n_rbf=CONFIG.model.n_rbf,
-        cutoff=CONFIG.model.training_cutoff,
-        fused=False,
-        postprocessors=networks.postprocessors(record.offsets(), ENERGY),
-    )
+    postprocessors = networks.postprocessors(record.offsets(), ENERGY)
+    model = networks.build_from(CONFIG.model, fused=False, postprocessors=postprocessors)
     model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on workers and on what a checkpoint holds

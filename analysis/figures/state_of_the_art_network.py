@@ -1,6 +1,6 @@
 """The network as it was built, drawn from itself: modules, shapes of their results, numbers of parameters (Figure 2).
 
-Nothing here is typed: the model is made by `networks.build`, given two small batches, and asked.
+Nothing here is typed: the model is made by `networks.build_from`, given two small batches, and asked.
 """
 
 from collections.abc import Mapping

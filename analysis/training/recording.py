@@ -1,11 +1,9 @@
 """The record of one run: load it, or train and record it.
 
-`records` describes a record. It is written beside its place and renamed, so that it exists whole or not at all.
 Torch, whose import takes seconds, is imported only where something is trained.
 """
 
 import gc
-import importlib.metadata
 import logging
 import os
 import platform
@@ -21,10 +19,10 @@ from filelock import FileLock, Timeout
 
 from analysis.data.files import naming, to_disk
 from analysis.data.molecules import Molecules
-from analysis.data.splits import Split
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import Model, RunConfig
 from analysis.runs.failures import CheckpointError
+from analysis.runs.measured import versions
 from analysis.runs.records import Record
 
 if TYPE_CHECKING:
@@ -51,16 +49,8 @@ def load_or_train(
     second waits and loads what the first recorded. `molecules` is the whole database, `results` by default
     `records.results_folder()`; the other parameters are those of `loop.train`, without effect if nothing is trained.
 
-    Raises
-    ------
-    records.RecordError
-        There is a record, but it is damaged or another run's.
-    failures.CheckpointError
-        The checkpoint of an earlier start can't be resumed.
-    failures.TrainingDivergedError, weights.WeightError, loop.LoggerError
-        Those of `loop.train`; nothing is recorded.
-    OSError
-        Something can't be written; the next start goes on after the last finished epoch.
+    Raises records.RecordError for a record that is damaged or another run's, what `loop.train` raises (nothing is then
+    recorded), and OSError if something can't be written; the next start goes on after the last finished epoch.
     """
     results = Path(results or records.results_folder())
     data = molecules.fingerprint()
@@ -77,8 +67,7 @@ def load_or_train(
             with naming(folder):
                 _train_and_record(config, molecules, folder, progress=progress, callbacks=callbacks, logger=logger)
         finally:
-            # A trainer and what it trained refer to each other, hundreds of megabytes in few objects, which the
-            # collector by itself visits too seldom: a study of many runs grew beyond 4 GB.
+            # A trainer and what it trained refer to each other: a study of many runs grew beyond 4 GB.
             gc.collect()
         return records.find(config, data, results)
 
@@ -160,7 +149,16 @@ def _record(
     trained.history.to_csv(whole / "history.csv", index=False)
     records.write_table(trained.steps, whole / "steps.parquet")
     groups.to_csv(whole / "groups.csv", index=False)
-    records.write_table(_held_out_errors(trained.molecules, parts, *held_out), whole / "errors.parquet")
+    positions, e = held_out
+    errors = pd.DataFrame(
+        {
+            "index": trained.molecules.index[positions].astype(np.int32),
+            "n_atoms": trained.molecules.n_atoms[positions].astype(np.int8),
+            "test": np.isin(positions, parts.test),
+            "error": e.astype(np.float32),
+        }
+    )
+    records.write_table(errors.sort_values("index", ignore_index=True), whole / "errors.parquet")
     weights = {name: value.contiguous() for name, value in trained.model.state_dict().items()}
     (whole / "model.safetensors").write_bytes(save(weights))
     about = {
@@ -179,8 +177,7 @@ def _record(
         "last_epoch": {name: float(trained.history[name].iloc[-1]) for name in ("train_loss", "validation_loss")},
         "seconds": {phase: round(value, 3) for phase, value in trained.seconds.items()},
         "preparation_seconds": round(trained.preparation_seconds, 3),
-        "versions": {"python": platform.python_version()}
-        | {name: importlib.metadata.version(name) for name in _PACKAGES},
+        "versions": versions(_PACKAGES),
         "machine": machine(config.model),
         "git": checkout.git_state(),
         "sha256": {name: records.sha256(whole / name) for name in records.FILES},
@@ -189,18 +186,6 @@ def _record(
     for path in whole.iterdir():
         to_disk(path)  # a power cut would otherwise leave the folder in its place with nothing in its files
     return whole
-
-
-def _held_out_errors(molecules: Molecules, parts: Split, positions: np.ndarray, e: np.ndarray) -> pd.DataFrame:
-    frame = pd.DataFrame(
-        {
-            "index": molecules.index[positions].astype(np.int32),
-            "n_atoms": molecules.n_atoms[positions].astype(np.int8),
-            "test": np.isin(positions, parts.test),
-            "error": e.astype(np.float32),
-        }
-    )
-    return frame.sort_values("index", ignore_index=True)
 
 
 def machine(model: Model | None = None) -> dict[str, str | int | float]:

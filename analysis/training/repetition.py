@@ -1,9 +1,9 @@
 """A recorded run trained again, how far the two are apart, and what is kept of it for the book.
 
 On the machine of the record, with its versions and its number of threads, the bits are to be the same. Elsewhere sums
-are rounded in another order, and a training of thousands of steps carries that on: then the tolerance applies. SOAP
-turns its axes by eigenvectors, and the least rounding turns those of nearly equal eigenvalues by any angle: elsewhere
-such a run ends as one with another seed would, and what can be compared is how large its errors are.
+are rounded in another order: then the tolerance applies. SOAP turns its axes by eigenvectors, and the least rounding
+turns those of nearly equal eigenvalues by any angle: elsewhere such a run ends as one with another seed would, and what
+can be compared is how large its errors are.
 """
 
 import os
@@ -29,7 +29,6 @@ _COMMAND = "python -m analysis verify RUN --out FILE"
 
 TOLERANCE = 0.02
 """Largest relative difference of a part of a record on another machine, or with other threads or versions."""
-
 SCORE_TOLERANCE = 0.05
 """The same for the mean absolute error of a run with SOAP, whose single numbers can't be compared there."""
 
@@ -139,9 +138,8 @@ def trained_again(
 ) -> Iterator[Record]:
     """The same run trained again in a temporary folder, which is removed afterwards; the record is only read.
 
-    `molecules` is the whole database, and `threads` torch's, by default those of the record.
-
-    Raises OtherMoleculesError if the record was made from another database.
+    `molecules` is the whole database (another than the record's raises OtherMoleculesError), and `threads` torch's, by
+    default those of the record.
     """
     if molecules.fingerprint() != record.about["molecules_fingerprint"]:
         raise OtherMoleculesError(
@@ -192,17 +190,12 @@ def repetition(recorded: Record, again: Record, compared: Comparison) -> Repetit
     )
 
 
-def default_folder() -> Path:
-    """Where the repetitions that the book shows lie."""
-    return results_folder() / "repetitions"
-
-
 def load_all(folder: str | os.PathLike[str] | None = None) -> list[Repetition]:
     """The repetitions in a folder (by default those that the book shows), in the order of their files' names.
 
     Raises RepetitionError, which names the file and what is wrong with it, or the folder if it holds none.
     """
-    folder = Path(folder or default_folder())
+    folder = Path(folder or results_folder() / "repetitions")
     found = [read(path, Repetition, RepetitionError, _COMMAND) for path in sorted(folder.glob("*.json"))]
     if not found:
         raise RepetitionError(f"{folder} holds no repetition: `{_COMMAND}` makes one")
@@ -285,21 +278,16 @@ def _largest(
 
 
 def _surroundings(recorded: dict, again: dict) -> list[str]:
-    """In words, what was different around two runs of one configuration: machine, threads, versions, code."""
+    """In words, what was different around two runs of one configuration."""
     words = []
     for kind, names in (("machine", _SURROUNDINGS), ("versions", sorted(recorded["versions"] | again["versions"]))):
         for name in names:
             then, now = (about[kind].get(name, "not recorded") for about in (recorded, again))
             if then != now:
                 words.append(f"{name} {then}, here {now}")
-    then, now = _code(recorded), _code(again)
+    then, now = (git["commit"][:7] if (git := about.get("git")) else "outside git" for about in (recorded, again))
     if then != now:
         words.append(f"code {then}, here {now}")
     elif not all((about.get("git") or {}).get("clean", True) for about in (recorded, again)):
         words.append("code that was not as committed")
     return words
-
-
-def _code(about: dict) -> str:
-    git = about.get("git")
-    return git["commit"][:7] if git else "outside git"

@@ -9,8 +9,8 @@ from pytorch_optimizer import SOAP
 class GroupedSOAP(SOAP):
     """pytorch_optimizer's SOAP (Vyas et al. 2024, arXiv:2409.11321), the same to rounding, in fewer and larger steps.
 
-    A small network has many small parameters, and most of an update's time goes by between two operations. Here those
-    of one shape are stacked. `state_dict` and the parameters are the library's; its other options have no effect.
+    Parameters of one shape are stacked: most of an update's time goes by between two operations. `state_dict` and the
+    parameters are the library's, but without weight decay; the library's further options have no effect.
 
     Raises ValueError if a parameter has more than two axes.
     """

@@ -37,9 +37,7 @@ def texts(drawing: style.Drawings) -> list[str]:
 @pytest.mark.parametrize("model", [Model(), CUSTOM], ids=["default", "custom"])
 def test_the_counts_of_a_part_are_those_of_its_parameters(model, few_molecules):
     found = state_of_the_art_network.parts(model, few_molecules)
-    built = networks.build(
-        n_atom_basis=model.n_atom_basis, n_interactions=model.n_interactions, n_rbf=model.n_rbf, cutoff=5.0
-    )
+    built = networks.build_from(model)
     modules = dict(built.named_modules())
     assert found.keys() == modules.keys()
     for path, part in found.items():

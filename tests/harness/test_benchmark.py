@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
 
 from analysis.data.neighbours import neighbour_pairs
 from analysis.runs import checkout
-from analysis.runs.config import adjust
+from analysis.runs.config import Model, adjust
 from analysis.runs.selection import choose_molecules
 from analysis.training import loop, networks
 from analysis.training.batches import ENERGY, PackedMolecules
@@ -140,7 +140,7 @@ def test_every_contestant_sees_the_same_molecules(folder, packed):
 def test_all_four_predict_the_same_energies(folder, packed):
     inputs, train = packed
     stock = contestants.stock_model(SETTINGS, WIDTH, [])
-    fused = networks.build(n_atom_basis=WIDTH, cutoff=SETTINGS.cutoff)
+    fused = networks.build_from(Model(n_atom_basis=WIDTH, training_cutoff=SETTINGS.cutoff))
     fused.load_state_dict(stock.state_dict())
     theirs = copied(stock, WIDTH)
     everything = geometric.read(folder / "edges.npz")

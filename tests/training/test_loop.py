@@ -26,7 +26,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 from analysis.data import databases, descriptors, offsets
 from analysis.data.molecules import MoleculesError, to_ase
 from analysis.runs import failures, selection, weights
-from analysis.runs.config import Data, FineTuning, Loss, RunConfig, Selection, Training, adjust
+from analysis.runs.config import Data, FineTuning, Loss, Model, RunConfig, Selection, Training, adjust
 from analysis.training import callbacks, loop, networks
 from analysis.training.batches import ENERGY
 
@@ -248,8 +248,9 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
     batch = next(iter(loop.PackedLoader(trained.packed, trained.parts.train, batch_size=40, loss_weights=v)))
     assert batch[properties.idx].tolist() == positions.tolist()
     task = loop.EnergyTask(
-        networks.build(
-            n_atom_basis=16, n_interactions=2, postprocessors=networks.postprocessors(trained.offsets, ENERGY)
+        networks.build_from(
+            Model(n_atom_basis=16, n_interactions=2),
+            postprocessors=networks.postprocessors(trained.offsets, ENERGY),
         ),
         loop.WeightedOutput(ENERGY),
         settings=Training(learning_rate=1e-3),
@@ -258,7 +259,7 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
     found = task.batch_loss(batch)
     found.backward()
 
-    by_hand = networks.build(n_atom_basis=16, n_interactions=2, fused=False)
+    by_hand = networks.build_from(Model(n_atom_basis=16, n_interactions=2), fused=False)
     state = {name: value for name, value in trained.model.state_dict().items() if "postprocessors" not in name}
     by_hand.load_state_dict(state)
     by_hand.double()

@@ -194,13 +194,7 @@ def test_the_errors_are_those_of_the_held_out_molecules(recorded, qm9_molecules)
 
 def test_the_recorded_model_gives_the_recorded_errors(recorded, qm9_molecules):
     trained = selection.choose_molecules(qm9_molecules, CONFIG.data).molecules
-    model = networks.build(
-        n_atom_basis=8,
-        n_interactions=1,
-        n_rbf=CONFIG.model.n_rbf,
-        cutoff=CONFIG.model.training_cutoff,
-        postprocessors=networks.postprocessors(recorded.offsets(), ENERGY),
-    )
+    model = networks.build_from(CONFIG.model, postprocessors=networks.postprocessors(recorded.offsets(), ENERGY))
     model.load_state_dict({name: torch.from_numpy(value) for name, value in recorded.state_dict().items()})
     held_out = trained.select(np.isin(trained.index, recorded.errors["index"]))
     targets = held_out.energy - recorded.offsets().of(held_out)

@@ -265,7 +265,7 @@ def test_the_prose_tells_of_one_repetition():
             figures.repetition_facts([other, *several], ["181384c8f449"], lang="en")
 
 
-KEPT = sorted(repetition.default_folder().glob("*.json"))
+KEPT = sorted((records.results_folder() / "repetitions").glob("*.json"))
 
 
 @pytest.mark.parametrize("path", KEPT, ids=lambda path: path.stem)
