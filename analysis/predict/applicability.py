@@ -38,12 +38,11 @@ REACH = 2.5
 WIDTH = 0.02
 """Å: distances are counted in steps of it; a step and both its neighbours count as one distance.
 
-With single steps, 29 in 100 geometries that are 1 % too small, as another method's may be, would be unlike all
-molecules.
+With single steps, 29 in 100 geometries that are 1 % too small, as another method's may be, would be unlike all.
 """
 
 KINDS = ("atoms", "heavy_atoms", "parts", "environment", "distance", "spread")
-"""What may be out of the ordinary about a molecule: its size, one of its atoms or distances, its predictions."""
+"""What may be out of the ordinary about a molecule."""
 
 _ELEMENTS = np.array(sorted(ATOMIC_REFERENCES_U0))
 _PLACE = np.full(len(chemical_symbols), -1)
@@ -65,17 +64,15 @@ _UNITS = (  # the median distance of an atom to its nearest neighbour, if coordi
 def refusal(atoms: Atoms) -> str:
     """Why a molecule can't be predicted at all, in a line; "" if it can.
 
-    No atoms or far too many; an element other than H, C, N, O and F; a charge or a spin that says it is no neutral
-    closed shell (see `electrons`), or an odd number of electrons, which says so too (QM9 holds none of these);
-    coordinates that are no numbers; periodicity; pieces that the cell does not join (see `molecules.unwrapped`); two
-    atoms nearer than 0.5 Å; lengths that can't be in Å; something else than ASE's `Atoms`.
+    What `refused_anywhere` says; coordinates that are no numbers; periodicity; pieces that the cell does not join (see
+    `molecules.unwrapped`); two atoms nearer than 0.5 Å; lengths that can't be in Å; something else than ASE's `Atoms`.
     """
     if not isinstance(atoms, Atoms):
         return f"it is {kind(atoms)}, not ASE's Atoms"
     if why := refused_anywhere(atoms):
         return why
-    if not np.isfinite(atoms.positions).all():
-        atom = int(np.isfinite(atoms.positions).all(axis=1).argmin())
+    if not (finite := np.isfinite(atoms.positions).all(axis=1)).all():
+        atom = int(finite.argmin())
         return f"the position of its atom {atom + 1} is {atoms.positions[atom].tolist()}"
     if atoms.pbc.any():
         return "it is periodic; for a molecule in a box, set its pbc to False"
@@ -86,7 +83,10 @@ def refusal(atoms: Atoms) -> str:
 
 
 def refused_anywhere(atoms: Atoms) -> str:
-    """Why a molecule can't be predicted wherever its atoms may be: their number, the elements, charge and spin."""
+    """Why a molecule can't be predicted wherever its atoms may be.
+
+    No atoms or far too many; an element other than H, C, N, O and F; what is no neutral closed shell (see `electrons`).
+    """
     if not len(atoms):
         return "it has no atoms"
     if len(atoms) > LARGEST:
@@ -183,41 +183,14 @@ class Domain:
                 _outside(int(molecules.n_atoms[m]), self.atoms, "atoms"),
                 _outside(int(heavy[m]), self.heavy_atoms, "atoms other than hydrogen"),
                 f"{n_parts} parts that no bond holds together; the training molecules are one" if n_parts > 1 else "",
-                self._new_atom(molecules, looked, atoms, new_atom[atoms]),
-                self._new_distance(molecules, looked, atoms, pairs, new_pair[pairs]),
+                _new_atom(molecules, looked, atoms, new_atom[atoms]),
+                _new_distance(molecules, looked, atoms, pairs, new_pair[pairs]),
                 f"the models differ more than usual: by {spread[m]:.3f} eV, above {self.spread:.3f} eV"
                 if spread[m] > self.spread
                 else "",
             )
             said.append({kind: one for kind, one in zip(KINDS, words, strict=True) if one})
         return said
-
-    @staticmethod
-    def _new_atom(molecules: Molecules, looked: "_Looked", atoms: slice, new: np.ndarray) -> str:
-        if not new.any():
-            return ""
-        # Of several, the one with the fewest bonds: a lost atom is new, and so are those that have lost it.
-        atom = atoms.start + int(np.lexsort([looked.bonds[atoms], ~new])[0])
-        ends = np.concatenate([looked.second[looked.first == atom], looked.first[looked.second == atom]])
-        neighbours = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
-        return (
-            f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(neighbours) or 'nothing'} "
-            f"(atom {atom - atoms.start + 1}; a digit is the neighbour's number of bonds): no training molecule has "
-            "such an atom"
-        )
-
-    @staticmethod
-    def _new_distance(molecules: Molecules, looked: "_Looked", atoms: slice, pairs: slice, new: np.ndarray) -> str:
-        if not new.any():
-            return ""
-        pair = pairs.start + int(new.argmax())
-        ends = looked.ends[:, pair]
-        one, other = (chemical_symbols[z] for z in molecules.numbers[ends])
-        places = " and ".join(str(end - atoms.start + 1) for end in ends)
-        return (
-            f"{one} and {other} {looked.distance[pair]:.3f} Å apart (atoms {places}): no training molecule has such a "
-            "distance; is the geometry relaxed?"
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,6 +234,33 @@ class _Looked:
         n = len(self.bonds)
         bonds = coo_array((np.ones(len(self.first)), (self.first, self.second)), shape=(n, n))
         return connected_components(bonds, directed=False)[1]
+
+
+def _new_atom(molecules: Molecules, looked: _Looked, atoms: slice, new: np.ndarray) -> str:
+    if not new.any():
+        return ""
+    # Of several, the one with the fewest bonds: a lost atom is new, and so are those that have lost it.
+    atom = atoms.start + int(np.lexsort([looked.bonds[atoms], ~new])[0])
+    ends = np.concatenate([looked.second[looked.first == atom], looked.first[looked.second == atom]])
+    neighbours = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
+    return (
+        f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(neighbours) or 'nothing'} "
+        f"(atom {atom - atoms.start + 1}; a digit is the neighbour's number of bonds): no training molecule has "
+        "such an atom"
+    )
+
+
+def _new_distance(molecules: Molecules, looked: _Looked, atoms: slice, pairs: slice, new: np.ndarray) -> str:
+    if not new.any():
+        return ""
+    pair = pairs.start + int(new.argmax())
+    ends = looked.ends[:, pair]
+    one, other = (chemical_symbols[z] for z in molecules.numbers[ends])
+    places = " and ".join(str(end - atoms.start + 1) for end in ends)
+    return (
+        f"{one} and {other} {looked.distance[pair]:.3f} Å apart (atoms {places}): no training molecule has such a "
+        "distance; is the geometry relaxed?"
+    )
 
 
 def _heavy(molecules: Molecules) -> np.ndarray:

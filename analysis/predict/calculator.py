@@ -9,7 +9,6 @@ from ase.calculators.calculator import InputError, all_changes
 from ase.calculators.mixing import AverageCalculator
 from schnetpack.atomistic import Forces
 from schnetpack.interfaces import SpkCalculator
-from schnetpack.model import NeuralNetworkPotential
 from schnetpack.transform import MatScipyNeighborList
 
 from analysis.data.molecules import unwrapped
@@ -28,24 +27,16 @@ class EnsembleCalculator(AverageCalculator):
     reaches 4 to 12 eV/Å. So an optimisation or a dynamics leaves QM9's geometries at once, and what the energies are
     there is unknown; the forces show what the network has learned. U0 holds the zero-point energy besides.
 
-    What may mean a charge or a spin (see `electrons.doubts`) is a Python warning.
-
-    All is computed in float64: in float32, SchNetPack's calculator would round the offsets, near −10⁴ eV, to 10⁻³ eV.
-
-    Raises
-    ------
-    InputError
-        Asked for a molecule that `applicability.refusal` refuses: another element, a charge, two atoms at one place.
+    What may mean a charge or a spin (see `electrons.doubts`) is a Python warning; a molecule that
+    `applicability.refusal` refuses is ASE's InputError. All is computed in float64: in float32, SchNetPack's calculator
+    would round the offsets, near −10⁴ eV, to 10⁻³ eV.
     """
 
     def __init__(self, ensemble: Ensemble) -> None:
         super().__init__([_calculator(record) for record in ensemble.records])
 
     def calculate(
-        self,
-        atoms: Atoms,
-        properties: Sequence[str] = ("energy",),
-        system_changes: Sequence[str] = all_changes,
+        self, atoms: Atoms, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes
     ) -> None:
         """Fill `results` with energy and forces [A, 3]."""
         if why := refusal(atoms):
@@ -57,13 +48,10 @@ class EnsembleCalculator(AverageCalculator):
 
 
 def _calculator(record: Record) -> SpkCalculator:
-    plain = model_of(record, stock=True)
-    model = NeuralNetworkPotential(
-        plain.representation,
-        input_modules=list(plain.input_modules),
-        output_modules=[*plain.output_modules, Forces(energy_key=ENERGY)],
-        postprocessors=list(plain.postprocessors),
-    )
+    model = model_of(record, stock=True)
+    model.output_modules.append(Forces(energy_key=ENERGY))
+    model.collect_derivatives()
+    model.collect_outputs()
     calculator = SpkCalculator(
         model,
         MatScipyNeighborList(cutoff=record.config.model.data_cutoff),

@@ -30,6 +30,7 @@ _PAIR = re.compile(
 """A name and its value in a text that stands for a dictionary, in JSON's way, Python's or another."""
 _ROUNDING = 0.1
 """Partial charges and moments that were printed with few digits add up to less than this."""
+_LONGEST = 40  # characters of a value that is shown
 
 
 def refusal(atoms: Atoms) -> str:
@@ -43,8 +44,9 @@ def refusal(atoms: Atoms) -> str:
             continue
         name, found = _plain(key), _number(value, len(atoms))
         if _CHARGE.fullmatch(name):
-            if (total := _total(found)) is None:
+            if found is None:
                 return f"its {key} is {value!r}, which is no number"
+            total = float(found.sum())
             if not abs(total) < (1e-6 if found.size == 1 else _ROUNDING):
                 said = "is" if found.size == 1 else "add up to"
                 return f"its {key} {said} {total:+g}; the models know only neutral molecules"
@@ -79,9 +81,10 @@ def doubts(atoms: Atoms) -> tuple[str, ...]:
                 said.append(f"its {key} is 1, taken as the multiplicity of a closed shell, and not as S = 1")
         elif not known and _ALIKE.search(name):
             found = _number(value, len(atoms))
-            total = _total(found) if "charge" in name else None if found is None else np.abs(found).max()
-            if total is None or not abs(total) < _ROUNDING:
-                said.append(f"its {key} is {_short(value)}; the models know only neutral closed shells")
+            if found is None or not abs(found.sum() if "charge" in name else np.abs(found).max()) < _ROUNDING:
+                text = " ".join(str(value).split())
+                shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+                said.append(f"its {key} is {shown}; the models know only neutral closed shells")
     alone = [key for key, value in atoms.info.items() if value is True]
     if len(alone) == len(atoms.info) == 2 and all(map(_INTEGER.fullmatch, alone)) and set(alone) != {"0", "1"}:
         said.append(f"its comment is {' '.join(alone)!r}: write charge=… and multiplicity=… if that is what it means")
@@ -132,12 +135,3 @@ def _number(value: object, n_atoms: int) -> np.ndarray | None:
     except (TypeError, ValueError, RuntimeError):  # RuntimeError is a tensor's that needs its gradient
         return None
     return found if found.size == 1 or (found.ndim and found.size and len(found) == n_atoms) else None
-
-
-def _total(found: np.ndarray | None) -> float | None:
-    return None if found is None else float(found.sum())
-
-
-def _short(value: object) -> str:
-    text = " ".join(str(value).split())
-    return text if len(text) <= 40 else f"{text[:40]}…"

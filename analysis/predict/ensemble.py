@@ -133,10 +133,10 @@ class Ensemble:
 
         Raises PredictError, which names each molecule that can't be predicted (see `applicability.refusal`).
         """
-        atoms = to_ase(given) if isinstance(given, Molecules) else list(given)
+        packed = isinstance(given, Molecules)
+        atoms = to_ase(given) if packed else list(given)
         if names is None:
-            names = given.index if isinstance(given, Molecules) else range(1, len(atoms) + 1)
-            names = [str(name) for name in names]
+            names = [str(name) for name in (given.index if packed else range(1, len(atoms) + 1))]
         refused = [f"{name}: {why}" for name, one in zip(names, atoms, strict=True) if (why := refusal(one))]
         if refused:
             raise PredictError("; ".join(refused))

@@ -1,7 +1,6 @@
 """Geometries that someone hands in, to be predicted: from XYZ files and from SMILES. Lengths in Å.
 
-Nothing is raised for a file or a SMILES that can't be read: what is wrong is said beside its name, so that the others
-can go on.
+Nothing is raised for a file or a SMILES that can't be read: what is wrong is said beside its name.
 """
 
 import os
@@ -49,7 +48,11 @@ def read_file(path: str | os.PathLike[str]) -> list[Geometry]:
         return [Geometry(str(path), trouble=f"its name does not end in {_ENDINGS}")]
     try:
         found = [
-            Geometry(f"{path}, molecule {number}", frame.atoms, trouble=_placed(frame))
+            Geometry(
+                f"{path}, molecule {number}",
+                frame.atoms,
+                trouble=frame.trouble and f"line {frame.first}: {frame.trouble}",
+            )
             for number, frame in enumerate(extxyz.frames(path), start=1)
         ]
     except (OSError, UnicodeError) as error:
@@ -60,12 +63,8 @@ def read_file(path: str | os.PathLike[str]) -> list[Geometry]:
     return [replace(found[0], name=str(path))] if len(found) == 1 else found
 
 
-def _placed(frame: extxyz.Frame) -> str:
-    return f"line {frame.first}: {frame.trouble}" if frame.trouble else ""
-
-
-def from_smiles(smiles: str) -> Geometry:
-    """One conformer of a SMILES: embedded with ETKDG, then relaxed with MMFF94; always the same one.
+def all_from_smiles(several: Iterable[str]) -> Iterator[Geometry]:
+    """One conformer of each SMILES: embedded with ETKDG, then relaxed with MMFF94; always the same one.
 
     ETKDG version 3: Wang, Witek, Landrum and Riniker, J. Chem. Inf. Model. 60, 2044 (2020). MMFF94: Halgren, J. Comput.
     Chem. 17, 490 (1996). Charge and multiplicity are kept in the atoms' `info`.
@@ -73,18 +72,11 @@ def from_smiles(smiles: str) -> Geometry:
     What RDKit would read as something else than it says is refused (text after a space, signs outside ASCII), and so
     are isotopes, since U0 holds the zero-point vibrations of the usual ones. Numbers of an atom map are passed over.
     """
-    return next(all_from_smiles([smiles]))
-
-
-def all_from_smiles(several: Iterable[str]) -> Iterator[Geometry]:
-    """`from_smiles` of each, with one process for all of them, which takes a third of a second to start."""
     with Conformers() as conformers:
         for smiles in several:
             name = smiles if smiles.strip() and smiles.isprintable() else repr(smiles)
-            trouble = _illegible(smiles.strip())
-            if not trouble:
-                with rdBase.BlockLogs():
-                    atoms, trouble = _unplaced(smiles.strip())
+            with rdBase.BlockLogs():
+                atoms, trouble = _unplaced(smiles.strip())
             if trouble:
                 yield Geometry(name, trouble=trouble)
                 continue
@@ -96,18 +88,13 @@ def all_from_smiles(several: Iterable[str]) -> Iterator[Geometry]:
                 yield Geometry(name, atoms, (_NOT_DFT, *notes))
 
 
-def _illegible(smiles: str) -> str:
-    """Why a text is no SMILES that is read to its end; "" if it may be one."""
-    signs = (sign for sign in smiles if not (sign.isascii() and (sign.isprintable() or sign.isspace())))
-    if foreign := next(signs, ""):
-        return f"no SMILES holds {foreign!r}"
-    if len(smiles.split()) > 1:
-        return "a SMILES ends at the first space: leave out what stands after it"
-    return ""
-
-
 def _unplaced(smiles: str) -> tuple[Atoms, str]:
     """A SMILES' atoms, all at one place, and why they can't be predicted; hydrogens are added as by RDKit."""
+    signs = (sign for sign in smiles if not (sign.isascii() and (sign.isprintable() or sign.isspace())))
+    if foreign := next(signs, ""):
+        return Atoms(), f"no SMILES holds {foreign!r}"
+    if len(smiles.split()) > 1:
+        return Atoms(), "a SMILES ends at the first space: leave out what stands after it"
     try:
         structure = Chem.MolFromSmiles(smiles)
         if structure is None or structure.GetNumAtoms() == 0:
