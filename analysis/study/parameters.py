@@ -1,9 +1,7 @@
 """Parameters of notebooks, commands and sweep files, checked before anything runs.
 
 papermill only prints a line for a parameter that a notebook does not have, and runs on with a misspelt name unused.
-A notebook therefore passes its whole namespace to `check`, right after the parameters cell. Values are spelled as in
-Python, YAML, JSON or a shell: `parsed` reads text, and `refusal` says what is wrong and proposes the nearest value that
-fits. Notebooks, commands and sweep files all use these two.
+A notebook therefore passes its whole namespace to `check`, right after the parameters cell.
 """
 
 import ast
@@ -49,7 +47,7 @@ def check[Parameters: NotebookParameters](model: type[Parameters], namespace: di
     given = {
         name: _unquoted(value)
         for name, value in namespace.items()
-        if name in model.model_fields or _is_parameter(name, value)
+        if name in model.model_fields or (_is_plain(value) and name not in _IPYTHON_NAMES and not name.startswith("_"))
     }
     unknown = sorted(given.keys() - model.model_fields.keys())
     if unknown:
@@ -153,7 +151,7 @@ def _why(value: object, proposed: object) -> str:
 
 
 def _nearby(value: object, choices: Sequence[str]) -> Iterator[object]:
-    """What may have been meant by a value: the same, spelled or wrapped otherwise."""
+    """The same value, spelled or wrapped otherwise."""
     match value:
         case str():
             yield parsed(value)
@@ -197,7 +195,6 @@ def _fits(model: type[BaseModel], content: Any, where: tuple[Any, ...], value: o
 
 
 def _with(content: Any, where: tuple[Any, ...], value: object) -> Any:
-    """The content with another value at a place."""
     if not where:
         return value
     first, *rest = where
@@ -215,10 +212,6 @@ def _spelled(value: object) -> str:
     return re.sub(r"^(-?\d+)e", r"\1.0e", repr(value))
 
 
-def _is_parameter(name: str, value: object) -> bool:
-    return not (name.startswith("_") or name in _IPYTHON_NAMES) and _is_plain(value)
-
-
 def _is_plain(value: object) -> bool:
     if isinstance(value, list):
         return all(_is_plain(each) for each in value)
@@ -229,7 +222,4 @@ def _is_plain(value: object) -> bool:
 
 def _unquoted(value: object) -> object:
     """A list that was given as text: papermill's ``-p name "[1, 2]"`` reads numbers, but passes lists on as typed."""
-    if not (isinstance(value, str) and value.lstrip().startswith("[")):
-        return value
-    found = parsed(value)
-    return found if isinstance(found, list) else value
+    return parsed(value) if isinstance(value, str) and value.lstrip().startswith("[") else value

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -38,7 +39,7 @@ def load_or_train(
     """
     by_arm = parameters.by_arm(molecules)
     results = Path(results or records.results_folder())
-    found = _find(by_arm, molecules, results)
+    found = {config: records.find(config, molecules.fingerprint(), results) for config in each_once(by_arm)}
     missing = [config for config, record in found.items() if record is None]
     # In a log file the runs' own lines are all; a bar would fill it with carriage returns.
     hidden = not missing or not (sys.stderr.isatty() or in_notebook())
@@ -53,13 +54,6 @@ def load_or_train(
             "\n".join([f"{len(diverged)} of {len(found)} runs diverged, the others are recorded:", *diverged])
         )
     return _arms(parameters, by_arm, found)
-
-
-def _find(
-    by_arm: Mapping[Arm, Sequence[RunConfig]], molecules: Molecules, results: Path
-) -> dict[RunConfig, Record | None]:
-    data = molecules.fingerprint()
-    return {config: records.find(config, data, results) for config in each_once(by_arm)}
 
 
 def _arms(
@@ -77,7 +71,7 @@ def recorded(
     """
     results = Path(results or records.results_folder())
     by_arm = parameters.by_arm(molecules)
-    found = _find(by_arm, molecules, results)
+    found = {config: records.find(config, molecules.fingerprint(), results) for config in each_once(by_arm)}
     if missing := [config for config, record in found.items() if record is None]:
         arms = [arm for arm, configs in by_arm.items() if not set(configs).isdisjoint(missing)]
         raise StudyError(
@@ -144,7 +138,7 @@ def status(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[
     """The state of a run: from its `run.json` alone, or (`whole`) with the checksums of all its files."""
     folder = records.folder_of(config, data_fingerprint, results)
     try:
-        outline = records.find(config, data_fingerprint, results, read=_checked if whole else records.outline)
+        outline = records.find(config, data_fingerprint, results, read=partial(records.outline, whole=whole))
         if outline is not None:
             return Status(folder, config, outline=outline)
         return Status(folder, config, epochs=recording.finished_epochs(folder), trained=recording.under_way(folder))
@@ -161,14 +155,8 @@ def other_records(
         if folder in left_out:
             continue
         try:
-            outline = (_checked if whole else records.outline)(folder)
+            outline = records.outline(folder, whole=whole)
             found.append(Status(folder, outline.config, outline=outline))
         except records.RecordError as error:
             found.append(Status(folder, None, problem=one_line(error)))
     return found
-
-
-def _checked(folder: Path, *, expected: RunConfig | None = None) -> records.Outline:
-    """What `run.json` says of a record all of whose files were read; the files' content is let go."""
-    record = records.load(folder, expected=expected)
-    return records.Outline(folder, record.config, record.about)

@@ -1,9 +1,8 @@
 """Hyperparameter search: Optuna over the spaces of sweep files in the format of Weights & Biases.
 
-Two objectives, both to be small: the validation loss after the last epoch (eV²) and the wall time of training and
-validation (s). Every trial is a run of the experiment ``search-<sweep>`` and is recorded like any other, so that a
-trial whose run is there already is loaded, and the Pareto front follows from the records alone. The test half is never
-used. Optuna's database only says which trials were run and what comes next; it can be thrown away.
+Objectives are those of `trials`. Every trial is a run of the experiment ``search-<sweep>`` and is recorded like any
+other, so that a trial whose run is there already is loaded, and the Pareto front follows from the records alone. The
+test half is never used. Optuna's database only says which trials were run and what comes next; it can be thrown away.
 
 ``python -m analysis.study.search run stage1`` searches; several processes or machines that are given the same
 ``--storage`` share the work. ``wandb sweep analysis/study/sweeps/stage1.yaml`` reads the same file; its agent calls
@@ -21,7 +20,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +30,7 @@ import pandas as pd
 import sqlalchemy
 import typer
 from filelock import FileLock
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 from pydantic import Field, NonNegativeInt, PositiveInt
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
@@ -81,9 +80,6 @@ class StorageError(UserError, RuntimeError):
     """Optuna's database can't be opened or written."""
 
 
-# ---- the search --------------------------------------------------------------------------------------------------
-
-
 class _PerTrial:
     """A new sampler of this kind for each trial, seeded with (seed, place of the trial).
 
@@ -130,6 +126,12 @@ def search(
     and is not. Several processes may run a trial or two more than asked for. Wall times are comparable only between
     trials that had the machine to themselves.
 
+    Returns a row per trial, see `trials_of`. With profile "full" it is written to
+    ``<results>/<experiment>/trials.csv`` too, for the trials that have no record.
+
+    Raises SweepError if the sweep does not say how many trials, or a trial's values make no valid run, StorageError if
+    the database can't be opened or written, and records.RecordError for a damaged record.
+
     Parameters
     ----------
     profile
@@ -141,36 +143,21 @@ def search(
     storage
         URL of Optuna's database (SQLite, PostgreSQL, MySQL), by default `search.db` in the folder of the records.
     pruning
-        When to stop hopeless trials. Off by default, and for the book's study: that a quick run looks bad early is no
-        proof, and whole curves are worth more than the minutes. A stopped trial has no record; its curve is kept in
-        the trial, its checkpoint beside the records: training the run by itself finishes it.
-
-    Returns
-    -------
-    A row per trial, see `trials_of`. With profile "full" it is written to ``<results>/<experiment>/trials.csv`` too,
-    for the trials that have no record.
-
-    Raises
-    ------
-    SweepError
-        The sweep does not say how many trials, or a trial's values make no valid run.
-    StorageError
-        The database can't be opened or written.
-    records.RecordError
-        A trial's record is damaged.
+        When to stop hopeless trials. Off by default, and for the book's study: whole curves are worth more than the
+        minutes. A stopped trial has no record; its checkpoint is beside the records: training the run finishes it.
     """
     asked, sweep = sweep, sweep.fitting(profile)
     results = Path(results or records.results_folder())
     cap = _cap(sweep, trials)
     data = molecules.fingerprint()
+    objective = partial(_objective, asked, molecules, profile, seed, pruning, results=results, progress=progress)
     with _opened(_study_name(sweep, profile, seed, data), _sampler(sweep, seed), storage, results) as study:
-        worker = _Worker(study, asked, molecules, profile, seed, pruning, results, progress)
         with tqdm(total=cap, desc="trials", unit="trial", disable=not progress) as bar:
             while True:
                 waiting, under_way, done = _census(study)
                 bar.update(min(done, cap) - bar.n)
                 if waiting or done + under_way < cap:
-                    worker.run_one()
+                    study.optimize(objective, n_trials=1, catch=(TrainingDivergedError,))
                 elif under_way:
                     time.sleep(_POLL_SECONDS)
                 else:
@@ -184,80 +171,52 @@ def search(
     return frame
 
 
-@dataclass
-class _Worker:
-    """Runs trials of a study, one after the other."""
+def _objective(
+    sweep: Sweep,
+    molecules: Molecules,
+    profile: Profile,
+    seed: int,
+    pruning: Pruning | None,
+    trial: optuna.Trial,
+    **options: object,
+) -> tuple[float, float]:
+    trial.set_user_attr(_MACHINE, f"{platform.node()}, process {os.getpid()}")
+    space = sweep.fitting(profile).space
+    values = {name: _suggest(trial, name, distribution) for name, distribution in space.items()}
+    config = sweep.config(values, profile=profile, seed=seed)
+    trial.set_user_attr("parameters", parameters_of(config))
+    trial.set_user_attr("run", config.run_id(molecules.fingerprint()))
+    watching = []
+    if pruning is not None:
+        from analysis.study.pruning import StopHopeless  # its import of torch takes seconds
 
-    study: optuna.Study
-    sweep: Sweep
-    molecules: Molecules
-    profile: Profile
-    seed: int
-    pruning: Pruning | None
-    results: Path
-    progress: bool
-    number: int | None = None
-
-    def run_one(self) -> None:
-        """Ask for a trial, run it and tell how it went."""
-        self.number = None
-        try:
-            self.study.optimize(self._objective, n_trials=1, catch=(TrainingDivergedError,))
-        except BaseException:
-            # Stopped by hand, or by something like a full disk: the trial has yet to be run.
-            for trial in self.study.get_trials(states=[TrialState.FAIL]):
-                if trial.number == self.number:
-                    _queue_again(self.study, trial)
-            raise
-
-    def _objective(self, trial: optuna.Trial) -> tuple[float, float]:
-        self.number = trial.number
-        trial.set_user_attr(_MACHINE, f"{platform.node()}, process {os.getpid()}")
-        space = self.sweep.fitting(self.profile).space
-        values = {name: _suggest(trial, name, distribution) for name, distribution in space.items()}
-        config = self.sweep.config(values, profile=self.profile, seed=self.seed)
-        trial.set_user_attr("parameters", parameters_of(config))
-        trial.set_user_attr("run", config.run_id(self.molecules.fingerprint()))
-        stop = None
-        if self.pruning is not None:
-            from analysis.study.pruning import StopHopeless  # its import of torch takes seconds
-
-            stop = StopHopeless(self.pruning, self._finished)
-        try:
-            record = recording.load_or_train(
-                config,
-                self.molecules,
-                results=self.results,
-                progress=self.progress,
-                callbacks=[] if stop is None else [stop],
-            )
-        except TrainingDivergedError as error:
-            trial.set_user_attr("said", str(error))
-            raise
-        except optuna.TrialPruned as pruned:
-            trial.set_user_attr("said", str(pruned))
-            trial.set_user_attr("curve", stop.curve)
-            trial.set_user_attr("seconds", stop.seconds)
-            raise
-        except SystemExit as stopped:  # Lightning's answer to an interrupt, which Optuna does not know
-            raise KeyboardInterrupt from stopped
-        trial.set_user_attr("curve", record.history["validation_loss"].tolist())
-        return objectives(record)
-
-    def _finished(self) -> list[tuple[list[float], float]]:
-        done = self.study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
-        return [(trial.user_attrs["curve"], trial.values[1]) for trial in done]  # noqa: PD011 - no DataFrame
+        watching = [StopHopeless(pruning, partial(_finished, trial.study))]
+    try:
+        record = recording.load_or_train(config, molecules, callbacks=watching, **options)
+    except TrainingDivergedError as error:
+        trial.set_user_attr("said", str(error))
+        raise
+    except optuna.TrialPruned as pruned:
+        trial.set_user_attr("said", str(pruned))
+        trial.set_user_attr("curve", watching[0].curve)
+        trial.set_user_attr("seconds", watching[0].seconds)
+        raise
+    except SystemExit as stopped:  # Lightning's answer to an interrupt, which Optuna does not know
+        raise KeyboardInterrupt from stopped
+    trial.set_user_attr("curve", record.history["validation_loss"].tolist())
+    return objectives(record)
 
 
-def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> float:
-    match distribution:
-        case CategoricalDistribution(choices=choices):
-            return trial.suggest_categorical(name, choices)
-        case IntDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_int(name, low, high, step=step, log=log)
-        case FloatDistribution(low=low, high=high, step=step, log=log):
-            return trial.suggest_float(name, low, high, step=step, log=log)
-    raise TypeError(distribution)
+def _finished(study: optuna.Study) -> list[tuple[list[float], float]]:
+    done = study.get_trials(deepcopy=False, states=[TrialState.COMPLETE])
+    return [(trial.user_attrs["curve"], trial.values[1]) for trial in done]  # noqa: PD011 - no DataFrame
+
+
+def _suggest(trial: optuna.Trial, name: str, of: BaseDistribution) -> float:
+    if isinstance(of, CategoricalDistribution):
+        return trial.suggest_categorical(name, of.choices)
+    suggest = trial.suggest_int if isinstance(of, IntDistribution) else trial.suggest_float
+    return suggest(name, of.low, of.high, step=of.step, log=of.log)
 
 
 def _cap(sweep: Sweep, trials: int | None) -> int:
@@ -278,7 +237,7 @@ def _sampler(sweep: Sweep, seed: int) -> optuna.samplers.BaseSampler:
 
 
 def _study_name(sweep: Sweep, profile: Profile, seed: int, data: str) -> str:
-    """The experiment and a hash of all that decides what the trials are."""
+    """With a hash of all that decides what the trials are."""
     content = {
         "method": sweep.method,
         "constants": sweep.constants,
@@ -293,16 +252,14 @@ def _study_name(sweep: Sweep, profile: Profile, seed: int, data: str) -> str:
 
 
 def _census(study: optuna.Study) -> tuple[int, int, int]:
-    """How many trials are queued, under way and done, after those of dead processes were queued again.
-
-    Two that ask at once may be given one point of a grid: it is done once.
-    """
+    """How many trials are queued, under way and done, after those of dead processes were queued again."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         optuna.storages.fail_stale_trials(study)
     trials = study.get_trials(deepcopy=False)
     waiting = sum(trial.state is TrialState.WAITING for trial in trials)
     under_way = sum(trial.state is TrialState.RUNNING and _MACHINE in trial.user_attrs for trial in trials)
+    # Two that ask at once may be given one point of a grid: it is done once.
     done = {trial.system_attrs.get(_POINT_OF_GRID, ("trial", trial.number)) for trial in trials if is_answer(trial)}
     return waiting, under_way, len(done)
 
@@ -324,7 +281,7 @@ def _place(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> int:
 
 
 def _queue_forgotten(study: optuna.Study) -> None:
-    """Queue the trials again that failed without a result while the database could not be written."""
+    """Queue the trials again that failed without a result."""
     trials = study.get_trials(deepcopy=False)
     queued = {trial.user_attrs.get(_AGAIN) for trial in trials}
     for trial in trials:
@@ -348,15 +305,15 @@ def _queue_again(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
 
 @contextmanager
 def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, results: Path) -> Iterator[optuna.Study]:
-    locks = results / ".locks"
-    locks.mkdir(parents=True, exist_ok=True)
+    lock = results / ".locks" / "search-storage"
+    lock.parent.mkdir(parents=True, exist_ok=True)
     named, url = _storage(url, results)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # a line per trial, and a traceback per failed one
     storage = None
     try:
-        # Two processes that create the tables at once get in each other's way.
-        with FileLock(locks / "search-storage"), warnings.catch_warnings():
+        # Two processes that create the tables or queue trials at once get in each other's way.
+        with FileLock(lock), warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             warnings.simplefilter("error", SAWarning)  # a part of the URL is ignored
             try:
@@ -380,7 +337,13 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
                     f"the storage {named} can't be opened ({_reason(error)}); {_URLS}, and install its driver"
                 ) from error
         _log.info("study %s in %s", name, named)
-        yield study
+        try:
+            yield study
+        except BaseException:
+            # Stopped by hand, or by something like a full disk: the trial has yet to be run.
+            with FileLock(lock):
+                _queue_forgotten(study)
+            raise
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise StorageError(
             f"the storage {named} failed ({_reason(error)}); once that is mended, the same search "
@@ -394,15 +357,11 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
 
 
 def _reason(error: BaseException) -> str:
-    """What the database's own driver said."""
     return str(getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error).partition("\n")[0]
 
 
 def _storage(url: str | None, results: Path) -> tuple[str, str]:
-    """What the database is called in messages, without its password, and its URL, as Optuna wants it.
-
-    Raises StorageError if it is not a URL.
-    """
+    """What the database is called in messages, without its password, and its URL, as Optuna wants it."""
     if url is None:
         path = (results / _DEFAULT_DATABASE).resolve()
         # In a URL of SQLAlchemy's no path can have a question mark; in a URI of SQLite's it is escaped.
@@ -467,8 +426,6 @@ def load_or_search(
     )
 
 
-# ---- command line ------------------------------------------------------------------------------------------------
-
 app = typer.Typer(cls=OneLineErrors, add_completion=False, no_args_is_help=True, help=__doc__.partition("\n\n")[0])
 
 
@@ -532,22 +489,15 @@ def _trial(
     found = load_sweep(sweep)
     config = found.config(_values(context.args, found.file), profile=_profile(profile), seed=seed)
     record = recording.load_or_train(config, qm9.load(), progress=True)
-    _tell_wandb(record)
     mse, seconds = objectives(record)
+    if "WANDB_SWEEP_ID" in os.environ:
+        import wandb  # the import of a package that few need takes a second
+
+        with wandb.init() as run:  # only now, so that a run that was loaded counts as well
+            for row in record.history.to_dict("records"):
+                run.log(row)
+            run.summary["seconds"], run.summary["run"] = seconds, record.id
     typer.echo(f"run {record.id}: validation loss {mse:.4g} eV², {seconds:.1f} s")
-
-
-def _tell_wandb(record: records.Record) -> None:
-    """Report the curve to a sweep of Weights & Biases; afterwards, so that a run that was loaded counts as well."""
-    if "WANDB_SWEEP_ID" not in os.environ:
-        return
-    import wandb  # the import of a package that few need takes a second
-
-    with wandb.init() as run:
-        for row in record.history.to_dict("records"):
-            run.log(row)
-        run.summary["seconds"] = objectives(record)[1]
-        run.summary["run"] = record.id
 
 
 def _profile(name: str) -> Profile:

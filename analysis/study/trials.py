@@ -1,7 +1,7 @@
 """The trials of hyperparameter searches: those of Optuna's study or of the records, the best, and the chosen one.
 
 A trial has two objectives, both to be small: the validation loss after the last epoch (eV²) and the wall time of
-training and validation (s). The records alone tell all but of trials that failed or were stopped.
+training and validation (s).
 """
 
 import os
@@ -50,10 +50,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Pruning:
-    """When a trial is hopeless; see `pruning.StopHopeless`.
-
-    No trial is stopped before `epochs` are done, nor while it has fewer than `rivals`.
-    """
+    """No trial is stopped before `epochs` are done, nor while it has fewer than `rivals`: see `pruning`."""
 
     epochs: int = 5
     rivals: int = 5
@@ -170,10 +167,7 @@ def _row(trial: optuna.trial.FrozenTrial) -> dict[str, object]:
 
 
 def pareto_front(frame: pd.DataFrame) -> pd.DataFrame:
-    """The complete trials of `trials_of` than which no other is both as quick and as good, quickest first.
-
-    A run that several trials asked for is listed once.
-    """
+    """The complete trials than which no other is both as quick and as good, quickest first, each once."""
     complete = frame[frame["state"] == "complete"].drop_duplicates("run")
     ordered = complete.sort_values(["seconds", "validation_mse"], kind="stable")
     best = ordered["validation_mse"].cummin()  # of those that are as quick
@@ -185,9 +179,8 @@ def choose(frame: pd.DataFrame, *, tolerance: float = TOLERANCE) -> pd.Series:
     """The trial to go on with: the quickest whose validation loss is at most `tolerance` above the best of all.
 
     The report chose "the greatest balance of good results and low time" by eye; this rule was written before any trial
-    was seen. A tenth, because smaller differences of the validation loss say little: in the recorded baseline the
-    first three seeds lie within some percent of each other, and one run's last epochs differ by more. (The search has
-    since shown that larger ones say little either: see the book's chapter on it. The rule is as it was.)
+    was seen: a tenth, because smaller differences of the validation loss say little. (The search has since shown that
+    larger ones say little either: see the book's chapter on it. The rule is as it was.)
 
     Raises ValueError if no trial is complete, or for a negative tolerance.
     """

@@ -98,7 +98,7 @@ class _Metric(Frozen):
 
 
 class _SweepFile(Frozen):
-    """A sweep file; `name` to `entity` and `command` matter to Weights & Biases alone."""
+    """`name` to `entity` and `command` matter to Weights & Biases alone."""
 
     program: str
     method: Literal["grid", "random", "bayes"]
@@ -171,10 +171,8 @@ class Sweep:
     def config(self, values: Mapping[str, float], *, profile: Profile = "full", seed: int = 0) -> RunConfig:
         """The run of one trial.
 
-        `values` are the searched parameters. Others of `PARAMETERS` are set above all; but one that repeats a constant
-        is one. `profile` scales the constants down; what is searched or fixed goes on top.
-
-        Raises SweepError if the values make no valid run.
+        `values` are the searched parameters; one that repeats a constant is one. `profile` scales the constants down;
+        what is searched or fixed goes on top. Raises SweepError if the values make no valid run.
         """
         above = {name: value for name, value in values.items() if self.constants.get(name) != value}
         try:
@@ -188,23 +186,19 @@ class Sweep:
             ) from error
 
     def grid(self) -> dict[str, list[float]]:
-        """The values of every searched parameter.
-
-        Raises SweepError for one that has a range without steps.
-        """
-        return {name: self._values(name, distribution) for name, distribution in self.space.items()}
-
-    def _values(self, name: str, distribution: BaseDistribution) -> list[float]:
-        match distribution:
-            case CategoricalDistribution(choices=choices):
-                return list(choices)
-            case IntDistribution(low=low, high=high, step=step, log=False):
-                return list(range(low, high + 1, step))
-            case FloatDistribution(low=low, high=high, step=float(step)):
-                return [low + step * n for n in range(round((high - low) / step) + 1)]
-        raise SweepError(
-            f"{self.file}: parameters.{name}: method grid needs values, or a range with steps (int_uniform, q_uniform)"
-        )
+        """The values of every searched parameter; raises SweepError for one that has a range without steps."""
+        values = {}
+        for name, of in self.space.items():
+            if isinstance(of, CategoricalDistribution):
+                values[name] = list(of.choices)
+            elif of.log or of.step is None:
+                raise SweepError(
+                    f"{self.file}: parameters.{name}: method grid needs values, or a range with steps (int_uniform, "
+                    "q_uniform)"
+                )
+            else:
+                values[name] = [of.low + of.step * n for n in range(round((of.high - of.low) / of.step) + 1)]
+        return values
 
 
 _SHIPPED = importlib.resources.files("analysis.study.sweeps")
@@ -218,9 +212,7 @@ def shipped() -> list[str]:
 def load_sweep(sweep: str | os.PathLike[str]) -> Sweep:
     """Read a sweep: "stage1", "stage2", or the path of a YAML file in Weights & Biases' sweep format.
 
-    Of the distributions those in `_Parameter` are known, and of the metrics `validation_loss`; the wall time is always
-    the second objective.
-
+    Of the distributions those in `_Parameter` are known, and of the metrics `validation_loss`.
     Raises SweepError if the file is missing, or something in it is wrong or unknown.
     """
     path = Path(sweep)
