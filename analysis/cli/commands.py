@@ -19,9 +19,15 @@ from analysis.runs.config import RunConfig
 from analysis.runs.console import OneLineErrors, aligned, clock, complain
 from analysis.study import sweeps, trials
 from analysis.study.parameters import parsed
+from fused.choice import WayError
+
+
+class _Commands(OneLineErrors):
+    expected = (*OneLineErrors.expected, WayError)
+
 
 app = typer.Typer(
-    cls=OneLineErrors,
+    cls=_Commands,
     add_completion=False,
     no_args_is_help=True,
     help=__doc__,
@@ -75,8 +81,10 @@ def list_runs(
     if "cut off" in states:
         typer.echo("`python -m analysis run` continues what was cut off after its last finished epoch")
     for sweep, over, repeats in searches:
+        ended = {"recorded": "complete", "diverged": "failed", "stopped": "pruned"}
+        counted = ", ".join(f"{(over['state'] == state).sum()} {word}" for word, state in ended.items())
         seeds = f"; {sum(map(len, repeats))} records of points in several seeds" if repeats else ""
-        said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {_count(over)}{seeds}"
+        said = f"{len(over)} trials are over, {sweep.run_cap} were asked for: {counted}{seeds}"
         typer.echo(f"{sweep.experiment}: {said}")
     if others:
         typer.echo(f"\n{len(others)} other records, of none of these experiments or with other parameters:\n")
@@ -166,7 +174,11 @@ def judge(results: _Results = None) -> None:
     )
     found = verdicts.all_claims(evidence)
     rows = [("claim", "section", "the report", "protocol", "verdict", "effect", "95 % interval", "seeds")]
-    rows += [_verdict_row(verdict) for verdict in found]
+    for verdict in found:
+        claim, (low, high) = verdicts.CLAIMS[verdict.claim], verdict.interval
+        star = "" if verdict.verdict == verdict.verdict_in_table else "*"
+        words = (verdict.claim, claim.section, claim.said, verdict.protocol, verdict.verdict + star)
+        rows.append((*words, f"{verdict.effect:.3g}", f"{low:.3g} to {high:.3g}", str(verdict.n_seeds)))
     typer.echo(aligned(rows))
     if any(verdict.verdict != verdict.verdict_in_table for verdict in found):
         typer.echo("* does not stand after Holm's correction over the whole table")
@@ -229,15 +241,6 @@ def predict(
     runner.predict_all(given, found, qm9.load(), csv, results=results)
 
 
-def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
-    claim = verdicts.CLAIMS[verdict.claim]
-    star = "" if verdict.verdict == verdict.verdict_in_table else "*"
-    low, high = verdict.interval
-    interval = f"{low:.3g} to {high:.3g}"
-    words = (verdict.claim, claim.section, claim.said, verdict.protocol, verdict.verdict + star)
-    return (*words, f"{verdict.effect:.3g}", interval, str(verdict.n_seeds))
-
-
 def _numbers(text: str | None) -> list | None:
     """Seeds with commas, in brackets or not; whether they can be is for `study.plan` to check."""
     if text is None:
@@ -273,24 +276,16 @@ def _name(record: records.Record) -> str:
 
 
 def _table(found: Sequence[study.Status], profile: str) -> str:
-    rows = [("run", "experiment", "seed", "state", "validation, eV²", "time", "what is special")]
-    return aligned([*rows, *(_row(one, profile) for one in found)])
+    head = ("run", "experiment", "seed", "state", "validation, eV²", "time", "what is special")
+    return aligned([head, *(_row(one, profile) for one in found)])
 
 
 def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[list[records.Record]]]:
-    """A search, its trials that are over, and its points in several seeds.
-
-    None of either if a record is damaged, which is then listed with the others.
-    """
+    """A search, its trials that are over, and its points in several seeds: none if a damaged record is among them."""
     try:
         return sweep, trials.known(sweep, results=results), trials.repeated(sweep, results=results)
     except records.RecordError:
         return sweep, trials.trials_of([]), []
-
-
-def _count(over: pd.DataFrame) -> str:
-    states = {"complete": "recorded", "failed": "diverged", "pruned": "stopped"}
-    return ", ".join(f"{(over['state'] == state).sum()} {word}" for state, word in states.items())
 
 
 def _row(one: study.Status, profile: str) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,27 +60,24 @@ def run(
     overall = Overall(to_do, molecules, profile)
     trained = 0
     try:
-        for one in to_do:
-            with overall.run(one):
-                try:
-                    recording.load_or_train(
-                        one.config, molecules, results=results, progress=True, callbacks=[overall], logger=logger
-                    )
-                    trained += 1
-                except (TrainingDivergedError, CheckpointError, RecordError) as error:
-                    troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {one_line(error)}")
-                    tqdm.write(f"error: {troubles[-1]}; going on with the others", file=sys.stderr)
+        with closing(overall):
+            for one in to_do:
+                with overall.run(one):
+                    try:
+                        recording.load_or_train(
+                            one.config, molecules, results=results, progress=True, callbacks=[overall], logger=logger
+                        )
+                        trained += 1
+                    except (TrainingDivergedError, CheckpointError, RecordError) as error:
+                        troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {one_line(error)}")
+                        tqdm.write(f"error: {troubles[-1]}; going on with the others", file=sys.stderr)
     # Lightning makes an exit of a Ctrl-C during training.
     except (KeyboardInterrupt, SystemExit) as stop:
-        overall.close()
         complain("stopped: the same command goes on after the last finished epoch of the run under way")
         raise typer.Exit(INTERRUPTED) from stop
     except OSError as error:  # a full disk, a folder that may not be written
-        overall.close()
         complain(f"error: {one_line(error)}; once that is mended, the same command continues")
         raise typer.Exit(1) from error
-    finally:
-        overall.close()
     typer.echo(f"{len(found)} runs: {trained} trained, {recorded} recorded before, {len(troubles)} failed")
     for trouble in troubles:
         complain(f"failed: {trouble}")
@@ -96,16 +93,15 @@ def verify(recorded: Record, name: str, *, threads: int | None, out: str | os.Pa
     out = None if out is None else Path(out)
     if out is not None:
         if out.exists():
-            complain(f"error: {out} exists: name another file, or remove it")
-            raise typer.Exit(1)
+            raise repetition.RepetitionError(f"{out} exists: name another file, or remove it")
         out.parent.mkdir(parents=True, exist_ok=True)
         check_output(out)
-    typer.echo(f"training {name} again; recorded in {clock(_seconds(recorded.about))}")
+    typer.echo(f"training {name} again; recorded in {clock(recorded.seconds)}")
     try:
         with repetition.trained_again(recorded, qm9.load(), threads=threads, progress=True) as again:
             compared = repetition.compare(recorded, again)
             found = repetition.repetition(recorded, again, compared)
-            typer.echo(f"trained again in {clock(_seconds(again.about))}")
+            typer.echo(f"trained again in {clock(again.seconds)}")
     except (KeyboardInterrupt, SystemExit) as stop:
         complain("stopped: the record is as it was, and nothing is left of the repetition")
         raise typer.Exit(INTERRUPTED) from stop
@@ -123,17 +119,17 @@ def verify(recorded: Record, name: str, *, threads: int | None, out: str | os.Pa
             if compared.surroundings
             else "and nothing around it does"
         )
-        complain(f"error: {recorded.folder} is not what the run gives here: {names} differ, {why}")
-        raise typer.Exit(1)
+        raise repetition.RepetitionError(f"{recorded.folder} is not what the run gives here: {names} differ, {why}")
 
 
 def _told(compared: repetition.Comparison) -> Iterator[str]:
-    """What is the same and what differs, a line each."""
     if compared.identical:
         yield "the same bits: history, learning curve, held-out errors, group sums, weights and offsets"
         return
     for part in compared.parts:
-        yield f"{part.part}: {_words(part)}"
+        unit = f" {part.unit}" if part.unit else ""
+        far = f"{part.relative:.2g} of its size, a single number by {part.largest:.2g}{unit}"
+        yield f"{part.part}: " + ("the same bits" if part.none else f"differs most in {part.where}: {far}")
     if (score := compared.score) is not None:
         yield f"{score.part}: {score.relative:.2g} of its size apart, {score.largest:.2g} {score.unit}"
     if compared.within_tolerance:
@@ -206,13 +202,14 @@ class Overall(Callback):
     """Which run of how many is trained, and how long all that are left take at the pace of this session so far.
 
     In a terminal that is a bar above the run's own; in a log file a line when a run begins, one when the pace is first
-    known, and one every 10 min. All of it goes to the standard error.
-
-    `to_do` are the runs, in the order in which they are trained; `molecules` is the whole database.
+    known, and one every 10 min. `to_do` are the runs, in their order; `molecules` is the whole database.
     """
 
     def __init__(self, to_do: Sequence[study.Status], molecules: Molecules, profile: str) -> None:
-        self._works = [_work_left(one, molecules) for one in to_do]
+        # Of what is left of a run; never nothing: an evaluation always is.
+        left = [max(1, one.config.epochs - (one.epochs or 0)) for one in to_do]
+        changed = [adjust(one.config, training={"epochs": n}) for one, n in zip(to_do, left, strict=True)]
+        self._works = [study.work(config, molecules) for config in changed]
         self._profile = profile
         self._place = -1
         self._done_works, self._done_seconds = 0.0, 0.0  # of the runs that this session trained
@@ -282,20 +279,3 @@ class Overall(Callback):
         elif left and time.perf_counter() - self._said >= _LINE_SECONDS and len(self._works) > 1:
             self._said = time.perf_counter()
             tqdm.write(f"[{self._place + 1}/{len(self._works)}] {clock(left)} left for all", file=sys.stderr)
-
-
-def _work_left(one: study.Status, molecules: Molecules) -> float:
-    """What is left of a run, in the unit of `study.work`; never nothing: an evaluation always is."""
-    left = max(1, one.config.epochs - (one.epochs or 0))
-    return study.work(adjust(one.config, training={"epochs": left}), molecules)
-
-
-def _seconds(about: dict) -> float:
-    return sum(about["seconds"].values())
-
-
-def _words(part: repetition.Difference) -> str:
-    if part.none:
-        return "the same bits"
-    unit = f" {part.unit}" if part.unit else ""
-    return f"differs most in {part.where}: {part.relative:.2g} of its size, a single number by {part.largest:.2g}{unit}"
