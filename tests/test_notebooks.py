@@ -6,19 +6,25 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
+from jupyter_client import KernelManager
+from nbclient import NotebookClient
+from papermill import execute_notebook, inspect_notebook
+from papermill.clientwrap import PapermillNotebookClient
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError, strip_color
 
 from analysis.figures.words import catalan
 from analysis.runs.records import load
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
-PAPERMILL = [sys.executable, "-m", "papermill"]
 
 
 @pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
@@ -89,30 +95,62 @@ def test_a_notebook_and_its_text_twin_are_in_step(notebook):
     assert not {path.stem for path in (FOLDER / "text").glob("*.md")} - {path.stem for path in NOTEBOOKS}
 
 
-def papermill(*arguments: object, results: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*PAPERMILL, *map(str, arguments)],
-        env=os.environ | {"COMPENDIUM_RESULTS": str(results)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+class Kernel:
+    """One Jupyter kernel for all notebooks of this file, emptied before each: torch is imported once."""
+
+    def __init__(self) -> None:
+        self.manager = KernelManager(kernel_name="python3")
+        self.manager.start_kernel(cwd=str(FOLDER))
+        self._client = self.manager.blocking_client()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=600)
+
+    def empty(self, results: Path) -> None:
+        code = f"get_ipython().reset()\n__import__('os').environ['COMPENDIUM_RESULTS'] = {str(results)!r}"
+        assert self._client.execute(code, reply=True, timeout=600)["content"]["status"] == "ok"
+
+    def run(self, client: NotebookClient) -> nbformat.NotebookNode:
+        try:
+            return client.execute()
+        finally:
+            client.kc.stop_channels()
+
+    def close(self) -> None:
+        self._client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
 
 
-def test_papermill_knows_a_notebooks_parameters(notebook, tmp_path):
-    shown = papermill("--help-notebook", notebook, results=tmp_path)
-    assert shown.returncode == 0, shown.stderr
-    for name in parameter_names(notebook):
-        assert f"  {name}: " in shown.stdout
+@pytest.fixture(scope="module")
+def kernel() -> Iterator[Kernel]:
+    started = Kernel()
+
+    class Engine(NBClientEngine):
+        @classmethod
+        def execute_managed_notebook(cls, nb_man, kernel_name, **_):
+            started.run(PapermillNotebookClient(nb_man, km=started.manager, kernel_name=kernel_name))
+
+    papermill_engines.register("shared", Engine)
+    yield started
+    started.close()
 
 
-def test_an_unknown_parameter_is_refused_before_anything_runs(notebook, tmp_path):
+def papermill(kernel: Kernel, name: str, out: Path, parameters: dict[str, object], results: Path) -> None:
+    kernel.empty(results)
+    execute_notebook(FOLDER / f"{name}.ipynb", out, parameters, "shared", progress_bar=False, cwd=FOLDER)
+
+
+def test_papermill_knows_a_notebooks_parameters(notebook):
+    assert list(inspect_notebook(str(notebook))) == parameter_names(notebook)
+
+
+def test_an_unknown_parameter_is_refused_before_anything_runs(kernel, notebook, tmp_path):
     out = tmp_path / "out.ipynb"
-    run = papermill(notebook, out, "-p", "sedes", "[1]", "--cwd", FOLDER, results=tmp_path)
-    assert run.returncode != 0
-    assert "ParameterError: unknown parameter 'sedes'; this notebook takes lang" in run.stderr
+    with pytest.raises(PapermillExecutionError) as error:
+        papermill(kernel, notebook.stem, out, {"sedes": [1]}, tmp_path / "results")
+    (line,) = map(strip_color, error.value.traceback)
+    assert line.startswith("ParameterError: unknown parameter 'sedes'; this notebook takes lang")
     assert not [cell for cell in cells(out, "code") if any("image/png" in o.get("data", {}) for o in cell.outputs)]
-    assert not (tmp_path / "baseline").exists()
+    assert not (tmp_path / "results").exists()
 
 
 RECORDS = {
@@ -128,12 +166,13 @@ RECORDS = {
 }
 """How many runs of which experiments a notebook means with two seeds."""
 SEARCH = "02_hyperparameter_search"
+SMOKE = {"profile": "smoke", "seeds": [3, 5], "epochs": 1, "batch_size": 50, "lang": "en"}
 OWN_PARAMETERS = {
-    "04_balancing": {"caps": "[10, 20]"},
-    "05_loss_modification": {"rates": "[2.5, 12]", "weightings": '["size"]', "alphas": "[1.5]"},
-    "09_recipe": {"variations": '["cutoff"]'},
-    "10_learning_curve": {"molecules": "[100, 150]"},
-    "11_beyond_remedies": {"caps": "[10]"},
+    "04_balancing": {"caps": [10, 20]},
+    "05_loss_modification": {"rates": [2.5, 12], "weightings": ["size"], "alphas": [1.5]},
+    "09_recipe": {"variations": ["cutoff"]},
+    "10_learning_curve": {"molecules": [100, 150]},
+    "11_beyond_remedies": {"caps": [10]},
 }
 """What else a notebook is asked for here: values that the study never had."""
 
@@ -143,34 +182,43 @@ def test_every_notebook_that_trains_is_rerun_below():
     assert trains == sorted([*RECORDS, SEARCH])
 
 
-@pytest.mark.parametrize("name", RECORDS)
-def test_a_notebook_reruns_with_changed_parameters_and_the_same_outputs(name, tmp_path):
-    """papermill trains and records; nbval runs the result again, which now loads, and compares every text output.
+def test_a_notebook_reruns_in_kernels_of_its_own(tmp_path):
+    """As a reader does it: papermill trains and records; nbval runs the result again, which now loads."""
+    out, results = tmp_path / "out.ipynb", tmp_path / "results"
+    environment = os.environ | {"COMPENDIUM_RESULTS": str(results)}
+    given = [word for name, value in SMOKE.items() for word in ("-p", name, str(value))]
+    command = [sys.executable, "-m", "papermill", FOLDER / "03_baseline.ipynb", out, *given, "--cwd", FOLDER]
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert len(list(results.glob("baseline/[!.]*/run.json"))) == 2
+    without_progress(out)
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", out]
+    again = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert again.returncode == 0, again.stdout
 
-    And once more in the same kernel, as a reader does who changes something and asks JupyterLab to run all.
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_a_notebook_reruns_with_changed_parameters_and_the_same_outputs(kernel, name, tmp_path):
+    """papermill trains and records; run again, the notebook loads, and says the same.
+
+    And once more with what it left behind, as a reader does who changes something and asks JupyterLab to run all.
     """
     out = tmp_path / "out.ipynb"
     results = tmp_path / "results"
-    parameters = {"profile": "smoke", "seeds": "[3, 5]", "epochs": 1, "batch_size": 50, "lang": "en"}
-    parameters |= OWN_PARAMETERS.get(name, {})
-    given = [word for parameter, value in parameters.items() for word in ("-p", parameter, value)]
-    run = papermill(FOLDER / f"{name}.ipynb", out, *given, "--cwd", FOLDER, results=results)
-    assert run.returncode == 0, run.stderr
+    papermill(kernel, name, out, SMOKE | OWN_PARAMETERS.get(name, {}), results)
     recorded = [load(folder) for experiment in RECORDS[name] for folder in (results / experiment).iterdir()]
     assert Counter(record.config.experiment for record in recorded) == RECORDS[name]
     assert {record.config.seed for record in recorded} == {3, 5}
     assert {len(record.history) for record in recorded if record.config.fine_tuning is None} == {1}
-    nothing_changes_in_nbval(out, results)
+    nothing_changes(kernel, out, results)
 
 
-def test_the_search_reruns_with_few_trials_and_the_same_outputs(tmp_path):
+def test_the_search_reruns_with_few_trials_and_the_same_outputs(kernel, tmp_path):
     """As above. What the search finds depends on wall times: those of the records, which the second run loads."""
     out = tmp_path / "out.ipynb"
     results = tmp_path / "results"
-    parameters = {"profile": "smoke", "trials": 2, "seed": 3, "more_seeds": "[5]", "lang": "en"}
-    given = [word for parameter, value in parameters.items() for word in ("-p", parameter, value)]
-    run = papermill(FOLDER / f"{SEARCH}.ipynb", out, *given, "--cwd", FOLDER, results=results)
-    assert run.returncode == 0, run.stderr
+    parameters = {"profile": "smoke", "trials": 2, "seed": 3, "more_seeds": [5], "lang": "en"}
+    papermill(kernel, SEARCH, out, parameters, results)
     # In the first stage the report's batch is too large; in the second its point is one more trial, perhaps the chosen.
     for name, of_trials, of_points in (("stage1", 2, {1}), ("stage2", 3, {1, 2})):
         folders = [path.parent for path in (results / f"search-{name}").glob("[!.]*/run.json")]
@@ -178,53 +226,58 @@ def test_the_search_reruns_with_few_trials_and_the_same_outputs(tmp_path):
         assert seeds.keys() == {3, 5}
         assert seeds[3] == of_trials
         assert seeds[5] in of_points
-    nothing_changes_in_nbval(out, results)
+    nothing_changes(kernel, out, results)
 
 
-def nothing_changes_in_nbval(out: Path, results: Path) -> None:
-    run_all_twice(out)
-    again = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "--nbval", "--nbval-current-env", "-p", "no:cacheprovider", str(out)],
-        env=os.environ | {"COMPENDIUM_RESULTS": str(results)},
-        cwd=out.parent,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert again.returncode == 0, again.stdout
+def nothing_changes(kernel: Kernel, out: Path, results: Path) -> None:
+    """Run what papermill left twice over, every cell and then every cell again; each output is the first run's."""
+    recorded = {path: path.stat().st_mtime_ns for path in results.glob("*/[!.]*/run.json")}
+    without_progress(out)
+    before = nbformat.read(out, as_version=4)
+    twice = deepcopy(before)
+    twice.cells += deepcopy(before.cells)
+    kernel.empty(results)
+    kernel.run(NotebookClient(twice, km=kernel.manager, timeout=None))
+    said = [said_by(cell) for cell in before.cells if cell.cell_type == "code"]
+    assert any(said)
+    assert [said_by(cell) for cell in twice.cells if cell.cell_type == "code"] == said * 2
+    assert {path: path.stat().st_mtime_ns for path in results.glob("*/[!.]*/run.json")} == recorded
 
 
-def run_all_twice(path: Path) -> None:
-    """Put every cell there a second time, and take out progress bars, which a run that loads does not show."""
+def said_by(cell: nbformat.NotebookNode) -> list[dict]:
+    """What a cell showed, but for its pictures."""
+    outputs = [output for output in cell.outputs if output.output_type != "execute_result"]
+    shown = [output.data for output in cell.outputs if output.output_type == "execute_result"]
+    return outputs + [{kind: value for kind, value in data.items() if kind != "image/png"} for data in shown]
+
+
+def without_progress(path: Path) -> None:
+    """Take out progress bars, which a run that loads does not show."""
     notebook = nbformat.read(path, as_version=4)
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs = [output for output in cell.outputs if output.output_type == "execute_result"]
-    again = deepcopy(notebook.cells)
-    for number, cell in enumerate(again):
-        cell.id = f"again-{number}"
-    notebook.cells += again
     nbformat.write(notebook, path)
 
 
 @pytest.mark.parametrize(
     ("notebook", "name", "value", "said"),
     [
-        ("03_baseline", "seeds", "[]", "seeds"),
+        ("03_baseline", "seeds", [], "seeds"),
         ("03_baseline", "profile", "huge", "'smoke', 'quick' or 'full'"),
         ("03_baseline", "epochs", "many", "epochs = 'many'"),
-        (SEARCH, "trials", "0", "trials = 0"),
-        (SEARCH, "more_seeds", "[-1]", "more_seeds.0 = -1"),
+        (SEARCH, "trials", 0, "trials = 0"),
+        (SEARCH, "more_seeds", [-1], "more_seeds.0 = -1"),
         (SEARCH, "seed", "one", "seed = 'one'"),
     ],
 )
-def test_wrong_values_are_one_readable_line(tmp_path, notebook, name, value, said):
-    out = tmp_path / "out.ipynb"
-    run = papermill(FOLDER / f"{notebook}.ipynb", out, "-p", name, value, "--cwd", FOLDER, results=tmp_path)
-    assert run.returncode != 0
-    (line,) = [line for line in run.stderr.splitlines() if line.startswith("ParameterError: ")]
+def test_wrong_values_are_one_readable_line(kernel, tmp_path, notebook, name, value, said):
+    with pytest.raises(PapermillExecutionError) as error:
+        papermill(kernel, notebook, tmp_path / "out.ipynb", {name: value}, tmp_path / "results")
+    (line,) = map(strip_color, error.value.traceback)
+    assert line.startswith("ParameterError: ")
     assert said in line
-    assert not [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert not (tmp_path / "results").exists()
 
 
 def test_a_notebook_and_its_chapter_link_to_each_other_in_both_languages(notebook):
