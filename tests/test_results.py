@@ -13,7 +13,6 @@ from analysis.runs.config import Data
 from analysis.training import repetition
 
 FOLDERS = sorted(path.parent for path in records.results_folder().glob("*/*/run.json"))
-WHICH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 
 
 def test_there_are_records_and_they_stay_small():
@@ -21,6 +20,14 @@ def test_there_are_records_and_they_stay_small():
     # 60 MB was the plan for the report's models, of 100 KB; those of "Beyond" have six times as many weights,
     # and there are more of them than of the report's.
     assert sum(path.stat().st_size for folder in FOLDERS for path in folder.iterdir()) < 100e6
+
+
+@pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def record(request) -> records.Record:
+    """Each record in turn, loaded once for all that is asked of it."""
+    record = records.load(request.param)  # schema, id and checksums
+    assert record.config.experiment == request.param.parent.name
+    return record
 
 
 @pytest.fixture(scope="module")
@@ -35,10 +42,7 @@ def split_of(qm9_molecules) -> Callable[[Data], tuple[str, np.ndarray]]:
     return drawn
 
 
-@WHICH
-def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules, split_of):
-    record = records.load(folder)  # schema, id and checksums
-    assert record.config.experiment == folder.parent.name
+def test_a_record_is_whole_and_of_these_molecules(record, qm9_molecules, split_of):
     assert record.about["molecules_fingerprint"] == qm9_molecules.fingerprint()
     fingerprint, held_out = split_of(record.config.data)
     assert record.about["split_fingerprint"] == fingerprint
@@ -46,9 +50,7 @@ def test_a_record_is_whole_and_of_these_molecules(folder, qm9_molecules, split_o
     assert len(record.history) == record.config.epochs
 
 
-@WHICH
-def test_a_records_errors_and_sums_tell_the_same(folder):
-    record = records.load(folder)
+def test_a_records_errors_and_sums_tell_the_same(record):
     by_size = protocols.mse(record.groups, "size")["held_out"].dropna()
     squared = record.errors["error"].astype(float) ** 2
     np.testing.assert_allclose(squared.groupby(record.errors["n_atoms"]).mean(), by_size, rtol=1e-5)

@@ -58,6 +58,8 @@ AXE = """async ([theme, rules]) => {
   const found = (await axe.run(document, options)).violations.filter((one) => /serious|critical/.test(one.impact));
   return found.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target} ${node.failureSummary}`));
 }"""
+# The API's pages are the longest, and one tool makes them all alike: axe-core looks at these two of them.
+API_BY_AXE = ("api/fused.html", "api/runs.html")
 # A colour on its way from one mode to the other has no contrast to speak of.
 STILL = "* { transition: none !important; animation: none !important; }"
 
@@ -363,11 +365,15 @@ def seen(browser, pages) -> dict[str, Seen]:
             here = everything[name] = reader.open(name)
             here.look = reader.page.evaluate(LOOK)
             reader.page.add_style_tag(content=STILL)
-            reader.page.evaluate(AXE_SCRIPT)
-            here.barriers["narrow"] = reader.page.evaluate(AXE, ["light", ["scrollable-region-focusable"]])
+            by_axe = not name.startswith("api/") or name in API_BY_AXE
+            if by_axe:
+                reader.page.evaluate(AXE_SCRIPT)
+                here.barriers["narrow"] = reader.page.evaluate(AXE, ["light", ["scrollable-region-focusable"]])
             for size in (NARROW, WIDE):
                 reader.page.set_viewport_size(size)
                 here.overflow[size["width"]] = reader.page.evaluate(TOO_WIDE)
+            if not by_axe:
+                continue
             here.barriers["light"] = reader.page.evaluate(AXE, ["light", None])
             here.barriers["dark"] = reader.page.evaluate(AXE, ["dark", ["color-contrast"]])
     return everything
@@ -403,7 +409,10 @@ def test_no_page_is_wider_than_the_window(seen, width):
 @pytest.mark.parametrize("mode", ["light", "dark", "narrow"])
 def test_nothing_hinders_a_reader(seen, mode):
     """axe-core: no serious and no critical violation of WCAG AA or good practice."""
-    assert not where(seen, lambda here: here.barriers[mode])
+    looked_at = where(seen, lambda here: mode in here.barriers)
+    assert {name for name in looked_at if name.startswith("api/")} == set(API_BY_AXE)
+    assert {name for name in seen if not name.startswith("api/")} <= looked_at.keys()
+    assert not where(seen, lambda here: here.barriers.get(mode))
 
 
 def test_twin_pages_share_no_word_of_the_interface(seen):

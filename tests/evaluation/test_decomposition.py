@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analysis import study
@@ -19,9 +19,19 @@ from analysis.training import loop, networks
 from analysis.training.batches import PackedMolecules
 
 FOLDERS = sorted(path.parent for path in records.results_folder().glob("*/*/run.json"))
-WHICH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
 KINDS = ("all", "size", "element")
 TERMS = list(decomposition.TERMS)
+
+
+@pytest.fixture(scope="module", params=FOLDERS, ids=lambda folder: f"{folder.parent.name}-{folder.name}")
+def record(request) -> records.Record:
+    """Each record in turn, loaded once for all that is asked of it."""
+    return records.load(request.param)
+
+
+@pytest.fixture(scope="module")
+def parts_of(record) -> dict[str, pd.DataFrame]:
+    return {kind: decomposition.decompose(record.groups, kind) for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +53,12 @@ def sets(qm9_molecules) -> dict[str, pd.DataFrame]:
 # ---- the identity
 
 
-@WHICH
-def test_the_terms_add_up_to_the_error_as_reported_in_every_set(folder):
-    sums = records.load(folder).groups
-    for kind in KINDS:
-        parts = decomposition.decompose(sums, kind)
+def test_the_terms_add_up_to_the_error_as_reported_in_every_set(record, parts_of):
+    for kind, parts in parts_of.items():
         known = parts["held_out"].notna()
-        pd.testing.assert_series_equal(parts["as_reported"], protocols.mse(sums, kind)["as_reported"])
-        pd.testing.assert_series_equal(parts["held_out"], protocols.mse(sums, kind)["held_out"])
+        reported = protocols.mse(record.groups, kind)
+        for column in ("as_reported", "held_out"):
+            pd.testing.assert_series_equal(parts[column], reported[column])
         total, size = parts[TERMS].sum(axis=1), parts[TERMS].abs().sum(axis=1)
         off = ((total - parts["as_reported"]).abs() / size)[known]
         assert off.max() < 1e-13  # 2⁻⁵³ is 1.1e-16, and sums over 10⁵ molecules are rounded on the way
@@ -58,25 +66,18 @@ def test_the_terms_add_up_to_the_error_as_reported_in_every_set(folder):
         assert (decomposition.shares(parts).sum(axis=1)[known] - 1).abs().max() < 1e-10
 
 
-@WHICH
-def test_the_offset_term_follows_from_the_data_alone(folder, sets, training_mean_of):
-    record = records.load(folder)
+def test_the_offset_term_follows_from_the_data_alone(record, parts_of, sets, training_mean_of):
     if record.config.data.train_molecules is not None:  # a thinned run sees other sets than the whole ones
         with pytest.raises(AssertionError):
-            pd.testing.assert_series_equal(
-                decomposition.decompose(record.groups, "size")["molecules"],
-                sets["size"]["molecules"],
-                check_names=False,
-            )
+            pd.testing.assert_series_equal(parts_of["size"]["molecules"], sets["size"]["molecules"], check_names=False)
         return
     if not record.offsets().removes_mean:
-        for kind in KINDS:
-            assert (decomposition.decompose(record.groups, kind)[["shift", "cross", "offset"]] == 0).all(axis=None)
+        for parts in parts_of.values():
+            assert (parts[["shift", "cross", "offset"]] == 0).all(axis=None)
         return
     mean = training_mean_of(record.config.data)
     assert mean == pytest.approx(record.offsets().mean, abs=1e-12)
-    for kind in KINDS:
-        parts = decomposition.decompose(record.groups, kind)
+    for kind, parts in parts_of.items():
         predicted = decomposition.offset_of(sets[kind], mean)
         np.testing.assert_array_equal(parts["molecules"], sets[kind].loc[parts.index, "molecules"])
         np.testing.assert_allclose(parts["shift"], sets[kind].loc[parts.index, "mean"] - mean, rtol=0, atol=1e-12)
@@ -131,6 +132,7 @@ def test_the_terms_are_those_of_the_molecules_themselves(which, qm9_molecules):
             assert parts.loc[size, term] == pytest.approx(value, rel=1e-3, abs=1e-5), (size, term)
 
 
+@settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1), st.floats(-0.5, 0.5), st.booleans())
 def test_the_terms_add_up_for_any_network_and_a_constant_per_atom_changes_nothing(few_molecules, seed, c, selected):
     """A network that predicts c·N more, with a training mean that is c less, is the same model."""

@@ -105,7 +105,9 @@ def test_the_cause_is_distinguished_from_its_correlates(cause):
     table = synthetic(rng)
     errors = errors_of(np.exp(0.8 * table[cause].to_numpy()), rng)
     grouped = error_sources.groups(error_sources.correlations(table))
-    found = error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
+    found = error_sources.summarised(
+        trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"], folds=3)
+    )
     (bystander,) = {"n_atoms", "unsaturation"} - {cause}
     for target in error_sources.TARGETS:
         of = found.loc[target]
@@ -133,7 +135,7 @@ def test_twins_permuted_one_by_one_would_hide_each_other():
     together = error_sources.groups(error_sources.correlations(table))
     singly = {name: [name] for name in table}
     as_group, alone = (
-        error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"])).loc[
+        error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"], folds=3)).loc[
             ("squared", "without", "n_atoms")
         ]["value"]
         for grouped in (together, singly)
@@ -463,6 +465,18 @@ def test_groups_and_weak_group_follow_from_the_tables_recorded(recorded):
     assert set(found.reasons.loc[found.reasons["kind"] == "class", "name"]) <= weak
     assert set(found.reasons["index"]) <= set(found.worst.index)
     assert (found.reasons.loc[found.reasons["kind"] != "class", "beyond"] <= 0.01).all()
+
+
+def test_what_the_page_error_drivers_says_of_the_molecules(described):
+    """Three rings share atoms; zwitterions and stretched bonds are rarer above 18 atoms; fluorine is in small ones."""
+    assert (described.loc[described["rings"] >= 3, "shared_ring_atoms"] > 0).mean() > 0.95
+    assert (described.loc[described["fluorines"] > 0, "n_atoms"] <= 17).mean() > 0.9
+    large = described["n_atoms"] > 18
+    for name in ("zwitterions", "stretched_bond"):
+        mask = error_sources.members(name, described)
+        assert mask[large].mean() < 0.5 * mask[~large].mean()
+    assert (described["heavy_atoms"] == 9).mean() > 0.8
+    assert described["hydrogen_share"].corr(described["n_atoms"], method="spearman") > 0.9
 
 
 # ---- the command

@@ -75,9 +75,11 @@ class MadeUp:
         groups += [("element", name, self.holds[name]) for name in statistics.ELEMENTS]
         parts = {"train": ~self.held_out, "held_out": self.held_out}
         self._inside = np.array([members & of_part for of_part in parts.values() for _, _, members in groups], float)
-        self._labels = pd.DataFrame(
+        labels = pd.DataFrame(
             [(kind, name, part) for part in parts for kind, name, _ in groups], columns=["kind", "group", "part"]
         )
+        self._labels = dict(labels.items()) | {"molecules": self._inside.sum(axis=1).astype(int)}
+        self._held_out = {"index": self.index[self.held_out], "n_atoms": self.n_atoms[self.held_out]}
         self._common = self._noise()
         self._own = {}
 
@@ -137,7 +139,7 @@ class MadeUp:
             },
             history=history,
             steps=pd.DataFrame({"step": [steps_per_epoch * len(epoch)]}),
-            errors=pd.DataFrame({"index": self.index, "n_atoms": self.n_atoms, "error": e})[self.held_out],
+            errors=pd.DataFrame(self._held_out | {"error": e[self.held_out]}),
             groups=self._sums(e),
         )
 
@@ -146,9 +148,10 @@ class MadeUp:
 
     def _sums(self, e: np.ndarray) -> pd.DataFrame:
         n = self.n_atoms
-        sums = self._inside @ np.stack([np.ones(len(e)), e, e * e, e * n, n * n], axis=1)
-        columns = dict(zip(["molecules", "sum_e", "sum_ee", "sum_en", "sum_nn"], sums.T, strict=True))
-        return self._labels.assign(**columns, shift=0.0).astype({"molecules": int})
+        sums = (self._inside @ np.stack([e, e * e, e * n, n * n], axis=1)).T
+        columns = dict(zip(["sum_e", "sum_ee", "sum_en", "sum_nn"], sums, strict=True))
+        # Thousands of these are made: pandas takes its time over anything but plain columns.
+        return pd.DataFrame(self._labels | columns | {"shift": 0.0})
 
 
 def config(experiment: str, seed: int, **parts: object) -> RunConfig:

@@ -1,4 +1,6 @@
 import re
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import jupytext
@@ -10,7 +12,6 @@ from matplotlib.text import Text
 from test_figures_state_of_the_art import assert_readable, shown
 
 from analysis import study
-from analysis.data import descriptors, splits
 from analysis.evaluation import error_sources
 from analysis.figures import error_drivers as figures
 from analysis.figures import style
@@ -29,8 +30,20 @@ def found() -> dict[str, error_sources.ErrorSources]:
     return {model: error_sources.load(model) for model in error_sources.MODELS}
 
 
-def drawn(draw, found, lang) -> style.BookFigure:
+def draw_new(draw, found, lang) -> style.BookFigure:
     return draw(found["default"] if draw in ONE else found, lang=lang)
+
+
+@pytest.fixture(scope="module")
+def drawn(found) -> Callable[[Callable, str], tuple[style.BookFigure, list[Text]]]:
+    """A figure and its texts, drawn once for all that is asked of it."""
+
+    @cache
+    def draw_once(draw: Callable, lang: str) -> tuple[style.BookFigure, list[Text]]:
+        figure = draw_new(draw, found, lang)
+        return figure, texts_of(figure)
+
+    return draw_once
 
 
 def texts_of(figure: style.BookFigure) -> list[Text]:
@@ -41,18 +54,18 @@ def texts_of(figure: style.BookFigure) -> list[Text]:
 
 @EACH_LANGUAGE
 @EACH_FIGURE
-def test_a_figure_is_readable_and_the_same_picture_each_time(draw, lang, found):
-    figure = drawn(draw, found, lang)
+def test_a_figure_is_readable_and_the_same_picture_each_time(draw, lang, drawn, found):
+    figure, texts = drawn(draw, lang)
     picture = figure.png()
     assert len(picture) < 300_000
-    assert drawn(draw, found, lang).png() == picture
-    assert_readable(figure, texts_of(figure))
+    assert draw_new(draw, found, lang).png() == picture
+    assert_readable(figure, texts)
 
 
 @EACH_FIGURE
-def test_the_two_languages_share_no_word(draw, found):
+def test_the_two_languages_share_no_word(draw, drawn):
     words = [
-        {word for text in texts_of(drawn(draw, found, lang)) for word in re.findall(r"[^\W\d_]{3,}", text.get_text())}
+        {word for text in drawn(draw, lang)[1] for word in re.findall(r"[^\W\d_]{3,}", text.get_text())}
         for lang in LANGUAGES
     ]
     assert all(words)
@@ -62,8 +75,8 @@ def test_the_two_languages_share_no_word(draw, found):
 
 
 @EACH_FIGURE
-def test_a_figure_carries_its_data_the_same_in_both_languages_with_its_runs(draw, found):
-    catalan, english = (drawn(draw, found, lang) for lang in LANGUAGES)
+def test_a_figure_carries_its_data_the_same_in_both_languages_with_its_runs(draw, drawn, found):
+    catalan, english = (drawn(draw, lang)[0] for lang in LANGUAGES)
     assert catalan.csv() == english.csv()
     assert catalan.data.columns[0] == "run"
     assert catalan.data.notna().all(axis=None)
@@ -83,16 +96,16 @@ def over_seeds(drawn_from: error_sources.ErrorSources, column: str) -> np.ndarra
     return table.groupby("n_atoms")[column].mean().to_numpy()
 
 
-def test_the_errors_by_size_are_those_of_the_record(found):
-    (axes,) = figures.errors_by_size(found["default"], lang="en").axes
+def test_the_errors_by_size_are_those_of_the_record(drawn, found):
+    (axes,) = drawn(figures.errors_by_size, "en")[0].axes
     _, median, per_atom = axes.lines
     assert median.get_ydata() == pytest.approx(1000 * over_seeds(found["default"], "median"))
     assert per_atom.get_ydata() == pytest.approx(1000 * over_seeds(found["default"], "per_atom"))
     assert axes.get_yscale() == "log"
 
 
-def test_the_curves_by_unsaturation_have_a_line_per_value_held_fixed(found):
-    left, right = figures.unsaturation(found["default"], lang="en").axes
+def test_the_curves_by_unsaturation_have_a_line_per_value_held_fixed(drawn, found):
+    left, right = drawn(figures.unsaturation, "en")[0].axes
     assert [text.get_text() for text in left.get_legend().get_texts()] == ["7 heavy", "8 heavy", "9 heavy"]
     table = found["default"].unsaturation
     table = table[table["molecules"] >= 50]
@@ -104,8 +117,8 @@ def test_the_curves_by_unsaturation_have_a_line_per_value_held_fixed(found):
     assert named["unsaturation 3"].get_ydata() == pytest.approx(three.to_numpy())
 
 
-def test_factors_are_for_three_atoms_and_stand_beside_one(found):
-    (axes,) = figures.size_effects(found, lang="en").axes
+def test_factors_are_for_three_atoms_and_stand_beside_one(drawn, found):
+    (axes,) = drawn(figures.size_effects, "en")[0].axes
     rows = [text.get_text().split(":")[0] for text in axes.get_yticklabels()]
     assert rows[:2] == ["nothing", "number of heavy atoms"]
     for container, model in zip(axes.containers, error_sources.MODELS, strict=True):
@@ -117,8 +130,8 @@ def test_factors_are_for_three_atoms_and_stand_beside_one(found):
         assert ends[:, 1] == pytest.approx(table["high"].loc[list(error_sources.COMPARISONS)].to_numpy() ** 3)
 
 
-def test_the_heat_map_frames_its_groups(found):
-    axes = figures.correlations(found["default"], lang="en").axes[0]
+def test_the_heat_map_frames_its_groups(drawn, found):
+    axes = drawn(figures.correlations, "en")[0].axes[0]
     groups = found["default"].about["groups"]
     frames = [patch for patch in axes.patches if isinstance(patch, Rectangle)]
     assert [patch.get_width() for patch in frames] == [len(group) for group in groups if len(group) > 1]
@@ -128,8 +141,8 @@ def test_the_heat_map_frames_its_groups(found):
     np.testing.assert_allclose(cells, cells.T)
 
 
-def test_importance_comes_from_the_group_that_matters_most_down(found):
-    left, right = figures.importance(found["default"], lang="en").axes
+def test_importance_comes_from_the_group_that_matters_most_down(drawn, found):
+    left, right = drawn(figures.importance, "en")[0].axes
     lost = right.containers[0].lines[0]
     assert (np.diff(lost.get_xdata()) <= 0).all()
     assert (np.diff(lost.get_ydata()) > 0).all()
@@ -140,8 +153,8 @@ def test_importance_comes_from_the_group_that_matters_most_down(found):
     assert first.startswith(names[most])
 
 
-def test_classes_stand_from_the_worst_down(found):
-    (axes,) = figures.classes(found, lang="en").axes
+def test_classes_stand_from_the_worst_down(drawn, found):
+    (axes,) = drawn(figures.classes, "en")[0].axes
     default, custom = (container.lines[0] for container in axes.containers)
     assert (np.diff(default.get_xdata()) <= 0).all()
     order = found["default"].classes.sort_values("ratio", ascending=False).index
@@ -297,16 +310,3 @@ def test_what_falls_with_size_are_the_worst_errors(qm9_molecules):
     small, large = (errors[n_atoms.between(*sizes)].to_numpy() for sizes in ((10, 14), (23, 25)))
     assert np.quantile(large, 0.99) < 0.67 * np.quantile(small, 0.99)
     assert np.median(large) > 0.75 * np.median(small)
-
-
-def test_what_the_page_says_of_the_molecules(qm9_molecules):
-    """Three rings share atoms; zwitterions and stretched bonds are rarer above 18 atoms; fluorine is in small ones."""
-    table = descriptors.structure(qm9_molecules.select(splits.split(qm9_molecules).held_out))
-    assert (table.loc[table["rings"] >= 3, "shared_ring_atoms"] > 0).mean() > 0.95
-    assert (table.loc[table["fluorines"] > 0, "n_atoms"] <= 17).mean() > 0.9
-    large = table["n_atoms"] > 18
-    for name in ("zwitterions", "stretched_bond"):
-        mask = error_sources.members(name, table)
-        assert mask[large].mean() < 0.5 * mask[~large].mean()
-    assert (table["heavy_atoms"] == 9).mean() > 0.8
-    assert table["hydrogen_share"].corr(table["n_atoms"], method="spearman") > 0.9

@@ -3,6 +3,9 @@ import inspect
 import io
 import math
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from unittest import mock
 
@@ -55,6 +58,29 @@ def assert_readable(figure: style.BookFigure, texts: list[Text] | None = None) -
         assert box.y0 >= -1, text
         assert box.y1 <= figure.bbox.height + 1, text
         assert text.get_fontsize() / 72 * PHONE_WIDTH / style.WIDTH >= SMALLEST_TEXT, text
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure drawn once for all that is asked of it."""
+
+    figure: style.BookFigure
+    bundle: tuple[dict, dict]
+    texts: list[Text]
+
+    @property
+    def picture(self) -> bytes:
+        return base64.b64decode(self.bundle[0]["image/png"])
+
+
+@pytest.fixture(scope="module")
+def drawn(qm9_molecules) -> Callable[[Callable, str], Drawn]:
+    @cache
+    def draw_once(draw: Callable, lang: str) -> Drawn:
+        figure = draw(qm9_molecules, lang=lang)
+        return Drawn(figure, figure._repr_mimebundle_(), shown(figure))
+
+    return draw_once
 
 
 # ---- words
@@ -142,24 +168,22 @@ def test_ranges_lose_no_integer(integers):
 
 @EACH_LANGUAGE
 @EACH_FIGURE
-def test_a_figure_is_a_small_png_with_its_alternative_text(draw, lang, qm9_molecules):
-    figure = draw(qm9_molecules, lang=lang)
-    data, metadata = figure._repr_mimebundle_()
-    assert data["text/plain"] == metadata["image/png"]["alt"] == figure.alt
-    picture = figure.png()
-    assert base64.b64decode(data["image/png"]) == picture
-    assert len(picture) < 150_000
-    with Image.open(io.BytesIO(picture)) as image:
+def test_a_figure_is_a_small_png_with_its_alternative_text(draw, lang, drawn, qm9_molecules):
+    once = drawn(draw, lang)
+    data, metadata = once.bundle
+    assert data["text/plain"] == metadata["image/png"]["alt"] == once.figure.alt
+    assert len(once.picture) < 150_000
+    with Image.open(io.BytesIO(once.picture)) as image:
         assert image.format == "PNG"
         assert image.width >= SHARP * PAPER_WIDTH
-    assert draw(qm9_molecules, lang=lang).png() == picture
+    assert draw(qm9_molecules, lang=lang).png() == once.picture
 
 
 @EACH_FIGURE
-def test_a_figures_picture_carries_its_data_the_same_in_both_languages(draw, qm9_molecules):
-    catalan, english = (draw(qm9_molecules, lang=lang) for lang in LANGUAGES)
+def test_a_figures_picture_carries_its_data_the_same_in_both_languages(draw, drawn):
+    catalan, english = (drawn(draw, lang).figure for lang in LANGUAGES)
     assert catalan.csv() == english.csv()
-    with Image.open(io.BytesIO(catalan.png())) as image:
+    with Image.open(io.BytesIO(drawn(draw, "ca").picture)) as image:
         assert image.text == {style.DATA_CHUNK: catalan.csv()}
     read = pd.read_csv(io.StringIO(catalan.csv()))
     assert read.columns.tolist() == catalan.data.columns.tolist()
@@ -174,35 +198,32 @@ def test_a_drawing_carries_no_data():
         assert image.text == {}
 
 
-def test_the_data_of_the_census_are_what_is_drawn(qm9_molecules):
+def test_the_data_of_the_census_are_what_is_drawn(drawn, qm9_molecules):
     counts = statistics.size_counts(qm9_molecules)["molecules"]
-    histogram = figures.size_histogram(qm9_molecules, lang="ca").data.set_index("n_atoms")
+    histogram = drawn(figures.size_histogram, "ca").figure.data.set_index("n_atoms")
     assert histogram["molecules"].to_dict() == counts.to_dict()
     assert histogram.index[histogram["above_threshold"]].tolist() == [*range(12, 24), 25]
-    shares = figures.element_size_heatmap(qm9_molecules, lang="ca").data
+    shares = drawn(figures.element_size_heatmap, "ca").figure.data
     assert shares.groupby("element")["share_of_row"].sum().to_dict() == pytest.approx(
         dict.fromkeys(["all", *"HCNOF"], 1)
     )
-    composition = figures.composition(qm9_molecules, lang="ca").data
+    composition = drawn(figures.composition, "ca").figure.data
     assert composition["molecules"].sum() == len(qm9_molecules)
     assert composition.groupby("n_atoms")["hydrogen_share_mean"].nunique().max() == 1
 
 
 @EACH_LANGUAGE
 @EACH_FIGURE
-def test_every_text_is_inside_the_picture_and_readable_on_a_phone(draw, lang, qm9_molecules):
-    assert_readable(draw(qm9_molecules, lang=lang))
+def test_every_text_is_inside_the_picture_and_readable_on_a_phone(draw, lang, drawn):
+    once = drawn(draw, lang)
+    assert_readable(once.figure, once.texts)
 
 
 @EACH_FIGURE
-def test_the_two_languages_share_no_word(draw, qm9_molecules):
+def test_the_two_languages_share_no_word(draw, drawn):
     """A word that is in both would be one that was typed into the figure."""
     words = [
-        {
-            word
-            for text in shown(draw(qm9_molecules, lang=lang))
-            for word in re.findall(r"[^\W\d_]{2,}", text.get_text())
-        }
+        {word for text in drawn(draw, lang).texts for word in re.findall(r"[^\W\d_]{2,}", text.get_text())}
         for lang in LANGUAGES
     ]
     assert all(words)
@@ -237,8 +258,8 @@ def test_the_histogram_is_the_census(qm9_molecules):
     assert {"5.000", "Nombre d’àtoms", "> 5\xa0%", "≤ 5\xa0%"} <= {text.get_text() for text in shown(figure)}
 
 
-def test_the_sizes_on_which_thesis_and_count_disagree_carry_their_number(qm9_molecules):
-    figure = figures.common_sizes(qm9_molecules, lang="en")
+def test_the_sizes_on_which_thesis_and_count_disagree_carry_their_number(drawn):
+    figure = drawn(figures.common_sizes, "en").figure
     (axes,) = figure.axes
     assert [text.get_text() for text in axes.texts] == ["10", "11", "24"]
     line, above, below = axes.lines
@@ -249,23 +270,22 @@ def test_the_sizes_on_which_thesis_and_count_disagree_carry_their_number(qm9_mol
     assert axes.get_yscale() == "log"
 
 
-def test_the_heat_map_has_a_row_per_element_and_the_whole_databases_on_top(qm9_molecules):
-    figure = figures.element_size_heatmap(qm9_molecules, lang="ca")
-    axes = figure.axes[0]
+def test_the_heat_map_has_a_row_per_element_and_the_whole_databases_on_top(drawn, qm9_molecules):
+    once = drawn(figures.element_size_heatmap, "ca")
+    axes = once.figure.axes[0]
     cells = axes.collections[0].get_array().filled(0).reshape(6, -1)
     assert cells.sum(axis=1) == pytest.approx(np.ones(6))
     assert cells[0] == pytest.approx(statistics.size_counts(qm9_molecules)["share"].to_numpy())
     assert cells[5].argmax() + 3 == 14
-    figure.png()
     assert [text.get_text() for text in axes.get_yticklabels()] == ["Totes", "H", "C", "N", "O", "F"]
     assert axes.yaxis_inverted()
     marks = axes.lines[-1].get_xdata()
     assert marks == pytest.approx([qm9_molecules.n_atoms.mean(), *statistics.size_shift(qm9_molecules)["mean_with"]])
-    assert {"18,0", "13,5"} <= {text.get_text() for text in shown(figure)}
+    assert {"18,0", "13,5"} <= {text.get_text() for text in once.texts}
 
 
-def test_the_composition_figure_is_the_census(qm9_molecules):
-    upper, lower, _ = figures.composition(qm9_molecules, lang="ca").axes
+def test_the_composition_figure_is_the_census(drawn, qm9_molecules):
+    upper, lower, _ = drawn(figures.composition, "ca").figure.axes
     table = statistics.composition_by_size(qm9_molecules)
     for axes, quantity in ((upper, "heavy_atoms"), (lower, "hydrogen_share")):
         assert axes.lines[0].get_ydata() == pytest.approx(table[f"{quantity}_mean"].to_numpy(), nan_ok=True)
