@@ -43,7 +43,8 @@ lint: env ## Check style and format (ruff), and that imports point down (import-
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 tests notebooks
+# In the order of `LONGEST` in tests/conftest.py, which xdist would change.
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 tests notebooks
 
 .PHONY: test
 test: env system lint ## Run every test that needs no built book, the notebooks among them (nbval, papermill)
@@ -67,7 +68,7 @@ pdf: env system ## Print the book into book/_build/pdf, one PDF per language
 
 .PHONY: check-book
 check-book: env system ## Test the built book in headless Chromium: links, images, languages, nothing asked of the network
-	@$(BIN)/python -m pytest -m built_book tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m built_book tests/book
 
 # ---- notebooks -----------------------------------------------------------------------------------------------
 .PHONY: notebooks

@@ -2,6 +2,7 @@ import os
 import resource
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,30 @@ os.environ["FUSED_LOOPS"] = "default"  # no test measures how fast this machine 
 # A slow machine is no failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
+
+
+LONGEST = (
+    "study/test_search",
+    "test_notebooks",
+    "harness/test_robustness",
+    "harness/test_benchmark",
+    "training/test_loop",
+    "fused/test_fused_convolution",
+    "evaluation/test_verdicts",
+    "predict/test_ensemble",
+    "training/test_networks",
+    "fused/test_fused_accelerate",
+    "evaluation/test_error_sources",
+    "cli/test_install",
+)
+"""The files that take a minute or more: begun last, one of them would leave the other core with nothing to do."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files go to the workers in the order in which they are found: first those that take longest."""
+    first = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    assert all(path.is_file() for path in first), "a file of LONGEST is gone"
+    items.sort(key=lambda item: first.get(item.path, len(first)))
 
 
 @pytest.fixture(scope="session")

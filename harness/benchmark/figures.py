@@ -342,7 +342,10 @@ def _small_share(share: float, lang: str) -> str:
 
 
 def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:
-    """The way of working that each machine chose for each network, and how long the others take in comparison."""
+    """The way of working that each machine chose for each network, and how long the others take in comparison.
+
+    Rows are headed by the processor where there is more than one machine.
+    """
     rows, names = [], []
     for record in records:
         for (network, width, batch), trials in _trials(record).items():
@@ -365,8 +368,15 @@ def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:
                     ),
                 }
             )
-            names.append(record.machine.processor or say("processor not recorded", lang))
+            names.append(_processor(record, lang))
+    if len(records) == 1:
+        network = say("Network", lang)
+        return _table(rows, [row.pop(network) for row in rows], network)
     return _table(rows, names, say("Processor", lang))
+
+
+def _processor(record: Ways, lang: str) -> str:
+    return record.machine.processor or say("processor not recorded", lang)
 
 
 def ways_facts(records: Sequence[Ways], *, lang: str) -> dict[str, str]:
@@ -374,6 +384,7 @@ def ways_facts(records: Sequence[Ways], *, lang: str) -> dict[str, str]:
     worst = max(_over_best(trials) for record in records for trials in _trials(record).values())
     return {
         "ways_machines": style.number(len(records), lang),
+        "ways_processors": "; ".join(_processor(record, lang) for record in records),
         "ways_worst": style.number(worst, lang, 2),
         "ways_repeats": style.number(min(record.repeats for record in records), lang),
         "ways_load": style.number(max(record.load / record.machine.cores for record in records), lang, 1),

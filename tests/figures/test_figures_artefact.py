@@ -35,8 +35,13 @@ def facts(records, qm9_molecules) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def statements(records, qm9_molecules) -> dict[str, artefact.Statement]:
-    return {each.key: each for each in artefact.statements(records, qm9_molecules, lang="en")}
+def said(records, qm9_molecules) -> dict[str, list[artefact.Statement]]:
+    return {lang: artefact.statements(records, qm9_molecules, lang=lang) for lang in LANGUAGES}
+
+
+@pytest.fixture(scope="module")
+def statements(said) -> dict[str, artefact.Statement]:
+    return {each.key: each for each in said["en"]}
 
 
 def mean_over_seeds(of: list[Record], column: str) -> np.ndarray:
@@ -148,13 +153,12 @@ def test_the_figure_of_the_predictions_has_a_plot_per_curve(records, models, qm9
 
 
 @EACH_LANGUAGE
-def test_the_table_has_a_row_per_statement(records, qm9_molecules, lang):
+def test_the_table_has_a_row_per_statement(records, qm9_molecules, lang, said):
     table = artefact.predictions(records, qm9_molecules, lang=lang)
-    said = artefact.statements(records, qm9_molecules, lang=lang)
-    assert len(table) == len(said) == 15
+    assert len(table) == len(said[lang]) == 15
     assert table.columns[0] == say("Thesis", lang)
     assert not table.isna().any(axis=None)
-    for row, statement in zip(table.itertuples(index=False), said, strict=True):
+    for row, statement in zip(table.itertuples(index=False), said[lang], strict=True):
         assert row[0] == statement.report
         assert row[1] == statement.cells["predicted"]
         assert row[-1] in {say(word, lang) for word in ("yes", "no", "they say nothing")} | {"–"}

@@ -324,10 +324,20 @@ def test_the_table_of_ways_compares_the_chosen_one_with_the_others_on_each_machi
     facts = figures.ways_facts([ways(), ways()], lang=lang)
     assert facts == {
         "ways_machines": "2",
+        "ways_processors": f"{unknown}; {unknown}",
         "ways_worst": style.number(1.2, lang, 2),
         "ways_repeats": "5",
         "ways_load": style.number(1.5, lang, 1),
     }
+
+
+@EACH_LANGUAGE
+def test_the_only_machine_is_named_in_the_prose_and_not_in_each_row(lang):
+    only = [ways(processor="An abacus")]
+    table = figures.ways_table(only, lang=lang)
+    assert (table.columns.name, *table.index) == (say("Network", lang), "SchNet", "PaiNN")
+    assert "abacus" not in table.to_string()
+    assert figures.ways_facts(only, lang=lang)["ways_processors"] == "An abacus"
 
 
 def test_the_ways_of_the_machines_that_the_book_shows_can_be_read():
