@@ -12,7 +12,9 @@ import typer
 from analysis import study
 from analysis.data import qm9
 from analysis.data.files import check_output
+from analysis.data.molecules import Molecules
 from analysis.evaluation import error_sources, verdicts
+from analysis.evaluation.verdicts import confirmation
 from analysis.predict import geometries
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import RunConfig
@@ -157,9 +159,15 @@ def show(run_id: _RunId, results: _Results = None) -> None:
 
 
 @app.command("verdicts")
-def judge(results: _Results = None) -> None:
+def judge(
+    again: Annotated[bool, typer.Option("--again", help="By the preregistered runs, at both ends.")] = False,
+    results: _Results = None,
+) -> None:
     """Judge every claim of the report by the records: verdict, effect, interval, under both protocols."""
     molecules = qm9.load()
+    if again:
+        _judge_again(molecules, results)
+        return
     stage2 = sweeps.load_sweep("stage2")
     over = trials.known(stage2, results=results)
     evidence = verdicts.Evidence(
@@ -175,10 +183,8 @@ def judge(results: _Results = None) -> None:
     found = verdicts.all_claims(evidence)
     rows = [("claim", "section", "the report", "protocol", "verdict", "effect", "95 % interval", "seeds")]
     for verdict in found:
-        claim, (low, high) = verdicts.CLAIMS[verdict.claim], verdict.interval
-        star = "" if verdict.verdict == verdict.verdict_in_table else "*"
-        words = (verdict.claim, claim.section, claim.said, verdict.protocol, verdict.verdict + star)
-        rows.append((*words, f"{verdict.effect:.3g}", f"{low:.3g} to {high:.3g}", str(verdict.n_seeds)))
+        claim = verdicts.CLAIMS[verdict.claim]
+        rows.append((verdict.claim, claim.section, claim.said, *_verdict_cells(verdict)))
     typer.echo(aligned(rows))
     if any(verdict.verdict != verdict.verdict_in_table for verdict in found):
         typer.echo("* does not stand after Holm's correction over the whole table")
@@ -239,6 +245,24 @@ def predict(
     from analysis.cli import runner  # torch takes seconds to import
 
     runner.predict_all(given, found, qm9.load(), csv, results=results)
+
+
+def _judge_again(molecules: Molecules, results: Path | None) -> None:
+    """The preregistered claims at both ends."""
+    recorded = study.recorded(study.ConfirmationParameters(), molecules, results=results)
+    rows = [("claim", "end", "protocol", "verdict", "effect", "95 % interval", "seeds", "no difference")]
+    for end, found in confirmation.judged(recorded.on(None), molecules).items():
+        for verdict in found:
+            same = "within a tenth" if verdict.no_difference else ""
+            rows.append((verdict.claim, end, *_verdict_cells(verdict), same))
+    typer.echo(aligned(rows))
+    typer.echo("* does not stand after Holm's correction over the claims at this end")
+
+
+def _verdict_cells(verdict: verdicts.Verdict) -> tuple[str, ...]:
+    star, (low, high) = "" if verdict.verdict == verdict.verdict_in_table else "*", verdict.interval
+    numbers = (f"{verdict.effect:.3g}", f"{low:.3g} to {high:.3g}", str(verdict.n_seeds))
+    return (verdict.protocol, verdict.verdict + star, *numbers)
 
 
 def _numbers(text: str | None) -> list | None:

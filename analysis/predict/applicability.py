@@ -22,7 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
-from analysis.data.molecules import MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
+from analysis.data.molecules import FARTHEST, MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
 from analysis.data.neighbours import neighbour_pairs
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.predict import electrons
@@ -64,15 +64,17 @@ _UNITS = (  # the median distance of an atom to its nearest neighbour, if coordi
 def refusal(atoms: Atoms) -> str:
     """Why a molecule can't be predicted at all, in a line; "" if it can.
 
-    What `refused_anywhere` says; coordinates that are no numbers; periodicity; pieces that the cell does not join (see
-    `molecules.unwrapped`); two atoms nearer than 0.5 Å; lengths that can't be in Å; something else than ASE's `Atoms`.
+    What `refused_anywhere` says; coordinates that are no numbers or beyond 10⁶ Å; periodicity; pieces that the cell
+    does not join (see `molecules.unwrapped`); two atoms nearer than 0.5 Å; lengths that can't be in Å; something else
+    than ASE's `Atoms`.
     """
     if not isinstance(atoms, Atoms):
         return f"it is {kind(atoms)}, not ASE's Atoms"
     if why := refused_anywhere(atoms):
         return why
-    if not (finite := np.isfinite(atoms.positions).all(axis=1)).all():
-        atom = int(finite.argmin())
+    placed = (np.abs(atoms.positions) <= FARTHEST).all(axis=1)  # NaN is not
+    if not placed.all():
+        atom = int(placed.argmin())
         return f"the position of its atom {atom + 1} is {atoms.positions[atom].tolist()}"
     if atoms.pbc.any():
         return "it is periodic; for a molecule in a box, set its pbc to False"
