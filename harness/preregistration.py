@@ -211,14 +211,13 @@ def plan(molecules: Molecules) -> confirmation.Plan:
         typer.echo(f"{compared.claim}, {compared.part}")
     planned = {}
     for name, claim in confirmation.CLAIMED.items():
-        weighted = name.startswith("best_rate")
         planned[name] = confirmation.Planned(
             section=claim.section,
             said=claim.said,
             rule=rule_of(rule_function(name)),
             protocols=claim.protocols,
             arms=tuple(map(str, ARMS[name])),
-            seeds=tuple(asked.weighted_seeds if weighted else asked.seeds),
+            seeds=tuple(asked.seeds),
             note=NOTES.get(name, ""),
             power=tuple(found.get(name, ())),
         )
@@ -226,7 +225,6 @@ def plan(molecules: Molecules) -> confirmation.Plan:
         experiment=asked.experiment,
         settled=asked.settled,
         seeds=tuple(asked.seeds),
-        weighted_seeds=tuple(asked.weighted_seeds),
         splits=tuple(asked.splits),
         split_seeds=tuple(asked.split_seeds),
         thresholds=thresholds(),

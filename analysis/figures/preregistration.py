@@ -78,7 +78,6 @@ def facts(plan: Plan, runs: int, *, lang: str) -> dict[str, str]:
     """The numbers of the page's text, `runs` among them; the same keys in both languages."""
     counted = {
         "seeds": len(plan.seeds),
-        "weighted_seeds": len(plan.weighted_seeds),
         "split_seeds": len(plan.split_seeds),
         "splits": len(plan.splits),
         "claims": len(plan.claims),

@@ -59,7 +59,7 @@ def two_ended(record: Record) -> Record:
 
 def test_the_plan_says_what_the_code_does():
     asked = study.ConfirmationParameters()
-    for name in ("seeds", "weighted_seeds", "splits", "split_seeds"):
+    for name in ("seeds", "splits", "split_seeds"):
         assert list(getattr(PLAN, name)) == getattr(asked, name), name
     assert (PLAN.experiment, PLAN.settled) == (asked.experiment, asked.settled)
     assert PLAN.thresholds == preregistration.thresholds()

@@ -65,7 +65,6 @@ class Plan(Frozen):
     experiment: str
     settled: float
     seeds: tuple[int, ...]
-    weighted_seeds: tuple[int, ...]
     splits: tuple[int, ...]
     split_seeds: tuple[int, ...]
     thresholds: dict[str, float]
