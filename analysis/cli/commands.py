@@ -13,8 +13,9 @@ import typer
 from analysis import study
 from analysis.data import qm9
 from analysis.data.files import check_output
-from analysis.data.molecules import MoleculesError
+from analysis.data.molecules import Molecules, MoleculesError
 from analysis.evaluation import error_sources, verdicts
+from analysis.evaluation.verdicts import confirmation
 from analysis.predict import geometries
 from analysis.runs import checkout, protocols, records, weights
 from analysis.runs.config import RunConfig
@@ -162,10 +163,16 @@ def show(run_id: _RunId, results: _Results = None) -> None:
 
 
 @app.command("verdicts")
-def judge(results: _Results = None) -> None:
+def judge(
+    again: Annotated[bool, typer.Option("--again", help="By the preregistered runs, at both ends.")] = False,
+    results: _Results = None,
+) -> None:
     """Judge every claim of the report by the records: verdict, effect, interval, under both protocols."""
     with errors_in_one_line(*_EXPECTED):
         molecules = qm9.load()
+        if again:
+            _judge_again(molecules, results)
+            return
         stage2 = sweeps.load_sweep("stage2")
         over = trials.known(stage2, results=results)
         evidence = verdicts.Evidence(
@@ -247,8 +254,20 @@ def predict(
             runner.predict_all(given, found, qm9.load(), csv, results=results)
 
 
+def _judge_again(molecules: Molecules, results: Path | None) -> None:
+    """The preregistered claims at both ends, with the chance that the plan gave to a verdict like this."""
+    recorded = study.recorded(study.ConfirmationParameters(), molecules, results=results)
+    rows = [("claim", "end", "protocol", "verdict", "effect", "95 % interval", "seeds", "no difference")]
+    for end, found in confirmation.judged(recorded.on(None), molecules).items():
+        for verdict in found:
+            name, _, _, *rest = _verdict_row(verdict)
+            rows.append((name, end, *rest, "within a tenth" if verdict.no_difference else ""))
+    typer.echo(aligned(rows))
+    typer.echo("* does not stand after Holm's correction over the claims at this end")
+
+
 def _verdict_row(verdict: verdicts.Verdict) -> tuple[str, ...]:
-    claim = verdicts.CLAIMS[verdict.claim]
+    claim = confirmation.CLAIMED.get(verdict.claim) or verdicts.CLAIMS[verdict.claim]
     star = "" if verdict.verdict == verdict.verdict_in_table else "*"
     low, high = verdict.interval
     interval = f"{low:.3g} to {high:.3g}"

@@ -6,18 +6,29 @@ class Arm(str):
 
     `role` is what is done ("cap") and `value` with which number, or to what (2000; None where there is but one);
     `random` marks the control of equal size, as many molecules drawn at random, and `same_updates` an arm trained for
-    as many updates as the one that it is compared with.
+    as many updates as the one that it is compared with. `split` is the seed of the split where there are several.
     """
 
-    __slots__ = ("random", "role", "same_updates", "value")
+    __slots__ = ("random", "role", "same_updates", "split", "value")
 
     def __new__(  # noqa: D102 - the class says it
-        cls, role: str, value: float | str | None = None, *, random: bool = False, same_updates: bool = False
+        cls,
+        role: str,
+        value: float | str | None = None,
+        *,
+        random: bool = False,
+        same_updates: bool = False,
+        split: int | None = None,
     ) -> "Arm":
         words = role if value is None else f"{role} {value if isinstance(value, int | str) else format(value, 'g')}"
-        arm = super().__new__(cls, f"{words}{', random control' * random}{', same updates' * same_updates}")
-        arm.role, arm.value, arm.random, arm.same_updates = role, value, random, same_updates
+        words += f"{', random control' * random}{', same updates' * same_updates}"
+        arm = super().__new__(cls, words if split is None else f"{words}, split {split}")
+        arm.role, arm.value, arm.random, arm.same_updates, arm.split = role, value, random, same_updates, split
         return arm
+
+    def on(self, split: int | None) -> "Arm":
+        """The same arm on another split; None for the experiment's usual one."""
+        return Arm(self.role, self.value, random=self.random, same_updates=self.same_updates, split=split)
 
 
 DEFAULT = Arm("default")
@@ -53,6 +64,14 @@ class Arms[Record](dict[Arm, list[Record]]):
     def runs(self) -> list[Record]:
         """All records, each once, arm by arm."""
         return list({id(record): record for of_arm in self.values() for record in of_arm}.values())
+
+    def on(self, split: int | None) -> "Arms[Record]":
+        """The arms on one split, under the names that they have without it."""
+        return Arms(self.experiment, {arm.on(None): of_arm for arm, of_arm in self.items() if arm.split == split})
+
+    def at(self, end: str) -> "Arms[Record]":
+        """All records at one of their trainings' two ends; see `records.Record.at`."""
+        return Arms(self.experiment, {arm: [record.at(end) for record in of_arm] for arm, of_arm in self.items()})
 
     def of(self, role: str) -> dict[Arm, list[Record]]:
         """The arms with this role, by the order of their values; the controls of each after it.

@@ -98,6 +98,10 @@ class Training(Frozen):
     and no weight decay. `averaging` is the decay per step of an exponential moving average of the weights, which takes
     the weights' place when the run is validated and in the end; 0 is none. In the second half of the epochs a batch is
     `batch_growth` times as large.
+
+    With `settled` the same training has a second end beside the last step: the mean of the weights after each of the
+    last steps, this fraction of them all. It changes nothing in the training. Such a run is recorded for comparisons,
+    in a slim form without weights (see `analysis.runs.records`).
     """
 
     optimizer: Literal["adamw", "soap"] = Field("adamw", description="optimizer: {}")
@@ -108,6 +112,7 @@ class Training(Frozen):
     schedule: Literal["constant", "cosine"] = Field("constant", description="{} schedule")
     warm_up: float = Field(0.0, ge=0, lt=1, description="warm-up over {:.0%} of the steps")
     averaging: float = Field(0.0, ge=0, lt=1, description="weights averaged with decay {:g}")
+    settled: float = Field(0.0, ge=0, le=1, description="second end: mean weights of the last {:.0%} of the steps")
     offsets: Literal["references-mean", "references", "least-squares", "none"] = Field(
         "references-mean", description="offsets: {}"
     )

@@ -2,7 +2,9 @@
 
 A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
 checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`.
-It exists whole or not at all, and it is never overwritten. What the loggers write is not part of it: that lies in
+A run whose training has two ends (`config.Training.settled`) is recorded for comparisons alone, in half the space:
+without weights, with one row of `steps.parquet` per epoch, and with errors to 2⁻¹⁶ eV (0.015 meV). A record exists
+whole or not at all, and it is never overwritten. What the loggers write is not part of it: that lies in
 ``<results>/logs/<experiment>/<run id>``.
 """
 
@@ -13,8 +15,9 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -31,15 +34,24 @@ from analysis.runs.measured import Git
 SCHEMA_VERSION = 3
 """2: `run.json` without a checksum of its own. 1: also without `steps.parquet`, and with other phases of the time."""
 RESULTS_VARIABLE = "COMPENDIUM_RESULTS"
-FILES = ("history.csv", "steps.parquet", "errors.parquet", "groups.csv", "model.safetensors")
+WEIGHTS = "model.safetensors"
+FILES = ("history.csv", "steps.parquet", "errors.parquet", "groups.csv", WEIGHTS)
 _COLUMNS = {
     "history.csv": {"epoch", "train_loss", "validation_loss", "lowest", "highest"},
     "steps.parquet": {"step", "epoch", "loss", "lowest", "highest"},
     "errors.parquet": {"index", "n_atoms", "test", "error"},
     "groups.csv": {"kind", "group", "part", "molecules", "sum_e", "sum_ee", "sum_en", "sum_nn", "shift"},
 }
+_OF_SETTLED = {
+    "errors": {"settled": "error"},
+    "groups": {"settled_e": "sum_e", "settled_ee": "sum_ee", "settled_en": "sum_en"},
+}  # columns of a record with two ends, and what they are of the second end
+End = Literal["last", "settled"]
+"""The weights of a training's last step, as the report takes them, or the mean over those of its last steps."""
+ENDS: tuple[End, ...] = get_args(End)
 DESCRIPTION = "run.json"
 _BLANK = "0" * 64
+_WITHOUT_WEIGHTS = "it was made to compare errors; a run with `settled` 0 has them"
 _VERSION_WITHOUT_OWN_SUM = 2  # which is read as well
 _ID = re.compile("[0-9a-f]{12}")
 
@@ -142,12 +154,25 @@ class Record(Outline):
     `history` has a row per epoch (losses in eV²); `steps` the learning curve per step, averaged over blocks of steps
     (see `callbacks.LearningCurves.steps`); `errors` a row per held-out molecule (QM9 index, number of atoms,
     part, error in eV); `groups` the sums that both protocols need (see `protocols.group_sums`); `about` is `run.json`.
+    Of a run with two ends these are the last step's, and `at` gives those of the other.
     """
 
     history: pd.DataFrame
     steps: pd.DataFrame
     errors: pd.DataFrame
     groups: pd.DataFrame
+
+    def at(self, end: End) -> "Record":
+        """The run at one of its ends; raises RecordError if it was recorded with the last one alone."""
+        if end == "last":
+            return self
+        if not self.config.training.settled:
+            raise RecordError(f"{self.folder} has one end, the last step: no mean of weights was kept")
+        settled = {
+            name: getattr(self, name).drop(columns=list(columns.values())).rename(columns=columns)
+            for name, columns in _OF_SETTLED.items()
+        }
+        return replace(self, **settled)
 
     def offsets(self) -> Offsets:
         """The offsets that the model was trained with, as its weights file holds them."""
@@ -161,7 +186,9 @@ class Record(Outline):
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Weights and offsets, with SchNetPack's own names; raises RecordError if the file can't be read."""
-        with _reading(path := self.folder / "model.safetensors"):
+        if WEIGHTS not in files_of(self.config):
+            raise RecordError(f"{self.folder} is recorded without weights: {_WITHOUT_WEIGHTS}")
+        with _reading(path := self.folder / WEIGHTS):
             return load_file(path)
 
 
@@ -188,10 +215,19 @@ def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -
     """
     folder = Path(folder)
     found = outline(folder, expected=expected)
-    for name in FILES:
+    for name in files_of(found.config):
         _check_file(folder / name, found.about["sha256"][name])
-    tables = {name.partition(".")[0]: _read_table(folder / name) for name in _COLUMNS}
+    tables = {}
+    for name, columns in _COLUMNS.items():
+        table = name.partition(".")[0]
+        second = _OF_SETTLED.get(table, {}).keys() if found.config.training.settled else set()
+        tables[table] = _read_table(folder / name, columns | second)
     return Record(folder, found.config, found.about, **tables)
+
+
+def files_of(config: RunConfig) -> tuple[str, ...]:
+    """The files of a run's record beside its description."""
+    return tuple(name for name in FILES if name != WEIGHTS or not config.training.settled)
 
 
 def folder_of(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str]) -> Path:
@@ -240,6 +276,19 @@ def log_folder(folder: str | os.PathLike[str]) -> Path:
     return folder.parents[1] / LOGS / folder.parent.name / folder.name
 
 
+def two_ends(last: dict[str, pd.DataFrame], settled: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """The tables "errors" and "groups" of a training with two ends as its record holds them, from those of each end.
+
+    Errors are rounded to 2⁻¹⁶ eV: the bits below say nothing, and take half of the file.
+    """
+    both = {
+        name: last[name].assign(**{ours: settled[name][theirs] for ours, theirs in columns.items()})
+        for name, columns in _OF_SETTLED.items()
+    }
+    rounded = {name: np.round(both["errors"][name] * 2**16) / 2**16 for name in ("error", "settled")}
+    return both | {"errors": both["errors"].assign(**{name: e.astype(np.float32) for name, e in rounded.items()})}
+
+
 def _read_about(folder: Path) -> tuple[dict, RunConfig]:
     path = folder / DESCRIPTION
     try:
@@ -265,7 +314,7 @@ def _read_about(folder: Path) -> tuple[dict, RunConfig]:
     own = described.sha256.get(DESCRIPTION)
     if version != _VERSION_WITHOUT_OWN_SUM and (not own or own != _sum_of_text(*text.rpartition(own)[::2])):
         raise RecordError(f"{path} was edited (its own checksum differs); restore it or delete {folder}")
-    if missing := set(FILES) - described.sha256.keys():
+    if missing := set(files_of(described.config)) - described.sha256.keys():
         raise RecordError(f"{path} lacks the checksum of {', '.join(sorted(missing))}; restore it or delete {folder}")
     return about, described.config
 
@@ -281,10 +330,10 @@ def _sum_of_text(before: str, after: str) -> str:
     return hashlib.sha256(f"{before}{_BLANK}{after}".encode()).hexdigest()
 
 
-def _read_table(path: Path) -> pd.DataFrame:
+def _read_table(path: Path, columns: set[str]) -> pd.DataFrame:
     with _reading(path):
         frame = pd.read_csv(path, dtype={"group": str}) if path.suffix == ".csv" else pd.read_parquet(path)
-        if missing := _COLUMNS[path.name] - set(frame.columns):
+        if missing := columns - set(frame.columns):
             raise ValueError(f"no column {', '.join(sorted(missing))}")
     return frame
 

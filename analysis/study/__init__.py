@@ -11,6 +11,7 @@ from analysis.study.experiments import (
     BaselineParameters,
     BeyondParameters,
     BeyondRemediesParameters,
+    ConfirmationParameters,
     DefaultToCustomParameters,
     DirectedTrainingParameters,
     FinalComparisonParameters,

@@ -48,6 +48,10 @@ EPOCHS_OF_BUDGET = MappingProxyType({2: 4, 5: 11, 10: 22, 25: 55, 50: 110, 106: 
 The last is the thesis's 1 h 46 min.
 """
 _BUDGETS = ", ".join(map(str, EPOCHS_OF_BUDGET))
+SETTLED = 1 / 3
+"""The last third of the steps, whose mean of weights is a training's second end: see `harness.endings`."""
+BEST_TRIED = 2.0
+"""Of the weight by size, the rate whose error on the validation part, 18 to 23 atoms, was the smallest."""
 _MAIN = 25  # minutes: the budget that all seeds get
 _SOME = "positive numbers, each once; or an empty list"
 
@@ -188,6 +192,45 @@ class FinalComparisonParameters(ExperimentParameters):
         return {
             DEFAULT: self.default(seed),
             CUSTOM: self.run(seed, **_on(smallest=thesis.LARGE + 1), **thesis.CUSTOM),
+        }
+
+
+class ConfirmationParameters(ExperimentParameters):
+    """The report's claims once more, with seeds that none of its rules had seen: the preregistered runs.
+
+    Each training has two ends (`settled`, see `config.Training`). The arms are those that the claims compare, of the
+    experiments before: "Default", "Custom", the strictest cap and directed training with their controls, and the
+    weights at the rate claimed to be best and at the best of those tried. The weights' arms have the seeds
+    `weighted_seeds` alone, and the three main claims' arms are trained on further `splits` too, with `split_seeds`.
+    """
+
+    experiment = "confirmation"
+    seeds: list[NonNegativeInt] = Field(list(range(100, 112)), min_length=1, description="at least one, each once")
+    weighted_seeds: list[NonNegativeInt] = Field(
+        list(range(100, 108)), description="out of `seeds`, each once; or an empty list"
+    )
+    splits: list[NonNegativeInt] = Field([11, 12], description="seeds of the split, each once; or an empty list")
+    split_seeds: list[NonNegativeInt] = Field(
+        list(range(100, 104)), description="out of `seeds`, each once; or an empty list"
+    )
+    settled: PositiveFloat = Field(SETTLED, le=1, description="a fraction of the steps")
+
+    @override
+    def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
+        given = {name: getattr(self, name) for name in ExperimentParameters.model_fields if name != "seeds"}
+        main = [DirectedTrainingParameters(**given), FinalComparisonParameters(**given)]
+        usual = [*main, BalancingParameters(caps=[thesis.CAPS[0]], **given)]
+        if seed in self.weighted_seeds:
+            usual.append(LossModificationParameters(rates=[BEST_TRIED, thesis.BEST_RATE], alphas=[], **given))
+        found = {arm: config for one in usual for arm, config in one.arms(seed, molecules).items()}
+        found.pop(Arm("size-frequency", BEST_TRIED), None)  # its weights hardly differ from 1
+        if seed in self.split_seeds:
+            for split in self.splits:
+                of_split = ((arm, config) for one in main for arm, config in one.arms(seed, molecules).items())
+                found |= {arm.on(split): adjust(config, data={"split_seed": split}) for arm, config in of_split}
+        return {
+            arm: adjust(config.model_copy(update={"experiment": self.experiment}), training={"settled": self.settled})
+            for arm, config in found.items()
         }
 
 
@@ -456,4 +499,4 @@ def _beyond(profile: Profile, minutes: int) -> dict[str, dict[str, object]]:
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
     parameters.experiment: parameters for parameters in ExperimentParameters.__subclasses__()
 }
-"""The parameters of every experiment, by its name, in the order of the report; the last seven are ours."""
+"""The parameters of every experiment, by its name, in the order of the report; the last eight are ours."""

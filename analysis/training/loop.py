@@ -70,11 +70,12 @@ class LoggerError(ValueError):
 class Trained:
     """What a finished training leaves.
 
-    `model` predicts total energies (its postprocessors add the offsets back); `molecules` are those of the run, and
-    `parts` and `left_out` positions in them (see `selection.Chosen`); `history` has a row per epoch and `steps` one per
-    block of steps, with squared errors in eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is
-    the wall time of the phases `data`, `training` and `validation`, and `preparation_seconds` what came before the last
-    two: on a machine that has never trained such a network, numba compiles its loops then.
+    `model` predicts total energies (its postprocessors add the offsets back), and so does `settled`, the training's
+    second end, if the configuration asks for one; `molecules` are those of the run, and `parts` and `left_out`
+    positions in them (see `selection.Chosen`); `history` has a row per epoch and `steps` one per block of steps, with
+    squared errors in eV² that are never weighted (see `callbacks.LearningCurves`); `seconds` is the wall time of the
+    phases `data`, `training` and `validation`, and `preparation_seconds` what came before the last two: on a machine
+    that has never trained such a network, numba compiles its loops then.
     """
 
     model: NeuralNetworkPotential
@@ -87,6 +88,7 @@ class Trained:
     steps: pd.DataFrame
     seconds: dict[str, float] = field(default_factory=dict)
     preparation_seconds: float = 0.0
+    settled: NeuralNetworkPotential | None = None
 
 
 @dataclass(frozen=True)
@@ -165,7 +167,8 @@ class EnergyTask(AtomisticTask):
 
     `settings` say which optimizer and what average of the weights (see `config.Training`). `schedule` is the learning
     rate of each step, counted from 0; without it that of the settings stays as it is. The model has the average of its
-    weights while it is validated, and from the end of the training on.
+    weights while it is validated, and from the end of the training on. `settled` is the mean of its weights after each
+    of the last steps, all of those from number `settled_from` on, counted from 0; None without such a number.
 
     A training step returns the batch's squared errors beside the loss, and leaves logging to the callbacks:
     SchNetPack's logs at every step, which takes 0.3 ms. Of a callback's hooks within a step, those at its beginning and
@@ -179,6 +182,7 @@ class EnergyTask(AtomisticTask):
         *,
         settings: Training,
         schedule: Callable[[int], float] | None = None,
+        settled_from: int | None = None,
     ) -> None:
         kind, arguments = _optimizer(settings)
         super().__init__(model, outputs=[output], optimizer_cls=kind, optimizer_args=arguments)
@@ -186,6 +190,8 @@ class EnergyTask(AtomisticTask):
         self.average = None
         if settings.averaging:
             self.average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
+        self._settled_from = settled_from
+        self.settled = None if settled_from is None else AveragedModel(model)
         # The step below is Lightning's own without the closures and hooks around each of its lines, which take 0.4 ms.
         self.automatic_optimization = False
 
@@ -209,11 +215,14 @@ class EnergyTask(AtomisticTask):
         if self._schedule is not None:
             for group in optimizer.param_groups:
                 group["lr"] = self._schedule(self.global_step)
+        step = self.global_step
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         if self.average is not None:
             self.average.update_parameters(self.model)
+        if self.settled is not None and step >= self._settled_from:
+            self.settled.update_parameters(self.model)
         return {"loss": loss.detach(), SQUARED_ERRORS: output.squared_errors}
 
     def on_validation_start(self) -> None:
@@ -353,7 +362,9 @@ def train(
         model = networks.build_from(config.model, postprocessors=networks.postprocessors(fitted, ENERGY))
     output = WeightedOutput(ENERGY, huber_delta=config.loss.huber_delta if config.loss.form == "huber" else None)
     schedule = learning_rate_schedule(phases, config.training)
-    task = EnergyTask(model, output, settings=config.training, schedule=schedule)
+    all_steps, share = sum(module.steps_of_epochs), config.training.settled
+    settled_from = min(all_steps - 1, round(all_steps * (1 - share))) if share else None
+    task = EnergyTask(model, output, settings=config.training, schedule=schedule, settled_from=settled_from)
     with _timed(seconds, "preparation"):
         _prepare(task, phases[0].of_epochs[0], validation)
     checkpoint = folder / CHECKPOINT
@@ -378,7 +389,8 @@ def train(
     prepared = seconds.pop("preparation")
     seconds |= stopwatch.seconds
     history, steps = curves.history(), curves.steps()
-    return Trained(model, molecules, parts, chosen.left_out, packed, fitted, history, steps, seconds, prepared)
+    settled = None if task.settled is None else task.settled.module
+    return Trained(model, molecules, parts, chosen.left_out, packed, fitted, history, steps, seconds, prepared, settled)
 
 
 def lone_trainer(*, plugins: Sequence[object] = (), **settings: object) -> pl.Trainer:

@@ -29,6 +29,7 @@ from analysis.runs.records import Record
 
 if TYPE_CHECKING:
     from pytorch_lightning.callbacks import Callback
+    from schnetpack.model import NeuralNetworkPotential
 
     from analysis.training.loop import LoggerName, Trained
 
@@ -91,15 +92,27 @@ def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **o
     partial.mkdir(parents=True, exist_ok=True)
     trained = loop.train(config, molecules, partial, logs=records.log_folder(folder), **options)
     start = time.perf_counter()
+    tables = _tables(trained, trained.model)
+    trained.seconds["evaluation"] = time.perf_counter() - start
+    if trained.settled is not None:
+        tables = records.two_ends(tables, _tables(trained, trained.settled))
+    _record(config, molecules, trained, tables, partial / "record").rename(folder)
+
+
+def _tables(trained: "Trained", model: "NeuralNetworkPotential") -> dict[str, pd.DataFrame]:
+    """What a record holds of the errors of a model on the run's molecules, by the name of the table."""
+    from analysis.training.loop import predict_errors
+
     parts = {"train": trained.parts.train, "held_out": trained.parts.held_out, "left_out": trained.left_out}
     errors = {
-        part: (positions, loop.predict_errors(trained.model, trained.packed, positions))
+        part: (positions, predict_errors(model, trained.packed, positions))
         for part, positions in parts.items()
         if len(positions)
     }
-    groups = protocols.group_sums(trained.molecules, errors, trained.offsets)
-    trained.seconds["evaluation"] = time.perf_counter() - start
-    _record(config, molecules, trained, groups, errors["held_out"], partial / "record").rename(folder)
+    return {
+        "errors": _held_out_errors(trained.molecules, trained.parts, *errors["held_out"]),
+        "groups": protocols.group_sums(trained.molecules, errors, trained.offsets),
+    }
 
 
 def _lock(folder: Path) -> Path:
@@ -147,22 +160,24 @@ def _record(
     config: RunConfig,
     molecules: Molecules,
     trained: "Trained",
-    groups: pd.DataFrame,
-    held_out: tuple[np.ndarray, np.ndarray],
+    tables: dict[str, pd.DataFrame],
     whole: Path,
 ) -> Path:
-    """Write the record to the folder `whole`; `held_out` are positions and errors."""
+    """Write the record to the folder `whole`."""
     from safetensors.torch import save
 
-    parts = trained.parts
+    parts, files, steps = trained.parts, records.files_of(config), trained.steps
+    if config.training.settled:
+        steps = steps.groupby(np.ceil(steps["epoch"])).tail(1)
     shutil.rmtree(whole, ignore_errors=True)
     whole.mkdir()
     trained.history.to_csv(whole / "history.csv", index=False)
-    records.write_table(trained.steps, whole / "steps.parquet")
-    groups.to_csv(whole / "groups.csv", index=False)
-    records.write_table(_held_out_errors(trained.molecules, parts, *held_out), whole / "errors.parquet")
-    weights = {name: value.contiguous() for name, value in trained.model.state_dict().items()}
-    (whole / "model.safetensors").write_bytes(save(weights))
+    records.write_table(steps, whole / "steps.parquet")
+    tables["groups"].to_csv(whole / "groups.csv", index=False)
+    records.write_table(tables["errors"], whole / "errors.parquet")
+    if records.WEIGHTS in files:
+        weights = {name: value.contiguous() for name, value in trained.model.state_dict().items()}
+        (whole / records.WEIGHTS).write_bytes(save(weights))
     about = {
         "schema_version": records.SCHEMA_VERSION,
         "id": config.run_id(molecules.fingerprint()),
@@ -183,7 +198,7 @@ def _record(
         | {name: importlib.metadata.version(name) for name in _PACKAGES},
         "machine": machine(config.model),
         "git": checkout.git_state(),
-        "sha256": {name: records.sha256(whole / name) for name in records.FILES},
+        "sha256": {name: records.sha256(whole / name) for name in files},
     }
     (whole / records.DESCRIPTION).write_text(records.description(about), encoding="utf-8")
     for path in whole.iterdir():

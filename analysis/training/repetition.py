@@ -20,7 +20,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 
 from analysis.data.molecules import Molecules
 from analysis.runs.measured import Frozen, Git, read
-from analysis.runs.records import Record, results_folder
+from analysis.runs.records import WEIGHTS, Record, files_of, results_folder
 from analysis.training import recording
 
 SCHEMA_VERSION = 2
@@ -162,13 +162,14 @@ def trained_again(
 
 def compare(recorded: Record, again: Record) -> Comparison:
     """How far two records of one run are apart, part by part."""
+    has_weights = WEIGHTS in files_of(recorded.config)
     return Comparison(
         [
             _of_tables("history", "eV²", recorded.history, again.history),
             _of_tables("learning curve per step", "eV²", recorded.steps, again.steps),
             _of_tables("held-out errors", "eV", recorded.errors, again.errors),
             _of_tables("group sums", "in the sum's unit", recorded.groups, again.groups, _bounds(recorded.groups)),
-            *_of_weights(recorded.state_dict(), again.state_dict()),
+            *(_of_weights(recorded.state_dict(), again.state_dict()) if has_weights else []),
         ],
         _surroundings(recorded.about, again.about),
         _of_scores(recorded.errors, again.errors) if recorded.config.training.optimizer == "soap" else None,
@@ -221,10 +222,12 @@ def _training(record: Record) -> Training:
 
 def _bounds(groups: pd.DataFrame) -> dict[str, np.ndarray]:
     """What the sums of signed errors can be at most: they may cancel, and a share of next to nothing says little."""
-    return {
-        "sum_e": np.sqrt(groups["molecules"] * groups["sum_ee"]).to_numpy(),
-        "sum_en": np.sqrt(groups["sum_ee"] * groups["sum_nn"]).to_numpy(),
-    }
+    found = {}
+    for end in ("sum", "settled"):
+        if f"{end}_ee" in groups:
+            found[f"{end}_e"] = np.sqrt(groups["molecules"] * groups[f"{end}_ee"]).to_numpy()
+            found[f"{end}_en"] = np.sqrt(groups[f"{end}_ee"] * groups["sum_nn"]).to_numpy()
+    return found
 
 
 def _of_tables(

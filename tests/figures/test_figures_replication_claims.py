@@ -43,7 +43,7 @@ def found() -> list[verdicts.Verdict]:
 @EACH_LANGUAGE
 def test_the_table_has_a_row_per_claim_and_both_protocols(found, lang):
     table = figures.claims(found, lang=lang)
-    assert table.index.tolist() == [say(figures._CLAIMS[key], lang) for key in ("h1", "h4", "run_time")]
+    assert table.index.tolist() == [say(figures.CLAIM_NAMES[key], lang) for key in ("h1", "h4", "run_time")]
     words = [say(key, lang) for key in ("Section", "Thesis", "held-out molecules", "own mean")]
     assert list(table.columns) == words
     assert table[say("Section", lang)].tolist() == ["5.3.1", "5.3.4", "5.3.4"]
@@ -73,7 +73,7 @@ def test_a_table_of_words_is_shown_whole(found):
     rules = figures.rules(found, lang="en")
     html = rules._repr_html_()
     assert 'class="dataframe words"' in html
-    assert figures._RULES["h4"] in html
+    assert figures.RULES["h4"] in html
     assert "words" in rules.iloc[:1]._repr_html_()
 
 

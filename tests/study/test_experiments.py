@@ -44,6 +44,21 @@ ARMS = {
     "directed-training": "default; more than 17; more than 17, random control; more than 17, same updates; "
     "more than 17, random control, same updates",
     "final-comparison": "default; custom",
+    "confirmation": "default; more than 17; more than 17, random control; more than 17, same updates; "
+    "more than 17, random control, same updates; custom; cap 2000; cap 2000, random control; cap 2000, same updates; "
+    "unweighted; size 2; size 10; size-frequency 10; "
+    + "; ".join(
+        f"{arm}, split {split}"
+        for split in (11, 12)
+        for arm in (
+            "default",
+            "more than 17",
+            "more than 17, random control",
+            "more than 17, same updates",
+            "more than 17, random control, same updates",
+            "custom",
+        )
+    ),
     "default-to-custom": "default; large; batch; features; cutoff; custom; custom, same updates",
     "sensitivity": "default; custom; default split 1; custom split 1; default split 2; custom split 2; "
     "default offsets least-squares; custom offsets least-squares; default offsets none",
@@ -63,7 +78,8 @@ def test_an_experiment_names_its_arms(parameters, qm9_molecules):
     by_arm = asked.by_arm(qm9_molecules)
     assert "; ".join(by_arm) == ARMS[parameters.experiment]
     of_all = [seeds for seeds in ([config.seed for config in of] for of in by_arm.values()) if len(seeds) > 1]
-    assert all(seeds == asked.seeds for seeds in of_all)
+    some = {tuple(asked.weighted_seeds), tuple(asked.split_seeds)} if parameters.experiment == "confirmation" else set()
+    assert {tuple(seeds) for seeds in of_all} == {tuple(asked.seeds), *some}
     assert {config for of in by_arm.values() for config in of} == set(asked.configs(qm9_molecules))
 
 

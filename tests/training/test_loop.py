@@ -114,8 +114,9 @@ class Epochs(Callback):
         # 3 epochs of 6 steps each; the sizes up to 29 are all of them
         adjust(SMALL, training={"epochs": 1}, fine_tuning=FineTuning(largest=29, epochs=2, learning_rate=1e-3)),
         adjust(SMALL, model={"representation": "painn"}, training={"optimizer": "soap", "averaging": 0.9}),
+        adjust(SMALL, training={"settled": 0.5}),
     ],
-    ids=["unweighted", "weighted", "scheduled and stratified", "fine-tuned", "PaiNN, SOAP, averaged"],
+    ids=["unweighted", "weighted", "scheduled and stratified", "fine-tuned", "PaiNN, SOAP, averaged", "two ends"],
 )
 def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(config, qm9_molecules, tmp_path, monkeypatch):
     """Stopped in its third epoch; the second start does the third epoch alone."""
@@ -129,8 +130,9 @@ def test_a_run_resumes_from_its_checkpoint_with_the_same_bits(config, qm9_molecu
     assert list(whole.steps["step"]) == [5, 10, 15, 18]
     pd.testing.assert_frame_equal(resumed.history, whole.history, check_exact=True)
     pd.testing.assert_frame_equal(resumed.steps, whole.steps, check_exact=True)
-    for name, value in whole.model.state_dict().items():
-        assert torch.equal(value, resumed.model.state_dict()[name]), name
+    for one, again in ((whole.model, resumed.model), (whole.settled, resumed.settled)):
+        for name, value in one.state_dict().items() if one else ():
+            assert torch.equal(value, again.state_dict()[name]), name
 
 
 def test_a_run_that_was_killed_after_its_last_epoch_is_taken_as_it_is(qm9_molecules, tmp_path, monkeypatch):
@@ -418,6 +420,22 @@ def test_averaged_weights_are_those_of_the_formula(qm9_molecules, tmp_path):
     final = averaged.model.representation.embedding.weight.detach()
     assert torch.equal(final, seen.validated[-1])
     assert not torch.equal(final, seen.after_steps[-1])
+
+
+def test_the_settled_end_is_the_mean_weight_of_the_last_steps_and_the_other_is_as_without(qm9_molecules, tmp_path):
+    seen = _Weights()
+    config = adjust(SMALL, training={"epochs": 2, "settled": 0.25})
+    both = loop.train(config, qm9_molecules, tmp_path / "both", callbacks=[seen])
+    alone = loop.train(adjust(config, training={"settled": 0.0}), qm9_molecules, tmp_path / "alone")
+    assert alone.settled is None
+    for name, value in alone.model.state_dict().items():
+        assert torch.equal(value, both.model.state_dict()[name]), name
+    last = seen.after_steps[-round(len(seen.after_steps) / 4) :]
+    assert 1 < len(last) < len(seen.after_steps)
+    mean = torch.stack(last).double().mean(dim=0)
+    settled = both.settled.representation.embedding.weight.detach().double()
+    torch.testing.assert_close(settled, mean, rtol=1e-5, atol=1e-7)
+    assert not torch.equal(settled, last[-1].double())
 
 
 def test_soap_takes_its_steps_as_documented(qm9_molecules, tmp_path, monkeypatch):

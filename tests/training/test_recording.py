@@ -15,10 +15,11 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from analysis.data import splits
+from analysis.data import offsets, splits
+from analysis.data.neighbours import neighbour_pairs
 from analysis.runs import failures, protocols, records, selection
 from analysis.runs.config import RunConfig, adjust
-from analysis.training import callbacks, loop, networks, recording
+from analysis.training import callbacks, loop, networks, recording, repetition
 from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice as fused_choice
 
@@ -193,7 +194,7 @@ def test_the_errors_are_those_of_the_held_out_molecules(recorded, qm9_molecules)
 
 
 def test_the_recorded_model_gives_the_recorded_errors(recorded, qm9_molecules):
-    trained = selection.choose_molecules(qm9_molecules, CONFIG.data).molecules
+    trained = selection.selection.choose_molecules(qm9_molecules, CONFIG.data).molecules
     model = networks.build(
         n_atom_basis=8,
         n_interactions=1,
@@ -358,6 +359,46 @@ def test_a_full_disk_leaves_no_record_and_the_next_start_goes_on(recorded, qm9_m
     again = recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path, logger=None)
     for name in records.FILES:
         assert (again.folder / name).read_bytes() == (recorded.folder / name).read_bytes(), name
+
+
+def test_a_training_with_two_ends_is_recorded_for_comparisons(recorded, qm9_molecules, tmp_path):
+    """The last end is that of the run without a second one; the other is what its own weights predict."""
+    config, seen = adjust(CONFIG, training={"settled": 0.5}), {}
+
+    class Look(callbacks.Callback):
+        def on_fit_end(self, _, task):
+            seen["model"] = task.settled.module
+
+    both = recording.load_or_train(config, qm9_molecules, results=tmp_path, callbacks=[Look()], logger=None)
+    assert {path.name for path in both.folder.iterdir()} == {"run.json", *records.FILES} - {"model.safetensors"}
+    assert both.id != recorded.id
+    assert both.at("last") is both
+    np.testing.assert_allclose(both.errors["error"], recorded.errors["error"], atol=2**-17)
+    shared = ["index", "n_atoms", "test"]
+    pd.testing.assert_frame_equal(both.errors[shared], recorded.errors[shared])
+    pd.testing.assert_frame_equal(both.groups[recorded.groups.columns], recorded.groups)
+    assert list(both.steps["epoch"]) == [1, 2]
+    assert both.steps["step"].iloc[-1] == recorded.steps["step"].iloc[-1]
+
+    settled = both.at("settled")
+    assert set(settled.errors) == set(recorded.errors)
+    assert set(settled.groups) == set(recorded.groups)
+    assert not np.allclose(settled.errors["error"], recorded.errors["error"], atol=1e-3)
+    of_all = settled.groups.query("kind == 'all' and part == 'held_out'").iloc[0]
+    assert of_all["sum_ee"] == pytest.approx((settled.errors["error"].astype(float) ** 2).sum(), rel=1e-3)
+    chosen = selection.choose_molecules(qm9_molecules, config.data)
+    pairs = neighbour_pairs(chosen.molecules, config.model.data_cutoff)
+    target = chosen.molecules.energy - offsets.fit(chosen.molecules, chosen.parts.train).of(chosen.molecules)
+    packed = PackedMolecules(chosen.molecules, pairs, targets=target)
+    order = chosen.parts.held_out[np.argsort(chosen.molecules.index[chosen.parts.held_out])]
+    expected = loop.predict_errors(seen["model"], packed, order)
+    np.testing.assert_allclose(settled.errors["error"], expected, atol=2**-17 + 1e-6)
+
+    with pytest.raises(records.RecordError, match="without weights"):
+        both.state_dict()
+    with pytest.raises(records.RecordError, match="one end"):
+        recorded.at("settled")
+    assert repetition.compare(both, recording.load_or_train(config, qm9_molecules, results=tmp_path)).identical
 
 
 def test_what_a_kill_right_after_the_recording_leaves_is_removed(copy, qm9_molecules):

@@ -1,6 +1,6 @@
 """The statistical test behind each claim of the report: confirmed, rejected or undecided.
 
-Every rule was written before the records that it judges were looked at. A rule stands in its function's docstring, in
+A rule stands in its function's docstring, in
 the paragraph that begins with "Rule:", and `Verdict.rule` is that paragraph.
 
 **What is estimated.** Effects are mean values over seeds of one number per seed: the logarithm of a ratio of mean
@@ -50,7 +50,7 @@ table of true nulls one in twenty would be decided. `together` therefore correct
 given, and `Verdict.verdict_in_table` says which of them still stand.
 """
 
-from analysis.evaluation.verdicts.claims import CLEAR, FACTOR, INDEPENDENT, seed_deviation, stage2
+from analysis.evaluation.verdicts.claims import CLEAR, INDEPENDENT, seed_deviation, stage2
 from analysis.evaluation.verdicts.curves import PROTOCOLS
-from analysis.evaluation.verdicts.decisions import Part, Verdict, holm, rule_of, together
+from analysis.evaluation.verdicts.decisions import FACTOR, Part, Verdict, holm, rule_of, together
 from analysis.evaluation.verdicts.table import CLAIMS, Claim, Evidence, all_claims

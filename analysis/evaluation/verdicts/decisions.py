@@ -10,6 +10,8 @@ import numpy as np
 from analysis.evaluation.verdicts.intervals import LEVEL, Estimate, Side
 
 ALPHA = 1 - LEVEL
+FACTOR = 1.1
+"""The smallest ratio of two mean squared errors that counts."""
 
 Decision = Literal["confirmed", "rejected", "undecided"]
 Family = Literal["claim", "controls", "sizes", "parameters"]
@@ -69,6 +71,17 @@ class Verdict:
     parts: tuple[Part, ...] = ()
     details: Mapping[str, float] = field(default_factory=dict)
     p_in_table: float = np.nan
+
+    @property
+    def no_difference(self) -> bool:
+        """Whether every ratio that the claim consists of is within a tenth of 1, by its interval.
+
+        Two one-sided tests for equivalence (Schuirmann, J. Pharmacokin. Biopharm. 15, 657 (1987)) with the margin
+        `FACTOR` on either side, each at the level of a verdict.
+        """
+        deciding = [part for part in self.parts if part.family == "claim"]
+        inside = (part.interval[0] > 1 / FACTOR and part.interval[1] < FACTOR for part in deciding)
+        return bool(deciding) and all(part.unit == "ratio" for part in deciding) and all(inside)
 
     @property
     def verdict_in_table(self) -> Decision:

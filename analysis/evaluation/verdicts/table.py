@@ -36,13 +36,14 @@ class Evidence:
 class Claim:
     """A claim of the report.
 
-    `section` is where the report makes it, and `said` what the report concludes ("partly": confirmed in part).
+    `section` is where the report makes it, and `said` what the report concludes ("partly": confirmed in part;
+    "nothing": the claim is ours).
     `experiments` are those whose records it needs, `needs_trials` whether it needs the trials of the search's second
     stage and its repeats, and `protocols` those under which `test` judges it.
     """
 
     section: str
-    said: Literal["confirmed", "rejected", "partly"]
+    said: Literal["confirmed", "rejected", "partly", "nothing"]
     experiments: tuple[str, ...]
     test: Callable[[Evidence, str], Verdict]
     protocols: tuple[str, ...] = PROTOCOLS
@@ -104,17 +105,31 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType(
         ),
     }
 )
-"""Every claim that is judged, by its key, in the order of the report."""
+"""Every claim of the report that is judged, by its key, in the order of the report."""
+
+OURS: Mapping[str, Claim] = MappingProxyType(
+    {
+        "directed_crossing": _claim("", "nothing", "confirmation", claims.directed_crossing),
+        "means_alone": Claim(
+            "",
+            "nothing",
+            ("confirmation",),
+            lambda evidence, _: claims.means_alone(evidence.records["confirmation"]),
+            (claims.INDEPENDENT,),
+        ),
+    }
+)
+"""What we expect or fear ourselves, preregistered with the report's claims: either can fail our explanation."""
 
 
-def all_claims(evidence: Evidence) -> list[Verdict]:
-    """The verdicts of all claims under each of their protocols, corrected together (see `together`).
+def all_claims(evidence: Evidence, claims: Mapping[str, Claim] = CLAIMS) -> list[Verdict]:
+    """The verdicts of claims under each of their protocols, corrected together (see `together`).
 
     A claim whose experiments or trials are not in the evidence is left out. Errors are those of the claims' tests.
     """
     judged = [
         claim.test(evidence, protocol)
-        for claim in CLAIMS.values()
+        for claim in claims.values()
         if set(claim.experiments) <= evidence.records.keys()
         and (not claim.needs_trials or (evidence.trials is not None and evidence.repeats))
         for protocol in claim.protocols

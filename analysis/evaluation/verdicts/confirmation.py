@@ -1,0 +1,110 @@
+"""The claims judged once more, as was preregistered: new seeds, both protocols, both ends of a training."""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+from analysis.data.molecules import Molecules
+from analysis.evaluation.verdicts.claims import INDEPENDENT
+from analysis.evaluation.verdicts.decisions import Verdict
+from analysis.evaluation.verdicts.table import CLAIMS, OURS, Claim, Evidence, all_claims
+from analysis.runs.arms import Arms
+from analysis.runs.measured import Frozen, read
+from analysis.runs.records import ENDS, End, Record, results_folder
+
+_NOT_AGAIN = ("run_time", "stage2")  # times of runs beside others'; another search
+
+CLAIMED: Mapping[str, Claim] = MappingProxyType(
+    {name: claim for name, claim in {**CLAIMS, **OURS}.items() if name not in _NOT_AGAIN}
+)
+"""Every claim that is judged again, by its key: the report's, then ours."""
+
+
+class Power(Frozen):
+    """How probably one comparison of a claim is decided, from the spread of the records that were there.
+
+    The effect is a logarithm of a ratio, or a correlation; `deviation` is that between seeds and `molecules` the
+    standard error that the held-out molecules add. `chances` has, for so many seeds, the chance of "confirmed" and of
+    "rejected" if the effect is what the old records say.
+    """
+
+    part: str
+    end: End
+    effect: float
+    threshold: float
+    side: Literal["below", "above"]
+    deviation: float
+    molecules: float
+    chances: dict[str, tuple[float, float]]
+
+
+class Planned(Frozen):
+    """A claim as it was preregistered: its rule, word for word, and what it is judged by."""
+
+    section: str
+    said: str
+    rule: str
+    protocols: tuple[str, ...]
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...]
+    note: str = ""
+    power: tuple[Power, ...] = ()
+
+
+class Plan(Frozen):
+    """The preregistration: what is asked of which runs, and how it is decided.
+
+    `thresholds` are the constants of the rules by name; `failures` say, by claim, which outcome would count against our
+    own explanation of the report's curves. `known` has the commit of each rule and what had been seen by then.
+    """
+
+    schema_version: Literal[1] = 1
+    experiment: str
+    settled: float
+    seeds: tuple[int, ...]
+    weighted_seeds: tuple[int, ...]
+    splits: tuple[int, ...]
+    split_seeds: tuple[int, ...]
+    thresholds: dict[str, float]
+    claims: dict[str, Planned]
+    failures: dict[str, str]
+
+
+class PlanError(RuntimeError):
+    """There is no preregistration, or it was damaged; the message names the file."""
+
+
+def plan_path() -> Path:
+    """Where the preregistration lies."""
+    return results_folder() / "preregistration" / "plan.json"
+
+
+def load_plan(path: str | os.PathLike[str] | None = None) -> Plan:
+    """Read the preregistration; raises PlanError if it is missing or damaged."""
+    return read(path or plan_path(), Plan, PlanError, "git checkout -- results/preregistration")
+
+
+def judged(arms: Arms[Record], molecules: Molecules) -> dict[End, list[Verdict]]:
+    """The verdicts of all claims by end of the training, each end's corrected together (see `decisions.together`).
+
+    `arms` are those of the experiment `confirmation` on one split. What depends on no protocol follows from the course
+    of the training alone and is judged at its last step; but for `means_alone`, which is judged at both.
+    """
+    found = {}
+    for end in ENDS:
+        names = {name for claim in CLAIMED.values() for name in claim.experiments}
+        evidence = Evidence(dict.fromkeys(names, arms.at(end)), molecules)
+        found[end] = all_claims(evidence, {name: claim for name, claim in CLAIMED.items() if _has(claim, name, end)})
+    return found
+
+
+def _has(claim: Claim, name: str, end: End) -> bool:
+    return end == "last" or name in OURS or claim.protocols != (INDEPENDENT,)
+
+
+def undecided(verdicts: Sequence[Verdict]) -> list[str]:
+    """The report's own claims that are undecided on held-out molecules; our controls and claims are left out."""
+    own = {name for name, claim in CLAIMED.items() if claim.said != "nothing" and not name.endswith("_same_updates")}
+    return [v.claim for v in verdicts if v.claim in own and v.protocol == "held_out" and v.verdict == "undecided"]

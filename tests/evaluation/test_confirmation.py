@@ -1,0 +1,179 @@
+"""The preregistration: what it says is what the code does, and the new runs are judged at both ends."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the harness is no part of the installed package
+
+from analysis import study
+from analysis.data.molecules import Molecules
+from analysis.evaluation import verdicts
+from analysis.evaluation.verdicts import claims, confirmation, table
+from analysis.runs.arms import DEFAULT, Arm, Arms
+from analysis.runs.config import adjust
+from analysis.runs.records import Record
+from harness import preregistration
+
+PLAN = confirmation.load_plan()
+
+
+class Watched(Arms[Record]):
+    """Arms that remember which of them were looked up."""
+
+    def __init__(self, arms: Arms[Record]) -> None:
+        super().__init__(arms.experiment, dict(arms))
+        self.seen: set[str] = set()
+
+    def __getitem__(self, arm: str) -> list[Record]:
+        self.seen.add(arm)
+        return super().__getitem__(arm)
+
+
+@pytest.fixture(scope="module")
+def arms(qm9_molecules) -> Arms[Record]:
+    """The records of the first experiments under the names of the new one's arms."""
+    rates = study.ConfirmationParameters().by_arm(qm9_molecules)
+    seen = preregistration.seen(qm9_molecules)
+    return Arms(seen.experiment, {arm: of for arm, of in seen.items() if arm in rates})
+
+
+def two_ended(record: Record) -> Record:
+    """The record as if its training had a second end, with errors of 0.9 times the last's."""
+    groups = record.groups
+    sums = {"settled_e": 0.9 * groups["sum_e"], "settled_ee": 0.81 * groups["sum_ee"]}
+    return replace(
+        record,
+        config=adjust(record.config, training={"settled": 0.1}),
+        errors=record.errors.assign(settled=0.9 * record.errors["error"]),
+        groups=groups.assign(**sums, settled_en=0.9 * groups["sum_en"]),
+    )
+
+
+def test_the_plan_says_what_the_code_does():
+    asked = study.ConfirmationParameters()
+    for name in ("seeds", "weighted_seeds", "splits", "split_seeds"):
+        assert list(getattr(PLAN, name)) == getattr(asked, name), name
+    assert (PLAN.experiment, PLAN.settled) == (asked.experiment, asked.settled)
+    assert PLAN.thresholds == preregistration.thresholds()
+    assert PLAN.claims.keys() == confirmation.CLAIMED.keys()
+    assert PLAN.failures.keys() <= PLAN.claims.keys()
+    for name, planned in PLAN.claims.items():
+        assert planned.rule == verdicts.rule_of(preregistration.rule_function(name)), name
+        assert planned.protocols == confirmation.CLAIMED[name].protocols, name
+
+
+@pytest.mark.parametrize("name", confirmation.CLAIMED)
+def test_a_claim_looks_up_the_arms_that_the_plan_names(name, arms, qm9_molecules):
+    watched = Watched(arms)
+    claim = confirmation.CLAIMED[name]
+    evidence = verdicts.Evidence(dict.fromkeys(claim.experiments, watched), qm9_molecules)
+    claim.test(evidence, claim.protocols[-1])  # with own means nothing is resampled
+    planned = PLAN.claims[name]
+    assert watched.seen == set(planned.arms)
+    of_experiment = study.ConfirmationParameters().by_arm(qm9_molecules)
+    for arm in planned.arms:
+        assert set(planned.seeds) <= {config.seed for config in of_experiment[arm]}
+
+
+def test_the_plans_power_follows_from_the_records(arms, qm9_molecules):
+    planned = {one.end: one for one in PLAN.claims["general_mse"].power}
+    frequency = arms[DEFAULT][0].groups.query("kind == 'size'").groupby("group")["molecules"].sum().rename(index=int)
+    (compared,) = (one for one in preregistration.comparisons(frequency, qm9_molecules) if one.claim == "general_mse")
+    for again in preregistration.powers(compared, arms):
+        assert again.deviation == pytest.approx(planned[again.end].deviation, abs=2e-4)
+        for seeds, both in again.chances.items():
+            assert both == pytest.approx(planned[again.end].chances[seeds], abs=5e-3)
+
+
+@pytest.mark.parametrize(("effect", "deviation", "seeds"), [(0.1, 0.2, 8), (-0.1, 0.1, 4), (0.0, 0.1, 12)])
+def test_chances_are_those_of_simulated_seeds(effect, deviation, seeds):
+    """Of 20,000 studies with normal seeds, how many have an interval wholly on either side of the threshold."""
+    rng = np.random.default_rng(0)
+    found = {"confirmed": 0, "rejected": 0}
+    draws = rng.normal(effect, deviation, (20_000, seeds))
+    half = preregistration.stats.t.ppf(0.975, seeds - 1) * draws.std(axis=1, ddof=1) / np.sqrt(seeds)
+    found = [np.mean(draws.mean(axis=1) + half < 0), np.mean(draws.mean(axis=1) - half > 0)]
+    assert preregistration.chances(effect, 0.0, "below", deviation, 0.0, seeds) == pytest.approx(found, abs=0.015)
+
+
+def test_both_ends_are_judged(arms, qm9_molecules, monkeypatch):
+    few = ("general_mse", "means_alone", "stability")
+    monkeypatch.setattr(confirmation, "CLAIMED", {name: confirmation.CLAIMED[name] for name in few})
+    both = Arms(arms.experiment, {arm: list(map(two_ended, of)) for arm, of in arms.items()})
+    found = confirmation.judged(both, qm9_molecules)
+    settled = [("general_mse", "held_out"), ("general_mse", "as_reported"), ("means_alone", "independent")]
+    assert {end: [(v.claim, v.protocol) for v in of_end] for end, of_end in found.items()} == {
+        "last": [*settled, ("stability", "independent")],
+        "settled": settled,
+    }
+    alone = verdicts.all_claims(verdicts.Evidence({"final-comparison": arms}, qm9_molecules))
+    of_last = next(v for v in alone if (v.claim, v.protocol) == ("general_mse", "held_out"))
+    for end in found:
+        held_out = next(v for v in found[end] if v.protocol == "held_out")
+        assert held_out.effect == pytest.approx(of_last.effect)  # both models' errors shrink alike
+    level = both[DEFAULT][0]
+    assert (level.at("settled").errors["error"] ** 2).mean() == pytest.approx(
+        0.81 * (level.errors["error"] ** 2).mean(), rel=1e-5
+    )
+
+
+def test_no_difference_is_a_finding_only_within_the_margin():
+    def verdict(*intervals):
+        parts = tuple(
+            verdicts.Part(f"part {n}", 1.0, interval, 1 / 1.1, "below", "ratio", 1.0, 1.0)
+            for n, interval in enumerate(intervals)
+        )
+        return verdicts.Verdict(
+            "h4", "held_out", "undecided", 1.0, (0.9, 1.1), "ratio", 1 / 1.1, "below", 1.0, 3, 10, "", parts=parts
+        )
+
+    assert verdict((0.95, 1.05), (0.92, 1.0)).no_difference
+    assert not verdict((0.95, 1.05), (0.9, 1.0)).no_difference
+    assert not verdict((0.95, 1.11)).no_difference
+    assert not verdict().no_difference
+
+
+def test_directed_training_can_cross(arms):
+    """Either side is judged as a whole: errors that fall through those of the whole part confirm it."""
+    longer = Arm("more than", 17, same_updates=True)
+
+    def tilted(record: Record) -> Record:
+        errors = record.errors
+        factor = np.where(errors["n_atoms"] > 19, 0.8, 1.5)
+        return replace(record, errors=errors.assign(error=factor * errors["error"]))
+
+    crossing = Arms("made up", {DEFAULT: arms[DEFAULT], longer: list(map(tilted, arms[DEFAULT]))})
+    found = claims.directed_crossing(crossing, "held_out", resamples=100)
+    assert found.verdict == "confirmed"
+    assert {part.name for part in found.parts if part.family == "claim"} == {"sizes_above", "sizes_below"}
+    even = Arms("made up", {DEFAULT: arms[DEFAULT], longer: arms[DEFAULT]})
+    assert claims.directed_crossing(even, "held_out", resamples=100).verdict == "rejected"
+
+
+def test_the_means_alone_order_the_curve_or_do_not(arms):
+    assert claims.means_alone(arms).verdict == "confirmed"
+    flat = replace(arms[DEFAULT][0], groups=arms[DEFAULT][0].groups.assign(shift=0.0))
+    seeds = [replace(flat, config=flat.config.model_copy(update={"seed": n})) for n in range(3)]
+    other = Arms("made up", {DEFAULT: seeds})
+    with np.errstate(invalid="ignore", divide="ignore"):
+        assert claims.means_alone(other).verdict != "confirmed"
+
+
+def test_the_table_of_the_report_has_none_of_ours():
+    assert not table.CLAIMS.keys() & table.OURS.keys()
+
+
+def test_a_missing_plan_is_said_in_one_line(tmp_path):
+    with pytest.raises(confirmation.PlanError, match=r"plan\.json is missing"):
+        confirmation.load_plan(tmp_path / "plan.json")
+
+
+def test_undecided_counts_the_reports_own_claims_on_held_out_molecules(qm9_molecules: Molecules, arms):
+    found = verdicts.all_claims(verdicts.Evidence({"balancing": arms}, qm9_molecules))
+    undecided = [(v.claim, v.protocol) for v in found if v.verdict == "undecided"]
+    assert ("threshold_2000_same_updates", "held_out") in undecided
+    assert confirmation.undecided(found) == ["h3"]
