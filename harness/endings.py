@@ -73,9 +73,14 @@ def ends(config: RunConfig, molecules: Molecules) -> dict[str, dict[str, float]]
         return summary(loop.predict_errors(model, trained.packed, positions), sizes)
 
     found = {"last": of(trained.model)}
-    found |= {f"mean of the last {share:.0%}": of(mean.module) for share, mean in kept.means.items()}
+    found |= {name_of(share): of(mean.module) for share, mean in kept.means.items()}
     trained.model.load_state_dict(kept.best)
     return found | {"best epoch": of(trained.model)}
+
+
+def name_of(share: float) -> str:
+    """What the mean of the weights of the last steps is called, by their share of all."""
+    return f"mean of the last {share:.0%}"
 
 
 def summary(errors: np.ndarray, sizes: np.ndarray) -> dict[str, float]:
@@ -100,9 +105,35 @@ class Endings(measured.Frozen):
     results: dict[str, dict[str, dict[str, dict[str, float]]]]
 
 
+class EndingsError(RuntimeError):
+    """There is no record of the ends, or it was damaged; the message names the file."""
+
+
+def default_path() -> Path:
+    """Where the record lies."""
+    return records.results_folder() / "preregistration" / "endings.json"
+
+
+def read_record(path: Path | None = None) -> Endings:
+    """Read the record; raises EndingsError if it is missing or damaged."""
+    return measured.read(path or default_path(), Endings, EndingsError, "python -m harness.endings")
+
+
+def means(record: Endings) -> dict[str, float]:
+    """Of each end the mean squared error, eV², geometric mean over models and seeds."""
+    each = [of_seed for of_model in record.results.values() for of_seed in of_model.values()]
+    return {end: float(np.exp(np.mean([np.log(one[end]["mse"]) for one in each]))) for end in each[0]}
+
+
+def chosen(record: Endings) -> str:
+    """The end that the rule chooses: that with the smallest mean squared error."""
+    found = means(record)
+    return min(found, key=found.__getitem__)
+
+
 def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None) -> None:
     """Train, or go on after a kill, and record which end is how good on the validation part."""
-    out = out or records.results_folder() / "preregistration" / "endings.json"
+    out = out or default_path()
     folder = out.parent / f".{out.stem}.partial"
     folder.mkdir(parents=True, exist_ok=True)
     kept = Kept(folder, {"models": str(MODELS), "shares": SHARES})
