@@ -3,8 +3,8 @@
 A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
 checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`.
 A run whose training has two ends (`config.Training.settled`) is recorded for comparisons alone, in half the space:
-without weights, with one row of `steps.parquet` per epoch, and with errors to 2⁻¹⁶ eV (0.015 meV). A record exists
-whole or not at all, and it is never overwritten. What the loggers write is not part of it: that lies in
+without weights, with one row of `steps.parquet` per epoch, and with errors to 2⁻¹³ eV (0.12 meV). A record
+exists whole or not at all, and it is never overwritten. What the loggers write is not part of it: that lies in
 ``<results>/logs/<experiment>/<run id>``.
 """
 
@@ -50,6 +50,8 @@ End = Literal["last", "settled"]
 """The weights of a training's last step, as the report takes them, or the mean over those of its last steps."""
 ENDS: tuple[End, ...] = get_args(End)
 DESCRIPTION = "run.json"
+ROUNDED = 2.0**-13
+"""eV. The errors of a training with two ends are recorded as multiples of it, 0.12 meV."""
 _BLANK = "0" * 64
 _WITHOUT_WEIGHTS = "it was made to compare errors; a run with `settled` 0 has them"
 _VERSION_WITHOUT_OWN_SUM = 2  # which is read as well
@@ -222,6 +224,8 @@ def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -
         table = name.partition(".")[0]
         second = _OF_SETTLED.get(table, {}).keys() if found.config.training.settled else set()
         tables[table] = _read_table(folder / name, columns | second)
+    if found.config.training.settled:
+        tables["errors"] = _from_steps(tables["errors"])
     return Record(folder, found.config, found.about, **tables)
 
 
@@ -279,14 +283,23 @@ def log_folder(folder: str | os.PathLike[str]) -> Path:
 def two_ends(last: dict[str, pd.DataFrame], settled: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """The tables "errors" and "groups" of a training with two ends as its record holds them, from those of each end.
 
-    Errors are rounded to 2⁻¹⁶ eV: the bits below say nothing, and take half of the file.
+    Errors are whole multiples of `ROUNDED`, the settled end's as their distance from the last's: the bits below say
+    nothing, and take half of the file.
     """
     both = {
         name: last[name].assign(**{ours: settled[name][theirs] for ours, theirs in columns.items()})
         for name, columns in _OF_SETTLED.items()
     }
-    rounded = {name: np.round(both["errors"][name] * 2**16) / 2**16 for name in ("error", "settled")}
-    return both | {"errors": both["errors"].assign(**{name: e.astype(np.float32) for name, e in rounded.items()})}
+    errors = both["errors"]
+    steps = {end: np.round(errors[end] / ROUNDED).astype(np.int32) for end in ("error", "settled")}
+    steps["settled"] -= steps["error"]
+    return both | {"errors": errors.assign(**steps)}
+
+
+def _from_steps(errors: pd.DataFrame) -> pd.DataFrame:
+    """The errors of both ends, eV, from what `two_ends` makes of them."""
+    steps = {"error": errors["error"], "settled": errors["error"] + errors["settled"]}
+    return errors.assign(**{end: (ROUNDED * of_end).astype(np.float32) for end, of_end in steps.items()})
 
 
 def _read_about(folder: Path) -> tuple[dict, RunConfig]:

@@ -373,7 +373,7 @@ def test_a_training_with_two_ends_is_recorded_for_comparisons(recorded, qm9_mole
     assert {path.name for path in both.folder.iterdir()} == {"run.json", *records.FILES} - {"model.safetensors"}
     assert both.id != recorded.id
     assert both.at("last") is both
-    np.testing.assert_allclose(both.errors["error"], recorded.errors["error"], atol=2**-17)
+    np.testing.assert_allclose(both.errors["error"], recorded.errors["error"], atol=records.ROUNDED / 2 + 1e-6)
     shared = ["index", "n_atoms", "test"]
     pd.testing.assert_frame_equal(both.errors[shared], recorded.errors[shared])
     pd.testing.assert_frame_equal(both.groups[recorded.groups.columns], recorded.groups)
@@ -385,14 +385,14 @@ def test_a_training_with_two_ends_is_recorded_for_comparisons(recorded, qm9_mole
     assert set(settled.groups) == set(recorded.groups)
     assert not np.allclose(settled.errors["error"], recorded.errors["error"], atol=1e-3)
     of_all = settled.groups.query("kind == 'all' and part == 'held_out'").iloc[0]
-    assert of_all["sum_ee"] == pytest.approx((settled.errors["error"].astype(float) ** 2).sum(), rel=1e-3)
+    assert of_all["sum_ee"] == pytest.approx((settled.errors["error"].astype(float) ** 2).sum(), rel=1e-2)
     chosen = selection.choose_molecules(qm9_molecules, config.data)
     pairs = neighbour_pairs(chosen.molecules, config.model.data_cutoff)
     target = chosen.molecules.energy - offsets.fit(chosen.molecules, chosen.parts.train).of(chosen.molecules)
     packed = PackedMolecules(chosen.molecules, pairs, targets=target)
     order = chosen.parts.held_out[np.argsort(chosen.molecules.index[chosen.parts.held_out])]
     expected = loop.predict_errors(seen["model"], packed, order)
-    np.testing.assert_allclose(settled.errors["error"], expected, atol=2**-17 + 1e-6)
+    np.testing.assert_allclose(settled.errors["error"], expected, atol=records.ROUNDED / 2 + 1e-6)
 
     with pytest.raises(records.RecordError, match="without weights"):
         both.state_dict()
