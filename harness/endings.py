@@ -20,6 +20,8 @@ from torch.optim.swa_utils import AveragedModel
 
 from analysis.data import qm9, thesis
 from analysis.data.molecules import Molecules
+from analysis.figures import style
+from analysis.figures.words import messages, say
 from analysis.runs import checkout, measured, records
 from analysis.runs.config import RunConfig, Selection
 from analysis.training import loop, recording
@@ -29,6 +31,7 @@ SHARES = (0.1, 0.2, 1 / 3, 0.5)
 """Of the steps, the last ones: those whose weights' mean is an end."""
 SEEDS = (900, 901, 902)
 """None of these is among the seeds of a claim."""
+_ENDS = messages({"last": "last step", "best epoch": "best epoch"})
 MODELS = {
     "default": {},
     "custom": {"data": {"selection": Selection(smallest=thesis.LARGE + 1)}, **thesis.CUSTOM},
@@ -129,6 +132,30 @@ def chosen(record: Endings) -> str:
     """The end that the rule chooses: that with the smallest mean squared error."""
     found = means(record)
     return min(found, key=found.__getitem__)
+
+
+def table(record: Endings, *, lang: str) -> style.WordTable:
+    """A row per end: validation error of each model (mean and deviation over seeds), and the common error per atom.
+
+    Of the latter the deviation between the seeds, which is the drift.
+    """
+    rows: dict[str, dict[str, str]] = {}
+    for model, of_seeds in record.results.items():
+        for end in means(record):
+            ended = [one[end] for one in of_seeds.values()]
+            of_end = rows.setdefault(_said(end, lang), {})
+            per_atom = float(np.std([1e3 * one["per_atom"] for one in ended], ddof=1))
+            label = model.capitalize()
+            of_end[f"{label}: MSE (eV²)"] = style.mean_and_deviation([one["mse"] for one in ended], lang, 4)
+            of_end[f"{label}: {say('drift (meV per atom)', lang)}"] = style.number(per_atom, lang, 1)
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("End", lang))
+
+
+def _said(end: str, lang: str) -> str:
+    if end in _ENDS:
+        return say(_ENDS[end], lang)
+    share = next(share for share in SHARES if name_of(share) == end)
+    return say("mean of the last {share}", lang, share=style.percent(share, lang))
 
 
 def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None) -> None:
