@@ -18,9 +18,8 @@ WHICH = pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: f"{folder.
 
 def test_there_are_records_and_they_stay_small():
     assert {folder.parent.name for folder in FOLDERS} >= {"baseline", "final-comparison"}
-    # 60 MB was the plan for the report's models, of 100 KB; those of "Beyond" have six times as many weights,
-    # and there are more of them than of the report's.
-    assert sum(path.stat().st_size for folder in FOLDERS for path in folder.iterdir()) < 100e6
+    # Git keeps all of them; those that are made to compare errors alone have no weights
+    assert sum(path.stat().st_size for folder in FOLDERS for path in folder.iterdir()) < 120e6
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +50,15 @@ def test_a_records_errors_and_sums_tell_the_same(folder):
     record = records.load(folder)
     by_size = protocols.mse(record.groups, "size")["held_out"].dropna()
     squared = record.errors["error"].astype(float) ** 2
-    np.testing.assert_allclose(squared.groupby(record.errors["n_atoms"]).mean(), by_size, rtol=1e-5)
+    rounded = records.ROUNDED if record.config.training.settled else 0.0
+    largest = record.errors["error"].abs().groupby(record.errors["n_atoms"]).max().to_numpy()
+    apart = np.abs(squared.groupby(record.errors["n_atoms"]).mean() - by_size)
+    assert (apart <= 1e-5 * by_size + rounded * largest + rounded**2).all()
     losses, loss = squared, record.config.loss
     if loss.form == "huber":
         losses = huber(loss.huber_delta, record.errors["error"].astype(float))
     validation = losses[~record.errors["test"]].mean()
-    assert record.history["validation_loss"].iloc[-1] == pytest.approx(validation, rel=1e-4)
+    assert record.history["validation_loss"].iloc[-1] == pytest.approx(validation, rel=1e-3 if rounded else 1e-4)
 
 
 def test_the_tiny_record_is_what_training_it_again_gives(qm9_molecules):

@@ -1,5 +1,7 @@
+# ruff: noqa: E402
 """The preregistration: what it says is what the code does, and the new runs are judged at both ends."""
 
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -7,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the harness is no part of the installed package
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))  # the harness is no part of the installed package
 
 from analysis import study
 from analysis.data.molecules import Molecules
 from analysis.evaluation import verdicts
 from analysis.evaluation.verdicts import claims, confirmation, table
+from analysis.runs import records
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.config import adjust
 from analysis.runs.records import Record
@@ -165,6 +169,24 @@ def test_the_means_alone_order_the_curve_or_do_not(arms):
 
 def test_the_table_of_the_report_has_none_of_ours():
     assert not table.CLAIMS.keys() & table.OURS.keys()
+
+
+def test_the_plan_is_older_than_every_run_that_it_judges():
+    """Every record names its commit: the plan stood in it, as it stands now."""
+    folders = records.recorded_folders(records.results_folder())
+    runs = [records.outline(folder) for folder in folders if folder.parent.name == PLAN.experiment]
+    path = confirmation.plan_path().relative_to(ROOT).as_posix()
+    for commit in {run.about["git"]["commit"] for run in runs}:
+        shown = subprocess.run(
+            ["git", "show", f"{commit}:{path}"],
+            cwd=ROOT,
+            capture_output=True,
+            check=False,
+        )
+        assert shown.stdout == confirmation.plan_path().read_bytes(), f"commit {commit} has another plan, or none"
+    assert all(run.about["git"]["clean"] for run in runs)
+    asked = {seed for claim in PLAN.claims.values() for seed in claim.seeds}
+    assert {run.config.seed for run in runs} <= asked
 
 
 def test_a_missing_plan_is_said_in_one_line(tmp_path):

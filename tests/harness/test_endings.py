@@ -1,11 +1,15 @@
 """Which end of a training is settled: the ends are what they are called, and the record says so."""
 
 import json
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from pytorch_lightning.callbacks import Callback
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the harness is no part of the installed package
 
 from analysis import study
 from analysis.runs.config import RunConfig, adjust
