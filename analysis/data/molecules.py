@@ -26,6 +26,9 @@ MAX_ATOMIC_NUMBER = 99
 # Two thirds of the shortest bond there is (H2, 0.74 Å). Coordinates in nm by mistake fall below it too.
 MIN_SEPARATION = 0.5
 
+FARTHEST = 1e6
+"""Å, a tenth of a millimetre. Coordinates beyond it are a damaged file's: float32, in which networks compute, ends."""
+
 # Vacuum on each side of a molecule in a JARVIS box, Å: periodic images stay out of reach of a cutoff of 10 Å.
 _VACUUM = 5.0
 
@@ -159,6 +162,10 @@ class Molecules:
         self._refuse_atom(
             ~np.isfinite(self.positions).all(axis=1),
             lambda a: f"its position {self.positions[a].tolist()} is not finite",
+        )
+        self._refuse_atom(
+            (np.abs(self.positions) > FARTHEST).any(axis=1),
+            lambda a: f"its position {self.positions[a].tolist()} is beyond {FARTHEST:g} Å",
         )
         self._refuse(~np.isfinite(self.energy), lambda m: f"its energy is {self.energy[m]}")
 

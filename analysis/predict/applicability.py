@@ -22,7 +22,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
-from analysis.data.molecules import MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
+from analysis.data.molecules import FARTHEST, MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
 from analysis.data.neighbours import neighbour_pairs
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.predict import electrons
@@ -67,15 +67,16 @@ def refusal(atoms: Atoms) -> str:
 
     No atoms or far too many; an element other than H, C, N, O and F; a charge or a spin that says it is no neutral
     closed shell (see `electrons`), or an odd number of electrons, which says so too (QM9 holds none of these);
-    coordinates that are no numbers; periodicity; pieces that the cell does not join (see `molecules.unwrapped`); two
+    coordinates that are no numbers or beyond 10⁶ Å; periodicity; pieces that the cell does not join (see `molecules.unwrapped`); two
     atoms nearer than 0.5 Å; lengths that can't be in Å; something else than ASE's `Atoms`.
     """
     if not isinstance(atoms, Atoms):
         return f"it is {kind(atoms)}, not ASE's Atoms"
     if why := refused_anywhere(atoms):
         return why
-    if not np.isfinite(atoms.positions).all():
-        atom = int(np.isfinite(atoms.positions).all(axis=1).argmin())
+    placed = (np.abs(atoms.positions) <= FARTHEST).all(axis=1)  # NaN is not
+    if not placed.all():
+        atom = int(placed.argmin())
         return f"the position of its atom {atom + 1} is {atoms.positions[atom].tolist()}"
     if atoms.pbc.any():
         return "it is periodic; for a molecule in a box, set its pbc to False"

@@ -110,8 +110,8 @@ def test_wrong_molecules_are_refused(changes: dict, message: str):
 
 
 @pytest.mark.parametrize(("atom", "message"), [(2, "molecule 3, atom 3"), (3, "molecule 1, atom 1")])
-@pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_coordinate_that_is_not_finite_is_refused(atom: int, message: str, value: float):
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e39, -1e300])
+def test_a_coordinate_that_is_not_finite_or_out_of_this_world_is_refused(atom: int, message: str, value: float):
     positions = water_and_methane().positions.copy()
     positions[atom, 1] = value
     with pytest.raises(MoleculesError, match=message):

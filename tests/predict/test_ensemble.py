@@ -215,6 +215,11 @@ REFUSED = {
     "no element": (Atoms(numbers=[999], positions=[[0, 0, 0]]), "it holds element 999"),
     "dummy": (Atoms("XH", [[0, 0, 0], [0, 0, 1]]), "it holds X"),
     "nan": (with_nan(), "position of its atom 2 is"),
+    "beyond float32": (
+        Atoms("OH2", [[0, 0, 0], [0, 0, 0.96], [0, 0, 1e39]]),
+        r"position of its atom 3 is \[0.0, 0.0, 1e\+39",
+    ),
+    "one atom far off": (Atoms("O", [[-1e300, 0, 0]]), r"position of its atom 1 is \[-1e\+300"),
     "periodic": (Atoms("H2", [[0, 0, 0], [0, 0, 0.74]], cell=[9, 9, 9], pbc=True), "it is periodic"),
     "torn": (torn(molecule("CH4")) + torn(molecule("H2O"), 5), "it falls apart into 2 pieces, which no bond across"),
     "a dictionary": ({"elements": ["H"]}, r"it is a dictionary \(molecules.from_jarvis takes those of JARVIS\), not"),
