@@ -67,8 +67,8 @@ def refusal(atoms: Atoms) -> str:
 
     No atoms or far too many; an element other than H, C, N, O and F; a charge or a spin that says it is no neutral
     closed shell (see `electrons`), or an odd number of electrons, which says so too (QM9 holds none of these);
-    coordinates that are no numbers or beyond 10⁶ Å; periodicity; pieces that the cell does not join (see `molecules.unwrapped`); two
-    atoms nearer than 0.5 Å; lengths that can't be in Å; something else than ASE's `Atoms`.
+    coordinates that are no numbers or beyond 10⁶ Å; periodicity; pieces that the cell does not join (see
+    `molecules.unwrapped`); two atoms nearer than 0.5 Å; lengths that can't be in Å; something else than ASE's `Atoms`.
     """
     if not isinstance(atoms, Atoms):
         return f"it is {kind(atoms)}, not ASE's Atoms"
