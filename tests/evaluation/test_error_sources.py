@@ -105,9 +105,7 @@ def test_the_cause_is_distinguished_from_its_correlates(cause):
     table = synthetic(rng)
     errors = errors_of(np.exp(0.8 * table[cause].to_numpy()), rng)
     grouped = error_sources.groups(error_sources.correlations(table))
-    found = error_sources.summarised(
-        trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"], folds=3)
-    )
+    found = error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
     (bystander,) = {"n_atoms", "unsaturation"} - {cause}
     for target in error_sources.TARGETS:
         of = found.loc[target]
@@ -135,7 +133,7 @@ def test_twins_permuted_one_by_one_would_hide_each_other():
     together = error_sources.groups(error_sources.correlations(table))
     singly = {name: [name] for name in table}
     as_group, alone = (
-        error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"], folds=3)).loc[
+        error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"])).loc[
             ("squared", "without", "n_atoms")
         ]["value"]
         for grouped in (together, singly)
