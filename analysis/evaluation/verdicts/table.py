@@ -121,14 +121,14 @@ OURS: Mapping[str, Claim] = MappingProxyType(
 """What we expect or fear ourselves, preregistered with the report's claims: either can fail our explanation."""
 
 
-def all_claims(evidence: Evidence, claims: Mapping[str, Claim] = CLAIMS) -> list[Verdict]:
-    """The verdicts of claims under each of their protocols, corrected together (see `together`).
+def all_claims(evidence: Evidence, asked: Mapping[str, Claim] | None = None) -> list[Verdict]:
+    """The verdicts of claims, by default of `CLAIMS`, under each of their protocols, corrected together.
 
     A claim whose experiments or trials are not in the evidence is left out. Errors are those of the claims' tests.
     """
     judged = [
         claim.test(evidence, protocol)
-        for claim in claims.values()
+        for claim in (CLAIMS if asked is None else asked).values()
         if set(claim.experiments) <= evidence.records.keys()
         and (not claim.needs_trials or (evidence.trials is not None and evidence.repeats))
         for protocol in claim.protocols
