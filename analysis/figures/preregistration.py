@@ -7,7 +7,7 @@ import pandas as pd
 
 from analysis.data import thesis
 from analysis.evaluation.drift import drift
-from analysis.evaluation.verdicts.confirmation import Plan
+from analysis.evaluation.verdicts.confirmation import REGISTERED, Plan
 from analysis.figures import style
 from analysis.figures.replication import CLAIM_NAMES, RULES
 from analysis.figures.words import mark, messages, say
@@ -85,6 +85,7 @@ def facts(plan: Plan, runs: int, *, lang: str) -> dict[str, str]:
     }
     return {name: style.number(value, lang) for name, value in counted.items()} | {
         "settled": style.percent(plan.settled, lang),
+        "commit": REGISTERED[:7],
         "margin": style.number(plan.thresholds["equivalence_margin"], lang, 1),
     }
 

@@ -176,7 +176,7 @@ def test_the_plan_is_older_than_every_run_that_it_judges():
     folders = records.recorded_folders(records.results_folder())
     runs = [records.outline(folder) for folder in folders if folder.parent.name == PLAN.experiment]
     path = confirmation.plan_path().relative_to(ROOT).as_posix()
-    for commit in {run.about["git"]["commit"] for run in runs}:
+    for commit in {confirmation.REGISTERED, *(run.about["git"]["commit"] for run in runs)}:
         shown = subprocess.run(
             ["git", "show", f"{commit}:{path}"],
             cwd=ROOT,
