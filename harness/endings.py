@@ -28,10 +28,13 @@ from analysis.training import loop, recording
 from harness.kept import Kept
 
 SHARES = (1 / 30, 0.1, 0.2, 1 / 3, 0.5)
-"""Of the steps, the last ones: those whose weights' mean is an end. The first, an epoch of thirty, joined the others
-when two trainings had shown the shortest of them to be the best mean."""
+"""Of the steps, the last ones: those whose weights' mean is an end.
+
+The first, an epoch of thirty, joined the others after one training of each model had shown the shortest of them to be
+the best mean.
+"""
 SEEDS = (900, 901)
-"""None of these is among the seeds of a claim."""
+"""None of these is among the seeds of a claim. Three were meant; that many took too long."""
 _ENDS = messages({"last": "last step", "best epoch": "best epoch"})
 MODELS = {
     "default": {},

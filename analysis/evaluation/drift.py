@@ -31,8 +31,8 @@ class Drift:
         return self.common / (self.common + self.rest)
 
 
-def drift(records: Sequence[Record]) -> Drift:
-    """The drift of one arm, from its records, one per seed.
+def drift(records: Sequence[Record], *, more_than: int = 0) -> Drift:
+    """The drift of one arm, from its records, one per seed, over the held-out molecules of more than so many atoms.
 
     A least-squares slope leaves a rest that has no product with the numbers of atoms: so the two variances add up to
     the whole. Raises ValueError for fewer than two records, or if they hold out different molecules.
@@ -42,8 +42,9 @@ def drift(records: Sequence[Record]) -> Drift:
     first = records[0].errors
     if any(not np.array_equal(record.errors["index"], first["index"]) for record in records):
         raise ValueError("these runs hold out different molecules")
-    sizes = first["n_atoms"].to_numpy(dtype=float)
-    errors = np.array([record.errors["error"].to_numpy(dtype=float) for record in records])
+    chosen = first["n_atoms"].to_numpy() > more_than
+    sizes = first["n_atoms"].to_numpy(dtype=float)[chosen]
+    errors = np.array([record.errors["error"].to_numpy(dtype=float)[chosen] for record in records])
     per_atom = errors @ sizes / (sizes @ sizes)
     rest = errors - per_atom[:, None] * sizes
     return Drift(

@@ -47,7 +47,7 @@ _DRIFTING = messages(
 
 
 def claims(plan: Plan, *, lang: str) -> style.WordTable:
-    """A row per claim: when it is confirmed, in short, by how many seeds, and under how many protocols."""
+    """A row per claim: when it is confirmed, in short, and by how many arms and seeds."""
     rows = {
         say(CLAIM_NAMES[name], lang): {
             say("Confirmed if", lang): say(RULES[name], lang),
@@ -68,8 +68,7 @@ def power(plan: Plan, *, lang: str) -> style.WordTable:
             row = rows.setdefault((say(CLAIM_NAMES[name], lang), say(_PARTS[one.part], lang)), {})
             end = say(ENDS_IN_WORDS[one.end], lang)
             row[f"{end}: {say('spread', lang)}"] = style.number(one.deviation, lang, 2)
-            row[f"{end}: {say('confirmed', lang)}"] = style.percent(chances[0], lang)
-            row[f"{end}: {say('rejected', lang)}"] = style.percent(chances[1], lang)
+            row[f"{end}: {say('confirmed / rejected', lang)}"] = " / ".join(style.percent(c, lang) for c in chances)
     table = style.WordTable.from_dict({f"{claim} · {part}": row for (claim, part), row in rows.items()}, orient="index")
     return table.rename_axis(columns=say("Claim and comparison", lang))
 
@@ -131,15 +130,17 @@ def drift_by_arm(arms: Mapping[str, Sequence[Record]], *, lang: str) -> style.Bo
 
 
 def drift_facts(arms: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, str]:
-    """What the drift does to the first of the arms; the same keys in both languages.
+    """What the drift does to the first of the arms over large molecules; the same keys in both languages.
 
-    Its share of the variance between seeds, and by how much the largest mean squared error of a seed is above the
-    smallest, with the common error per atom and without.
+    By how much the largest mean squared error of a seed is above the smallest, with the common error per atom and
+    without; and how many seeds the arms have.
     """
-    found = drift(next(iter(arms.values())))
+    found = drift(next(iter(arms.values())), more_than=thesis.LARGE)
     with_it, without = (float(mse.max() / mse.min()) for mse in (found.mse, found.mse_without))
+    seeds = [len(records) for records in arms.values()]
     return {
-        "drift_share": style.percent(found.share, lang),
+        "drift_fewest": style.number(min(seeds), lang),
+        "drift_most": style.number(max(seeds), lang),
         "drift_factor": style.number(with_it, lang, 2),
         "drift_factor_without": style.number(without, lang, 2),
     }

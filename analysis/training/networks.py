@@ -68,8 +68,9 @@ def is_fused(model: NeuralNetworkPotential) -> bool:
 def own_threads(model: NeuralNetworkPotential) -> Iterator[None]:
     """Within it, torch's threads are the fused convolution's alone, and torch itself has one.
 
-    What is left to torch then is small, and waking its threads for each operation takes longer than they save. Without
-    effect on a model with the stock path, and on an accelerator.
+    What is left to torch then is small, and waking its threads for each operation takes longer than they save; beside
+    another busy process they spin while they wait, and slow a training down many times. Without effect
+    on a model with the stock path, and on an accelerator.
     """
     if not is_fused(model) or model.representation.embedding.weight.device.type != "cpu":
         yield

@@ -50,8 +50,10 @@ def load_or_train(
     second waits and loads what the first recorded. `molecules` is the whole database, `results` by default
     `records.results_folder()`; the other parameters are those of `loop.train`, without effect if nothing is trained.
 
-    Raises records.RecordError for a record that is damaged or another run's, what `loop.train` raises (nothing is then
-    recorded), and OSError if something can't be written; the next start goes on after the last finished epoch.
+    Raises records.RecordError for a record that is damaged or another run's; failures.CheckpointError for a checkpoint
+    that can't be resumed; failures.TrainingDivergedError, weights.WeightError and loop.LoggerError as `loop.train`
+    (nothing is then recorded); and OSError if something can't be written: the next start goes on after the last
+    finished epoch.
     """
     results = Path(results or records.results_folder())
     data = molecules.fingerprint()

@@ -13,7 +13,6 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the harness is no part of the installed package
 
 from analysis import study
-from analysis.data.molecules import Molecules
 from analysis.evaluation import verdicts
 from analysis.evaluation.verdicts import claims, confirmation, table
 from analysis.runs import records
@@ -192,10 +191,3 @@ def test_the_plan_is_older_than_every_run_that_it_judges():
 def test_a_missing_plan_is_said_in_one_line(tmp_path):
     with pytest.raises(confirmation.PlanError, match=r"plan\.json is missing"):
         confirmation.load_plan(tmp_path / "plan.json")
-
-
-def test_undecided_counts_the_reports_own_claims_on_held_out_molecules(qm9_molecules: Molecules, arms):
-    found = verdicts.all_claims(verdicts.Evidence({"balancing": arms}, qm9_molecules))
-    undecided = [(v.claim, v.protocol) for v in found if v.verdict == "undecided"]
-    assert ("threshold_2000_same_updates", "held_out") in undecided
-    assert confirmation.undecided(found) == ["h3"]

@@ -38,6 +38,15 @@ def test_errors_that_differ_by_a_bias_per_atom_have_no_rest():
     assert found.of_seeds == pytest.approx(np.zeros(3), abs=1e-12)
 
 
+def test_it_can_be_asked_of_large_molecules_alone():
+    sizes, errors = np.array([3, 9, 18, 25]), np.random.default_rng(0).normal(size=(3, 4))
+    found = drift([record(one, sizes) for one in errors], more_than=17)
+    alone = drift([record(one[2:], sizes[2:]) for one in errors])
+    assert found.mse == pytest.approx(alone.mse)
+    assert (found.common, found.rest) == pytest.approx((alone.common, alone.rest))
+    assert found.mse[0] == pytest.approx((errors[0, 2:] ** 2).mean())
+
+
 def test_what_cannot_be_compared_is_refused():
     sizes = np.array([3, 9])
     with pytest.raises(ValueError, match="two of them"):

@@ -1,7 +1,7 @@
 """The claims judged once more, as was preregistered: new seeds, both protocols, both ends of a training."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -60,7 +60,7 @@ class Plan(Frozen):
     """The preregistration: what is asked of which runs, and how it is decided.
 
     `thresholds` are the constants of the rules by name; `failures` say, by claim, which outcome would count against our
-    own explanation of the report's curves. `known` has the commit of each rule and what had been seen by then.
+    own explanation of the report's curves.
     """
 
     schema_version: Literal[1] = 1
@@ -95,8 +95,8 @@ def judged(arms: Arms[Record], molecules: Molecules) -> dict[End, list[Verdict]]
     of the training alone and is judged at its last step; but for `means_alone`, which is judged at both.
     """
     found = {}
+    names = {name for claim in CLAIMED.values() for name in claim.experiments}
     for end in ENDS:
-        names = {name for claim in CLAIMED.values() for name in claim.experiments}
         evidence = Evidence(dict.fromkeys(names, arms.at(end)), molecules)
         found[end] = all_claims(evidence, {name: claim for name, claim in CLAIMED.items() if _has(claim, name, end)})
     return found
@@ -104,9 +104,3 @@ def judged(arms: Arms[Record], molecules: Molecules) -> dict[End, list[Verdict]]
 
 def _has(claim: Claim, name: str, end: End) -> bool:
     return end == "last" or name in OURS or claim.protocols != (INDEPENDENT,)
-
-
-def undecided(verdicts: Sequence[Verdict]) -> list[str]:
-    """The report's own claims that are undecided on held-out molecules; our controls and claims are left out."""
-    own = {name for name, claim in CLAIMED.items() if claim.said != "nothing" and not name.endswith("_same_updates")}
-    return [v.claim for v in verdicts if v.claim in own and v.protocol == "held_out" and v.verdict == "undecided"]
