@@ -15,7 +15,7 @@ from analysis.runs.arms import Arms
 from analysis.runs.measured import Frozen, read
 from analysis.runs.records import ENDS, End, Record, results_folder
 
-REGISTERED = "8c6d661acf62816cc858bb13e3a967b6956e5632"
+REGISTERED = "fb30abc591ac6e1a8a70550087f1c9c9fcfbaf48"
 """The commit since which the plan is as it is; every run of it is younger."""
 _NOT_AGAIN = ("run_time", "stage2")  # times of runs beside others'; another search
 
