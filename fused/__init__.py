@@ -6,9 +6,11 @@ _PLACES = {
     "Accelerate": "callback",
     "FusedPaiNN": "painn",
     "FusedSchNet": "schnet",
+    "GroupedSOAP": "soap",
     "HalfNeighborList": "halflist",
     "Report": "acceleration",
     "accelerate": "acceleration",
+    "own_threads": "threads",
 }
 __all__ = list(_PLACES)
 

@@ -21,15 +21,9 @@ from analysis.runs.config import RunConfig
 from analysis.runs.console import OneLineErrors, aligned, clock, complain
 from analysis.study import sweeps, trials
 from analysis.study.parameters import parsed
-from fused.choice import WayError
-
-
-class _Commands(OneLineErrors):
-    expected = (*OneLineErrors.expected, WayError)
-
 
 app = typer.Typer(
-    cls=_Commands,
+    cls=OneLineErrors,
     add_completion=False,
     no_args_is_help=True,
     help=__doc__,

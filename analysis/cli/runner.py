@@ -25,19 +25,16 @@ from analysis.runs.console import INTERRUPTED, aligned, clock, complain, one_lin
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.records import Record, RecordError
 from analysis.training import recording, repetition
-from analysis.training.loop import LoggerError, LoggerName, check_logger
+from analysis.training.loop import LoggerName, check_logger
 
 _MEV = 1000  # meV per eV
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 
 
 def logger_named(name: str) -> LoggerName | None:
-    """The logger that an option names; raises StudyError if it is neither "none" nor a logger that we have."""
+    """The logger that an option names; raises loop.LoggerError if it is neither "none" nor a logger that we have."""
     logger = None if name == "none" else name
-    try:
-        check_logger(logger)
-    except LoggerError as error:
-        raise study.StudyError(str(error)) from error
+    check_logger(logger)
     return logger
 
 

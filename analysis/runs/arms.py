@@ -1,5 +1,7 @@
 """The arms of an experiment: what is compared with what, by name."""
 
+from analysis.data.errors import UserError
+
 
 class Arm(str):
     """The name of an arm, as "cap 2000, random control", that knows its parts; equal to its text.
@@ -37,11 +39,8 @@ CUSTOM = Arm("custom")
 """The report's other model."""
 
 
-class MissingArmError(ValueError):
-    """An arm was asked for that is not there; the message says which, and what trains it. In a notebook it is all."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
+class MissingArmError(UserError, ValueError):
+    """An arm was asked for that is not there; the message says which, and what trains it."""
 
 
 class Arms[Record](dict[Arm, list[Record]]):

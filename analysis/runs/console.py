@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from analysis.data.errors import UserError
 from analysis.data.files import reason
+from fused.choice import WayError
 
 INTERRUPTED = 130
 """The exit code that a shell gives a command that Ctrl-C ended."""
@@ -35,7 +36,7 @@ def aligned(rows: Sequence[Sequence[str]], *, right: int = 0) -> str:
 class OneLineErrors(TyperGroup):
     """Commands that end with one line on the standard error and exit code 1 if their user can mend what is wrong."""
 
-    expected: ClassVar[tuple[type[Exception], ...]] = (UserError, OSError)
+    expected: ClassVar[tuple[type[Exception], ...]] = (UserError, OSError, WayError)
 
     def invoke(self, ctx: typer.Context) -> object:
         """Run the command."""

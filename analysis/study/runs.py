@@ -24,6 +24,8 @@ from analysis.study.experiments import EXPERIMENTS
 from analysis.study.parameters import check
 from analysis.training import recording
 
+_NAMED = 4  # so many arms are named that lack runs
+
 
 class StudyError(UserError, ValueError):
     """Something was asked for that the study does not have; the message says what it has."""
@@ -74,9 +76,10 @@ def recorded(
     found = {config: records.find(config, molecules.fingerprint(), results) for config in each_once(by_arm)}
     if missing := [config for config, record in found.items() if record is None]:
         arms = [arm for arm, configs in by_arm.items() if not set(configs).isdisjoint(missing)]
+        named = "; ".join(arms[:_NAMED]) + (f"; and {len(arms) - _NAMED} arms more" if len(arms) > _NAMED else "")
         raise StudyError(
             f"{len(missing)} of the {len(found)} runs of {parameters.experiment} are not recorded in {results}: "
-            f"`python -m analysis run {parameters.experiment}` trains them ({'; '.join(arms)}); --results, or "
+            f"`python -m analysis run {parameters.experiment}` trains them ({named}); --results, or "
             f"{records.RESULTS_VARIABLE}, names another folder"
         )
     return _arms(parameters, by_arm, found)

@@ -11,8 +11,8 @@ from schnetpack import properties
 from analysis.data.molecules import Molecules, packed_starts
 from analysis.data.neighbours import Pairs
 from analysis.runs.weights import LOSS_WEIGHT
-from analysis.training.segments import join
 from fused.halflist import PAIR_CUTOFF, PAIR_DISTANCE, PAIR_FIRST, PAIR_OFFSETS, PAIR_SECOND, directed_list
+from fused.segments import join
 
 ENERGY = "energy_U0"
 """Key of the target and of the prediction, as SchNetPack's QM9 data module names U0."""

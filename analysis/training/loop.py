@@ -28,6 +28,7 @@ from schnetpack.task import AtomisticTask, ModelOutput
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from analysis.data import offsets, splits
+from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import check_units, neighbour_pairs
 from analysis.runs.config import RunConfig, Training
@@ -44,6 +45,7 @@ from analysis.training.callbacks import (
     Stopwatch,
     WholeCheckpoints,
 )
+from fused.threads import own_threads
 
 CHECKPOINT = "last.ckpt"
 LoggerName = Literal["csv", "tensorboard", "wandb"]
@@ -62,7 +64,7 @@ _EVALUATION_BATCH = 1024
 _LONGEST_SIDE = 256  # of a matrix that SOAP turns: the eigenvectors of a longer one cost more than they gave
 
 
-class LoggerError(ValueError):
+class LoggerError(UserError, ValueError):
     """An unknown logger, or one whose package is not installed."""
 
 
@@ -238,7 +240,7 @@ def _optimizer(settings: Training) -> tuple[type[torch.optim.Optimizer], dict[st
     """The optimizer's class and its arguments."""
     if settings.optimizer == "adamw":
         return torch.optim.AdamW, {"lr": settings.learning_rate, "fused": True}  # one kernel for all parameters
-    from analysis.training.soap import GroupedSOAP  # its import takes a second
+    from fused.soap import GroupedSOAP  # its import takes a second
 
     return GroupedSOAP, {"lr": settings.learning_rate, "max_precondition_dim": _LONGEST_SIDE}
 
@@ -384,7 +386,7 @@ def train(
             num_sanity_val_steps=0,
             reload_dataloaders_every_n_epochs=1,
         )
-        with networks.own_threads(model), keep.resuming():
+        with own_threads(model), keep.resuming():
             trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None)
     prepared = seconds.pop("preparation")
     seconds |= stopwatch.seconds
@@ -419,7 +421,7 @@ def _prepare(task: EnergyTask, training: PackedLoader, validation: PackedLoader)
     )
     if not networks.is_fused(twin.model):
         return  # in the batches is all that is compiled
-    with networks.own_threads(twin.model):
+    with own_threads(twin.model):
         twin.batch_loss(first).backward()
         with torch.no_grad():
             twin.predict_without_postprocessing(of_validation)
@@ -436,7 +438,7 @@ def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, posit
     model.eval()
     errors = []
     try:
-        with torch.no_grad(), networks.own_threads(model):
+        with torch.no_grad(), own_threads(model):
             for batch in PackedLoader(
                 packed, positions, batch_size=_EVALUATION_BATCH, stock=not networks.is_fused(model)
             ):

@@ -1,7 +1,6 @@
 """The whole potential of Figure 2 of the report, from SchNetPack's modules or from the fast ones of `fused`."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from schnetpack.atomistic import Atomwise, PairwiseDistances
@@ -62,27 +61,3 @@ def postprocessors(offsets: Offsets, energy_key: str) -> list[torch.nn.Module]:
 def is_fused(model: NeuralNetworkPotential) -> bool:
     """Whether the model takes batches with the half list."""
     return isinstance(model.representation, FusedSchNet | FusedPaiNN)
-
-
-@contextmanager
-def own_threads(model: NeuralNetworkPotential) -> Iterator[None]:
-    """Within it, torch's threads are the fused convolution's alone, and torch itself has one.
-
-    What is left to torch then is small, and waking its threads for each operation takes longer than they save; beside
-    another busy process they spin while they wait, and slow a training down many times. Without effect
-    on a model with the stock path, and on an accelerator.
-    """
-    if not is_fused(model) or model.representation.embedding.weight.device.type != "cpu":
-        yield
-        return
-    fast = [module for module in model.modules() if isinstance(module, FusedSchNet | FusedPaiNN | Readout)]
-    torchs, before = torch.get_num_threads(), [module.threads for module in fast]
-    for module in fast:
-        module.threads = module.threads or torchs
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(torchs)
-        for module, threads in zip(fast, before, strict=True):
-            module.threads = threads

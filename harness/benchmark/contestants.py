@@ -270,7 +270,7 @@ class Turns(Callback):
 def bare(settings: Settings, *, width: int, batch: int) -> Iterator[int]:
     """The model, loader, loss and optimiser of (d) without Lightning, task and callbacks: each step's number.
 
-    To be made before torch's threads are taken away from it, see `networks.own_threads`.
+    To be made before torch's threads are taken away from it, see `fused.threads`.
     """
     threads = torch.get_num_threads()
     molecules, parts, targets = chosen(qm9.load(), settings.molecules)

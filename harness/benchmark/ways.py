@@ -17,6 +17,7 @@ from analysis.runs.config import Model
 from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice
+from fused.threads import own_threads
 from harness.benchmark import measure as measurement
 from harness.benchmark import plan
 from harness.benchmark.record import Ways
@@ -42,7 +43,7 @@ def measure(
             ways = list(dict.fromkeys([chosen, *choice.candidates()]))
             for size in batches:
                 batch = packed.batch(np.arange(size))
-                with networks.own_threads(model):
+                with own_threads(model):
                     found = _least(model, batch, ways, repeats)
                 for way, seconds in zip(ways, found, strict=True):
                     trials.append(

@@ -23,6 +23,7 @@ from analysis.training.batches import ENERGY, PackedMolecules
 from fused import schnet as engine
 from fused.halflist import PAIR_FIRST
 from fused.painn import FusedPaiNN
+from fused.threads import own_threads
 
 
 @pytest.fixture(autouse=True)
@@ -373,11 +374,11 @@ def test_the_fast_path_has_torchs_threads_unless_told_otherwise(packed, monkeypa
     )
     model, batch = build(), packed.batch(np.arange(9))
     model(dict(batch))
-    with networks.own_threads(model):
+    with own_threads(model):
         model(dict(batch))
     model(dict(batch))
     model.representation.threads = 3
-    with networks.own_threads(model):
+    with own_threads(model):
         model(dict(batch))
     assert seen == [(2, 2), (2, 1), (2, 2), (3, 1)]
     assert torch.get_num_threads() == 2
@@ -385,13 +386,13 @@ def test_the_fast_path_has_torchs_threads_unless_told_otherwise(packed, monkeypa
 
 
 def test_a_stock_model_keeps_torchs_threads():
-    with networks.own_threads(build(fused=False)):
+    with own_threads(build(fused=False)):
         assert torch.get_num_threads() == 2
 
 
 def test_threads_come_back_after_an_error():
     model = build()
-    with pytest.raises(KeyError), networks.own_threads(model):
+    with pytest.raises(KeyError), own_threads(model):
         raise KeyError
     assert torch.get_num_threads() == 2
     assert model.representation.threads is None

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.training.segments import join
+from fused.segments import join
 
 
 @given(data=st.data())

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pytorch_optimizer import SOAP
 
-from analysis.training.soap import GroupedSOAP
+from fused.soap import GroupedSOAP
 
 SHAPES = [(5, 4), (5, 4), (4, 5), (4,), (4,), (1, 3), (20, 6), (5, 4)]
 SETTINGS = {"lr": 0.05, "max_precondition_dim": 10, "precondition_frequency": 3}
