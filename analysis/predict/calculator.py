@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import torch
 from ase import Atoms
-from ase.calculators.calculator import InputError, all_changes
+from ase.calculators.calculator import InputError, PropertyNotImplementedError, all_changes
 from ase.calculators.mixing import AverageCalculator
 from schnetpack.atomistic import Forces
 from schnetpack.interfaces import SpkCalculator
@@ -18,27 +18,40 @@ from analysis.predict.ensemble import Ensemble, model_of
 from analysis.runs.records import Record
 from analysis.training.batches import ENERGY
 
+_NO_FORCES = (
+    "these models have learnt energies of relaxed geometries and no forces: even there the derivative of their energy "
+    "reaches 12 eV/Å, where the true force is 0, and a molecule that it moves from rest soon breaks; if you want it "
+    "all the same, EnsembleCalculator(ensemble, untrained_forces=True) gives it"
+)
+
 
 class EnsembleCalculator(AverageCalculator):
-    """Energy (U0, eV) and forces (eV/Å) of an ensemble: the means over its models; each model's are in `results` too.
+    """Energy of an ensemble (U0, eV), the mean over its models; each model's is in `results` too.
 
-    The models were trained on energies of relaxed geometries, and *not on forces*. What autograd gives is the exact
-    derivative of the predicted energy, and no physical force: at QM9's own geometries, where true forces vanish, it
-    reaches 4 to 12 eV/Å. So an optimisation or a dynamics leaves QM9's geometries at once, and what the energies are
-    there is unknown; the forces show what the network has learned. U0 holds the zero-point energy besides.
+    The models were trained on energies of relaxed geometries, and *not on forces*, which are therefore refused: ASE's
+    PropertyNotImplementedError says why. With `untrained_forces` there are some, eV/Å: the exact derivative of the
+    predicted energy, and no physical force. At QM9's own geometries, where true forces vanish, it reaches 4 to 12 eV/Å,
+    so that an optimisation or a dynamics leaves these at once, for where nobody knows what the energies are worth; it
+    shows what the network has learned. U0 holds the zero-point energy besides.
 
     What may mean a charge or a spin (see `electrons.doubts`) is a Python warning; a molecule that
     `applicability.refusal` refuses is ASE's InputError. All is computed in float64: in float32, SchNetPack's calculator
     would round the offsets, near −10⁴ eV, to 10⁻³ eV.
     """
 
-    def __init__(self, ensemble: Ensemble) -> None:
-        super().__init__([_calculator(record) for record in ensemble.records])
+    def __init__(self, ensemble: Ensemble, *, untrained_forces: bool = False) -> None:
+        super().__init__([_calculator(record, forces=untrained_forces) for record in ensemble.records])
+
+    def get_property(self, name: str, *where: object, **how: object) -> object:
+        """As ASE's, but says why there are no forces."""
+        if name == "forces" and name not in self.implemented_properties:
+            raise PropertyNotImplementedError(_NO_FORCES)
+        return super().get_property(name, *where, **how)
 
     def calculate(
         self, atoms: Atoms, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes
     ) -> None:
-        """Fill `results` with energy and forces [A, 3]."""
+        """Fill `results` with the energy and, if they were asked for, the forces [A, 3]."""
         if why := refusal(atoms):
             raise InputError(why)
         for doubt in electrons.doubts(atoms):
@@ -47,11 +60,12 @@ class EnsembleCalculator(AverageCalculator):
         self.atoms = atoms.copy()  # ASE compares it with the next ones: nothing is computed twice
 
 
-def _calculator(record: Record) -> SpkCalculator:
+def _calculator(record: Record, *, forces: bool) -> SpkCalculator:
     model = model_of(record, stock=True)
-    model.output_modules.append(Forces(energy_key=ENERGY))
-    model.collect_derivatives()
-    model.collect_outputs()
+    if forces:
+        model.output_modules.append(Forces(energy_key=ENERGY))
+        model.collect_derivatives()
+        model.collect_outputs()
     calculator = SpkCalculator(
         model,
         MatScipyNeighborList(cutoff=record.config.model.data_cutoff),
@@ -60,5 +74,6 @@ def _calculator(record: Record) -> SpkCalculator:
         position_unit="Ang",
         dtype=torch.float64,
     )
-    calculator.implemented_properties = ["energy", "forces"]  # no stress: molecules have no cell
+    # No stress: molecules have no cell.
+    calculator.implemented_properties = ["energy", "forces"] if forces else ["energy"]
     return calculator

@@ -35,17 +35,19 @@ class _Sizes(Frozen):
 class Selection(_Sizes):
     """Which molecules of the training part a run trains on: those that meet every condition; None sets none.
 
-    `smallest` and `largest` are numbers of atoms, both included; `cap_per_size` keeps at most that many molecules of
-    each size, drawn at random. With `random_control` as many molecules as all that leaves are drawn from the whole
-    training part instead: the control of equal size.
+    `smallest` and `largest` are numbers of atoms, both included, and `most_heavy` is the largest number of heavy atoms,
+    all but hydrogen; `cap_per_size` keeps at most that many molecules of each size, drawn at random. With
+    `random_control` as many molecules as all that leaves are drawn from the whole training part instead: the control of
+    equal size.
     """
 
+    most_heavy: PositiveInt | None = None
     cap_per_size: PositiveInt | None = None
     random_control: bool = False
 
     @model_validator(mode="after")
     def _conditions_fit(self) -> Self:
-        if self.random_control and self.smallest is self.largest is self.cap_per_size is None:
+        if self.random_control and not self.model_dump(exclude={"random_control"}, exclude_none=True):
             raise ValueError("a random control needs a condition: it is as large as what the condition leaves")
         return self
 

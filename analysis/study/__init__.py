@@ -14,6 +14,7 @@ from analysis.study.experiments import (
     ConfirmationParameters,
     DefaultToCustomParameters,
     DirectedTrainingParameters,
+    ExtrapolationParameters,
     FinalComparisonParameters,
     LargeMoleculesParameters,
     LearningCurveParameters,

@@ -31,6 +31,8 @@ def _sizes_words(smallest: int | None, largest: int | None) -> str:
 
 def _selection_words(selection: Selection) -> list[str]:
     words = [sizes] if (sizes := _sizes_words(selection.smallest, selection.largest)) else []
+    if selection.most_heavy is not None:
+        words.append(f"{selection.most_heavy} heavy atoms or fewer")
     if selection.cap_per_size is not None:
         words.append(f"at most {selection.cap_per_size:,} molecules per size")
     if selection.random_control:

@@ -231,6 +231,36 @@ class ConfirmationParameters(ExperimentParameters):
         }
 
 
+class ExtrapolationParameters(ExperimentParameters):
+    """Trained on molecules of at most `heavy` heavy atoms, tested on larger ones: open question 1 of the book.
+
+    The models "Default", "Custom" and "Beyond" (of `minutes`, see `EPOCHS_OF_BUDGET`), each on the whole training part
+    or the part that it has by its definition (those runs lie with their own experiments), and on the small molecules of
+    that part for as many updates. Of "Default" and "Beyond" there is a control of equal size and as many updates too.
+    """
+
+    experiment = "extrapolation"
+    heavy: PositiveInt = Field(8, description="a number of heavy atoms")
+    minutes: _Budget = Field(5, description=f"one of {_BUDGETS}")
+
+    @override
+    def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
+        found = {}
+        large = {"smallest": thesis.LARGE + 1}
+        for model, elsewhere, parts, limits in (
+            ("default", "baseline", {}, {}),
+            ("custom", "final-comparison", dict(thesis.CUSTOM), large),
+            ("beyond", "beyond", _beyond(self.profile, self.minutes), {}),
+        ):
+            whole = self.run(seed, experiment=elsewhere, **(_on(**limits) if limits else {}), **parts)
+            found[Arm(model)] = whole
+            for random in (False,) if limits else (False, True):
+                few = self.run(seed, **_on(most_heavy=self.heavy, random_control=random, **limits), **parts)
+                arm = Arm(model, f"to {self.heavy} heavy atoms", random=random, same_updates=True)
+                found[arm] = matched_updates(few, whole, molecules)
+        return found
+
+
 class DefaultToCustomParameters(ExperimentParameters):
     """The models between "Default" and "Custom", a change more in each, and "Custom" with Default's number of updates.
 
@@ -496,4 +526,4 @@ def _beyond(profile: Profile, minutes: int) -> dict[str, dict[str, object]]:
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
     parameters.experiment: parameters for parameters in ExperimentParameters.__subclasses__()
 }
-"""The parameters of every experiment, by its name, in the order of the report; the last eight are ours."""
+"""The parameters of every experiment, by its name, in the order of the report; the last nine are ours."""

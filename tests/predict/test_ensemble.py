@@ -16,8 +16,9 @@ import pandas as pd
 import pytest
 from ase import Atoms
 from ase.build import molecule
-from ase.calculators.calculator import InputError
+from ase.calculators.calculator import InputError, PropertyNotImplementedError
 from ase.data import covalent_radii
+from ase.optimize import BFGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -397,7 +398,7 @@ def test_a_molecule_torn_by_its_box_is_predicted_in_one_piece(shipped, ethanol, 
     assert 'pbc="F F F"' in (tmp_path / "torn.extxyz").read_text()
     (read,) = geometries.read_file(tmp_path / "torn.extxyz")
     assert shipped.predict([read.atoms])[0].energy == pytest.approx(whole.energy, abs=1e-4)  # 8 decimals of an Å
-    boxed.calc, ethanol.calc = EnsembleCalculator(shipped), EnsembleCalculator(shipped)
+    boxed.calc, ethanol.calc = (EnsembleCalculator(shipped, untrained_forces=True) for _ in range(2))
     assert boxed.get_potential_energy() == pytest.approx(ethanol.get_potential_energy(), abs=FLOAT32)
     assert boxed.get_forces() == pytest.approx(ethanol.get_forces(), abs=FLOAT32)
     assert not boxed.calc.calculation_required(boxed, ["energy", "forces"])
@@ -440,7 +441,7 @@ def test_one_stretched_bond_is_named_with_its_length(shipped, ethanol):
 
 def test_the_models_forces_do_not_tell_a_relaxed_geometry_from_another(shipped, held_out):
     """Which is why no warning goes by them, as the domain's docstring says."""
-    calculator = EnsembleCalculator(shipped)
+    calculator = EnsembleCalculator(shipped, untrained_forces=True)
 
     def largest_forces(factor: float) -> list[float]:
         found = []
@@ -591,7 +592,7 @@ def test_molecules_that_qm9_does_not_hold_are_sensible_and_warned_of(name, shipp
 
 def test_the_calculators_energy_is_the_prediction_and_forces_its_derivative(shipped, ethanol):
     (one,) = shipped.predict([ethanol])
-    ethanol.calc = EnsembleCalculator(shipped)
+    ethanol.calc = EnsembleCalculator(shipped, untrained_forces=True)
     assert ethanol.get_potential_energy() == pytest.approx(one.energy, abs=FLOAT32)
     forces = ethanol.get_forces()
     assert forces.shape == (len(ethanol), 3)
@@ -607,6 +608,17 @@ def test_the_calculators_energy_is_the_prediction_and_forces_its_derivative(ship
         assert forces[atom, axis] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), abs=1e-5)
     contributions = ethanol.calc.results["energy_contributions"]
     assert np.std(contributions, ddof=1) == pytest.approx(one.spread, abs=FLOAT32)
+
+
+def test_forces_that_nobody_asked_for_are_refused_and_so_is_a_relaxation(shipped, ethanol):
+    (one,) = shipped.predict([ethanol])
+    ethanol.calc = EnsembleCalculator(shipped)
+    for _ in range(2):  # before there is an energy, and after
+        with pytest.raises(PropertyNotImplementedError, match=r"no forces: .* untrained_forces=True"):
+            ethanol.get_forces()
+        assert ethanol.get_potential_energy() == pytest.approx(one.energy, abs=FLOAT32)
+    with pytest.raises(PropertyNotImplementedError, match="no forces"):
+        BFGS(ethanol, logfile=None).run(steps=1)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pydantic import ValidationError
 
 from analysis import study
 from analysis.runs import records, selection
-from analysis.runs.config import FineTuning, Loss, RunConfig, Selection, adjust
+from analysis.runs.config import Data, FineTuning, Loss, RunConfig, Selection, adjust
 from analysis.runs.failures import TrainingDivergedError
 from analysis.study.parameters import ParameterError
 from analysis.training import loop, recording
@@ -59,6 +59,9 @@ ARMS = {
             "custom",
         )
     ),
+    "extrapolation": "default; default to 8 heavy atoms, same updates; "
+    "default to 8 heavy atoms, random control, same updates; custom; custom to 8 heavy atoms, same updates; "
+    "beyond; beyond to 8 heavy atoms, same updates; beyond to 8 heavy atoms, random control, same updates",
     "default-to-custom": "default; large; batch; features; cutoff; custom; custom, same updates",
     "sensitivity": "default; custom; default split 1; custom split 1; default split 2; custom split 2; "
     "default offsets least-squares; custom offsets least-squares; default offsets none",
@@ -143,6 +146,29 @@ def test_directed_training_has_controls_as_large_and_as_long(qm9_molecules):
     for short, long in ((directed, longer), (control, longer_control)):
         assert adjust(long, training={"epochs": 30}) == short
         assert updates(long, qm9_molecules) == pytest.approx(updates(whole, qm9_molecules), rel=0.01)
+
+
+def test_the_extrapolation_trains_on_few_heavy_atoms_with_controls_as_large_and_as_long(qm9_molecules):
+    arms = study.ExtrapolationParameters(seeds=[1]).by_arm(qm9_molecules)
+    steps = {arm: config.epochs * study.steps_per_epoch(config, qm9_molecules) for arm, (config,) in arms.items()}
+    heavy = qm9_molecules.n_atoms - qm9_molecules.element_counts((1,))[:, 0]
+    chosen = {arm: selection.training_part(qm9_molecules, config.data) for arm, (config,) in arms.items()}
+    for model in ("default", "custom", "beyond"):
+        few = f"{model} to 8 heavy atoms, same updates"
+        assert heavy[chosen[few]].max() == 8
+        assert steps[few] == pytest.approx(steps[model], rel=0.02)
+        assert set(chosen[few]) == {place for place in chosen[model] if heavy[place] <= 8}
+        if (control := f"{model} to 8 heavy atoms, random control, same updates") in chosen:
+            assert len(chosen[control]) == len(chosen[few])
+            assert heavy[chosen[control]].max() == 9
+            assert steps[control] == steps[few]
+    assert qm9_molecules.n_atoms[chosen["custom to 8 heavy atoms, same updates"]].min() == 18
+
+
+def test_a_selection_by_heavy_atoms_that_leaves_none_is_refused(qm9_molecules):
+    data = Data(selection=Selection(smallest=27, most_heavy=8))
+    with pytest.raises(ValueError, match="no training molecule has at most 8 heavy atoms; the least is 9"):
+        selection.training_part(qm9_molecules, data)
 
 
 def test_from_default_to_custom_there_is_one_change_more_in_each_run(qm9_molecules):
@@ -410,6 +436,7 @@ def test_every_setting_has_its_words():
         ({"data": {"selection": Selection(cap_per_size=2000)}}, "at most 2,000 molecules per size"),
         ({"data": {"selection": Selection(smallest=13, largest=23)}}, "13 to 23 atoms"),
         ({"data": {"selection": Selection(largest=9)}}, "9 atoms or fewer"),
+        ({"data": {"selection": Selection(smallest=18, most_heavy=8)}}, "18 atoms or more, 8 heavy atoms or fewer"),
         (
             {"data": {"selection": Selection(smallest=18, random_control=True)}},
             "random control, as many molecules as: 18 atoms or more",
