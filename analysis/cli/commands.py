@@ -3,6 +3,7 @@
 import difflib
 import textwrap
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from analysis.data.files import check_output
 from analysis.data.molecules import Molecules
 from analysis.evaluation import error_sources, verdicts
 from analysis.evaluation.verdicts import confirmation
-from analysis.predict import geometries
+from analysis.predict import geometries, outputs
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import RunConfig
 from analysis.runs.console import OneLineErrors, aligned, clock, complain
@@ -220,25 +221,31 @@ def find_error_sources(
 
 @app.command()
 def predict(
-    files: Annotated[list[Path] | None, typer.Argument(help="XYZ or extended XYZ files, Å.")] = None,
-    smiles: Annotated[list[str] | None, typer.Option(help="A SMILES; its geometry is then not DFT's.")] = None,
+    files: Annotated[list[Path] | None, typer.Argument(help=f"{', '.join(geometries.FORMATS)}; - reads stdin.")] = None,
+    smiles: Annotated[list[str] | None, typer.Option(help="SMILES or InChI; its geometry is then not DFT's.")] = None,
     run_id: Annotated[
         list[str] | None, typer.Option("--run", help="A recorded model in place of Beyond's five; one per seed.")
     ] = None,
-    csv: Annotated[Path | None, typer.Option(help="Write the predictions to this file too.")] = None,
+    form: Annotated[str, typer.Option("--format", help="Of files whose name does not say it, and of stdin.")] = "",
+    column: Annotated[str, typer.Option(help="Of CSV files: the one with the SMILES.")] = "smiles",
+    out: Annotated[list[Path] | None, typer.Option(help=f"Write to this file too: {outputs.ENDINGS}.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     results: _Results = None,
 ) -> None:
-    """Predict U0 and the energy of atomisation of molecules, with a warning where the models are out of their depth."""
-    if csv is not None:
-        check_output(csv)
-    given = [one for path in files or () for one in geometries.read_file(path)]
-    given += geometries.all_from_smiles(smiles or ())
-    if not given:
-        raise study.StudyError("there is nothing to predict: name an XYZ file, or give a --smiles")
+    """Predict U0 and the energy of atomisation of molecules, with a warning where the models are out of their depth.
+
+    Exit codes: 0, every molecule is predicted; 1, some are refused, or something else is wrong; 2, wrong usage.
+    """
+    for path in out or ():
+        outputs.check(path)
+    if not (files or smiles):
+        raise study.StudyError("there is nothing to predict: name a file, or give a --smiles")
     found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
     from analysis.cli import runner  # torch takes seconds to import
 
-    runner.predict_all(given, found, qm9.load(), csv, results=results)
+    of_files = (one for path in files or () for one in geometries.read_file(path, form=form, column=column))
+    given = chain(of_files, geometries.all_from_smiles(smiles or ()))
+    runner.predict_all(given, found, qm9.load(), out or (), as_json=as_json, results=results)
 
 
 def _judge_again(molecules: Molecules, results: Path | None) -> None:

@@ -3,13 +3,15 @@
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from itertools import batched
 from pathlib import Path
 
 import pytorch_lightning as pl
 import typer
+from ase import Atoms
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
@@ -17,8 +19,9 @@ from analysis import study
 from analysis.data import qm9
 from analysis.data.files import check_output, whole_file
 from analysis.data.molecules import Molecules
+from analysis.predict import outputs
 from analysis.predict.applicability import refusal
-from analysis.predict.ensemble import Ensemble, Prediction, default_records, table
+from analysis.predict.ensemble import Ensemble, Prediction, default_records
 from analysis.predict.geometries import Geometry
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.console import INTERRUPTED, aligned, clock, complain, one_line
@@ -28,6 +31,8 @@ from analysis.training import recording, repetition
 from analysis.training.loop import LoggerName, check_logger
 
 _MEV = 1000  # meV per eV
+_CHUNK = 1000  # molecules that are predicted at a time
+_LATE = 3.0  # s, after which predicting shows how far it is
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 
 
@@ -138,43 +143,70 @@ def _allowed(compared: repetition.Comparison) -> str:
 
 
 def predict_all(
-    given: Sequence[Geometry],
+    given: Iterable[Geometry],
     found: Sequence[Record],
     molecules: Molecules,
-    csv: str | os.PathLike[str] | None,
+    out: Iterable[str | os.PathLike[str]],
     *,
+    as_json: bool,
     results: str | os.PathLike[str] | None,
 ) -> None:
-    """Say what an ensemble predicts of each molecule, and write it to `csv`; ends the command if one is refused.
+    """Say what an ensemble predicts of each molecule, and write it to `out`; ends the command if one is refused.
 
-    `found` are the models' records, none for the five of `default_records`; `molecules` is all of QM9.
+    `found` are the models' records, none for the five of `default_records`; `molecules` is all of QM9. Molecules are
+    taken up `_CHUNK` at a time; of more than that the table shows the first.
     """
     ensemble = Ensemble(found or default_records(molecules, results=results), molecules)
-    refused = [(one.name, why) for one in given if (why := one.trouble or refusal(one.atoms))]
-    names = {name for name, _ in refused}
-    accepted = [one for one in given if one.name not in names]
-    predicted = ensemble.predict([one.atoms for one in accepted], [one.name for one in accepted])
-    predicted = [
-        replace(one, warnings=(*where.notes, *one.warnings)) for one, where in zip(predicted, accepted, strict=True)
-    ]
-    if predicted:
-        typer.echo(_prediction_table(predicted))
-        first, scores = ensemble.records[0], ensemble.scores
-        typer.echo(
-            f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(ensemble.records)} models, "
-            f"{study.describe(first.config)}\n{first.errors['test'].sum():,} test molecules of QM9: "
-            f"mean absolute error {_MEV * scores.mae:.1f} meV, root mean square {_MEV * scores.rmse:.1f} meV"
-        )
-        for one in predicted:
-            for warning in one.warnings:
-                typer.echo(f"warning: {one.name}: {warning}")
-    if csv is not None:
-        with whole_file(csv) as partial:
-            table(predicted).to_csv(partial, index=False)
+    models = outputs.Models.of(ensemble)
+    predicted, refused, count = [], [], 0
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(unit=" molecules", disable=None, delay=_LATE, leave=False))
+        writers = [stack.enter_context(outputs.writing(path, models)) for path in out]
+        for chunk in batched(given, _CHUNK):
+            some, atoms, others = _predicted(ensemble, chunk)
+            for write in writers:
+                write(some, atoms, others)
+            if as_json or count == 0:
+                predicted += some
+            refused += others
+            count += len(some)
+            bar.update(len(chunk))
+    if as_json:
+        typer.echo(outputs.json_of(predicted, refused, models))
+    elif predicted:
+        _tell(predicted, models)
+        if count > len(predicted):
+            typer.echo(f"{count:,} molecules are predicted, {len(predicted):,} of them shown: --out writes all")
     for name, why in refused:
         complain(f"refused: {name}: {why}")
     if refused:
         raise typer.Exit(1)
+
+
+def _predicted(
+    ensemble: Ensemble, given: Sequence[Geometry]
+) -> tuple[list[Prediction], list[Atoms], list[tuple[str, str]]]:
+    """Predictions, their atoms, and the names of what is refused with the reason."""
+    troubles = [one.trouble or refusal(one.atoms) for one in given]
+    refused = [(one.name, why) for one, why in zip(given, troubles, strict=True) if why]
+    accepted = [one for one, why in zip(given, troubles, strict=True) if not why]
+    atoms = [one.atoms for one in accepted]
+    found = ensemble.predict(atoms, [one.name for one in accepted])
+    warned = [replace(one, warnings=(*of.notes, *one.warnings)) for one, of in zip(found, accepted, strict=True)]
+    return warned, atoms, refused
+
+
+def _tell(predicted: Sequence[Prediction], models: outputs.Models) -> None:
+    """A table, what the models are, and the warnings."""
+    typer.echo(_prediction_table(predicted))
+    typer.echo(
+        f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(models.records)} models, "
+        f"{models.description}\n{models.test_molecules:,} test molecules of QM9: "
+        f"mean absolute error {_MEV * models.mae_eV:.1f} meV, root mean square {_MEV * models.rmse_eV:.1f} meV"
+    )
+    for one in predicted:
+        for warning in one.warnings:
+            typer.echo(f"warning: {one.name}: {warning}")
 
 
 def _prediction_table(predicted: Sequence[Prediction]) -> str:

@@ -56,13 +56,11 @@ def frames(path: str | os.PathLike[str]) -> Iterator[Frame]:
     UTF-8 or, with a byte-order mark, UTF-16; a line that is not UTF-8 is read as Latin-1. Only a comment may hold
     anything but printable ASCII. Raises OSError if the file can't be opened, UnicodeError for damaged UTF-16.
     """
-    lines = _lines(Path(path))
-    start = 0
-    while start < len(lines):
-        stop = _stop(lines, start)
-        if lines[start].strip():
-            yield _frame(lines[start:stop], start + 1)
-        start = stop
+    first = 1
+    for block in _blocks(_lines(Path(path))):
+        if block[0].strip():
+            yield _frame(block, first)
+        first += len(block)
 
 
 def files(path: str | os.PathLike[str]) -> list[Path]:
@@ -128,33 +126,38 @@ def _read(path: Path) -> list[Atoms]:
     return atoms
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> Iterator[str]:
     with naming(path):
         with path.open("rb") as file:
             utf16 = file.read(2) in {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
         with path.open(encoding="utf-16" if utf16 else "utf-8", errors="surrogateescape") as file:
-            lines = [line.rstrip("\n").removeprefix("\ufeff") for line in file]
-    return [
-        line.encode("utf-8", "surrogateescape").decode("latin-1") if _UNDECODED.search(line) else line for line in lines
-    ]
+            for end in file:
+                line = end.rstrip("\n").removeprefix("\ufeff")
+                yield line.encode("utf-8", "surrogateescape").decode("latin-1") if _UNDECODED.search(line) else line
 
 
-def _stop(lines: list[str], start: int) -> int:
-    """Where that ends which begins here.
+def _blocks(lines: Iterator[str]) -> Iterator[list[str]]:
+    """The lines of each molecule, of what stands in the place of one, and each blank line between them.
 
     A molecule ends at a line that is blank or holds only a number, as no atom's line does: a wrong number of atoms
     spoils no other molecule. Anything else ends at the next such number.
     """
-    is_molecule = _COUNT.fullmatch(lines[start])
-    stop = start + (2 if is_molecule else 1)
-    while (
-        lines[start].strip()
-        and stop < len(lines)
-        and not _COUNT.fullmatch(lines[stop])
-        and (lines[stop].strip() or not is_molecule)
-    ):
-        stop += 1
-    return min(stop, len(lines))
+    block: list[str] = []
+    for line in lines:
+        if block and _ends(block, line):
+            yield block
+            block = []
+        block.append(line)
+    if block:
+        yield block
+
+
+def _ends(block: list[str], line: str) -> bool:
+    """Whether a block ends before this line."""
+    is_molecule = _COUNT.fullmatch(block[0])
+    if is_molecule and len(block) == 1:
+        return False  # its comment, whatever it holds
+    return bool(not block[0].strip() or _COUNT.fullmatch(line) or (is_molecule and not line.strip()))
 
 
 def _frame(lines: list[str], first: int) -> Frame:

@@ -63,13 +63,14 @@ class EnsembleCalculator(AverageCalculator):
 def _calculator(record: Record, *, forces: bool) -> SpkCalculator:
     model = model_of(record, stock=True)
     if forces:
-        model.output_modules.append(Forces(energy_key=ENERGY))
+        model.output_modules.append(Forces(energy_key=ENERGY, force_key="forces"))
         model.collect_derivatives()
         model.collect_outputs()
     calculator = SpkCalculator(
         model,
         MatScipyNeighborList(cutoff=record.config.model.data_cutoff),
         energy_key=ENERGY,
+        force_key="forces" if forces else None,
         energy_unit="eV",
         position_unit="Ang",
         dtype=torch.float64,

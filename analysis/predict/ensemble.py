@@ -7,7 +7,6 @@ from functools import cached_property
 
 import ase.units
 import numpy as np
-import pandas as pd
 import torch
 from ase import Atoms
 from schnetpack.model import NeuralNetworkPotential
@@ -62,22 +61,17 @@ class Prediction:
         """The atomisation energy, kcal/mol."""
         return self.atomisation_energy / KCAL_PER_MOL
 
-
-def table(predictions: Iterable[Prediction]) -> pd.DataFrame:
-    """A row per molecule, units in the columns' names, the warnings as one text."""
-    return pd.DataFrame(
-        {
-            "molecule": one.name,
-            "formula": one.formula,
-            "U0_eV": one.energy,
-            "U0_hartree": one.energy_hartree,
-            "atomisation_eV": one.atomisation_energy,
-            "atomisation_kcal_mol": one.atomisation_energy_kcal,
-            "spread_eV": one.spread,
-            "warnings": "; ".join(one.warnings),
+    def row(self) -> dict[str, str | float]:
+        """All but the warnings, by names that say the unit."""
+        return {
+            "molecule": self.name,
+            "formula": self.formula,
+            "U0_eV": self.energy,
+            "U0_hartree": self.energy_hartree,
+            "atomisation_eV": self.atomisation_energy,
+            "atomisation_kcal_mol": self.atomisation_energy_kcal,
+            "spread_eV": self.spread,
         }
-        for one in predictions
-    )
 
 
 def default_records(molecules: Molecules, *, results: str | os.PathLike[str] | None = None) -> list[Record]:

@@ -394,7 +394,7 @@ class FuzzTargets:
         else:
             mutated = _edited_words(path.read_text(encoding="utf-8"), rng).encode()
         with self._file("a.xyz", mutated) as damaged_path:
-            return self._predicted(geometries.read_file(damaged_path), geometries.read_file(path))
+            return self._predicted(*(list(geometries.read_file(one)) for one in (damaged_path, path)))
 
     def smiles(self, rng: random.Random) -> tuple[Answer, str]:
         """SMILES of molecules to predict, with characters added, deleted or replaced."""

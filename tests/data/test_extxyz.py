@@ -133,7 +133,7 @@ def test_a_blank_line_between_molecules_ends_nothing(name: str):
 
 
 def test_blank_lines_between_molecules_to_predict():
-    found = geometries.read_file(HERE / "blank_between.xyz")
+    found = list(geometries.read_file(HERE / "blank_between.xyz"))
     assert [list(one.atoms.info) for one in found] == [["a"], ["b"]]
 
 
@@ -173,9 +173,11 @@ def test_each_line_that_is_not_blank_is_in_a_frame(tmp_path_factory: pytest.Temp
     path = tmp_path_factory.getbasetemp() / "lines.xyz"
     path.write_text("\n".join(lines))
     starts = [frame.first - 1 for frame in extxyz.frames(path)]
-    for start, stop in zip([0, *starts], [*starts, len(lines)], strict=True):
-        inside = extxyz._stop(lines, start) if start in starts else start
-        assert not "".join(lines[inside:stop]).strip()
+    blocks = list(extxyz._blocks(iter(lines)))
+    assert [line for block in blocks for line in block] == lines
+    firsts = np.cumsum([0, *map(len, blocks)])[:-1].tolist()
+    assert starts == [first for first, block in zip(firsts, blocks, strict=True) if block[0].strip()]
+    assert all(len(block) == 1 for block in blocks if not block[0].strip())
 
 
 def test_a_cell_behind_the_atoms_belongs_to_the_molecule(tmp_path: Path):
@@ -284,7 +286,7 @@ def test_a_folder_without_molecules_is_refused(tmp_path: Path):
     with pytest.raises(MoleculesError, match=r"holds no file whose name ends in \.xyz or \.extxyz"):
         extxyz.read(tmp_path)
     (found,) = geometries.read_file(tmp_path)
-    assert "holds no file whose name ends in .xyz or .extxyz" in found.trouble
+    assert "holds no file whose name ends in .xyz, .extxyz, .sdf" in found.trouble
     (tmp_path / "a.xyz").write_text("")
     with pytest.raises(MoleculesError, match=r"a\.xyz holds no molecules"):
         extxyz.read(tmp_path)

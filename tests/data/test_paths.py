@@ -158,8 +158,9 @@ WRITERS = {
 }
 
 
-def said_of(found: list[geometries.Geometry]) -> None:
-    raise OSError(f"{found[0].name}: {found[0].trouble}")
+def said_of(found: Iterator[geometries.Geometry]) -> None:
+    first = next(found)
+    raise OSError(f"{first.name}: {first.trouble}")
 
 
 def refused(door: Callable[[str], object], path: Path) -> str:

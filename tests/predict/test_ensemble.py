@@ -1,5 +1,8 @@
 """Predictions of real molecules by the recorded models: what is computed, what is refused, what is warned of."""
 
+import gzip
+import io
+import json
 import os
 import re
 import shlex
@@ -10,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
+import ase.io
 import ase.units
 import numpy as np
 import pandas as pd
@@ -21,15 +25,16 @@ from ase.data import covalent_radii
 from ase.optimize import BFGS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rdkit import Chem
 from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 from analysis import study
-from analysis.cli import commands
+from analysis.cli import commands, runner
 from analysis.data import extxyz, qm9
 from analysis.data.molecules import Molecules, to_ase
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
-from analysis.predict import applicability, conformers, electrons, geometries
+from analysis.predict import applicability, conformers, electrons, geometries, outputs
 from analysis.predict import ensemble as predict
 from analysis.predict.calculator import EnsembleCalculator
 from analysis.runs.arms import Arms
@@ -122,7 +127,7 @@ def test_the_atomisation_energy_is_positive_for_what_is_bound(shipped, ethanol):
 
 def test_the_table_has_a_row_per_molecule_and_units_in_its_columns(shipped, held_out):
     predicted = shipped.predict(held_out)
-    frame = predict.table(predicted)
+    frame = outputs.table(predicted)
     assert len(frame) == len(held_out)
     assert frame["U0_eV"].tolist() == [one.energy for one in predicted]
     assert frame["U0_hartree"].to_numpy() * ase.units.Hartree == pytest.approx(frame["U0_eV"])
@@ -812,18 +817,102 @@ def test_each_molecule_of_any_file_is_read_or_refused_with_a_reason(rng, tmp_pat
         if rng.random() < 0.5
         else fuzzing.edited_table(whole.read_text().replace(" ", ","), rng).replace(",", " ").encode()
     )
-    found = geometries.read_file(path)
+    found = list(geometries.read_file(path))
     assert found
     for one in found:
         assert (one.atoms is None) == bool(one.trouble)
         if one.atoms is not None:
             assert isinstance(applicability.refusal(one.atoms), str)
-    assert len({one.name for one in found}) == len(found)
+    assert all(one.name for one in found)
 
 
 def test_a_file_of_another_kind_is_not_opened(tmp_path):
     (found,) = geometries.read_file(tmp_path / "model.pkl")
-    assert found.trouble == "its name does not end in .xyz or .extxyz"
+    ends = ".xyz, .extxyz, .sdf, .mol, .smi, .smiles, .csv or one of these and .gz"
+    assert found.trouble == f"its name does not end in {ends}; --format says what else it is"
+
+
+def sdf(atoms: Atoms, smiles: str, *, name: str = "", flat: bool = False) -> str:
+    """A block of an SDF file, whose atoms are in the order of the SMILES."""
+    structure = Chem.AddHs(Chem.MolFromSmiles(smiles))
+    conformer = Chem.Conformer(structure.GetNumAtoms())
+    conformer.Set3D(not flat)
+    for place, position in enumerate(atoms.positions):
+        conformer.SetAtomPosition(place, (*position[:2].tolist(), 0.0) if flat else position.tolist())
+    structure.AddConformer(conformer)
+    structure.SetProp("_Name", name)
+    return f"{Chem.MolToMolBlock(structure)}$$$$\n"
+
+
+def test_an_sdf_file_brings_geometries_names_and_structures_without_a_geometry(tmp_path):
+    ours = from_smiles("CCO").atoms
+    whole, flat = sdf(ours, "CCO", name="ethanol"), sdf(ours, "CCO", flat=True)
+    bare = Chem.MolToMolBlock(Chem.RemoveHs(Chem.MolFromMolBlock(whole)))
+    path = tmp_path / "some.sdf"
+    path.write_text(f"{whole}{flat}nonsense\n$$$$\n{bare}$$$$\n{sdf(from_smiles('C').atoms, 'C', name='methane')}")
+    in_space, drawn, damaged, without, methane = geometries.read_file(path)
+    assert (in_space.name, methane.name) == ("ethanol", "methane")
+    assert in_space.notes == ()
+    assert in_space.atoms.positions == pytest.approx(ours.positions, abs=1e-4)
+    assert drawn.notes == ("geometry by ETKDG and MMFF94, not by DFT as QM9's",)
+    assert drawn.atoms.get_chemical_formula() == "C2H6O"
+    assert damaged.name == f"{path}, molecule 3"
+    assert "RDKit reads no structure" in damaged.trouble
+    assert without.trouble == "it lacks 6 of its hydrogens: add them, or hand in its SMILES"
+    (alone,) = geometries.read_file(_written(tmp_path / "one.mol", whole.partition("$$$$")[0]))
+    assert alone.name == "ethanol"
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_smiles_come_from_lines_and_columns_with_their_names(tmp_path):
+    lines = "SMILES name\nCCO ethanol, dry\n\nC\tmethane\nInChI=1S/H2O/h1H2 water\nCC\n"
+    found = list(geometries.read_file(_written(tmp_path / "some.smi", lines)))
+    assert [one.name for one in found] == ["ethanol, dry", "methane", "water", "CC"]
+    assert [one.atoms.get_chemical_formula() for one in found] == ["C2H6O", "CH4", "H2O", "C2H6"]
+    assert not [one for one in found if one.trouble]
+    table = _written(tmp_path / "some.csv", "id,SMILES,canonical\n1,CCO,OCC\n2,CS,SC\n3,CCO,OCC\n")
+    first, second, third = geometries.read_file(table)
+    assert (first.name, second.name, third.name) == ("CCO", "CS", "CCO")
+    assert "it holds S" in second.trouble
+    assert [one.name for one in geometries.read_file(table, column="canonical")] == ["OCC", "SC", "OCC"]
+    (lacking,) = geometries.read_file(table, column="inchi")
+    assert "(it has no column 'inchi', only id, SMILES, canonical: --column names another)" in lacking.trouble
+
+
+def test_an_inchi_gives_the_molecule_of_its_smiles():
+    (found,) = geometries.all_from_smiles(["InChI=1S/C2H6O/c1-2-3/h3H,2H2,1H3"])
+    assert found.atoms.numbers.tolist() == from_smiles("CCO").atoms.numbers.tolist()
+    assert found.atoms.positions == pytest.approx(from_smiles("CCO").atoms.positions, abs=1e-6)
+    (wrong,) = geometries.all_from_smiles(["InChI=1S/nonsense"])
+    assert wrong.trouble == "RDKit reads no structure from this InChI"
+
+
+def test_a_compressed_file_is_read_like_another_and_a_damaged_one_is_refused(tmp_path, few_molecules):
+    extxyz.write(tmp_path / "some.xyz", few_molecules.select([20, 21]))
+    packed = gzip.compress((tmp_path / "some.xyz").read_bytes())
+    path = tmp_path / "some.xyz.gz"
+    path.write_bytes(packed)
+    for one, other in zip(geometries.read_file(path), geometries.read_file(tmp_path / "some.xyz"), strict=True):
+        assert (one.atoms.positions == other.atoms.positions).all()
+    assert list(geometries.read_file(path))[1].name == f"{path}, molecule 2"
+    for damaged in (packed[:-20], b"no gzip", packed[:40] + b"oops" + packed[44:]):
+        path.write_bytes(damaged)
+        (found,) = geometries.read_file(path)
+        assert "it can't be read" in found.trouble
+
+
+def test_a_molecule_of_an_extended_xyz_file_has_the_name_that_it_has_there(tmp_path):
+    atoms = [from_smiles(smiles).atoms for smiles in ("C", "CC")]
+    for one, name in zip(atoms, ("methane", ""), strict=True):
+        one.info = {"name": name} if name else {}
+    ase.io.write(tmp_path / "some.extxyz", atoms)
+    path = tmp_path / "some.extxyz"
+    names = [one.name for one in geometries.read_file(path)]
+    assert names == ["methane", f"{path}, molecule 2"]
 
 
 # ---- the command -----------------------------------------------------------------------------------------------------
@@ -846,7 +935,7 @@ def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_mol
     path, csv = tmp_path / "many.xyz", tmp_path / "found.csv"
     some = few_molecules.select(range(100, 103))
     extxyz.write(path, some)
-    result = invoke(path, "--smiles", "CCO", "--smiles", "FNF", "--csv", csv)
+    result = invoke(path, "--smiles", "CCO", "--smiles", "FNF", "--out", csv)
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
     head, *rows = result.stdout.split("\n\n")[0].splitlines()
@@ -904,7 +993,7 @@ def test_other_recorded_models_can_be_named(shipped, final):
 def test_nothing_to_predict_is_said_in_a_line():
     result = invoke()
     assert result.exit_code == 1
-    assert result.stderr == "error: there is nothing to predict: name an XYZ file, or give a --smiles\n"
+    assert result.stderr == "error: there is nothing to predict: name a file, or give a --smiles\n"
 
 
 @pytest.mark.usefixtures("_loaded_once")
@@ -913,7 +1002,7 @@ def test_the_command_of_the_readme_prints_what_the_readme_shows(tmp_path, monkey
     blocks = re.search(r"```console\n(\S+ -m analysis predict [^\n]*)\n```\n\n```\n(.*?)```", text, re.DOTALL)
     command, shown = blocks.groups()
     words = shlex.split(command)[4:]
-    words[words.index("--csv") + 1] = str(tmp_path / "found.csv")
+    words[words.index("--out") + 1] = str(tmp_path / "found.csv")
     monkeypatch.chdir(ROOT)
     result = CliRunner().invoke(commands.app, ["predict", *words])
     assert result.exit_code == 1  # sulphur is refused
@@ -929,15 +1018,91 @@ def test_the_command_of_the_readme_prints_what_the_readme_shows(tmp_path, monkey
     assert pd.read_csv(tmp_path / "found.csv")["formula"].tolist() == ["C2H6O", "C9H11NO2"]
 
 
-@pytest.mark.parametrize("where", ["nowhere/found.csv", ""])
-def test_a_csv_that_cannot_be_written_is_said_before_anything_is_predicted(where, tmp_path, monkeypatch):
-    monkeypatch.setattr(geometries, "read_file", lambda _: pytest.fail("it went on"))
-    result = invoke("one.xyz", "--csv", tmp_path / where)
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ("nowhere/found.csv", "there is no folder"),
+        ("folder.csv", "it is a folder"),
+        ("found.txt", "names end in .csv, .json, .xyz, .extxyz"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_said_before_anything_is_predicted(where, why, tmp_path, monkeypatch):
+    monkeypatch.setattr(geometries, "read_file", lambda *_, **__: pytest.fail("it went on"))
+    (tmp_path / "folder.csv").mkdir()
+    result = invoke("one.xyz", "--out", tmp_path / "good.csv", "--out", tmp_path / where)
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: ")
-    assert str((tmp_path / where).parent if where else tmp_path) in line
-    assert list(tmp_path.iterdir()) == []
+    assert why in line
+    assert str((tmp_path / where).parent) in line
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.csv"]
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_programs_get_the_same_as_json_and_as_extended_xyz(tmp_path, ethanol, shipped):
+    ethanol.write(tmp_path / "ethanol.xyz")
+    out = (tmp_path / "found.json", tmp_path / "found.extxyz")
+    result = invoke(tmp_path / "ethanol.xyz", "--smiles", "CS", "--json", "--out", out[0], "--out", out[1])
+    assert result.exit_code == 1
+    said = json.loads(result.stdout)
+    assert said == json.loads(out[0].read_text(encoding="utf-8"))
+    (one,) = shipped.predict([ethanol])
+    (row,) = said["predictions"]
+    assert row["U0_eV"] == pytest.approx(one.energy, abs=FLOAT32)
+    assert row["warnings"] == list(one.warnings)
+    assert said["refused"] == [{"molecule": "CS", "reason": "it holds S; the models know only H, C, N, O and F"}]
+    assert said["models"]["records"] == [record.id for record in shipped.records]
+    assert said["models"]["mae_eV"] == shipped.scores.mae
+    written = ase.io.read(out[1])
+    assert written.info["U0_eV"] == pytest.approx(one.energy, abs=FLOAT32)
+    assert written.info["name"] == str(tmp_path / "ethanol.xyz")
+    assert written.positions == pytest.approx(ethanol.positions, abs=1e-7)
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shipped, monkeypatch):
+    monkeypatch.setattr(runner, "_CHUNK", 2)
+    some = few_molecules.select(range(100, 105))
+    extxyz.write(tmp_path / "many.xyz", some)
+    read, frames = [], extxyz.frames
+
+    def counted(path):
+        for frame in frames(path):
+            read.append(frame)
+            yield frame
+
+    predict_some = predict.Ensemble.predict
+    at_a_time = []
+    monkeypatch.setattr(extxyz, "frames", counted)
+    monkeypatch.setattr(predict.Ensemble, "predict", lambda *given: at_a_time.append(len(read)) or predict_some(*given))
+    paths = [tmp_path / f"found.{ending}" for ending in ("csv", "json", "xyz")]
+    result = invoke(tmp_path / "many.xyz", *(word for one in paths for word in ("--out", one)))
+    assert result.exit_code == 0, result.output
+    assert at_a_time == [3, 5, 5]  # one is read ahead
+    energies = [one.energy for one in shipped.predict(some)]
+    assert pd.read_csv(paths[0])["U0_eV"].tolist() == pytest.approx(energies, abs=FLOAT32)
+    assert [row["U0_eV"] for row in json.loads(paths[1].read_text())["predictions"]] == pytest.approx(energies)
+    assert [one.info["U0_eV"] for one in ase.io.read(paths[2], ":")] == pytest.approx(energies)
+    assert len(result.stdout.split("\n\n")[0].splitlines()) == 3
+    assert "\n5 molecules are predicted, 2 of them shown: --out writes all\n" in result.stdout
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_one_model_has_no_spread_in_json(final):
+    result = invoke("--smiles", "CCO", "--run", f"final-comparison/{final['custom'][0].id}", "--json")
+    assert json.loads(result.stdout)["predictions"][0]["spread_eV"] is None
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_the_standard_input_is_read(ethanol, shipped):
+    text = io.StringIO()
+    ase.io.write(text, ethanol, format="xyz")
+    for content, words in ((text.getvalue(), []), ("CCO\n", ["--format", "smi"])):
+        result = CliRunner().invoke(commands.app, ["predict", "-", "--json", *words], input=content)
+        assert result.exit_code == 0, result.output
+        (row,) = json.loads(result.stdout)["predictions"]
+        assert row["U0_eV"] == pytest.approx(shipped.predict([ethanol])[0].energy, abs=0.5)
+        assert row["molecule"] == ("CCO" if words else "standard input")
 
 
 # ---- the example -----------------------------------------------------------------------------------------------------
