@@ -24,6 +24,7 @@ SAME = {"Beyond", "Custom", "Default", "Descriptor", "Element", "MAE (meV)", "MS
     "SMILES",
     "Zwitterions",
     "commit {commit}",
+    "zwitterions",
     "no",
 }
 """Messages that are the same in Catalan."""
