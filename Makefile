@@ -43,8 +43,9 @@ lint: env ## Check style and format (ruff), and that imports point down (import-
 	@$(BIN)/ruff format --check .
 	@$(BIN)/lint-imports --no-cache --no-logo
 
-# In the order of `LONGEST` in tests/conftest.py, which xdist would change.
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 tests notebooks
+# In the order of `LONGEST` in tests/conftest.py, which xdist would change. Each worker has one thread: those of both
+# would wait for each other.
+PYTEST := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m 'not built_book' --nbval --nbval-current-env --nbval-cell-timeout 600 tests notebooks
 
 .PHONY: test
 test: env system lint ## Run every test that needs no built book, the notebooks among them (nbval, papermill)
