@@ -89,7 +89,8 @@ def test_it_asks_for_what_it_imports():
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             imported |= {name.split(".")[0] for name in names}
-    asked = {Requirement(text).name for text in PROJECT["dependencies"]}
+    extras = PROJECT["optional-dependencies"].values()
+    asked = {Requirement(text).name for texts in (PROJECT["dependencies"], *extras) for text in texts}
     brought = {"fused", "llvmlite"}  # the latter by numba
     assert imported - sys.stdlib_module_names - brought <= {name.replace("-", "_") for name in asked}
     whole = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]

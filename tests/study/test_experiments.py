@@ -436,7 +436,7 @@ def test_every_setting_has_its_words():
         ({"data": {"selection": Selection(cap_per_size=2000)}}, "at most 2,000 molecules per size"),
         ({"data": {"selection": Selection(smallest=13, largest=23)}}, "13 to 23 atoms"),
         ({"data": {"selection": Selection(largest=9)}}, "9 atoms or fewer"),
-        ({"data": {"selection": Selection(smallest=18, most_heavy=8)}}, "18 atoms or more, 8 heavy atoms or fewer"),
+        ({"data": {"selection": Selection(smallest=18, most_heavy=8)}}, "18 atoms or more; 8 heavy atoms or fewer"),
         (
             {"data": {"selection": Selection(smallest=18, random_control=True)}},
             "random control, as many molecules as: 18 atoms or more",
