@@ -157,7 +157,7 @@ def predict_all(
     taken up `_CHUNK` at a time; of more than that the table shows the first.
     """
     ensemble = Ensemble(found or default_records(molecules, results=results), molecules)
-    models = outputs.Models.of(ensemble)
+    models = outputs.Models.of(ensemble.records, ensemble.scores)
     predicted, refused, count = [], [], 0
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(unit=" molecules", disable=None, delay=_LATE, leave=False))

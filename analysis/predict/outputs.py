@@ -17,9 +17,11 @@ from ase import Atoms
 from analysis import study
 from analysis.data.errors import UserError
 from analysis.data.files import check_output, whole_file
+from analysis.evaluation.accuracy import Scores
+from analysis.runs.records import Record
 
 if TYPE_CHECKING:  # torch takes seconds
-    from analysis.predict.ensemble import Ensemble, Prediction
+    from analysis.predict.ensemble import Prediction
 
 type Refused = Sequence[tuple[str, str]]
 """Names of molecules that were refused, and why."""
@@ -41,12 +43,11 @@ class Models:
     rmse_eV: float  # noqa: N815
 
     @classmethod
-    def of(cls, ensemble: "Ensemble") -> Self:
-        """Those of an ensemble."""
-        first, scores = ensemble.records[0], ensemble.scores
-        tested = int(first.errors["test"].sum())
-        ids = tuple(record.id for record in ensemble.records)
-        return cls(ids, study.describe(first.config), tested, scores.mae, scores.rmse)
+    def of(cls, records: Sequence[Record], scores: Scores) -> Self:
+        """Those of an ensemble, from its records and the scores of its mean."""
+        tested = int(records[0].errors["test"].sum())
+        ids = tuple(record.id for record in records)
+        return cls(ids, study.describe(records[0].config), tested, scores.mae, scores.rmse)
 
 
 def table(predicted: Sequence["Prediction"]) -> pd.DataFrame:
