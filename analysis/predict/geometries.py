@@ -200,7 +200,7 @@ def _read(text: str) -> tuple[Chem.Mol | None, str]:
     if foreign := next(signs, ""):
         return None, f"no {kind} holds {foreign!r}"
     if len(text.split()) > 1:
-        return None, f"a {kind} ends at the first space: leave out what stands after it"
+        return None, f"its {kind} ends at the first space: leave out what stands after it"
     try:
         structure = parse(text)
         if structure is None or structure.GetNumAtoms() == 0:

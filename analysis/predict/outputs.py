@@ -89,7 +89,7 @@ def writing(path: str | os.PathLike[str], models: Models) -> Iterator[Write]:
 @contextmanager
 def _csv(path: Path, _: Models) -> Iterator[Write]:
     with path.open("w", encoding="utf-8", newline="") as file:
-        yield lambda predicted, *_: table(predicted).to_csv(file, index=False, header=file.tell() == 0)
+        yield lambda predicted, *_: predicted and table(predicted).to_csv(file, index=False, header=file.tell() == 0)
 
 
 @contextmanager
@@ -107,7 +107,8 @@ def _xyz(path: Path, _: Models) -> Iterator[Write]:
             images = [Atoms(one.numbers, one.positions) for one in atoms]
             for image, row in zip(images, table(predicted).to_dict("records"), strict=True):
                 image.info = {"name": row.pop("molecule"), **row}
-            ase.io.write(file, images, format="extxyz")
+            if images:
+                ase.io.write(file, images, format="extxyz")
 
         yield write
 

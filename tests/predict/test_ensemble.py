@@ -1088,6 +1088,17 @@ def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shi
 
 
 @pytest.mark.usefixtures("_loaded_once")
+def test_molecules_that_are_all_refused_take_no_heading_from_the_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_CHUNK", 2)
+    given = _written(tmp_path / "some.smi", "CS\nCSC\nCC\nCCC\n")
+    paths = [tmp_path / f"found.{ending}" for ending in ("csv", "xyz")]
+    result = invoke(given, *(word for one in paths for word in ("--out", one)))
+    assert result.exit_code == 1
+    assert pd.read_csv(paths[0])["molecule"].tolist() == ["CC", "CCC"]
+    assert [one.info["name"] for one in ase.io.read(paths[1], ":")] == ["CC", "CCC"]
+
+
+@pytest.mark.usefixtures("_loaded_once")
 def test_one_model_has_no_spread_in_json(final):
     result = invoke("--smiles", "CCO", "--run", f"final-comparison/{final['custom'][0].id}", "--json")
     assert json.loads(result.stdout)["predictions"][0]["spread_eV"] is None
