@@ -1,0 +1,150 @@
+"""How far a prediction may be off, by the kind of its geometry: intervals fitted on molecules that no model has seen.
+
+An interval is split-conformal (Papadopoulos et al., Lect. Notes Comput. Sci. 2430, 345 (2002); Vovk et al.,
+Algorithmic Learning in a Random World (2005)). An error counts in units of the models' spread plus a floor, and the
+interval is what lies between two quantiles of that number over calibration molecules: those of the validation part, at
+the same kind of geometry. It holds as often as it says for molecules drawn as these were, with no assumption on the
+errors; of others nothing follows, and a molecule that the applicability domain warns of has no interval.
+"""
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self, get_args
+
+import numpy as np
+import pandas as pd
+from pydantic import PositiveFloat, PositiveInt
+
+from analysis.data.errors import UserError
+from analysis.runs import checkout
+from analysis.runs.measured import Frozen, Git, Machine, read
+from analysis.runs.records import results_folder, write_table
+
+Kind = Literal["dft", "xtb", "mmff"]
+KINDS = get_args(Kind)
+"""Of geometries: B3LYP/6-31G(2df,p) as QM9's, GFN2-xTB, and a conformer by ETKDG and MMFF94 from SMILES."""
+UNKNOWN = "unknown"
+LEVEL = 0.9
+COLUMNS = ("index", "part", "geometry", "error", "spread", "warnings")
+"""Of the errors that intervals are fitted on: QM9's index, part of the split, kind of geometry, predicted − true U0 and
+the models' standard deviation (eV), and the kinds of warnings, with a space between two."""
+
+_FLOORS = np.geomspace(1e-4, 1.0, 41)  # eV
+_AGAIN = "python -m harness.calibration"
+
+
+class IntervalError(UserError, RuntimeError):
+    """There are no intervals, or their record was damaged; the message names the file."""
+
+
+class Scale(Frozen):
+    """The interval at one kind of geometry: errors between `low` and `high` times the spread plus `floor`, eV.
+
+    Fitted on so many `molecules`.
+    """
+
+    floor: PositiveFloat
+    low: float
+    high: float
+    molecules: PositiveInt
+
+    def around(self, energy: float, spread: float) -> tuple[float, float]:
+        """Where the true energy lies, eV."""
+        unit = spread + self.floor
+        return energy - self.high * unit, energy - self.low * unit
+
+
+class About(Frozen):
+    """Where the errors come from; `missing` is how many molecules had no geometry, by part and kind."""
+
+    machine: Machine
+    git: Git
+    versions: dict[str, str]
+    models: list[str]
+    missing: dict[str, int]
+
+
+class Intervals(Frozen):
+    """Intervals of the ensemble of the runs in `about`: a scale per kind of geometry, and the level they hold at."""
+
+    schema_version: Literal[1] = 1
+    level: float
+    scales: dict[str, Scale]
+    about: About
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str] | None = None) -> Self:
+        """Those of the record; raises IntervalError if it is missing or damaged."""
+        return read(Path(folder or default_folder()) / "intervals.json", cls, IntervalError, _AGAIN)
+
+    def of(self, kind: str, energy: float, spread: float) -> tuple[float, float]:
+        """Where U0 lies, eV, for a molecule without a warning; of an unknown kind, whatever any kind allows."""
+        kinds = KINDS if kind == UNKNOWN else (kind,)
+        ends = [self.scales[each].around(energy, spread) for each in kinds]
+        return min(low for low, _ in ends), max(high for _, high in ends)
+
+
+def default_folder() -> Path:
+    """Where the record lies, or, outside a checkout, where the package has it."""
+    folder = results_folder() / "prediction"
+    return folder if folder.is_dir() or not checkout.MODELS.is_dir() else checkout.MODELS / "prediction"
+
+
+def fitted(errors: pd.DataFrame, level: float = LEVEL) -> Scale:
+    """The interval that holds for a share `level` of molecules like these, which have no warning.
+
+    `errors` has the columns `error` and `spread`, eV. Every other molecule chooses the floor, by the smallest mean
+    width; the others give the quantiles, each tail the same share.
+    """
+    e, s = errors["error"].to_numpy(float), errors["spread"].to_numpy(float)
+    order = np.random.default_rng(0).permutation(len(e))
+    choosing, fitting = order[::2], order[1::2]
+
+    def ends(floor: float, molecules: np.ndarray) -> tuple[float, float]:
+        ranked = np.sort(e[molecules] / (s[molecules] + floor))
+        tail = math.ceil((1 - (1 - level) / 2) * (len(ranked) + 1))  # of a finite sample
+        return float(ranked[len(ranked) - tail]), float(ranked[tail - 1])
+
+    def width(floor: float) -> float:
+        low, high = ends(floor, choosing)
+        return float((high - low) * (s[choosing] + floor).mean())
+
+    floor = float(min(_FLOORS, key=width))
+    low, high = ends(floor, fitting)
+    return Scale(floor=floor, low=low, high=high, molecules=len(fitting))
+
+
+def calibrated(errors: pd.DataFrame) -> dict[str, Scale]:
+    """The scale of each kind of geometry, from the validation part of errors as in `COLUMNS`."""
+    known = errors[(errors["part"] == "validation") & (errors["warnings"] == "")]
+    return {kind: fitted(of_kind) for kind, of_kind in known.groupby("geometry")}
+
+
+def inside(errors: pd.DataFrame, scales: Mapping[str, Scale]) -> pd.Series:
+    """Whether the interval of each row of errors holds: bool, the rows' index. Warnings are not looked at."""
+    found = pd.Series(data=False, index=errors.index)
+    for kind, of_kind in errors.groupby("geometry"):
+        unit = of_kind["spread"].astype(float) + scales[kind].floor
+        ratio = of_kind["error"].astype(float) / unit
+        found[of_kind.index] = ratio.between(scales[kind].low, scales[kind].high)
+    return found
+
+
+def write(folder: str | os.PathLike[str], errors: pd.DataFrame, about: About) -> None:
+    """Record errors and the intervals that follow from them."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_table(errors.loc[:, list(COLUMNS)], folder / "errors.parquet")
+    found = Intervals(level=LEVEL, scales=calibrated(errors), about=about)
+    (folder / "intervals.json").write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def load_errors(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
+    """The recorded errors; raises IntervalError if they are missing or damaged."""
+    path = Path(folder or default_folder()) / "errors.parquet"
+    try:
+        return pd.read_parquet(path, columns=list(COLUMNS))
+    except (OSError, ValueError) as error:
+        raise IntervalError(f"{path} can't be read: `{_AGAIN}` makes it anew") from error

@@ -1,0 +1,129 @@
+"""What the ensemble that `predict` uses is wrong by, by kind of geometry: what intervals are made of.
+
+``python -m harness.calibration`` predicts molecules that no model was trained on, at
+
+- ``dft``: QM9's own geometries (B3LYP/6-31G(2df,p)), all of the validation and the test part;
+- ``xtb``: minima of GFN2-xTB (Bannwarth, Ehlert and Grimme, J. Chem. Theory Comput. 15, 1652 (2019)), found from QM9's
+  geometries;
+- ``mmff``: conformers made of nothing but QM9's SMILES, which have no stereochemistry, by ETKDG and MMFF94;
+
+of the last two for molecules drawn from both parts. The truth is QM9's U0 each time: what is asked is how far the
+energy of the molecule is missed by someone who has such a geometry. Intervals are fitted on the validation part alone;
+the test part tells how often they hold.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import batched
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import typer
+from ase import Atoms
+from ase.calculators.calculator import CalculationFailed
+from ase.optimize import BFGS
+
+from analysis.data import qm9, splits
+from analysis.data.molecules import Molecules, to_ase
+from analysis.predict import geometries
+from analysis.predict.applicability import refusal
+from analysis.predict.ensemble import Ensemble, default_records, without_energies
+from analysis.predict.intervals import About, default_folder, write
+from analysis.runs import checkout, measured
+from analysis.training import recording
+from harness.kept import Kept
+
+DRAWN = {"validation": 2000, "test": 2000}
+"""Molecules of each part whose geometries are made anew."""
+FORCE = 0.01  # eV/Å, where a minimum is found
+STEPS = 300
+_CHUNK = 100
+_PACKAGES = ("torch", "schnetpack", "rdkit", "tblite", "ase", "qm9pack")
+
+
+def relaxed(atoms: Atoms) -> Atoms | None:
+    """The minimum of GFN2-xTB that is found from a geometry; None if there is none within `STEPS` steps."""
+    from tblite.ase import TBLite
+
+    found = Atoms(atoms.numbers, atoms.positions, calculator=TBLite(method="GFN2-xTB", verbosity=0))
+    try:
+        done = BFGS(found, logfile=None).run(fmax=FORCE, steps=STEPS)
+    except CalculationFailed:  # xTB's own cycles did not converge
+        return None
+    return Atoms(found.numbers, found.positions) if done else None
+
+
+def _xtb(molecules: Molecules) -> Iterator[Atoms | None]:
+    yield from map(relaxed, to_ase(molecules))
+
+
+def _mmff(molecules: Molecules) -> Iterator[Atoms | None]:
+    """As `predict` makes them; None where the SMILES gives none, or another composition."""
+    for one, truth in zip(geometries.all_from_smiles(molecules.smiles.tolist()), to_ase(molecules), strict=True):
+        same = one.atoms is not None and sorted(one.atoms.numbers) == sorted(truth.numbers)
+        yield one.atoms if same else None
+
+
+MADE: dict[str, Callable[[Molecules], Iterator[Atoms | None]]] = {"mmff": _mmff, "xtb": _xtb}
+
+
+def of_geometries(ensemble: Ensemble, given: list[Atoms | None], truth: Molecules) -> pd.DataFrame:
+    """A row per molecule that has a geometry and is not refused: see `intervals.COLUMNS`, but for part and geometry."""
+    kept = [place for place, one in enumerate(given) if one is not None and not refusal(one)]
+    molecules, truth = without_energies([given[place] for place in kept]), truth.select(np.array(kept, dtype=int))
+    energies = ensemble.energies(molecules)
+    spread = energies.std(axis=0, ddof=1)
+    warned = ensemble.domain.warnings_by_kind(molecules, spread)
+    return pd.DataFrame(
+        {
+            "index": truth.index.astype(np.int32),
+            "error": (energies.mean(axis=0) - truth.energy).astype(np.float32),
+            "spread": spread.astype(np.float32),
+            "warnings": [" ".join(one) for one in warned],
+        }
+    )
+
+
+def main(out: Annotated[Path | None, typer.Argument(help="The record's folder.")] = None) -> None:
+    """Predict, or go on after a kill, and record the errors."""
+    out = out or default_folder()
+    partial = out.parent / f".{out.name}.partial"
+    partial.mkdir(parents=True, exist_ok=True)
+    molecules = qm9.load()
+    ensemble = Ensemble(default_records(molecules), molecules)
+    parts = splits.split(molecules, ensemble.records[0].config.data.split_seed)
+    git = checkout.git_state()
+    kept = Kept(partial, {"git": git, "drawn": DRAWN, "force": FORCE, "steps": STEPS})
+    tables, missing = [], {}
+    for part, positions in (("validation", parts.validation), ("test", parts.test)):
+        whole = molecules.select(positions)
+        tables.append(of_geometries(ensemble, to_ase(whole), whole).assign(part=part, geometry="dft"))
+        drawn = splits.random_subset(positions, DRAWN[part], seed=0)
+        for name, made in MADE.items():
+            for number, chunk in enumerate(batched(drawn.tolist(), _CHUNK)):
+                job = {"part": part, "geometry": name, "chunk": number}
+                found = kept.get(job)
+                if found is None:
+                    of_chunk = molecules.select(np.array(chunk))
+                    table = of_geometries(ensemble, list(made(of_chunk)), of_chunk)
+                    found = kept.keep(job, table.to_dict("list"))
+                tables.append(pd.DataFrame(found).assign(part=part, geometry=name))
+                missing[f"{part}, {name}"] = missing.get(f"{part}, {name}", 0) + len(chunk) - len(tables[-1])
+                typer.echo(f"{part}, {name}: {(number + 1) * _CHUNK} of {len(drawn)}")
+    about = recording.machine()
+    write(
+        out,
+        pd.concat(tables, ignore_index=True),
+        About(
+            machine=measured.Machine(**{key: about[key] for key in measured.Machine.model_fields}),
+            git=git,
+            versions=measured.versions(_PACKAGES),
+            models=[record.id for record in ensemble.records],
+            missing=missing,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
