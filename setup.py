@@ -7,6 +7,8 @@ from setuptools.command.build_py import build_py
 
 MODELS = ("181384c8f449", "3fcb6de57a53", "9db6bf4d17bb", "c1e21ffdb886", "cae142e684d5")
 """The runs of "Beyond", a seed each; a test compares them with those that `predict` asks for."""
+INTERVALS = "results/prediction/intervals.json"
+"""How far their predictions may be off."""
 
 
 class BuildWithModels(build_py):
@@ -18,11 +20,13 @@ class BuildWithModels(build_py):
         if not self.editable_mode:
             for run in MODELS:
                 self.copy_tree(f"results/beyond/{run}", f"{self.build_lib}/analysis/models/beyond/{run}")
+            self.mkpath(f"{self.build_lib}/analysis/models/prediction")
+            self.copy_file(INTERVALS, f"{self.build_lib}/analysis/models/prediction")
 
     def get_source_files(self) -> list[str]:
         """What a source distribution has to hold."""
         models = (path.as_posix() for run in MODELS for path in Path("results", "beyond", run).iterdir())
-        return [*super().get_source_files(), *models]
+        return [*super().get_source_files(), *models, INTERVALS]
 
 
 setup(cmdclass={"build_py": BuildWithModels})

@@ -3,6 +3,7 @@
 import difflib
 import textwrap
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +18,7 @@ from analysis.data.molecules import Molecules
 from analysis.evaluation import error_sources, verdicts
 from analysis.evaluation.verdicts import confirmation
 from analysis.predict import geometries, outputs
+from analysis.predict.intervals import KINDS, UNKNOWN
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import RunConfig
 from analysis.runs.console import OneLineErrors, aligned, clock, complain
@@ -228,6 +230,9 @@ def predict(
     ] = None,
     form: Annotated[str, typer.Option("--format", help="Of files whose name does not say it, and of stdin.")] = "",
     column: Annotated[str, typer.Option(help="Of CSV files: the one with the SMILES.")] = "smiles",
+    geometry: Annotated[
+        str, typer.Option(help=f"Of what kind the geometries in files are: {', '.join(KINDS)}, or {UNKNOWN}.")
+    ] = UNKNOWN,
     out: Annotated[list[Path] | None, typer.Option(help=f"Write to this file too: {outputs.ENDINGS}.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     results: _Results = None,
@@ -240,10 +245,16 @@ def predict(
         outputs.check(path)
     if not (files or smiles):
         raise study.StudyError("there is nothing to predict: name a file, or give a --smiles")
+    if geometry not in (*KINDS, UNKNOWN):
+        raise study.StudyError(f"there is no kind of geometry {geometry!r}: {', '.join(KINDS)} or {UNKNOWN}")
     found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
     from analysis.cli import runner  # torch takes seconds to import
 
-    of_files = (one for path in files or () for one in geometries.read_file(path, form=form, column=column))
+    of_files = (
+        replace(one, kind=geometry) if one.kind == UNKNOWN else one
+        for path in files or ()
+        for one in geometries.read_file(path, form=form, column=column)
+    )
     given = chain(of_files, geometries.all_from_smiles(smiles or ()))
     runner.predict_all(given, found, qm9.load(), out or (), as_json=as_json, results=results)
 

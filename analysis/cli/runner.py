@@ -23,6 +23,7 @@ from analysis.predict import outputs
 from analysis.predict.applicability import refusal
 from analysis.predict.ensemble import Ensemble, Prediction, default_records
 from analysis.predict.geometries import Geometry
+from analysis.predict.intervals import KINDS, UNKNOWN, Intervals
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.console import INTERRUPTED, aligned, clock, complain, one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
@@ -174,7 +175,7 @@ def predict_all(
     if as_json:
         typer.echo(outputs.json_of(predicted, refused, models))
     elif predicted:
-        _tell(predicted, models)
+        _tell(predicted, models, ensemble.intervals)
         if count > len(predicted):
             typer.echo(f"{count:,} molecules are predicted, {len(predicted):,} of them shown: --out writes all")
     for name, why in refused:
@@ -191,31 +192,60 @@ def _predicted(
     refused = [(one.name, why) for one, why in zip(given, troubles, strict=True) if why]
     accepted = [one for one, why in zip(given, troubles, strict=True) if not why]
     atoms = [one.atoms for one in accepted]
-    found = ensemble.predict(atoms, [one.name for one in accepted])
-    warned = [replace(one, warnings=(*of.notes, *one.warnings)) for one, of in zip(found, accepted, strict=True)]
+    found = ensemble.predict(atoms, [one.name for one in accepted], geometry=[one.kind for one in accepted])
+    warned = [
+        replace(one, warnings=(*of.notes, *one.warnings), interval=None if of.notes else one.interval)
+        for one, of in zip(found, accepted, strict=True)
+    ]
     return warned, atoms, refused
 
 
-def _tell(predicted: Sequence[Prediction], models: outputs.Models) -> None:
-    """A table, what the models are, and the warnings."""
+def _tell(predicted: Sequence[Prediction], models: outputs.Models, intervals: Intervals | None) -> None:
+    """A table, what the models are, how far their predictions may be off, and the warnings."""
     typer.echo(_prediction_table(predicted))
     typer.echo(
-        f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(models.records)} models, "
-        f"{models.description}\n{models.test_molecules:,} test molecules of QM9: "
-        f"mean absolute error {_MEV * models.mae_eV:.1f} meV, root mean square {_MEV * models.rmse_eV:.1f} meV"
+        f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(models.records)} models, {models.description}"
     )
+    for line in _reliability(predicted, intervals):
+        typer.echo(line)
     for one in predicted:
         for warning in one.warnings:
             typer.echo(f"warning: {one.name}: {warning}")
 
 
+_GEOMETRIES = {
+    "dft": "QM9's own geometries, B3LYP/6-31G(2df,p)",
+    "xtb": "geometries by GFN2-xTB",
+    "mmff": "conformers by ETKDG and MMFF94, from a SMILES alone",
+}
+
+
+def _reliability(predicted: Sequence[Prediction], intervals: Intervals | None) -> Iterator[str]:
+    """What is known of the error of these molecules, kind of geometry by kind."""
+    if intervals is None:
+        yield "how far these models may be off is not recorded: there are no intervals"
+        return
+    given = {one.geometry for one in predicted if one.interval}
+    for kind in (kind for kind in KINDS if kind in given):
+        yield (
+            f"{_GEOMETRIES[kind]}: molecules like QM9's are missed by {_MEV * intervals.scales[kind].mae:.3g} meV on "
+            f"average, and {intervals.level:.0%} of them lie in their interval"
+        )
+    if UNKNOWN in given:
+        yield f"geometries of an unknown kind have the widest interval: --geometry says which of {', '.join(KINDS)}"
+    if any(one.interval is None for one in predicted):
+        yield "no interval where there is a warning: how far such molecules are missed is not known"
+
+
 def _prediction_table(predicted: Sequence[Prediction]) -> str:
-    rows = [("molecule", "formula", "U0, eV", "U0, Hartree", "atomisation, eV", "kcal/mol", "spread, eV", "warnings")]
+    heads = ("molecule", "formula", "U0, eV", "interval, eV", "U0, Hartree", "atomisation, eV", "kcal/mol")
+    rows = [(*heads, "spread, eV", "warnings")]
     rows += [
         (
             one.name,
             one.formula,
             f"{one.energy:.3f}",
+            "none" if one.interval is None else " ".join(f"{end - one.energy:+.3f}" for end in one.interval),
             f"{one.energy_hartree:.5f}",
             f"{one.atomisation_energy:.3f}",
             f"{one.atomisation_energy_kcal:.1f}",
@@ -224,7 +254,7 @@ def _prediction_table(predicted: Sequence[Prediction]) -> str:
         )
         for one in predicted
     ]
-    return aligned(rows, right=6)
+    return aligned(rows, right=7)
 
 
 class Overall(Callback):

@@ -19,6 +19,7 @@ from analysis.data.offsets import reference_energies
 from analysis.evaluation import accuracy
 from analysis.predict import electrons
 from analysis.predict.applicability import Domain, refusal
+from analysis.predict.intervals import KINDS, UNKNOWN, Intervals
 from analysis.runs import checkout
 from analysis.runs.records import Record
 from analysis.training import networks
@@ -38,7 +39,9 @@ class Prediction:
     """What an ensemble says of one molecule.
 
     `energy` is U0, the internal energy at 0 K with the zero-point vibrations (B3LYP/6-31G(2df,p), as in QM9), eV: the
-    mean over the models, and `spread` their standard deviation (n − 1), eV, NaN for a single model.
+    mean over the models, and `spread` their standard deviation (n − 1), eV, NaN for a single model. `interval`, eV, is
+    where U0 lies for nine in ten molecules like QM9's at such a `geometry` (see `intervals`); None for a molecule with
+    a warning, or if the models have no intervals.
     `atomisation_energy`, eV, is what it takes to set the free atoms apart at 0 K, Σ U0(atom) − U0: *positive* for
     whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts` and
     of `applicability.Domain`.
@@ -50,6 +53,8 @@ class Prediction:
     atomisation_energy: float
     spread: float
     warnings: tuple[str, ...] = ()
+    geometry: str = UNKNOWN
+    interval: tuple[float, float] | None = None
 
     @property
     def energy_hartree(self) -> float:
@@ -71,6 +76,9 @@ class Prediction:
             "atomisation_eV": self.atomisation_energy,
             "atomisation_kcal_mol": self.atomisation_energy_kcal,
             "spread_eV": self.spread,
+            "geometry": self.geometry,
+            "U0_low_eV": self.interval and self.interval[0],
+            "U0_high_eV": self.interval and self.interval[1],
         }
 
 
@@ -120,13 +128,31 @@ class Ensemble:
         """How good the mean prediction is on the test molecules."""
         return accuracy.scores(*self.records)
 
-    def predict(self, given: Molecules | Iterable[Atoms], names: Sequence[str] | None = None) -> list[Prediction]:
+    @cached_property
+    def intervals(self) -> Intervals | None:
+        """How far predictions may be off, if that is recorded; raises IntervalError if the record is damaged."""
+        return Intervals.of_models(self.records)
+
+    def predict(
+        self,
+        given: Molecules | Iterable[Atoms],
+        names: Sequence[str] | None = None,
+        *,
+        geometry: str | Sequence[str] = UNKNOWN,
+    ) -> list[Prediction]:
         """U0 of each molecule (Å), in their order, and what is out of the ordinary about it.
 
-        A molecule is called by its index in `Molecules`, by its place (from 1) among `Atoms`, or by `names`.
+        A molecule is called by its index in `Molecules`, by its place (from 1) among `Atoms`, or by `names`. `geometry`
+        is the kind of all geometries, or of each: one of `intervals.KINDS`, which decides the interval, or "unknown".
 
-        Raises PredictError, which names each molecule that can't be predicted (see `applicability.refusal`).
+        Raises PredictError, which names each molecule that can't be predicted (see `applicability.refusal`), or a kind
+        of geometry that there is not.
         """
+        kinds = {geometry} if isinstance(geometry, str) else set(geometry)
+        if unknown := sorted(kinds - {*KINDS, UNKNOWN}):
+            raise PredictError(
+                f"there is no kind of geometry {unknown[0]!r}: it is one of {', '.join(KINDS)}, {UNKNOWN}"
+            )
         packed = isinstance(given, Molecules)
         atoms = to_ase(given) if packed else list(given)
         if names is None:
@@ -145,7 +171,12 @@ class Ensemble:
         doubts = map(electrons.doubts, atoms)
         warnings = [doubt + words for doubt, words in zip(doubts, self.domain.warnings(molecules, spread), strict=True)]
         formulas = [one.get_chemical_formula() for one in atoms]
-        columns = (names, formulas, mean.tolist(), atomisation.tolist(), spread.tolist(), warnings)
+        of_each = [geometry] * len(atoms) if isinstance(geometry, str) else geometry
+        intervals = [
+            None if warned or alone or self.intervals is None else self.intervals.of(kind, *said)
+            for kind, warned, *said in zip(of_each, warnings, mean.tolist(), spread.tolist(), strict=True)
+        ]
+        columns = (names, formulas, mean.tolist(), atomisation.tolist(), spread.tolist(), warnings, of_each, intervals)
         return [Prediction(*values) for values in zip(*columns, strict=True)]
 
     def energies(self, molecules: Molecules) -> np.ndarray:

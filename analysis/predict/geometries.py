@@ -24,9 +24,9 @@ from analysis.data import extxyz
 from analysis.data.files import naming, reason
 from analysis.predict.applicability import refused_anywhere
 from analysis.predict.conformers import ConformerError, Conformers
+from analysis.predict.intervals import MMFF, UNKNOWN
 
 _BONDS = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
-_NOT_DFT = "geometry by ETKDG and MMFF94, not by DFT as QM9's"
 _INCHI = "InChI="
 _SDF_END = "$$$$"
 
@@ -35,13 +35,14 @@ _SDF_END = "$$$$"
 class Geometry:
     """One molecule handed in: `name` tells it from the others, `notes` are warnings about where it comes from.
 
-    `trouble` says why there are no `atoms`, if there are none.
+    `kind` is one of `intervals.KINDS`, or "unknown". `trouble` says why there are no `atoms`, if there are none.
     """
 
     name: str
     atoms: Atoms | None = None
     notes: tuple[str, ...] = ()
     trouble: str = ""
+    kind: str = UNKNOWN
 
 
 def read_file(path: str | os.PathLike[str], *, form: str = "", column: str = "smiles") -> Iterator[Geometry]:
@@ -190,7 +191,7 @@ def all_from_smiles(several: Iterable[str]) -> Iterator[Geometry]:
             except ConformerError as error:
                 yield Geometry(name, trouble=str(error))
             else:
-                yield Geometry(name, atoms, (_NOT_DFT, *notes))
+                yield Geometry(name, atoms, notes, kind=MMFF)
 
 
 def _read(text: str) -> tuple[Chem.Mol | None, str]:

@@ -9,7 +9,7 @@ errors; of others nothing follows, and a molecule that the applicability domain 
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Self, get_args
 
@@ -18,19 +18,22 @@ import pandas as pd
 from pydantic import PositiveFloat, PositiveInt
 
 from analysis.data.errors import UserError
-from analysis.runs import checkout
 from analysis.runs.measured import Frozen, Git, Machine, read
-from analysis.runs.records import results_folder, write_table
+from analysis.runs.records import Record, results_folder, write_table
 
 Kind = Literal["dft", "xtb", "mmff"]
 KINDS = get_args(Kind)
 """Of geometries: B3LYP/6-31G(2df,p) as QM9's, GFN2-xTB, and a conformer by ETKDG and MMFF94 from SMILES."""
+MMFF: Kind = "mmff"
 UNKNOWN = "unknown"
 LEVEL = 0.9
 COLUMNS = ("index", "part", "geometry", "error", "spread", "warnings")
 """Of the errors that intervals are fitted on: QM9's index, part of the split, kind of geometry, predicted − true U0 and
 the models' standard deviation (eV), and the kinds of warnings, with a space between two."""
 
+FOLDER = "prediction"
+"""Of the record, beside the experiments."""
+_NAME = "intervals.json"
 _FLOORS = np.geomspace(1e-4, 1.0, 41)  # eV
 _AGAIN = "python -m harness.calibration"
 
@@ -42,13 +45,14 @@ class IntervalError(UserError, RuntimeError):
 class Scale(Frozen):
     """The interval at one kind of geometry: errors between `low` and `high` times the spread plus `floor`, eV.
 
-    Fitted on so many `molecules`.
+    Fitted on so many `molecules`, whose mean absolute error is `mae`, eV.
     """
 
     floor: PositiveFloat
     low: float
     high: float
     molecules: PositiveInt
+    mae: PositiveFloat
 
     def around(self, energy: float, spread: float) -> tuple[float, float]:
         """Where the true energy lies, eV."""
@@ -77,7 +81,19 @@ class Intervals(Frozen):
     @classmethod
     def load(cls, folder: str | os.PathLike[str] | None = None) -> Self:
         """Those of the record; raises IntervalError if it is missing or damaged."""
-        return read(Path(folder or default_folder()) / "intervals.json", cls, IntervalError, _AGAIN)
+        return read(Path(folder or default_folder()) / _NAME, cls, IntervalError, _AGAIN)
+
+    @classmethod
+    def of_models(cls, records: Sequence[Record]) -> Self | None:
+        """Those of an ensemble, which lie beside its experiment's records; None if there are none for these models.
+
+        Raises IntervalError if they are damaged.
+        """
+        folder = records[0].folder.parents[1] / FOLDER
+        if not (folder / _NAME).is_file():
+            return None
+        found = cls.load(folder)
+        return found if sorted(found.about.models) == sorted(record.id for record in records) else None
 
     def of(self, kind: str, energy: float, spread: float) -> tuple[float, float]:
         """Where U0 lies, eV, for a molecule without a warning; of an unknown kind, whatever any kind allows."""
@@ -87,9 +103,8 @@ class Intervals(Frozen):
 
 
 def default_folder() -> Path:
-    """Where the record lies, or, outside a checkout, where the package has it."""
-    folder = results_folder() / "prediction"
-    return folder if folder.is_dir() or not checkout.MODELS.is_dir() else checkout.MODELS / "prediction"
+    """Where the record lies."""
+    return results_folder() / FOLDER
 
 
 def fitted(errors: pd.DataFrame, level: float = LEVEL) -> Scale:
@@ -113,7 +128,7 @@ def fitted(errors: pd.DataFrame, level: float = LEVEL) -> Scale:
 
     floor = float(min(_FLOORS, key=width))
     low, high = ends(floor, fitting)
-    return Scale(floor=floor, low=low, high=high, molecules=len(fitting))
+    return Scale(floor=floor, low=low, high=high, molecules=len(fitting), mae=float(np.abs(e).mean()))
 
 
 def calibrated(errors: pd.DataFrame) -> dict[str, Scale]:
@@ -138,7 +153,7 @@ def write(folder: str | os.PathLike[str], errors: pd.DataFrame, about: About) ->
     folder.mkdir(parents=True, exist_ok=True)
     write_table(errors.loc[:, list(COLUMNS)], folder / "errors.parquet")
     found = Intervals(level=LEVEL, scales=calibrated(errors), about=about)
-    (folder / "intervals.json").write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (folder / _NAME).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
 
 
 def load_errors(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:

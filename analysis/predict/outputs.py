@@ -106,7 +106,8 @@ def _xyz(path: Path, _: Models) -> Iterator[Write]:
         def write(predicted: Sequence["Prediction"], atoms: Sequence[Atoms], _: Refused) -> None:
             images = [Atoms(one.numbers, one.positions) for one in atoms]
             for image, row in zip(images, table(predicted).to_dict("records"), strict=True):
-                image.info = {"name": row.pop("molecule"), **row}
+                known = {name: value for name, value in row.items() if not pd.isna(value)}
+                image.info = {"name": known.pop("molecule"), **known}
             if images:
                 ase.io.write(file, images, format="extxyz")
 

@@ -62,7 +62,8 @@ def test_the_wheel_holds_the_records_of_the_models_and_no_others(wheel, qm9_mole
         sizes = {name: archive.getinfo(name).file_size for name in names}
     files = {*records.FILES, records.DESCRIPTION}
     asked = ensemble.default_records(qm9_molecules)
-    assert set(names) == {f"analysis/models/beyond/{one.id}/{name}" for one in asked for name in files}
+    of_runs = {f"analysis/models/beyond/{one.id}/{name}" for one in asked for name in files}
+    assert set(names) == of_runs | {"analysis/models/prediction/intervals.json"}
     for one in asked:
         for name in files:
             assert sizes[f"analysis/models/beyond/{one.id}/{name}"] == (one.folder / name).stat().st_size
@@ -75,7 +76,9 @@ def test_a_source_distribution_holds_them_too(source):
     (found,) = (source / "dist").glob("*.zip")
     with zipfile.ZipFile(found) as archive:
         models = [name for name in archive.namelist() if re.search(r"/results/beyond/\w+/model.safetensors$", name)]
+        names = archive.namelist()
     assert len(models) == 5
+    assert any(name.endswith("/results/prediction/intervals.json") for name in names)
 
 
 def test_an_editable_installation_warns_of_nothing(source, tmp_path):

@@ -19,6 +19,7 @@ SOURCES = [
 ]
 SAME = {"Beyond", "Custom", "Default", "Descriptor", "Element", "MAE (meV)", "MSE (eV²)", "Model", "N, nitrogen"} | {
     "32 bytes / 64 bytes",
+    "GFN2-xTB",
     "Geometries",
     "RMSE (meV)",
     "SMILES",

@@ -34,7 +34,7 @@ from analysis.cli import commands, runner
 from analysis.data import extxyz, qm9
 from analysis.data.molecules import Molecules, to_ase
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
-from analysis.predict import applicability, conformers, electrons, geometries, outputs
+from analysis.predict import applicability, conformers, electrons, geometries, intervals, outputs
 from analysis.predict import ensemble as predict
 from analysis.predict.calculator import EnsembleCalculator
 from analysis.runs.arms import Arms
@@ -651,7 +651,7 @@ def test_the_calculator_warns_of_what_may_be_a_charge(shipped):
 def test_a_smiles_gives_the_same_geometry_every_time(shipped):
     first, again = (from_smiles("CCO") for _ in range(2))
     assert (first.atoms.positions == again.atoms.positions).all()
-    assert first.notes == ("geometry by ETKDG and MMFF94, not by DFT as QM9's",)
+    assert (first.kind, first.notes) == ("mmff", ())
     assert said(shipped, first.atoms) == ""
 
 
@@ -698,7 +698,7 @@ def test_a_smiles_that_nobody_could_see_is_named_in_quotes(smiles, name):
 
 
 def test_a_smiles_that_mmff_does_not_know_says_so():
-    assert "MMFF94 does not know all its atoms" in from_smiles("[H][H]").notes[1]
+    assert "MMFF94 does not know all its atoms" in from_smiles("[H][H]").notes[0]
 
 
 @pytest.mark.parametrize("smiles", [" CCO\n", "[CH3:1][CH2][OH:2]", "[12CH3]C[16OH]", "CCO\t"])
@@ -852,9 +852,9 @@ def test_an_sdf_file_brings_geometries_names_and_structures_without_a_geometry(t
     path.write_text(f"{whole}{flat}nonsense\n$$$$\n{bare}$$$$\n{sdf(from_smiles('C').atoms, 'C', name='methane')}")
     in_space, drawn, damaged, without, methane = geometries.read_file(path)
     assert (in_space.name, methane.name) == ("ethanol", "methane")
-    assert in_space.notes == ()
+    assert in_space.kind == "unknown"
     assert in_space.atoms.positions == pytest.approx(ours.positions, abs=1e-4)
-    assert drawn.notes == ("geometry by ETKDG and MMFF94, not by DFT as QM9's",)
+    assert drawn.kind == "mmff"
     assert drawn.atoms.get_chemical_formula() == "C2H6O"
     assert damaged.name == f"{path}, molecule 3"
     assert "RDKit reads no structure" in damaged.trouble
@@ -944,23 +944,31 @@ def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_mol
     expected = shipped.predict(some)
     for number, (row, one) in enumerate(zip(rows, expected, strict=False), start=1):
         assert row.startswith(f"{path}, molecule {number}  {one.formula} ")
-        assert row.split()[-6:-1] == [
+        low, high = one.interval
+        assert row.split()[-8:-1] == [
             f"{one.energy:.3f}",
+            f"{low - one.energy:+.3f}",
+            f"{high - one.energy:+.3f}",
             f"{one.energy_hartree:.5f}",
             f"{one.atomisation_energy:.3f}",
             f"{one.atomisation_energy_kcal:.1f}",
             f"{one.spread:.3f}",
         ]
     assert "5 models, Huber's loss, delta 0.1 eV; representation: painn; " in result.stdout
-    mae, rmse = (1000 * value for value in (shipped.scores.mae, shipped.scores.rmse))
-    line = f"\n13,084 test molecules of QM9: mean absolute error {mae:.1f} meV, root mean square {rmse:.1f} meV\n"
+    mae = 1000 * shipped.intervals.scales["mmff"].mae
+    line = f"from a SMILES alone: molecules like QM9's are missed by {mae:.3g} meV on average, and 90% of them lie in "
     assert line in result.stdout
-    assert "\nwarning: CCO: geometry by ETKDG and MMFF94, not by DFT as QM9's\n" in result.stdout
+    assert "\ngeometries of an unknown kind have the widest interval: --geometry says which of dft, " in result.stdout
+    assert "\nno interval where there is a warning: " in result.stdout
+    assert " none " in rows[4]
     assert "\nwarning: FNF: F bonded to N3 (atom 1; " in result.stdout
     written = pd.read_csv(csv)
     assert written["U0_eV"].tolist()[:3] == pytest.approx([one.energy for one in expected], abs=FLOAT32)
     assert written["molecule"].tolist()[3:] == ["CCO", "FNF"]
-    assert written["warnings"][3] == "geometry by ETKDG and MMFF94, not by DFT as QM9's"
+    assert written["geometry"].tolist() == ["unknown"] * 3 + ["mmff"] * 2
+    (alone,) = shipped.predict([from_smiles("CCO").atoms], geometry="mmff")
+    assert written.loc[3, ["U0_low_eV", "U0_high_eV"]].tolist() == pytest.approx(alone.interval, abs=FLOAT32)
+    assert written.loc[4, ["U0_low_eV", "U0_high_eV"]].isna().all()
 
 
 @pytest.mark.usefixtures("_loaded_once")
@@ -988,6 +996,32 @@ def test_other_recorded_models_can_be_named(shipped, final):
     assert result.exit_code == 1
     (line,) = result.stderr.splitlines()
     assert line == f"error: records {shipped.records[0].id} and {ids[0]} differ in more than their seed"
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_what_kind_of_geometry_it_is_decides_the_interval(tmp_path, ethanol, shipped):
+    ethanol.write(tmp_path / "ethanol.xyz")
+    widths = {}
+    for kind in (*intervals.KINDS, "unknown"):
+        result = invoke(tmp_path / "ethanol.xyz", "--geometry", kind, "--json")
+        (row,) = json.loads(result.stdout)["predictions"]
+        assert row["geometry"] == kind
+        widths[kind] = row["U0_high_eV"] - row["U0_low_eV"]
+        (again,) = shipped.predict([ethanol], geometry=kind)
+        assert again.interval == pytest.approx((row["U0_low_eV"], row["U0_high_eV"]), abs=FLOAT32)
+    assert widths["dft"] < min(widths["xtb"], widths["mmff"])
+    assert max(widths.values()) == widths["unknown"]
+    result = invoke(tmp_path / "ethanol.xyz", "--geometry", "guessed")
+    assert result.stderr == "error: there is no kind of geometry 'guessed': dft, xtb, mmff or unknown\n"
+    with pytest.raises(predict.PredictError, match="no kind of geometry 'guessed'"):
+        shipped.predict([ethanol], geometry="guessed")
+
+
+def test_models_without_intervals_have_none(final, ethanol, qm9_molecules):
+    others = predict.Ensemble(final["custom"][:2], qm9_molecules)
+    assert others.intervals is None
+    (one,) = others.predict([ethanol], geometry="dft")
+    assert one.interval is None
 
 
 def test_nothing_to_predict_is_said_in_a_line():
@@ -1050,6 +1084,7 @@ def test_programs_get_the_same_as_json_and_as_extended_xyz(tmp_path, ethanol, sh
     (row,) = said["predictions"]
     assert row["U0_eV"] == pytest.approx(one.energy, abs=FLOAT32)
     assert row["warnings"] == list(one.warnings)
+    assert [row["U0_low_eV"], row["U0_high_eV"]] == pytest.approx(one.interval, abs=FLOAT32)
     assert said["refused"] == [{"molecule": "CS", "reason": "it holds S; the models know only H, C, N, O and F"}]
     assert said["models"]["records"] == [record.id for record in shipped.records]
     assert said["models"]["mae_eV"] == shipped.scores.mae
@@ -1074,7 +1109,9 @@ def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shi
     predict_some = predict.Ensemble.predict
     at_a_time = []
     monkeypatch.setattr(extxyz, "frames", counted)
-    monkeypatch.setattr(predict.Ensemble, "predict", lambda *given: at_a_time.append(len(read)) or predict_some(*given))
+    monkeypatch.setattr(
+        predict.Ensemble, "predict", lambda *of, **kind: at_a_time.append(len(read)) or predict_some(*of, **kind)
+    )
     paths = [tmp_path / f"found.{ending}" for ending in ("csv", "json", "xyz")]
     result = invoke(tmp_path / "many.xyz", *(word for one in paths for word in ("--out", one)))
     assert result.exit_code == 0, result.output
@@ -1101,7 +1138,8 @@ def test_molecules_that_are_all_refused_take_no_heading_from_the_others(tmp_path
 @pytest.mark.usefixtures("_loaded_once")
 def test_one_model_has_no_spread_in_json(final):
     result = invoke("--smiles", "CCO", "--run", f"final-comparison/{final['custom'][0].id}", "--json")
-    assert json.loads(result.stdout)["predictions"][0]["spread_eV"] is None
+    (row,) = json.loads(result.stdout)["predictions"]
+    assert [row[name] for name in ("spread_eV", "U0_low_eV", "U0_high_eV")] == [None] * 3
 
 
 @pytest.mark.usefixtures("_loaded_once")

@@ -1,0 +1,184 @@
+"""What a prediction is worth by the kind of its geometry: how often its interval holds, and for which molecules."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+from rdkit import Chem
+
+from analysis.data.descriptors import structure
+from analysis.data.molecules import Molecules
+from analysis.figures import style
+from analysis.figures.words import mark, messages, say
+from analysis.predict.intervals import KINDS, Intervals, inside
+
+LEAST = 20
+"""Test molecules; of fewer a share says too little."""
+KIND_NAMES = messages(
+    {
+        "dft": "QM9’s own (B3LYP)",
+        "xtb": "GFN2-xTB",
+        "mmff": "SMILES, ETKDG and MMFF94",
+    }
+)
+_GROUPS = messages(
+    {
+        "all": "all",
+        "small": "6 heavy atoms or fewer",
+        "9": "9 heavy atoms",
+        "fluorine": "with fluorine",
+        "nn": "with N bonded to N",
+        "oo": "with O bonded to O",
+        "rings": "three rings or more",
+        "zwitterions": "zwitterions",
+    }
+)
+_COLOURS = dict(zip(KINDS, ((style.BLUE, "o"), (style.ORANGE, "s"), (style.GREEN, "^")), strict=True))
+_MEV = 1e3
+
+
+def tested(errors: pd.DataFrame, intervals: Intervals) -> pd.DataFrame:
+    """The errors of the test part that have an interval.
+
+    `half_width` of it and `off`, how far the truth lies from its middle, eV; `inside`, whether it holds.
+    """
+    known = errors[(errors["part"] == "test") & (errors["warnings"] == "")].reset_index(drop=True)
+    of_each = pd.DataFrame({kind: scale.model_dump() for kind, scale in intervals.scales.items()}).T
+    scale = of_each.loc[known["geometry"]].astype(float).reset_index(drop=True)
+    unit = known["spread"].astype(float) + scale["floor"]
+    return known.assign(
+        half_width=unit * (scale["high"] - scale["low"]) / 2,
+        off=(known["error"].astype(float) - unit * (scale["high"] + scale["low"]) / 2).abs(),
+        inside=inside(known, intervals.scales),
+    )
+
+
+def table(errors: pd.DataFrame, intervals: Intervals, *, lang: str) -> style.WordTable:
+    """A row per kind of geometry: errors of the test part, the models' spread, and what the intervals are worth."""
+    known, rows = tested(errors, intervals), {}
+    for kind in KINDS:
+        every = errors[(errors["part"] == "test") & (errors["geometry"] == kind)]
+        of_kind = known[known["geometry"] == kind]
+        size = every["error"].abs()
+        rows[say(KIND_NAMES[kind], lang)] = {
+            say("Molecules", lang): style.number(len(every), lang),
+            say("MAE (meV)", lang): style.number(_MEV * size.mean(), lang, 1),
+            say("Median error (meV)", lang): style.number(_MEV * every["error"].median(), lang, 1),
+            say("Median spread (meV)", lang): style.number(_MEV * every["spread"].median(), lang, 1),
+            say("Half of the interval, median (meV)", lang): style.number(_MEV * of_kind["half_width"].median(), lang),
+            say("It holds for", lang): style.percent(of_kind["inside"].mean(), lang, 1),
+            say("No interval", lang): style.percent(1 - len(of_kind) / len(every), lang, 1),
+        }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Geometry", lang))
+
+
+def groups(molecules: Molecules) -> dict[str, np.ndarray]:
+    """Which molecules are of each group: bool [n], by the group's key."""
+    heavy = molecules.n_atoms - molecules.element_counts((1,))[:, 0]
+    found = structure(molecules)
+    read = [Chem.MolFromSmiles(smiles) for smiles in molecules.smiles.tolist()]
+
+    def holds(pattern: str) -> np.ndarray:
+        query = Chem.MolFromSmarts(pattern)
+        return np.array([one.HasSubstructMatch(query) for one in read])
+
+    return {
+        "all": np.ones(len(molecules), bool),
+        "small": heavy <= 6,
+        "9": heavy == 9,
+        "fluorine": molecules.element_counts((9,))[:, 0] > 0,
+        "nn": holds("[#7]~[#7]"),
+        "oo": holds("[#8]~[#8]"),
+        "rings": found["rings"].to_numpy() >= 3,
+        "zwitterions": found["zwitterion"].to_numpy() == 1,
+    }
+
+
+def by_group(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, lang: str) -> style.WordTable:
+    """How often the intervals hold, by group of test molecules and kind of geometry, with how many molecules.
+
+    `molecules` is the whole database. A share of fewer than `LEAST` molecules is left out.
+    """
+    rows = {
+        say(_GROUPS[name], lang): {say(KIND_NAMES[kind], lang): cell for kind, cell in cells.items()}
+        for name, cells in _cells(errors, intervals, molecules, lambda *counted: _cell(*counted, lang)).items()
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Test molecules", lang))
+
+
+def _cells[Cell](
+    errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, cell: Callable[[int, int], Cell]
+) -> dict[str, dict[str, Cell]]:
+    """By group and kind, what `cell` makes of how many intervals hold, of how many."""
+    known = tested(errors, intervals)
+    chosen = molecules.select(np.flatnonzero(np.isin(molecules.index, known["index"])))
+    found: dict[str, dict[str, Cell]] = {}
+    for name, members in groups(chosen).items():
+        of_group = known[known["index"].isin(chosen.index[members])]
+        counted = of_group.groupby("geometry")["inside"].agg(["sum", "size"]).reindex(KINDS, fill_value=0)
+        found[name] = {kind: cell(int(row["sum"]), int(row["size"])) for kind, row in counted.iterrows()}
+    return found
+
+
+def _cell(holding: int, number: int, lang: str) -> str:
+    if number < LEAST:
+        return "–"
+    return f"{style.percent(holding / number, lang)} ({style.number(number, lang)})"
+
+
+def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, lang: str) -> dict[str, str]:
+    """The numbers that the book's prose quotes; the same keys in both languages.
+
+    `level`; of each kind of geometry `mae_…`, `spread_…` (median), `half_…` (of the interval, median), meV, and
+    `holds_…`; `least_holds_…`, the smallest share among groups of at least `LEAST` molecules.
+    """
+    known = tested(errors, intervals)
+    shares = _cells(errors, intervals, molecules, lambda some, all_: some / all_ if all_ >= LEAST else np.nan)
+    found = {"level": style.percent(intervals.level, lang)}
+    for kind in KINDS:
+        every = errors[(errors["part"] == "test") & (errors["geometry"] == kind)]
+        of_kind = known[known["geometry"] == kind]
+        least = np.nanmin([cells[kind] for cells in shares.values()])
+        found |= {
+            f"mae_{kind}": style.number(_MEV * every["error"].abs().mean(), lang, 1 if kind == "dft" else 0),
+            f"spread_{kind}": style.number(_MEV * every["spread"].median(), lang),
+            f"half_{kind}": style.number(_MEV * of_kind["half_width"].median(), lang),
+            f"holds_{kind}": style.percent(of_kind["inside"].mean(), lang, 1),
+            f"least_holds_{kind}": style.percent(least, lang),
+        }
+    return found
+
+
+def errors_and_intervals(errors: pd.DataFrame, intervals: Intervals, *, lang: str) -> style.BookFigure:
+    """How far the true energy of each test molecule lies from the middle of its interval, against half of that."""
+    known = tested(errors, intervals)
+    alt = mark(
+        "Three plots on log scales, one per kind of geometry: distances from the middle of the interval against half "
+        "of it. Nine in ten points lie below the diagonal; with the database’s own geometries they reach down to "
+        "tenths of a meV, with the other two kinds most lie between ten and a thousand."
+    )
+    data = pd.DataFrame(
+        {
+            "geometry": known["geometry"],
+            "qm9_index": known["index"],
+            "error_meV": _MEV * known["error"],
+            "off_the_middle_meV": _MEV * known["off"],
+            "half_interval_meV": _MEV * known["half_width"],
+            "run": " ".join(intervals.about.models),
+        }
+    )
+    with style.figure(say(alt, lang), data, height=3.6) as figure:
+        for axes, kind in zip(figure.subplots(1, len(KINDS), sharex=True, sharey=True), KINDS, strict=True):
+            of_kind = data[data["geometry"] == kind]
+            colour, marker = _COLOURS[kind]
+            size = of_kind["off_the_middle_meV"].clip(lower=0.1)
+            axes.plot(
+                of_kind["half_interval_meV"], size, marker, color=colour, markersize=2, alpha=0.3, rasterized=True
+            )
+            axes.plot([1, 3e3], [1, 3e3], "--", color=style.BLACK, linewidth=1)
+            axes.set_title(say(KIND_NAMES[kind], lang), fontsize=10)
+            for which in ("x", "y"):
+                style.log_axis(axes, lang, which, every=1)
+        figure.supxlabel(say("Half of the interval (meV)", lang), fontsize=11)
+        figure.supylabel(say("Distance from its middle (meV)", lang), fontsize=11)
+    return figure

@@ -1,0 +1,104 @@
+"""What the model card says of intervals is what they do on the test part."""
+
+import re
+
+import numpy as np
+import pytest
+from rdkit import Chem
+
+from analysis.figures import model_card, style
+from analysis.figures.words import LANGUAGES, say
+from analysis.predict import intervals
+from analysis.predict.intervals import KINDS
+
+EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
+
+
+@pytest.fixture(scope="module")
+def errors():
+    return intervals.load_errors()
+
+
+@pytest.fixture(scope="module")
+def found():
+    return intervals.Intervals.load()
+
+
+@pytest.fixture(scope="module")
+def by_group(errors, found, qm9_molecules):
+    return {lang: model_card.by_group(errors, found, qm9_molecules, lang=lang) for lang in LANGUAGES}
+
+
+@EACH_LANGUAGE
+def test_the_table_has_what_the_intervals_do_on_the_test_part(errors, found, lang):
+    table = model_card.table(errors, found, lang=lang)
+    assert table.index.tolist() == [say(model_card.KIND_NAMES[kind], lang) for kind in KINDS]
+    for kind, (_, row) in zip(KINDS, table.iterrows(), strict=True):
+        test = errors[(errors["part"] == "test") & (errors["geometry"] == kind)]
+        assert row[say("Molecules", lang)] == style.number(len(test), lang)
+        assert row[say("MAE (meV)", lang)] == style.number(1e3 * test["error"].abs().mean(), lang, 1)
+        known = test[test["warnings"] == ""]
+        ends = [found.of(kind, 0.0, spread) for spread in known["spread"].tolist()]
+        holds = [low <= -error <= high for (low, high), error in zip(ends, known["error"].tolist(), strict=True)]
+        assert row[say("It holds for", lang)] == style.percent(np.mean(holds), lang, 1)
+        half = np.median([(high - low) / 2 for low, high in ends])
+        assert row[say("Half of the interval, median (meV)", lang)] == style.number(1e3 * half, lang)
+
+
+def test_groups_are_what_they_are_called(few_molecules):
+    groups = model_card.groups(few_molecules)
+    assert groups["all"].all()
+    read = [Chem.MolFromSmiles(smiles) for smiles in few_molecules.smiles.tolist()]
+    heavy = np.array([one.GetNumHeavyAtoms() for one in read])
+    np.testing.assert_array_equal(groups["9"], heavy == 9)
+    np.testing.assert_array_equal(groups["small"], heavy <= 6)
+    bonds = [
+        {frozenset((b.GetBeginAtom().GetSymbol(), b.GetEndAtom().GetSymbol())) for b in one.GetBonds()} for one in read
+    ]
+    np.testing.assert_array_equal(groups["nn"], [frozenset("N") in kinds for kinds in bonds])
+    np.testing.assert_array_equal(groups["oo"], [frozenset("O") in kinds for kinds in bonds])
+    np.testing.assert_array_equal(groups["fluorine"], ["F" in smiles for smiles in few_molecules.smiles.tolist()])
+    np.testing.assert_array_equal(groups["rings"], [one.GetNumBonds() - one.GetNumAtoms() + 1 >= 3 for one in read])
+    assert 0 < groups["rings"].sum() < len(few_molecules)
+
+
+@EACH_LANGUAGE
+def test_a_share_of_few_molecules_is_left_out(by_group, errors, found, lang):
+    table = by_group[lang]
+    whole = table.iloc[0]
+    known = model_card.tested(errors, found)
+    for kind in KINDS:
+        of_kind = known[known["geometry"] == kind]
+        number = style.number(len(of_kind), lang)
+        assert whole[say(model_card.KIND_NAMES[kind], lang)].endswith(f"({number})")
+    cells = table.to_numpy().ravel()
+    numbers = [int(re.sub(r"\D", "", cell.partition("(")[2])) for cell in cells if cell != "–"]
+    assert min(numbers) >= model_card.LEAST
+    assert "–" in cells
+
+
+def test_the_facts_are_those_of_the_tables(by_group, errors, found, qm9_molecules):
+    facts = model_card.facts(errors, found, qm9_molecules, lang="en")
+    assert facts.keys() == model_card.facts(errors, found, qm9_molecules, lang="ca").keys()
+    assert facts["level"] == "90%"
+    table = model_card.table(errors, found, lang="en")
+    for kind, held in zip(KINDS, table["It holds for"], strict=True):
+        assert facts[f"holds_{kind}"] == held
+        column = by_group["en"][say(model_card.KIND_NAMES[kind], "en")]
+        shares = [int(cell.partition("%")[0]) for cell in column if cell != "–"]
+        assert facts[f"least_holds_{kind}"] == f"{min(shares)}%"
+
+
+@EACH_LANGUAGE
+def test_the_figure_has_a_plot_per_kind_of_geometry(errors, found, lang):
+    figure = model_card.errors_and_intervals(errors, found, lang=lang)
+    assert [axes.get_title() for axes in figure.axes] == [say(model_card.KIND_NAMES[kind], lang) for kind in KINDS]
+    for axes, kind in zip(figure.axes, KINDS, strict=True):
+        points, diagonal = axes.get_lines()
+        data = figure.data[figure.data["geometry"] == kind]
+        assert len(points.get_xdata()) == len(data)
+        below = data["off_the_middle_meV"] <= data["half_interval_meV"]
+        np.testing.assert_array_equal(below, model_card.tested(errors, found).query("geometry == @kind")["inside"])
+        np.testing.assert_allclose(points.get_ydata(), data["off_the_middle_meV"].clip(lower=0.1))
+        np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
+        assert axes.get_xscale() == axes.get_yscale() == "log"
