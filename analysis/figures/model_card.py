@@ -18,7 +18,7 @@ KIND_NAMES = messages(
     {
         "dft": "QM9’s own (B3LYP)",
         "xtb": "GFN2-xTB",
-        "mmff": "SMILES, ETKDG and MMFF94",
+        "mmff": "from SMILES (MMFF94)",
     }
 )
 _GROUPS = messages(
@@ -130,7 +130,7 @@ def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, l
     """The numbers that the book's prose quotes; the same keys in both languages.
 
     `level`; of each kind of geometry `mae_…`, `spread_…` (median), `half_…` (of the interval, median), meV, and
-    `holds_…`; `least_holds_…`, the smallest share among groups of at least `LEAST` molecules.
+    `holds_…`; `least_holds_…`, the smallest share among groups of at least `LEAST` molecules, and `least_group_…`.
     """
     known = tested(errors, intervals)
     shares = _cells(errors, intervals, molecules, lambda some, all_: some / all_ if all_ >= LEAST else np.nan)
@@ -138,13 +138,14 @@ def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, l
     for kind in KINDS:
         every = errors[(errors["part"] == "test") & (errors["geometry"] == kind)]
         of_kind = known[known["geometry"] == kind]
-        least = np.nanmin([cells[kind] for cells in shares.values()])
+        least = min((cells[kind], name) for name, cells in shares.items() if not np.isnan(cells[kind]))
         found |= {
             f"mae_{kind}": style.number(_MEV * every["error"].abs().mean(), lang, 1 if kind == "dft" else 0),
             f"spread_{kind}": style.number(_MEV * every["spread"].median(), lang),
             f"half_{kind}": style.number(_MEV * of_kind["half_width"].median(), lang),
             f"holds_{kind}": style.percent(of_kind["inside"].mean(), lang, 1),
-            f"least_holds_{kind}": style.percent(least, lang),
+            f"least_holds_{kind}": style.percent(least[0], lang),
+            f"least_group_{kind}": say(_GROUPS[least[1]], lang),
         }
     return found
 
