@@ -1,3 +1,4 @@
+import multiprocessing
 import os
 import resource
 from collections.abc import Callable, Iterator
@@ -12,6 +13,9 @@ from analysis.data import qm9
 from analysis.data.molecules import Molecules
 
 os.environ["FUSED_LOOPS"] = "default"  # no test measures how fast this machine is, nor keeps what it found
+
+# Processes that tests start are forked from one that has imported this, which takes 8 s of processor time.
+multiprocessing.set_forkserver_preload(["pytest", "analysis.study.search", "analysis.training.loop"])
 
 # A slow machine is no failure.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,10 +40,11 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files go to the workers in the order in which they are found: first those that take longest."""
-    first = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(LONGEST)}
+    """Files go to the workers in the order in which they are found: first those that take longest, then notebooks."""
+    tests = Path(__file__).parent
+    first = {tests / f"{name}.py": place for place, name in enumerate(LONGEST)}
     assert all(path.is_file() for path in first), "a file of LONGEST is gone"
-    items.sort(key=lambda item: first.get(item.path, len(first)))
+    items.sort(key=lambda item: first.get(item.path, len(first) + (tests in item.path.parents)))
 
 
 @pytest.fixture(scope="session")

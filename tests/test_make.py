@@ -36,6 +36,7 @@ BUILDER = """\
 set -eu
 {run}
 mkdir -p book/_build/.jupyter_cache
+echo "$*" > asked
 echo entry >> book/_build/.jupyter_cache/global.db
 work
 """
@@ -130,6 +131,34 @@ def test_nothing_in_the_makefile_is_younger_than_macos_make():
     assert not [recipe for recipe in recipes if ";" in recipe and not recipe.startswith("\t@awk")]
     for script in ROOT.glob("tools/*.sh"):
         assert "\nset -euo pipefail\n" in script.read_text(encoding="utf-8"), script
+
+
+def test_the_first_html_takes_what_was_read_for_paper_if_that_was_well_and_nothing_has_changed(fresh_folder, start):
+    start("book").communicate()
+    shutil.rmtree(fresh_folder / "book")
+    for name in ("_config.yml", "_toc.yml", "notebooks/one.ipynb", "book/ca/page.md"):
+        write(fresh_folder / name, "")
+    words = ["bash", "tools/build_book.sh", ".venv/bin"]
+
+    def build(what: str) -> str:
+        subprocess.run([*words, what], cwd=fresh_folder, capture_output=True, check=False)
+        return (fresh_folder / "asked").read_text()
+
+    (fresh_folder / "fail").touch()
+    build("pdf")
+    (fresh_folder / "fail").unlink()
+    assert " --all " in build("html")  # its complaints would be lost
+    build("pdf")
+    assert " --all " not in build("html")
+    assert " --all " in build("html")
+    build("pdf")
+    later = time.time() + 60
+    os.utime(fresh_folder / "book" / "ca" / "page.md", (later, later))
+    assert " --all " in build("html")
+    os.utime(fresh_folder / "book" / "ca" / "page.md")
+    build("pdf")
+    (fresh_folder / "book" / "_build" / "html").mkdir()
+    assert " --all " in build("html")  # pages that stay as they are would not link to the new paper
 
 
 def test_no_fitting_python_is_one_line_that_says_what_to_do(fresh_folder):

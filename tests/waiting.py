@@ -5,13 +5,13 @@ A process that can no longer bring about what is waited for is known by its end.
 
 import multiprocessing.connection
 from collections.abc import Sequence
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 
 PATIENCE = 3_600_000
 """ms after which a browser is given up, in whose page nothing ends that could be seen: the one clock of the tests."""
 
 
-def join_all(processes: Sequence[SpawnProcess]) -> None:
+def join_all(processes: Sequence[BaseProcess]) -> None:
     """Wait until all have ended well. If one fails, so does this, and the others, which may wait for it, are killed."""
     running = {process.sentinel: process for process in processes}
     try:

@@ -14,9 +14,17 @@ if [ -e "$book/.building" ]; then
   echo "The last build was cut off: this one begins anew"
 fi
 if [ -e "$book/.building" ] || [ -n "$sources" ]; then
-  rm -rf "$book/.doctrees" "$book/.jupyter_cache"
+  rm -rf "$book/.doctrees" "$book/.jupyter_cache" "$book/.read"
   touch "$book/.executed-with"
 fi
+
+# What `make pdf` has read without a complaint is not read again for the first HTML, unless a page has changed since.
+fresh=--all
+if [ -e "$book/.read" ] && [ ! -e "$book/html" ]; then
+  changed=$(find book notebooks _config.yml _toc.yml -path "$book" -prune -o -type f -not -name '*.pyc' -newer "$book/.read" -print 2>/dev/null || echo some)
+  [ -n "$changed" ] || fresh=
+fi
+rm -f "$book/.read"
 
 step() {
   "$@" || { failed=$?; [ $failed -gt 128 ] || rm "$book/.building"; exit $failed; }
@@ -25,8 +33,12 @@ touch "$book/.building"
 step "$bin/python" -m tools.links
 step "$bin/python" -m tools.execute_pages
 case $what in
-  html) step "$bin/jupyter-book" build book --all -W --keep-going -n -q ;;
-  pdf) step "$bin/jupyter-book" build book --builder singlehtml -W --keep-going -n -q ;;
+  html) step "$bin/jupyter-book" build book $fresh -W --keep-going -n -q ;;
+  pdf)
+    touch "$book/.reading"
+    step "$bin/jupyter-book" build book --builder singlehtml -W --keep-going -n -q
+    mv "$book/.reading" "$book/.read"
+    ;;
 esac
 rm "$book/.building"
 

@@ -1,105 +1,32 @@
-"""The built book as a reader has it: opened from disk, without a network, in Chromium, wide and narrow."""
+"""The built book as a reader has it: its files, and a reader's ways through it, from disk, without a network."""
 
 import importlib
 import os
 import re
-import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from urllib.parse import unquote, urldefrag, urlencode
 
 import pandas as pd
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from bs4 import BeautifulSoup, Tag
+from built import HTML, LANGUAGES, LOOK, NARROW, ROOT, WIDE, Window, language_of, page_names, twin_of, twins, window
 from PIL import Image
-from playwright.sync_api import Browser, Page, Request, expect
-from waiting import PATIENCE
-
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
-
-from tools import chromium  # noqa: E402
+from playwright.sync_api import expect
 
 pytestmark = pytest.mark.built_book
-expect.set_options(timeout=PATIENCE)
 
-HTML = ROOT / "book" / "_build" / "html"
-LANGUAGES = ("ca", "en")
-WIDE, NARROW = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 TEXTS = ("introduction", "glossary", "references")  # pages with many different words
 EACH_WIDTH = pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-
-# What a page looks like once fonts and formulas are there.
-LOOK = """async () => {
-  await document.fonts.ready;
-  if (window.MathJax) await MathJax.startup.promise;
-  const all = (selector) => [...document.querySelectorAll(selector)];
-  const words = ["title", "aria-label", "placeholder", "data-bs-title", "data-bs-original-title", "data-tooltip"];
-  return {
-    formulas: all(".math").length,
-    unset: all(".math").filter((formula) => !formula.querySelector("mjx-container")).map((one) => one.textContent),
-    // Formulas that MathJax refused, and commands that it does not know: those it writes in red.
-    wrong: all("mjx-merror, mjx-mtext[style*='color: red']").map((one) => one.closest("mjx-container").outerHTML),
-    broken: [...document.images].filter((image) => !image.complete || !image.naturalWidth).map((image) => image.src),
-    words: all("body :is(" + words.map((name) => `[${name}]`) + ")")
-      .filter((element) => !element.closest(".prev-next-area, .language-switch") && !element.matches("a.reference"))
-      .flatMap((element) => words.map((name) => element.getAttribute(name)).filter(Boolean)),
-  };
-}"""
-TOO_WIDE = "() => document.documentElement.scrollWidth - window.innerWidth"
-# What axe-core finds wrong, as far as it hinders a reader (https://github.com/dequelabs/axe-core, "impact").
-AXE = """async ([theme, rules]) => {
-  if (theme) Object.assign(document.documentElement.dataset, { theme, mode: theme });
-  const options = { preload: false, resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
-  const found = (await axe.run(document, options)).violations.filter((one) => /serious|critical/.test(one.impact));
-  return found.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target} ${node.failureSummary}`));
-}"""
-# The API's pages are the longest, and one tool makes them all alike: axe-core looks at these two of them.
-API_BY_AXE = ("api/fused.html", "api/runs.html")
-# A colour on its way from one mode to the other has no contrast to speak of.
-STILL = "* { transition: none !important; animation: none !important; }"
-
-
-@dataclass
-class Seen:
-    """What the browser saw on one page."""
-
-    outside: list[str] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    overflow: dict[int, int] = field(default_factory=dict)
-    look: dict[str, Any] = field(default_factory=dict)
-    barriers: dict[str, list[str]] = field(default_factory=dict)
 
 
 @pytest.fixture(scope="module")
 def pages() -> dict[str, BeautifulSoup]:
     """Every page of the book, parsed, by its path below the book's root."""
-    if not (HTML / "index.html").is_file():
-        pytest.fail("the book is not built: run `make book` first")
-    paths = [path for path in sorted(HTML.rglob("*.html")) if "_static" not in path.parts]
-    return {path.relative_to(HTML).as_posix(): parsed(path) for path in paths}
+    return {name: parsed(HTML / name) for name in page_names()}
 
 
 def parsed(path: Path) -> BeautifulSoup:
     return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
-
-
-def language_of(name: str) -> str | None:
-    return next((each for each in LANGUAGES if name.startswith(f"{each}/") or name == f"search-{each}.html"), None)
-
-
-def twins(pages: Iterable[str]) -> dict[str, str]:
-    """English page for each Catalan one (what has no twin is another test's business)."""
-    return {name: twin_of(name) for name in pages if language_of(name) == "ca" and twin_of(name) in pages}
-
-
-def twin_of(name: str) -> str:
-    first, second = LANGUAGES if language_of(name) == LANGUAGES[0] else LANGUAGES[::-1]
-    return name.replace(f"-{first}.", f"-{second}.") if name.startswith("search") else name.replace(first, second, 1)
 
 
 def target(name: str, address: str) -> tuple[str, str] | None:
@@ -316,112 +243,6 @@ def test_the_page_for_lost_readers_leads_on_in_both_languages(pages):
 
 
 # ---- the browser -----------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    try:
-        with chromium.started() as started:
-            yield started
-    except chromium.NoChromiumError as error:
-        pytest.fail(str(error))
-
-
-class Window:
-    """A window of the browser, and what went wrong on the page that is open in it."""
-
-    def __init__(self, page: Page):
-        self.page = page
-        self.seen = Seen()
-        page.on("request", self.note_request)
-        page.on("requestfailed", lambda request: self.seen.errors.append(f"{request.url}: {request.failure}"))
-        page.on("pageerror", lambda error: self.seen.errors.append(str(error)))
-        page.on("console", lambda said: self.seen.errors.append(said.text) if said.type == "error" else None)
-
-    def note_request(self, request: Request) -> None:
-        if not request.url.startswith(("file:", "data:", "blob:")):
-            self.seen.outside.append(request.url)
-
-    def open(self, name: str) -> Seen:
-        self.seen = Seen()
-        self.page.goto(f"{HTML.as_uri()}/{name}")
-        return self.seen
-
-
-@contextmanager
-def window(browser: Browser, **options: Any) -> Iterator[Window]:
-    page = browser.new_page(**{"viewport": WIDE} | options)
-    page.set_default_timeout(PATIENCE)
-    yield Window(page)
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def seen(browser, pages) -> dict[str, Seen]:
-    """What the browser saw on every page, in a wide and in a narrow window."""
-    everything = {}
-    with window(browser) as reader:
-        for name in pages:
-            reader.page.set_viewport_size(NARROW)
-            here = everything[name] = reader.open(name)
-            here.look = reader.page.evaluate(LOOK)
-            reader.page.add_style_tag(content=STILL)
-            by_axe = not name.startswith("api/") or name in API_BY_AXE
-            if by_axe:
-                reader.page.evaluate(AXE_SCRIPT)
-                here.barriers["narrow"] = reader.page.evaluate(AXE, ["light", ["scrollable-region-focusable"]])
-            for size in (NARROW, WIDE):
-                reader.page.set_viewport_size(size)
-                here.overflow[size["width"]] = reader.page.evaluate(TOO_WIDE)
-            if not by_axe:
-                continue
-            here.barriers["light"] = reader.page.evaluate(AXE, ["light", None])
-            here.barriers["dark"] = reader.page.evaluate(AXE, ["dark", ["color-contrast"]])
-    return everything
-
-
-def where(seen: dict[str, Seen], what) -> dict[str, Any]:
-    return {name: found for name, here in seen.items() if (found := what(here))}
-
-
-def test_no_request_leaves_the_book(seen):
-    assert not where(seen, lambda here: here.outside)
-
-
-def test_nothing_goes_wrong_on_any_page(seen):
-    assert not where(seen, lambda here: here.errors)
-
-
-def test_images_are_drawn(seen):
-    assert not where(seen, lambda here: here.look["broken"])
-
-
-def test_formulas_are_set(seen):
-    assert not where(seen, lambda here: here.look["unset"])
-    assert not where(seen, lambda here: here.look["wrong"])
-    assert sum(here.look["formulas"] for here in seen.values()) > 20
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_page_is_wider_than_the_window(seen, width):
-    assert not where(seen, lambda here: max(here.overflow[width], 0))
-
-
-@pytest.mark.parametrize("mode", ["light", "dark", "narrow"])
-def test_nothing_hinders_a_reader(seen, mode):
-    """axe-core: no serious and no critical violation of WCAG AA or good practice."""
-    looked_at = where(seen, lambda here: mode in here.barriers)
-    assert {name for name in looked_at if name.startswith("api/")} == set(API_BY_AXE)
-    assert {name for name in seen if not name.startswith("api/")} <= looked_at.keys()
-    assert not where(seen, lambda here: here.barriers.get(mode))
-
-
-def test_twin_pages_share_no_word_of_the_interface(seen):
-    """A tooltip or label that is the same on both pages has not been translated."""
-    words = {name: set(here.look["words"]) for name, here in seen.items()}
-    assert min(map(len, words.values())) > 5
-    shared = {name: words[name] & words[twin] for name, twin in twins(seen).items()}
-    assert not {name: same for name, same in shared.items() if same}
 
 
 @pytest.mark.parametrize("name", ["ca/abstract.html", "ca/state-of-the-art.html", "search-ca.html"])

@@ -1,5 +1,6 @@
 """The package, installed without the checkout: it brings the models that `predict` takes, and writes nothing there."""
 
+import json
 import os
 import re
 import shutil
@@ -97,23 +98,37 @@ def test_predict_works_anywhere(installed, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_reading_and_writing_elsewhere_is_reported_in_one_line(installed, tmp_path):
-    def said(*words: str, **environment: str) -> tuple[int, str]:
-        done = python("-m", "analysis", *words, folder=tmp_path, PYTHONPATH=str(installed), **environment)
-        return done.returncode, done.stderr
+INVOKED = """
+import json, sys
+from typer.testing import CliRunner
+from analysis.cli.commands import app
+from analysis.runs import checkout, records
+invoked = [CliRunner().invoke(app, words, env=environment) for words, environment in json.loads(sys.argv[1])]
+print(json.dumps([(one.exit_code, one.stderr) for one in invoked]))
+print(records.results_folder(), checkout.git_state())
+"""
 
+
+def test_reading_and_writing_elsewhere_is_reported_in_one_line(installed, tmp_path):
     here, there = tmp_path / "results", ROOT / "results"
+    asked = [
+        (["show", "3fcb6d"], {}),
+        (["show", "3fcb6d"], {"COMPENDIUM_RESULTS": str(there)}),
+        (["verdicts"], {}),
+        (["run", "baseline", "--seeds", "0"], {"COMPENDIUM_RESULTS": str(there)}),  # which is recorded
+    ]
+    done = python("-W", "ignore", "-c", INVOKED, json.dumps(asked), folder=tmp_path, PYTHONPATH=str(installed))
+    said, place = done.stdout.splitlines()
+    missing, shown, unjudged, recorded = map(tuple, json.loads(said))
     names = "--results, or COMPENDIUM_RESULTS, names"
-    assert said("show", "3fcb6d") == (1, f"error: there are no records in {here}: {names} the folder that holds them\n")
-    assert said("show", "3fcb6d", COMPENDIUM_RESULTS=str(there)) == (0, "")
-    code, line = said("verdicts")
+    assert missing == (1, f"error: there are no records in {here}: {names} the folder that holds them\n")
+    assert shown == (0, "")
+    code, line = unjudged
     assert (code, line.count("\n")) == (1, 1)
     assert f"are not recorded in {here}: " in line
     assert names in line
-    code, lines = said("run", "baseline", "--seeds", "0", COMPENDIUM_RESULTS=str(there))  # which is recorded
-    assert (code, lines) == (0, f"records go to {there}\n")
-    asked = "from analysis.runs import checkout, records; print(records.results_folder(), checkout.git_state())"
-    assert python("-c", asked, folder=tmp_path, PYTHONPATH=str(installed)).stdout == f"{here} None\n"
+    assert recorded == (0, f"records go to {there}\n")
+    assert (place, done.stderr) == (f"{here} None", "")
     assert list(tmp_path.iterdir()) == []
 
 

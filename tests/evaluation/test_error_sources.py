@@ -133,7 +133,7 @@ def test_twins_permuted_one_by_one_would_hide_each_other():
     together = error_sources.groups(error_sources.correlations(table))
     singly = {name: [name] for name in table}
     as_group, alone = (
-        error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"])).loc[
+        error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"], folds=3)).loc[
             ("squared", "without", "n_atoms")
         ]["value"]
         for grouped in (together, singly)

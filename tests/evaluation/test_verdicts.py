@@ -40,7 +40,8 @@ def times(factor: float | Mapping[int, float], level: Callable = even) -> Callab
     """A level times a factor, or times one for some sizes."""
     if not isinstance(factor, Mapping):
         return lambda n_atoms: factor * level(n_atoms)
-    return lambda n_atoms: level(n_atoms) * np.array([factor.get(int(n), 1.0) for n in n_atoms])
+    by_size = np.array([factor.get(size, 1.0) for size in range(SIZES.max() + 1)])
+    return lambda n_atoms: level(n_atoms) * by_size[n_atoms]
 
 
 class MadeUp:
@@ -78,7 +79,7 @@ class MadeUp:
         labels = pd.DataFrame(
             [(kind, name, part) for part in parts for kind, name, _ in groups], columns=["kind", "group", "part"]
         )
-        self._labels = dict(labels.items()) | {"molecules": self._inside.sum(axis=1).astype(int)}
+        self._labels = labels.assign(molecules=self._inside.sum(axis=1).astype(int))
         self._held_out = {"index": self.index[self.held_out], "n_atoms": self.n_atoms[self.held_out]}
         self._common = self._noise()
         self._own = {}
@@ -148,10 +149,10 @@ class MadeUp:
 
     def _sums(self, e: np.ndarray) -> pd.DataFrame:
         n = self.n_atoms
-        sums = (self._inside @ np.stack([e, e * e, e * n, n * n], axis=1)).T
-        columns = dict(zip(["sum_e", "sum_ee", "sum_en", "sum_nn"], sums, strict=True))
-        # Thousands of these are made: pandas takes its time over anything but plain columns.
-        return pd.DataFrame(self._labels | columns | {"shift": 0.0})
+        sums = np.stack([e, e * e, e * n, n * n, np.zeros(len(e))]) @ self._inside.T
+        frame = pd.DataFrame(sums.T, columns=["sum_e", "sum_ee", "sum_en", "sum_nn", "shift"])
+        # Thousands of these are made, and pandas takes its time over the texts: they are put beside as they are.
+        return pd.concat([self._labels, frame], axis=1)
 
 
 def config(experiment: str, seed: int, **parts: object) -> RunConfig:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
-from test_figures_state_of_the_art import assert_readable, shown
+from test_figures_state_of_the_art import assert_readable, watched
 
 from analysis import study
 from analysis.evaluation import error_sources
@@ -35,28 +35,24 @@ def draw_new(draw, found, lang) -> style.BookFigure:
 
 
 @pytest.fixture(scope="module")
-def drawn(found) -> Callable[[Callable, str], tuple[style.BookFigure, list[Text]]]:
-    """A figure and its texts, drawn once for all that is asked of it."""
+def drawn(found) -> Callable[[Callable, str], tuple[style.BookFigure, list[Text], bytes]]:
+    """A figure, its texts and its picture, drawn once for all that is asked of it."""
 
     @cache
-    def draw_once(draw: Callable, lang: str) -> tuple[style.BookFigure, list[Text]]:
+    def draw_once(draw: Callable, lang: str) -> tuple[style.BookFigure, list[Text], bytes]:
         figure = draw_new(draw, found, lang)
-        return figure, texts_of(figure)
+        picture, texts = watched(figure.png)
+        # Those of more than one line are drawn line by line.
+        longer = [text for text in figure.findobj(Text) if text.get_visible() and "\n" in text.get_text()]
+        return figure, [text for text in texts if isinstance(text, Text)] + longer, picture
 
     return draw_once
-
-
-def texts_of(figure: style.BookFigure) -> list[Text]:
-    """The texts that are drawn; of more than one line, too, which are drawn line by line."""
-    longer = [text for text in figure.findobj(Text) if text.get_visible() and "\n" in text.get_text()]
-    return [text for text in shown(figure) if isinstance(text, Text)] + longer
 
 
 @EACH_LANGUAGE
 @EACH_FIGURE
 def test_a_figure_is_readable_and_the_same_picture_each_time(draw, lang, drawn, found):
-    figure, texts = drawn(draw, lang)
-    picture = figure.png()
+    figure, texts, picture = drawn(draw, lang)
     assert len(picture) < 300_000
     assert draw_new(draw, found, lang).png() == picture
     assert_readable(figure, texts)

@@ -40,11 +40,17 @@ PHONE_WIDTH = 360  # px
 SMALLEST_TEXT = 8  # px
 
 
+def watched[T](draw: Callable[[], T]) -> tuple[T, list[Text]]:
+    """What is drawn, and its texts: a figure holds others, such as ticks outside its limits."""
+    write = RendererAgg.draw_text
+    with mock.patch.object(RendererAgg, "draw_text", autospec=True, side_effect=write) as draw_text:
+        result = draw()
+    return result, [call.kwargs.get("mtext") or call.args[-1] for call in draw_text.call_args_list]
+
+
 def shown(figure: style.BookFigure) -> list[Text]:
-    """The texts that are drawn: a figure holds others, such as ticks outside its limits."""
-    with mock.patch.object(RendererAgg, "draw_text", autospec=True) as draw_text:
-        figure.png()
-    return [call.kwargs.get("mtext") or call.args[-1] for call in draw_text.call_args_list]
+    """The texts of a figure that are drawn."""
+    return watched(figure.png)[1]
 
 
 def assert_readable(figure: style.BookFigure, texts: list[Text] | None = None) -> None:
@@ -78,7 +84,7 @@ def drawn(qm9_molecules) -> Callable[[Callable, str], Drawn]:
     @cache
     def draw_once(draw: Callable, lang: str) -> Drawn:
         figure = draw(qm9_molecules, lang=lang)
-        return Drawn(figure, figure._repr_mimebundle_(), shown(figure))
+        return Drawn(figure, *watched(figure._repr_mimebundle_))
 
     return draw_once
 

@@ -477,25 +477,37 @@ def test_a_deep_copy_is_fast_and_shares_nothing(kind, batch, ways):
 ALONE = """
 import sys, torch
 sys.modules["fused"] = sys.modules["analysis"] = None
-model = torch.load(sys.argv[1], weights_only=False)
-print(type(model.representation).__module__, len(model.state_dict()))
+for path in sys.argv[1:]:
+    model = torch.load(path, weights_only=False)
+    print(type(model.representation).__module__, len(model.state_dict()))
 """
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_saved_model_is_schnetpacks_own_and_can_be_accelerated_again(kind, batch, tmp_path):
-    model, stock = both(kind)
-    energies_and_gradients(model, batch)
-    torch.save(model, tmp_path / "best_model")
+@pytest.fixture(scope="module")
+def saved(batch, tmp_path_factory) -> dict[type, Path]:
+    """Where each kind of accelerated model was saved, after it was used."""
+    folder, found = tmp_path_factory.mktemp("saved"), {}
+    for kind in KINDS:
+        model, _ = both(kind)
+        energies_and_gradients(model, batch)
+        found[kind] = folder / kind.__name__
+        torch.save(model, found[kind])
+    return found
+
+
+def test_saved_models_are_schnetpacks_own(saved):
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", ALONE, tmp_path / "best_model"],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-W", "ignore", "-c", ALONE, *saved.values()], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == [kind.__module__, str(len(stock.state_dict()))]
-    again = torch.load(tmp_path / "best_model", weights_only=False)
+    expected = [f"{kind.__module__} {len(both(kind)[1].state_dict())}" for kind in saved]
+    assert done.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_saved_model_can_be_accelerated_again(kind, batch, saved):
+    _, stock = both(kind)
+    again = torch.load(saved[kind], weights_only=False)
     assert not any(isinstance(part, StandIn) for part in again.modules())
     fused.accelerate(again)
     assert_same(energies_and_gradients(again, batch), energies_and_gradients(stock, batch))

@@ -11,6 +11,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_module
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the tools are no part of the installed package
@@ -26,6 +27,7 @@ from fused.callback import InMemory
 from fused.schnet import FusedSchNet
 from harness.benchmark import contestants, floor, geometric, measure, plan, programs, ways
 from harness.benchmark import record as benchmark
+from harness.benchmark.__main__ import app
 from harness.benchmark.record import Benchmark, BenchmarkError, Spread
 from harness.benchmark.window import Window, WindowClosedError
 
@@ -601,8 +603,8 @@ def test_the_command_prints_a_records_tables(record, tmp_path):
     shown = subprocess.run([*command, "show", path], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert "30" in shown
     assert "molecules" not in shown.splitlines()[0]
-    again = subprocess.run([*command, "run", "--out", path], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert again.returncode == 1
+    again = CliRunner().invoke(app, ["run", "--out", str(path)])
+    assert again.exit_code == 1
     assert "exists" in again.stderr
     assert benchmark.load(path) == record
 

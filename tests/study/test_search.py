@@ -1,8 +1,8 @@
 import multiprocessing
+import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from analysis.data import thesis
 from analysis.runs.records import RESULTS_VARIABLE, RecordError, load, results_folder
 from analysis.study import pruning, search, sweeps, trials
 from analysis.study.sweeps import SweepError, load_sweep
-from analysis.training import loop, recording
+from analysis.training import callbacks, loop, recording
 
 SMALL = {"n_atom_basis": {"value": 8}, "n_interactions": {"value": 1}, "epochs": {"value": 1}}
 RANGE = {"distribution": "log_uniform_values", "min": 0.0001, "max": 0.01}
@@ -164,28 +164,25 @@ def test_a_pruned_trial_keeps_its_curve_and_has_no_record(qm9_molecules, tmp_pat
     assert not recorded & set(stopped["run"])
 
 
-_KILLED = """
-import os, signal, sys
-from pathlib import Path
-from analysis.data import qm9
-from analysis.study import search
-from analysis.training import callbacks
-from analysis.study.sweeps import load_sweep
-keep = callbacks.KeepLast.on_train_epoch_end
-def keep_and_die(*arguments):
-    keep(*arguments)
-    os.kill(os.getpid(), signal.SIGKILL)
-callbacks.KeepLast.on_train_epoch_end = keep_and_die
-search.HEARTBEAT_SECONDS = 1
-sweep = load_sweep(Path(sys.argv[1])).fixing({"epochs": 2})
-search.search(sweep, qm9.load(), profile="smoke", trials=1, results=Path(sys.argv[2]))
-"""
+def _die_after_an_epoch(path: Path, results: Path) -> None:
+    keep = callbacks.KeepLast.on_train_epoch_end
+
+    def keep_and_die(*arguments):
+        keep(*arguments)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    callbacks.KeepLast.on_train_epoch_end = keep_and_die
+    search.HEARTBEAT_SECONDS = 1
+    sweep = load_sweep(path).fixing({"epochs": 2})
+    search.search(sweep, search.qm9.load(), profile="smoke", trials=1, results=results)
 
 
 def test_a_killed_search_takes_its_trial_up_again(qm9_molecules, tmp_path, results, monkeypatch):
     path = written(tmp_path, method="random", learning_rate=RANGE)
-    child = subprocess.run([sys.executable, "-c", _KILLED, path, results], check=False)
-    assert child.returncode == -signal.SIGKILL
+    child = multiprocessing.get_context("forkserver").Process(target=_die_after_an_epoch, args=(path, results))
+    child.start()
+    child.join()
+    assert child.exitcode == -signal.SIGKILL
     (partial,) = [folder.name for folder in (results / "search-tiny").iterdir()]
     monkeypatch.setattr(search, "HEARTBEAT_SECONDS", 1)
     sweep = load_sweep(path).fixing({"epochs": 2})
@@ -210,7 +207,7 @@ def _work(path: Path, results: Path, url: str, barrier) -> None:
 def test_two_processes_share_a_search(qm9_molecules, tmp_path, results):
     path = written(tmp_path, learning_rate={"values": [n / 1000 for n in range(1, 9)]})
     url = f"sqlite:///{tmp_path / 'shared.db'}"
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     barrier = context.Barrier(2)
     workers = [context.Process(target=_work, args=(path, results, url, barrier)) for _ in range(2)]
     for worker in workers:

@@ -1,10 +1,10 @@
 import json
+import multiprocessing
 import os
 import re
 import struct
-import subprocess
-import sys
 from dataclasses import replace
+from pathlib import Path
 
 import ase.units
 import numpy as np
@@ -14,6 +14,7 @@ import torch
 import yaml
 from lightning_fabric.utilities.rank_zero import _get_rank
 from lightning_utilities.core.rank_zero import rank_zero_only
+from numba.core.dispatcher import Dispatcher
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, TQDMProgressBar
 from pytorch_optimizer import SOAP
 from schnetpack import properties
@@ -23,11 +24,11 @@ from schnetpack.transform import MatScipyNeighborList
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from wandb.proto.wandb_internal_pb2 import Record
 
-from analysis.data import databases, descriptors, offsets
+from analysis.data import databases, descriptors, offsets, qm9
 from analysis.data.molecules import MoleculesError, to_ase
 from analysis.runs import failures, selection, weights
 from analysis.runs.config import Data, FineTuning, Loss, Model, RunConfig, Selection, Training, adjust
-from analysis.training import callbacks, loop, networks
+from analysis.training import callbacks, loop, networks, recording
 from analysis.training.batches import ENERGY
 
 SMALL = adjust(
@@ -801,42 +802,33 @@ def test_a_run_is_one_process_on_one_device_wherever_it_is_started(
     np.testing.assert_array_equal(log["validation_loss"], trained.history["validation_loss"])
 
 
-COMPILES = """
-import sys
-from pathlib import Path
-from numba.core import event
-from analysis.data import qm9
-from analysis.training import loop as training, recording as runs
-from analysis.runs.config import RunConfig
+def _first_calls(configs: list[RunConfig], results: Path) -> list[int]:
+    """How many loops were called first before each training was prepared, when it was, and at its end, one by one."""
+    seen, counts, compile_one, prepare = [], [], Dispatcher.compile, loop._prepare
 
-compiled = event.RecordingListener()
-event.register("numba:compile", compiled)
-prepare = training._prepare
+    def compiled(self, kinds):
+        if tuple(kinds) not in self.overloads:
+            seen.append(kinds)
+        return compile_one(self, kinds)
 
-def watched(*arguments):
-    print(len(compiled.buffer))
-    prepare(*arguments)
-    print(len(compiled.buffer))
+    def prepared(*arguments):
+        counts.append(len(seen))
+        prepare(*arguments)
+        counts.append(len(seen))
 
-training._prepare = watched
-for config in sys.argv[2:]:
-    runs.load_or_train(RunConfig.model_validate_json(config), qm9.load(), results=Path(sys.argv[1]))
-    print(len(compiled.buffer))
-"""
+    Dispatcher.compile, loop._prepare = compiled, prepared
+    for config in configs:
+        recording.load_or_train(config, qm9.load(), results=results)
+        counts.append(len(seen))
+    return counts
 
 
 def test_nothing_is_compiled_while_the_time_of_a_phase_is_taken(tmp_path):
-    """On a machine that has never trained; how much faster the loops are than they need be here does not matter."""
+    """In a process that has not trained yet each loop is compiled when it is called first, or read if it is kept."""
     configs = [SMALL, adjust(SMALL, model={"representation": "painn"}, training={"optimizer": "soap"})]
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "empty"), "NUMBA_OPT": "0"}
-    said = subprocess.run(
-        [sys.executable, "-c", COMPILES, tmp_path, *(config.model_dump_json() for config in configs)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    ).stdout.split()
-    before, prepared, after = np.array(said, int).reshape(-1, 3).T
+    with multiprocessing.get_context("forkserver").Pool(1) as pool:
+        counts = pool.apply(_first_calls, (configs, tmp_path))
+    before, prepared, after = np.reshape(counts, (-1, 3)).T
     np.testing.assert_array_equal(after, prepared)
     np.testing.assert_array_equal(before, [0, prepared[0]])
     assert (prepared > before).all()

@@ -260,7 +260,7 @@ def _record_in_process(results: Path, molecules) -> str:
 
 
 def test_two_processes_that_ask_for_one_run_share_its_record(tmp_path, qm9_molecules):
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
+    with multiprocessing.get_context("forkserver").Pool(2) as pool:
         ids = pool.starmap(
             _record_in_process, [(tmp_path, qm9_molecules.select(np.arange(0, len(qm9_molecules), 50)))] * 2
         )
