@@ -35,7 +35,7 @@ from analysis.runs.config import RunConfig, Training
 from analysis.runs.selection import choose_molecules, fine_tuned, loss_weights
 from analysis.runs.weights import LOSS_WEIGHT
 from analysis.training import networks
-from analysis.training.batches import ENERGY, PackedLoader, PackedMolecules
+from analysis.training.batches import ENERGY, PackedMolecules
 from analysis.training.callbacks import (
     SQUARED_ERRORS,
     EpochLog,
@@ -45,6 +45,7 @@ from analysis.training.callbacks import (
     Stopwatch,
     WholeCheckpoints,
 )
+from fused.packed import PackedLoader
 from fused.threads import own_threads
 
 CHECKPOINT = "last.ckpt"
@@ -280,7 +281,8 @@ def _phases(config: RunConfig, packed: PackedMolecules, train: np.ndarray) -> li
 
 
 def _train_part(config: RunConfig, packed: PackedMolecules, among: np.ndarray, batch_size: int) -> PackedLoader:
-    sizes = packed.molecules.n_atoms[among]
+    sizes = packed.n_atoms[among]
+    weights = loss_weights(config.loss, sizes)
     return PackedLoader(
         packed,
         among,
@@ -289,7 +291,7 @@ def _train_part(config: RunConfig, packed: PackedMolecules, among: np.ndarray, b
         shuffle=True,
         stock=config.model.convolution == "stock",
         chances=stratified(sizes) if config.training.sampling == "stratified" else None,
-        loss_weights=loss_weights(config.loss, sizes),
+        beside={} if weights is None else {LOSS_WEIGHT: weights},
     )
 
 

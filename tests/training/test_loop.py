@@ -247,7 +247,8 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
     positions = trained.parts.train[:40]
     sizes = trained.molecules.n_atoms[trained.parts.train]
     v = selection.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
-    batch = next(iter(loop.PackedLoader(trained.packed, trained.parts.train, batch_size=40, loss_weights=v)))
+    loader = loop.PackedLoader(trained.packed, trained.parts.train, batch_size=40, beside={loop.LOSS_WEIGHT: v})
+    batch = next(iter(loader))
     assert batch[properties.idx].tolist() == positions.tolist()
     task = loop.EnergyTask(
         networks.build_from(
@@ -310,7 +311,7 @@ def test_a_weight_that_cannot_be_stops_the_training_before_it_begins(qm9_molecul
 def test_a_molecule_without_a_weight_makes_the_loss_nan(trained):
     """Should a batch ever hold one, the training stops instead of learning from a made-up weight."""
     ones = np.ones(len(trained.parts.train))
-    loader = loop.PackedLoader(trained.packed, trained.parts.train, batch_size=8, loss_weights=ones)
+    loader = loop.PackedLoader(trained.packed, trained.parts.train, batch_size=8, beside={loop.LOSS_WEIGHT: ones})
     loader.positions = trained.parts.test
     assert all(torch.isnan(batch[loop.LOSS_WEIGHT]).all() for batch in loader)
 
