@@ -76,7 +76,7 @@ def structure(molecules: Molecules) -> pd.DataFrame:
         bonds.append(_bonds(read, molecules, place))
     composition = {
         "n_atoms": molecules.n_atoms,
-        "heavy_atoms": molecules.n_atoms - hydrogens,
+        "heavy_atoms": molecules.heavy_atoms,
         "hydrogen_share": hydrogens / molecules.n_atoms,
         **dict(zip(ELEMENTS, counts.T, strict=True)),
         "unsaturation": (2 * carbons + 2 + nitrogens - hydrogens - fluorines) / 2,

@@ -128,15 +128,9 @@ def size_correlations(molecules: Molecules) -> pd.Series:
 
 def _composition(molecules: Molecules) -> pd.DataFrame:
     _require_molecules(molecules)
-    hydrogens = molecules.element_counts((1,))[:, 0]
-    return pd.DataFrame(
-        {
-            "n_atoms": molecules.n_atoms,
-            "heavy_atoms": molecules.n_atoms - hydrogens,
-            "hydrogens": hydrogens,
-            "hydrogen_share": hydrogens / molecules.n_atoms,
-        }
-    )
+    found = pd.DataFrame({"n_atoms": molecules.n_atoms, "heavy_atoms": molecules.heavy_atoms})
+    found["hydrogens"] = found["n_atoms"] - found["heavy_atoms"]
+    return found.assign(hydrogen_share=found["hydrogens"] / found["n_atoms"])
 
 
 def _holds(molecules: Molecules) -> np.ndarray:

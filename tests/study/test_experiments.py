@@ -151,7 +151,7 @@ def test_directed_training_has_controls_as_large_and_as_long(qm9_molecules):
 def test_the_extrapolation_trains_on_few_heavy_atoms_with_controls_as_large_and_as_long(qm9_molecules):
     arms = study.ExtrapolationParameters(seeds=[1]).by_arm(qm9_molecules)
     steps = {arm: config.epochs * study.steps_per_epoch(config, qm9_molecules) for arm, (config,) in arms.items()}
-    heavy = qm9_molecules.n_atoms - qm9_molecules.element_counts((1,))[:, 0]
+    heavy = qm9_molecules.heavy_atoms
     chosen = {arm: selection.training_part(qm9_molecules, config.data) for arm, (config,) in arms.items()}
     for model in ("default", "custom", "beyond"):
         few = f"{model} to 8 heavy atoms, same updates"
