@@ -34,8 +34,8 @@ from analysis.figures import style
 from analysis.figures.words import mark, messages, say
 from analysis.runs import checkout, measured, records
 from analysis.runs.records import Record
-from analysis.training import recording
 from harness.kept import Kept
+from harness.machine import Machine
 
 TESTED, VALIDATED = 1000, 500
 """Molecules of the test and of the validation part that the slow methods predict."""
@@ -85,7 +85,7 @@ class Baseline(measured.Frozen):
 class Baselines(measured.Frozen):
     """The record of all of them."""
 
-    machine: measured.Machine
+    machine: Machine
     git: measured.Git
     versions: dict[str, str]
     results: tuple[Baseline, ...]
@@ -337,9 +337,8 @@ def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None)
             found = kept.keep({"job": name}, [one.model_dump() for one in job()])
         results += [Baseline.model_validate(one) for one in found]
         typer.echo(f"{name}: " + ", ".join(f"{one['molecules']}: {1e3 * one['mae']:.1f} meV" for one in found))
-    about = recording.machine()
     record = Baselines(
-        machine=measured.Machine(**{key: about[key] for key in measured.Machine.model_fields}),
+        machine=Machine.here(),
         git=git,
         versions=measured.versions(_PACKAGES),
         results=tuple(results),
