@@ -125,7 +125,7 @@ def scored(
 
 def composition(molecules: Molecules, parts: splits.Split) -> Baseline:
     """An energy per element, fitted on the training part."""
-    left = molecules.energy - offsets.least_squares(molecules, parts.train).of(molecules)
+    left = molecules.energy - offsets.fit(molecules, parts.train, "least-squares").of(molecules)
     return scored("composition", -left[parts.test], len(parts.train))
 
 
@@ -147,7 +147,7 @@ def pair_counts(molecules: Molecules) -> np.ndarray:
 
 def pair_regression(molecules: Molecules, parts: splits.Split) -> Baseline:
     """Ridge regression on `pair_counts`, of what the composition leaves."""
-    left = molecules.energy - offsets.least_squares(molecules, parts.train).of(molecules)
+    left = molecules.energy - offsets.fit(molecules, parts.train, "least-squares").of(molecules)
     counts = pair_counts(molecules)
     fitted = {}
     for penalty in PENALTIES:
@@ -177,7 +177,7 @@ def kernel_regression(molecules: Molecules, parts: splits.Split, draw: int) -> l
     """Kernel ridge regression of what the composition leaves, one per number of training molecules."""
     from qmllib.kernels import get_local_kernels
 
-    left = molecules.energy - offsets.least_squares(molecules, parts.train).of(molecules)
+    left = molecules.energy - offsets.fit(molecules, parts.train, "least-squares").of(molecules)
     order = np.random.default_rng(draw).permutation(parts.train)[: max(KERNEL_MOLECULES)]
     looked_at = {
         "validation": splits.random_subset(parts.validation, VALIDATED, seed=0),

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -50,16 +49,6 @@ from fused.threads import own_threads
 
 CHECKPOINT = "last.ckpt"
 LoggerName = Literal["csv", "tensorboard", "wandb"]
-
-OFFSETS = MappingProxyType(
-    {
-        "references-mean": offsets.fit,
-        "references": offsets.references_only,
-        "least-squares": offsets.least_squares,
-        "none": offsets.none,
-    }
-)
-"""What `config.Training.offsets` may say, and the function that fits it."""
 
 _EVALUATION_BATCH = 1024
 _LONGEST_SIDE = 256  # of a matrix that SOAP turns: the eigenvectors of a longer one cost more than they gave
@@ -352,7 +341,7 @@ def train(
     with _timed(seconds, "data"):
         chosen = choose_molecules(molecules, config.data)
         molecules, parts = chosen.molecules, chosen.parts
-        fitted = OFFSETS[config.training.offsets](molecules, parts.train)
+        fitted = offsets.fit(molecules, parts.train, config.training.offsets)
         pairs = neighbour_pairs(molecules, config.model.data_cutoff)
         check_units(molecules, pairs)
         packed = PackedMolecules(molecules, pairs, targets=molecules.energy - fitted.of(molecules))

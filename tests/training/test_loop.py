@@ -5,6 +5,7 @@ import struct
 import subprocess
 import sys
 from dataclasses import replace
+from typing import get_args
 
 import ase.units
 import numpy as np
@@ -25,6 +26,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 from analysis.data import databases, descriptors, offsets
 from analysis.data.molecules import MoleculesError, to_ase
+from analysis.data.offsets import OffsetsKind
 from analysis.runs import failures, selection, weights
 from analysis.runs.config import Data, FineTuning, Loss, Model, RunConfig, Selection, Training, adjust
 from analysis.training import callbacks, loop, networks
@@ -503,7 +505,7 @@ def test_a_stratified_epoch_gives_every_range_of_sizes_its_share(qm9_molecules):
     np.testing.assert_allclose(chances, theirs.weights / theirs.weights.sum())
 
 
-@pytest.mark.parametrize("kind", list(loop.OFFSETS))
+@pytest.mark.parametrize("kind", get_args(OffsetsKind))
 def test_a_model_with_other_offsets_predicts_total_energies_too(kind, qm9_molecules, tmp_path):
     config = adjust(SMALL, training={"offsets": kind, "epochs": 1})
     trained = loop.train(config, qm9_molecules, tmp_path)
