@@ -381,7 +381,7 @@ def train(
             trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None)
     prepared = seconds.pop("preparation")
     seconds |= stopwatch.seconds
-    history, steps = curves.history(), curves.steps()
+    history, steps = pd.DataFrame(curves.rows), curves.steps()
     settled = None if task.settled is None else task.settled.module
     return Trained(model, molecules, parts, chosen.left_out, packed, fitted, history, steps, seconds, prepared, settled)
 
