@@ -249,7 +249,7 @@ def test_the_recipe_goes_from_default_to_beyond_a_change_at_a_time(qm9_molecules
     some = study.RecipeParameters(seeds=[2], variations=["cutoff", "adamw"]).configs(qm9_molecules)
     place = dict(zip(study.VARIATIONS, variations, strict=True))
     assert some == [*steps, place["cutoff"], place["adamw"]]
-    with pytest.raises(ValidationError, match="should be .*'cutoff'.*cut-off"):
+    with pytest.raises(ValidationError, match=r"should be .*'cutoff'.*cut-off"):
         study.RecipeParameters(variations=["cut-off"])
 
 
