@@ -65,7 +65,7 @@ def structure(molecules: Molecules) -> pd.DataFrame:
 
     Raises DescriptorError for a molecule whose SMILES is missing, or not read by RDKit, or of other atoms.
     """
-    counts = molecules.element_counts(tuple(ELEMENTS.values()))
+    counts = molecules.element_counts()
     if (wrong := counts.sum(axis=1) != molecules.n_atoms).any():
         index = molecules.index[wrong][0]
         raise DescriptorError(f"molecule {index} holds an element other than H, C, N, O and F")

@@ -6,7 +6,6 @@ smallest and the largest, those that no molecule has included.
 
 import numpy as np
 import pandas as pd
-from ase.data import atomic_numbers
 from scipy import stats
 
 from analysis.data import thesis
@@ -135,7 +134,7 @@ def _composition(molecules: Molecules) -> pd.DataFrame:
 
 def _holds(molecules: Molecules) -> np.ndarray:
     _require_molecules(molecules)
-    return molecules.element_counts([atomic_numbers[element] for element in ELEMENTS]) > 0
+    return molecules.element_counts() > 0
 
 
 def _sizes(molecules: Molecules) -> pd.RangeIndex:
