@@ -34,8 +34,8 @@ from analysis.figures import style
 from analysis.figures.words import mark, messages, say
 from analysis.runs import checkout, measured, records
 from analysis.runs.records import Record
-from analysis.training import recording
 from harness.kept import Kept
+from harness.machine import Machine
 
 TESTED, VALIDATED = 1000, 500
 """Molecules of the test and of the validation part that the slow methods predict."""
@@ -85,7 +85,7 @@ class Baseline(measured.Frozen):
 class Baselines(measured.Frozen):
     """The record of all of them."""
 
-    machine: measured.Machine
+    machine: Machine
     git: measured.Git
     versions: dict[str, str]
     results: tuple[Baseline, ...]
@@ -125,7 +125,7 @@ def scored(
 
 def composition(molecules: Molecules, parts: splits.Split) -> Baseline:
     """An energy per element, fitted on the training part."""
-    left = molecules.energy - offsets.least_squares(molecules, parts.train).of(molecules)
+    left = molecules.energy - offsets.fit(molecules, parts.train, "least-squares").of(molecules)
     return scored("composition", -left[parts.test], len(parts.train))
 
 
@@ -147,7 +147,7 @@ def pair_counts(molecules: Molecules) -> np.ndarray:
 
 def pair_regression(molecules: Molecules, parts: splits.Split) -> Baseline:
     """Ridge regression on `pair_counts`, of what the composition leaves."""
-    left = molecules.energy - offsets.least_squares(molecules, parts.train).of(molecules)
+    left = molecules.energy - offsets.fit(molecules, parts.train, "least-squares").of(molecules)
     counts = pair_counts(molecules)
     fitted = {}
     for penalty in PENALTIES:
@@ -177,7 +177,7 @@ def kernel_regression(molecules: Molecules, parts: splits.Split, draw: int) -> l
     """Kernel ridge regression of what the composition leaves, one per number of training molecules."""
     from qmllib.kernels import get_local_kernels
 
-    left = molecules.energy - offsets.least_squares(molecules, parts.train).of(molecules)
+    left = molecules.energy - offsets.fit(molecules, parts.train, "least-squares").of(molecules)
     order = np.random.default_rng(draw).permutation(parts.train)[: max(KERNEL_MOLECULES)]
     looked_at = {
         "validation": splits.random_subset(parts.validation, VALIDATED, seed=0),
@@ -337,9 +337,8 @@ def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None)
             found = kept.keep({"job": name}, [one.model_dump() for one in job()])
         results += [Baseline.model_validate(one) for one in found]
         typer.echo(f"{name}: " + ", ".join(f"{one['molecules']}: {1e3 * one['mae']:.1f} meV" for one in found))
-    about = recording.machine()
     record = Baselines(
-        machine=measured.Machine(**{key: about[key] for key in measured.Machine.model_fields}),
+        machine=Machine.here(),
         git=git,
         versions=measured.versions(_PACKAGES),
         results=tuple(results),

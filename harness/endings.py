@@ -24,8 +24,9 @@ from analysis.figures import style
 from analysis.figures.words import messages, say
 from analysis.runs import checkout, measured, records
 from analysis.runs.config import RunConfig, Selection
-from analysis.training import loop, recording
+from analysis.training import loop
 from harness.kept import Kept
+from harness.machine import Machine
 
 SHARES = (1 / 30, 0.1, 0.2, 1 / 3, 0.5)
 """Of the steps, the last ones: those whose weights' mean is an end.
@@ -107,7 +108,7 @@ def summary(errors: np.ndarray, sizes: np.ndarray) -> dict[str, float]:
 class Endings(measured.Frozen):
     """The record: of every model and seed, each end's summary."""
 
-    machine: measured.Machine
+    machine: Machine
     git: measured.Git
     results: dict[str, dict[str, dict[str, dict[str, float]]]]
 
@@ -178,9 +179,8 @@ def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None)
                 found = kept.keep(job, ends(RunConfig(experiment="endings", seed=seed, **parts), molecules))
             results.setdefault(name, {})[str(seed)] = found
             typer.echo(f"{name}, seed {seed}: " + ", ".join(f"{end} {one['mse']:.4f}" for end, one in found.items()))
-    about = recording.machine()
     record = Endings(
-        machine=measured.Machine(**{key: about[key] for key in measured.Machine.model_fields}),
+        machine=Machine.here(),
         git=checkout.git_state(),
         results=results,
     )

@@ -65,7 +65,7 @@ def structure(molecules: Molecules) -> pd.DataFrame:
 
     Raises DescriptorError for a molecule whose SMILES is missing, or not read by RDKit, or of other atoms.
     """
-    counts = molecules.element_counts(tuple(ELEMENTS.values()))
+    counts = molecules.element_counts()
     if (wrong := counts.sum(axis=1) != molecules.n_atoms).any():
         index = molecules.index[wrong][0]
         raise DescriptorError(f"molecule {index} holds an element other than H, C, N, O and F")
@@ -76,7 +76,7 @@ def structure(molecules: Molecules) -> pd.DataFrame:
         bonds.append(_bonds(read, molecules, place))
     composition = {
         "n_atoms": molecules.n_atoms,
-        "heavy_atoms": molecules.n_atoms - hydrogens,
+        "heavy_atoms": molecules.heavy_atoms,
         "hydrogen_share": hydrogens / molecules.n_atoms,
         **dict(zip(ELEMENTS, counts.T, strict=True)),
         "unsaturation": (2 * carbons + 2 + nitrogens - hydrogens - fluorines) / 2,

@@ -72,7 +72,12 @@ class Molecules:
     @cached_property
     def offsets(self) -> np.ndarray:
         """int64 [M + 1]: the atoms of molecule m are `offsets[m]:offsets[m + 1]`."""
-        return _read_only(packed_starts(self.n_atoms))
+        return _read_only(np.concatenate([np.zeros(1, np.int64), self.n_atoms.cumsum()]))
+
+    @property
+    def heavy_atoms(self) -> np.ndarray:
+        """Each molecule's number of atoms other than hydrogen: int64 [M]."""
+        return self.n_atoms - self.element_counts((1,))[:, 0]
 
     def select(self, which: np.ndarray) -> Self:
         """Some of the molecules, in the order asked for.
@@ -82,7 +87,9 @@ class Molecules:
         """
         positions = self._positions_of(np.asarray(which))
         n_atoms = self.n_atoms[positions]
-        atoms = ranges(self.offsets[positions], n_atoms)
+        # How far each molecule's atoms lie, here, from where they will.
+        moved = self.offsets[positions] - (n_atoms.cumsum() - n_atoms)
+        atoms = np.repeat(moved, n_atoms) + np.arange(n_atoms.sum())
         return type(self)(
             index=self.index[positions],
             n_atoms=n_atoms,
@@ -195,20 +202,6 @@ def _frozen(name: str, values: np.ndarray, kinds: str, dtype: type | None, shape
     array = array if dtype is None else array.astype(dtype, copy=False)
     # A caller who keeps a writable array could change a frozen table behind its back.
     return _read_only(array.copy() if array.flags.writeable and np.may_share_memory(array, values) else array)
-
-
-def packed_starts(counts: np.ndarray) -> np.ndarray:
-    """Where each of the packed parts begins, and where the last one ends: int64 [n + 1]."""
-    starts = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts, out=starts[1:])
-    return starts
-
-
-def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """The first counts[0] integers from starts[0] on, then the first counts[1] from starts[1] on, and so forth."""
-    found = np.repeat(starts - packed_starts(counts)[:-1], counts)
-    found += np.arange(len(found))
-    return found
 
 
 def _read_only(array: np.ndarray) -> np.ndarray:

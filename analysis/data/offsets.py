@@ -1,17 +1,22 @@
 """Atomic references and mean energies per atom: fitted on a set, removed, added back.
 
 A network learns what is left of U0 once they are taken away. The mean belongs to the set it was computed on: that is
-the heart of the two evaluation protocols (see `protocols`). `fit` is what the report and SchNetPack's tutorial do.
+the heart of the two evaluation protocols (see `protocols`). By default `fit` does what the report and SchNetPack's
+tutorial do.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
 from analysis.data.molecules import Molecules
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
+
+OffsetsKind = Literal["references-mean", "references", "least-squares", "none"]
+"""What `fit` may take from U0."""
 
 Z_MAX = 100
 """Length of a table of energies by atomic number: that of SchNetPack's own."""
@@ -55,42 +60,32 @@ class Offsets:
         return (molecules.energy - reference_energies(molecules, self.references)) / molecules.n_atoms
 
 
-def fit(molecules: Molecules, positions: np.ndarray) -> Offsets:
-    """The free atoms' energies and the mean of the molecules at `positions`, as SchNetPack's `RemoveOffsets` finds it.
+def fit(molecules: Molecules, positions: np.ndarray, kind: OffsetsKind = "references-mean") -> Offsets:
+    """The offsets of the molecules at `positions` (int [n]).
 
-    The mean is over molecules of the energy per atom, so that a small molecule counts as much as a large one
-    (`schnetpack.data.calculate_stats`). Raises ValueError for an empty set.
+    - "references-mean": the free atoms' energies, and the mean of what they leave as SchNetPack's `RemoveOffsets` finds
+      it, over molecules of the energy per atom, so that a small molecule counts as much as a large one
+      (`schnetpack.data.calculate_stats`).
+    - "references": the free atoms' energies and no mean: what is left is minus the energy of atomisation, some −4 eV
+      per atom.
+    - "least-squares": an energy per element such that their sums come nearest to U0, and no mean; as with SchNetPack's
+      `estimate_atomref`. An element that none of the molecules holds keeps the free atom's energy.
+    - "none": nothing is removed: the network has to learn U0 itself, some −10⁴ eV.
+
+    Raises ValueError for an empty set.
     """
-    _not_empty(positions)
-    return Offsets(mean=float(np.mean(Offsets().left_per_atom(molecules)[positions])))
-
-
-def references_only(molecules: Molecules, positions: np.ndarray) -> Offsets:  # noqa: ARG001 - as `fit`
-    """The free atoms' energies and no mean: what is left is minus the energy of atomisation, some −4 eV per atom."""
-    return Offsets(removes_mean=False)
-
-
-def least_squares(molecules: Molecules, positions: np.ndarray) -> Offsets:
-    """An energy per element such that their sums come nearest to U0 over the molecules at `positions`, and no mean.
-
-    An element that none of them holds keeps the free atom's energy. As with SchNetPack's `estimate_atomref`. Raises
-    ValueError for an empty set.
-    """
-    _not_empty(positions)
-    chosen = molecules.select(np.sort(positions))
-    elements = np.unique(chosen.numbers)
-    counts = np.stack([np.add.reduceat(chosen.numbers == z, chosen.offsets[:-1]) for z in elements], axis=1)
-    # Of what the free atoms leave: better conditioned, and elements that rise and fall together share the rest.
-    solved = np.linalg.lstsq(counts.astype(np.float64), chosen.energy - reference_energies(chosen), rcond=None)[0]
-    fitted = {int(z): ATOMIC_REFERENCES_U0[int(z)] + float(e) for z, e in zip(elements, solved, strict=True)}
-    return Offsets(references=MappingProxyType(ATOMIC_REFERENCES_U0 | fitted), removes_mean=False)
-
-
-def none(molecules: Molecules, positions: np.ndarray) -> Offsets:  # noqa: ARG001 - as `fit`
-    """Nothing is removed: the network has to learn U0 itself, some −10⁴ eV."""
-    return Offsets(references=MappingProxyType(dict.fromkeys(ATOMIC_REFERENCES_U0, 0.0)), removes_mean=False)
-
-
-def _not_empty(positions: np.ndarray) -> None:
     if len(positions) == 0:
         raise ValueError("offsets need at least one molecule; the set is empty")
+    if kind == "references-mean":
+        return Offsets(mean=float(np.mean(Offsets().left_per_atom(molecules)[positions])))
+    references = dict(ATOMIC_REFERENCES_U0)
+    if kind == "least-squares":
+        chosen = molecules.select(np.sort(positions))
+        elements = np.unique(chosen.numbers).tolist()
+        counts = chosen.element_counts(elements).astype(np.float64)
+        # Of what the free atoms leave: better conditioned, and elements that rise and fall together share the rest.
+        solved = np.linalg.lstsq(counts, chosen.energy - reference_energies(chosen), rcond=None)[0]
+        references |= {z: references[z] + float(e) for z, e in zip(elements, solved, strict=True)}
+    elif kind == "none":
+        references = dict.fromkeys(references, 0.0)
+    return Offsets(references=MappingProxyType(references), removes_mean=False)

@@ -6,7 +6,6 @@ smallest and the largest, those that no molecule has included.
 
 import numpy as np
 import pandas as pd
-from ase.data import atomic_numbers
 from scipy import stats
 
 from analysis.data import thesis
@@ -128,20 +127,14 @@ def size_correlations(molecules: Molecules) -> pd.Series:
 
 def _composition(molecules: Molecules) -> pd.DataFrame:
     _require_molecules(molecules)
-    hydrogens = molecules.element_counts((1,))[:, 0]
-    return pd.DataFrame(
-        {
-            "n_atoms": molecules.n_atoms,
-            "heavy_atoms": molecules.n_atoms - hydrogens,
-            "hydrogens": hydrogens,
-            "hydrogen_share": hydrogens / molecules.n_atoms,
-        }
-    )
+    found = pd.DataFrame({"n_atoms": molecules.n_atoms, "heavy_atoms": molecules.heavy_atoms})
+    found["hydrogens"] = found["n_atoms"] - found["heavy_atoms"]
+    return found.assign(hydrogen_share=found["hydrogens"] / found["n_atoms"])
 
 
 def _holds(molecules: Molecules) -> np.ndarray:
     _require_molecules(molecules)
-    return molecules.element_counts([atomic_numbers[element] for element in ELEMENTS]) > 0
+    return molecules.element_counts() > 0
 
 
 def _sizes(molecules: Molecules) -> pd.RangeIndex:

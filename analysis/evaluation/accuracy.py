@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.data import splits
 from analysis.data.molecules import Molecules
 from analysis.evaluation.verdicts.intervals import over_seeds
-from analysis.runs.records import Record
+from analysis.runs.records import Record, held_out_errors
 
 WORST = 0.01
 """The share of the test molecules, those with the largest errors, over which `Scores.worst` is the mean."""
@@ -31,7 +31,7 @@ class Scores:
 def scores(*records: Record) -> Scores:
     """The scores of a record's model, or of the mean prediction of several.
 
-    Raises ValueError if the records have different test parts.
+    Raises ValueError if the records hold out different molecules.
     """
     e = np.abs(test_errors(records).mean(axis=0))
     return Scores(
@@ -42,19 +42,14 @@ def scores(*records: Record) -> Scores:
 def test_errors(records: Sequence[Record]) -> np.ndarray:
     """Errors of the same test molecules in the same order (by their QM9 index), a row per record: float64 [S, n], eV.
 
-    Raises ValueError if the records have different test parts.
+    Raises ValueError if the records hold out different molecules.
     """
-    indices = [record.errors["index"][record.errors["test"]].to_numpy() for record in records]
-    if any(not np.array_equal(index, indices[0]) for index in indices[1:]):
-        raise ValueError("these records have different test parts: their errors are not of the same molecules")
-    return np.array([record.errors["error"][record.errors["test"]].to_numpy(np.float64) for record in records])
+    return np.compress(records[0].errors["test"], held_out_errors(records), axis=1)
 
 
 def test_positions(record: Record, molecules: Molecules) -> np.ndarray:
     """Where in `molecules` the test molecules of `test_errors` are: int64 [n]."""
-    index = record.errors["index"][record.errors["test"]].to_numpy()
-    order = np.argsort(molecules.index)
-    return order[np.searchsorted(molecules.index, index, sorter=order)]
+    return pd.Index(molecules.index).get_indexer(record.errors["index"][record.errors["test"]])
 
 
 def by_group(records: Sequence[Record], molecules: Molecules, kind: str) -> pd.DataFrame:
@@ -122,7 +117,7 @@ class Ensemble:
 
 
 def ensemble(records: Sequence[Record]) -> Ensemble:
-    """The ensemble of several records; raises ValueError for fewer than two, or with different test parts."""
+    """The ensemble of several records; raises ValueError for fewer than two, or that hold out different molecules."""
     if len(records) < 2:
         raise ValueError(f"an ensemble needs at least two models, not {len(records)}")
     e = test_errors(records)

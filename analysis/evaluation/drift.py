@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from analysis.runs.records import Record
+from analysis.runs.records import Record, held_out_errors
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,9 @@ def drift(records: Sequence[Record], *, more_than: int = 0) -> Drift:
     """
     if len(records) < 2:
         raise ValueError(f"a variance between seeds needs two of them; there is {len(records)}")
-    first = records[0].errors
-    if any(not np.array_equal(record.errors["index"], first["index"]) for record in records):
-        raise ValueError("these runs hold out different molecules")
-    chosen = first["n_atoms"].to_numpy() > more_than
-    sizes = first["n_atoms"].to_numpy(dtype=float)[chosen]
-    errors = np.array([record.errors["error"].to_numpy(dtype=float)[chosen] for record in records])
+    sizes = records[0].errors["n_atoms"].to_numpy(dtype=float)
+    chosen = sizes > more_than
+    sizes, errors = sizes[chosen], np.compress(chosen, held_out_errors(records), axis=1)
     per_atom = errors @ sizes / (sizes @ sizes)
     rest = errors - per_atom[:, None] * sizes
     return Drift(

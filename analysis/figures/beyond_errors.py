@@ -41,7 +41,7 @@ def kinds(records: Sequence[Record], molecules: Molecules) -> dict[str, np.ndarr
     bonds in another geometry, which QM9 has where an aromatic ring is written in two ways.
     """
     tested = molecules.select(accuracy.test_positions(records[0], molecules))
-    heavy = tested.n_atoms - tested.element_counts((1,))[:, 0]
+    heavy = tested.heavy_atoms
     squared = (accuracy.test_errors(records) ** 2).mean(axis=0)
     largest = np.isin(np.arange(len(tested)), np.argsort(squared)[-LARGEST:])
     charged = np.flatnonzero(np.char.find(tested.smiles, "+") >= 0)  # no other can be one

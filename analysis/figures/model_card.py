@@ -74,7 +74,7 @@ def table(errors: pd.DataFrame, intervals: Intervals, *, lang: str) -> style.Wor
 
 def groups(molecules: Molecules) -> dict[str, np.ndarray]:
     """Which molecules are of each group: bool [n], by the group's key."""
-    heavy = molecules.n_atoms - molecules.element_counts((1,))[:, 0]
+    heavy = molecules.heavy_atoms
     found = structure(molecules)
     read = [Chem.MolFromSmiles(smiles) for smiles in molecules.smiles.tolist()]
 

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
+from analysis.data.offsets import OffsetsKind
 from analysis.runs.measured import Frozen
 from analysis.runs.weights import DEFAULT_FLOOR, UNGUARDED, Weighting
 
@@ -115,9 +116,7 @@ class Training(Frozen):
     warm_up: float = Field(0.0, ge=0, lt=1, description="warm-up over {:.0%} of the steps")
     averaging: float = Field(0.0, ge=0, lt=1, description="weights averaged with decay {:g}")
     settled: float = Field(0.0, ge=0, le=1, description="second end: mean weights of the last {:.0%} of the steps")
-    offsets: Literal["references-mean", "references", "least-squares", "none"] = Field(
-        "references-mean", description="offsets: {}"
-    )
+    offsets: OffsetsKind = Field("references-mean", description="offsets: {}")
     sampling: Literal["shuffled", "stratified"] = Field("shuffled", description="{} sampling")
 
 

@@ -6,7 +6,7 @@ import platform
 from collections.abc import Iterable
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, PositiveFloat, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from analysis.data.files import reason
 
@@ -15,18 +15,6 @@ class Frozen(BaseModel):
     """A part of a record, a configuration or a file: no value is converted, and no unknown name is accepted."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Machine(Frozen):
-    """The machine, by what decides its speed; `threads` is torch's. Old records don't name the processor."""
-
-    processor: str = ""
-
-    system: str
-    architecture: str
-    cores: PositiveInt
-    memory_gib: PositiveFloat
-    threads: PositiveInt
 
 
 class Git(Frozen):

@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -251,6 +251,18 @@ def find[Read: Outline | Record](
         return None
     shutil.rmtree(partial_folder(folder), ignore_errors=True)  # a kill right after the recording leaves it
     return read(folder, expected=config)
+
+
+def held_out_errors(records: Sequence[Record]) -> np.ndarray:
+    """Errors of the same held-out molecules, in the order of `Record.errors`, a row per record: float64 [S, n], eV.
+
+    Raises ValueError, which names two of the runs, if they hold out different molecules.
+    """
+    first = records[0]
+    for record in records[1:]:
+        if not np.array_equal(record.errors["index"], first.errors["index"]):
+            raise ValueError(f"runs {first.id} and {record.id} hold out different molecules: they can't be compared")
+    return np.array([record.errors["error"].to_numpy(dtype=float) for record in records])
 
 
 def recorded_folders(results: str | os.PathLike[str]) -> list[Path]:

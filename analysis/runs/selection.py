@@ -61,12 +61,12 @@ def _select(molecules: Molecules, train: np.ndarray, data: Data) -> np.ndarray:
     selection, seed = data.selection, data.split_seed
     chosen = _of_sizes(molecules, train, selection, "no training molecule")
     if selection.most_heavy is not None:
-        heavy = molecules.n_atoms - molecules.element_counts((1,))[:, 0]
-        if (least := heavy[chosen].min()) > selection.most_heavy:
+        heavy = molecules.heavy_atoms[chosen]
+        if (least := heavy.min()) > selection.most_heavy:
             raise ValueError(
                 f"no training molecule has at most {selection.most_heavy} heavy atoms; the least is {least}"
             )
-        chosen = chosen[heavy[chosen] <= selection.most_heavy]
+        chosen = chosen[heavy <= selection.most_heavy]
     if selection.cap_per_size is not None:
         chosen = splits.cap_per_size(molecules, selection.cap_per_size, seed=seed, among=chosen)
     if selection.random_control:

@@ -5,20 +5,11 @@ report's baseline, all of them train the model "Default" and change one thing; o
 model, and the last ones a third.
 """
 
-from collections.abc import Collection
 from types import MappingProxyType
-from typing import Annotated, override
+from typing import Annotated, Literal, override
 
 import numpy as np
-from pydantic import (
-    AfterValidator,
-    Field,
-    NonNegativeFloat,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    field_validator,
-)
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from analysis.data import thesis
 from analysis.data.molecules import Molecules
@@ -47,6 +38,7 @@ EPOCHS_OF_BUDGET = MappingProxyType({2: 4, 5: 11, 10: 22, 25: 55, 50: 110, 106: 
 
 The last is the thesis's 1 h 46 min.
 """
+_Budget = Literal[*EPOCHS_OF_BUDGET]
 _BUDGETS = ", ".join(map(str, EPOCHS_OF_BUDGET))
 SETTLED = 1 / 30
 """Of the steps, those at the end whose mean of weights is a training's second end: see `harness.endings`."""
@@ -54,21 +46,6 @@ BEST_TRIED = 2.0
 """Of the weight by size, the rate whose error on the validation part, 18 to 23 atoms, was the smallest."""
 _MAIN = 25  # minutes: the budget that all seeds get
 _SOME = "positive numbers, each once; or an empty list"
-
-
-def _out_of(known: Collection[str | int], kind: str, unit: str = "") -> AfterValidator:
-    """A parameter must be, or its list hold none but, what is known; None is left alone."""
-
-    def checked[Given](given: Given) -> Given:
-        asked = given if isinstance(given, list) else [given]
-        if unknown := sorted(set(asked) - {None, *known}):
-            raise ValueError(f"no such {kind}: {', '.join(map(str, unknown))}{unit}")
-        return given
-
-    return AfterValidator(checked)
-
-
-_Budget = Annotated[int, _out_of(EPOCHS_OF_BUDGET, "budget", " minutes")]
 
 
 def _on(**selection: object) -> dict[str, dict[str, object]]:
@@ -125,7 +102,7 @@ class LossModificationParameters(ExperimentParameters):
     """
 
     experiment = "loss-modification"
-    weightings: Annotated[list[str], _out_of(("size", "size-frequency"), "weighting")] = Field(
+    weightings: list[Literal["size", "size-frequency"]] = Field(
         ["size", "size-frequency"], description='out of "size" and "size-frequency", each once; or an empty list'
     )
     rates: list[NonNegativeFloat] = Field(
@@ -298,7 +275,7 @@ class SensitivityParameters(ExperimentParameters):
 
     experiment = "sensitivity"
     splits: list[NonNegativeInt] = Field([1, 2], description="seeds of the split, each once; or an empty list")
-    offsets: Annotated[list[str], _out_of(("least-squares", "references", "none"), "offsets")] = Field(
+    offsets: list[Literal["least-squares", "references", "none"]] = Field(
         ["least-squares", "none"],
         description='out of "least-squares", "references" and "none", each once; or an empty list',
     )
@@ -329,17 +306,10 @@ class LargeMoleculesParameters(ExperimentParameters):
     rates: list[PositiveFloat] = Field([thesis.BEST_RATE], description=_SOME)
     alphas: list[PositiveFloat] = Field([1.0], description=_SOME)
     powers: list[PositiveFloat] = Field([2.0], description=_SOME)
-    shares: list[PositiveFloat] = Field(
+    shares: list[Annotated[PositiveFloat, Field(lt=1)]] = Field(
         [0.2, 0.5], description="fractions of the updates below 1, each once; or an empty list"
     )
     stratified: bool = Field(default=True, description="True or False")
-
-    @field_validator("shares")
-    @classmethod
-    def _fractions(cls, shares: list[float]) -> list[float]:
-        if too_large := [share for share in shares if share >= 1]:
-            raise ValueError(f"not a fraction below 1: {', '.join(map(str, too_large))}")
-        return shares
 
     @override
     def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
@@ -400,7 +370,7 @@ class RecipeParameters(ExperimentParameters):
     """
 
     experiment = "recipe"
-    variations: Annotated[list[str], _out_of(VARIATIONS, "variation")] = Field(
+    variations: list[Literal[*VARIATIONS]] = Field(
         list(VARIATIONS), description=f"out of {', '.join(VARIATIONS)}, each once; or an empty list"
     )
 

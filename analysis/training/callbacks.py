@@ -24,7 +24,7 @@ from schnetpack import properties
 from tqdm import tqdm
 
 from analysis.data.files import reason, whole_file
-from analysis.runs.console import clock, in_notebook
+from analysis.runs.console import clock, complain, in_notebook
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.weights import LOSS_WEIGHT
 
@@ -130,10 +130,6 @@ class LearningCurves(Callback):
         became = f"exploded from {self._first:.3g} to {loss:.3g} eV²" if np.isfinite(loss) else f"became {loss}"
         return TrainingDivergedError(f"the {what} {became} {where}; try a smaller learning rate")
 
-    def history(self) -> pd.DataFrame:
-        """A row per epoch."""
-        return pd.DataFrame(self.rows)
-
     def steps(self) -> pd.DataFrame:
         """The learning curve per step, averaged over equal blocks of consecutive steps: at most 2,000 rows.
 
@@ -167,18 +163,12 @@ class LearningCurves(Callback):
 
     def load_state_dict(self, state_dict: dict[str, object]) -> None:
         """Resume the curves where the checkpoint left them."""
-        try:
-            self.rows = list(state_dict["rows"])
-            self._done = state_dict["done"]
-            self._block = state_dict["block"]
-            self._blocks = list(state_dict["blocks"].numpy())
-            self._open = state_dict["open"].numpy().copy()
-            self._first = state_dict["first"]
-        except KeyError as error:
-            raise CheckpointError(
-                f"the checkpoint's learning curve lacks {error}: it was written by another version of the code; "
-                "delete it to train from the beginning"
-            ) from error
+        self.rows = list(state_dict["rows"])
+        self._done = state_dict["done"]
+        self._block = state_dict["block"]
+        self._blocks = list(state_dict["blocks"].numpy())
+        self._open = state_dict["open"].numpy().copy()
+        self._first = state_dict["first"]
 
 
 def _largest_weight(batch: dict[str, torch.Tensor]) -> str:
@@ -363,39 +353,32 @@ class Progress(Callback):
 
     def __init__(self, curves: LearningCurves) -> None:
         self._curves = curves
-        self._show: Callable[[str], None] = _write_line
         self._close: Callable[[], None] = lambda: None
-        self._per_epoch = True
-        self._interval = 0.0
-        self._start = self._last = 0.0
-        self._steps = self._resumed = self._total = 0
 
     def on_train_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Find out where the display goes."""
-        self._start = time.perf_counter()
-        self._last = -np.inf
-        self._resumed = self._steps = trainer.global_step
-        self._total = self._curves.all_steps
+        self._start, self._last = time.perf_counter(), -np.inf
+        self._resumed = trainer.global_step
+        self._show: Callable[[str], None] = complain
+        self._interval, self._per_epoch = _LINE_SECONDS, True
         if in_notebook():
             display = importlib.import_module("IPython.display").display  # there in every kernel, and only there
             handle = display({"text/plain": "training …"}, raw=True, display_id=True)
-            self._per_epoch, self._interval = False, _DISPLAY_SECONDS
+            self._interval, self._per_epoch = _DISPLAY_SECONDS, False
             self._show = lambda text: handle.update({"text/plain": text}, raw=True)
         elif sys.stderr.isatty():
-            bar = tqdm(total=self._total, leave=None, dynamic_ncols=True, bar_format="{percentage:3.0f}%|{bar}| {desc}")
-            self._per_epoch, self._interval = False, _BAR_SECONDS
+            form = "{percentage:3.0f}%|{bar}| {desc}"
+            bar = tqdm(total=self._curves.all_steps, leave=None, dynamic_ncols=True, bar_format=form)
+            self._interval, self._per_epoch = _BAR_SECONDS, False
 
             def show(text: str) -> None:
-                bar.n = self._steps
+                bar.n = trainer.global_step
                 bar.set_description_str(text)
 
             self._show, self._close = show, bar.close
-        else:
-            self._interval = _LINE_SECONDS
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
         """One step more; shown if it is time."""
-        self._steps += 1
         if not self._per_epoch:
             self._update(len(self._curves.rows) + 1, trainer)
 
@@ -414,15 +397,10 @@ class Progress(Callback):
         now = time.perf_counter()
         if now - self._last < self._interval and not always:
             return
-        self._last, elapsed = now, now - self._start
-        to_go = elapsed / max(1, self._steps - self._resumed) * (self._total - self._steps)
+        self._last, elapsed, step = now, now - self._start, trainer.global_step
+        to_go = elapsed / max(1, step - self._resumed) * (self._curves.all_steps - step)
         losses = ""
         if self._curves.rows:
             row = self._curves.rows[-1]
             losses = f"train {row['train_loss']:.4g} eV², validation {row['validation_loss']:.4g} eV², "
         self._show(f"epoch {epoch}/{trainer.max_epochs}: {losses}{clock(elapsed)} elapsed, {clock(to_go)} to go")
-
-
-def _write_line(text: str) -> None:
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()

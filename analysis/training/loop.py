@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import Literal, get_args
 
 import numpy as np
@@ -35,7 +34,7 @@ from analysis.runs.config import RunConfig, Training
 from analysis.runs.selection import choose_molecules, fine_tuned, loss_weights
 from analysis.runs.weights import LOSS_WEIGHT
 from analysis.training import networks
-from analysis.training.batches import ENERGY, PackedLoader, PackedMolecules
+from analysis.training.batches import ENERGY, PackedMolecules
 from analysis.training.callbacks import (
     SQUARED_ERRORS,
     EpochLog,
@@ -45,20 +44,11 @@ from analysis.training.callbacks import (
     Stopwatch,
     WholeCheckpoints,
 )
+from fused.packed import PackedLoader
 from fused.threads import own_threads
 
 CHECKPOINT = "last.ckpt"
 LoggerName = Literal["csv", "tensorboard", "wandb"]
-
-OFFSETS = MappingProxyType(
-    {
-        "references-mean": offsets.fit,
-        "references": offsets.references_only,
-        "least-squares": offsets.least_squares,
-        "none": offsets.none,
-    }
-)
-"""What `config.Training.offsets` may say, and the function that fits it."""
 
 _EVALUATION_BATCH = 1024
 _LONGEST_SIDE = 256  # of a matrix that SOAP turns: the eigenvectors of a longer one cost more than they gave
@@ -280,7 +270,8 @@ def _phases(config: RunConfig, packed: PackedMolecules, train: np.ndarray) -> li
 
 
 def _train_part(config: RunConfig, packed: PackedMolecules, among: np.ndarray, batch_size: int) -> PackedLoader:
-    sizes = packed.molecules.n_atoms[among]
+    sizes = packed.n_atoms[among]
+    weights = loss_weights(config.loss, sizes)
     return PackedLoader(
         packed,
         among,
@@ -289,7 +280,7 @@ def _train_part(config: RunConfig, packed: PackedMolecules, among: np.ndarray, b
         shuffle=True,
         stock=config.model.convolution == "stock",
         chances=stratified(sizes) if config.training.sampling == "stratified" else None,
-        loss_weights=loss_weights(config.loss, sizes),
+        beside={} if weights is None else {LOSS_WEIGHT: weights},
     )
 
 
@@ -350,7 +341,7 @@ def train(
     with _timed(seconds, "data"):
         chosen = choose_molecules(molecules, config.data)
         molecules, parts = chosen.molecules, chosen.parts
-        fitted = OFFSETS[config.training.offsets](molecules, parts.train)
+        fitted = offsets.fit(molecules, parts.train, config.training.offsets)
         pairs = neighbour_pairs(molecules, config.model.data_cutoff)
         check_units(molecules, pairs)
         packed = PackedMolecules(molecules, pairs, targets=molecules.energy - fitted.of(molecules))
@@ -390,7 +381,7 @@ def train(
             trainer.fit(task, datamodule=module, ckpt_path=checkpoint if checkpoint.exists() else None)
     prepared = seconds.pop("preparation")
     seconds |= stopwatch.seconds
-    history, steps = curves.history(), curves.steps()
+    history, steps = pd.DataFrame(curves.rows), curves.steps()
     settled = None if task.settled is None else task.settled.module
     return Trained(model, molecules, parts, chosen.left_out, packed, fitted, history, steps, seconds, prepared, settled)
 

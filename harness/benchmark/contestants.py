@@ -28,7 +28,8 @@ from analysis.data.splits import Split
 from analysis.runs import selection
 from analysis.runs.config import Data, Model, RunConfig, adjust
 from analysis.training import loop, networks
-from analysis.training.batches import ENERGY, PackedLoader, PackedMolecules
+from analysis.training.batches import ENERGY, PackedMolecules
+from fused.packed import PackedLoader
 from fused.schnet import FusedSchNet, Readout
 from harness.benchmark.record import Settings, Variant
 from harness.benchmark.window import Window, WindowClosedError

@@ -14,9 +14,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 
 from analysis.figures import style
 from analysis.figures.words import messages, say
-from analysis.runs.measured import Git, Machine
+from analysis.runs.measured import Git
 from harness.benchmark import record as benchmark
 from harness.benchmark.record import Bar, Benchmark, Programs, Spread, Trial, Ways
+from harness.machine import Machine
 
 # colour, marker and line: told apart in grey, too
 LOOKS = MappingProxyType(

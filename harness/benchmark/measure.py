@@ -7,8 +7,6 @@ memory. The result is a JSON file.
 import json
 import logging
 import math
-import os
-import platform
 import resource
 import statistics
 import sys
@@ -21,6 +19,7 @@ from typing import Any
 import psutil
 
 from harness.benchmark.record import VARIANTS, Settings
+from harness.machine import Machine
 
 _TESTED = 100  # molecules that `spktrain` has left to test on
 _KIBIBYTE = 1 if sys.platform == "darwin" else 1024  # the unit of ru_maxrss
@@ -63,26 +62,10 @@ def prepare(settings: Settings, folder: Path) -> dict[str, Any]:
         contestants.write_database(folder, molecules, count)
     atoms, pairs = write_edges(folder, molecules, settings)
     return {
-        "machine": machine(),
+        "machine": Machine.here().model_dump(),
         "neighbour_list": contestants.NEIGHBOUR_LIST.__name__,
         "atoms": atoms,
         "pairs": pairs,
-    }
-
-
-def machine() -> dict[str, Any]:
-    """The machine; see `harness.benchmark.record.Machine`."""
-    import torch
-
-    from fused import choice
-
-    return {
-        "processor": choice.processor(),
-        "system": platform.system(),
-        "architecture": platform.machine(),
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
-        "threads": torch.get_num_threads(),
     }
 
 
@@ -250,7 +233,7 @@ def prepare_programs(settings: Settings, folder: Path) -> dict[str, Any]:
     programs.write_database(folder, max(one.train + one.validation for one in known) + _TESTED)
     for one in known:
         choice.way(one.network, one.width)
-    return {"machine": machine()}
+    return {"machine": Machine.here().model_dump()}
 
 
 def program(

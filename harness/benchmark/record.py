@@ -14,8 +14,9 @@ from typing import Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from analysis.runs.measured import Frozen, Git, Machine, read
+from analysis.runs.measured import Frozen, Git, read
 from analysis.runs.records import results_folder
+from harness.machine import Machine
 
 SCHEMA_VERSION = 2
 

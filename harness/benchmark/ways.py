@@ -18,9 +18,9 @@ from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice
 from fused.threads import own_threads
-from harness.benchmark import measure as measurement
 from harness.benchmark import plan
 from harness.benchmark.record import Ways
+from harness.machine import Machine
 
 _NETWORKS = ("schnet", "painn")
 _CUTOFF = 5.0  # Å
@@ -54,7 +54,7 @@ def measure(
                     say(f"{network:<7}{width:>4}{size:>5}  {1000 * seconds:8.1f} ms  {way}{mark}")
             loads.append(os.getloadavg()[0])
     content = {
-        "machine": measurement.machine(),
+        "machine": Machine.here().model_dump(),
         "versions": plan.versions(),
         "git": checkout.git_state(),
         "repeats": repeats,

@@ -16,8 +16,8 @@ from analysis.data import qm9
 from analysis.runs import checkout, records
 from analysis.runs.config import RunConfig
 from analysis.runs.records import SCHEMA_VERSION
-from analysis.training import recording
 from harness.benchmark.plan import versions
+from harness.machine import Machine
 from harness.robustness.processes import ROOT
 from harness.robustness.record import StudyMemory
 
@@ -140,7 +140,7 @@ def memory_of_study(epochs: int, *, few: int | None = None) -> StudyMemory:
         done = len(records.recorded_folders(Path(folder)))
     if code:
         raise StudyMemoryError(f"a training ended with status {code} after {done} that were recorded")
-    machine = {key: value for key, value in recording.machine().items() if key not in ("processor", "device")}
+    machine = Machine.here().model_dump(exclude={"processor"})
     content = {
         "git": checkout.git_state(),
         "versions": versions(),

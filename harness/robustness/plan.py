@@ -16,6 +16,7 @@ from analysis.runs.config import RunConfig, adjust
 from analysis.training import loop, recording
 from harness.benchmark.plan import versions
 from harness.kept import Kept
+from harness.machine import Machine
 from harness.robustness import faults, fuzzing, kills, load, processes
 from harness.robustness.processes import ProcessUnderTest
 from harness.robustness.record import FAULTS, FUZZ_TARGETS, Robustness
@@ -170,5 +171,5 @@ def _content(kept: Kept, everything: list[Job]) -> dict[str, Any]:
         result = kept.get(job)
         if (of := {"fault": "faults", "fuzz": "fuzz_targets"}.get(job["kind"])) is not None:
             found[of].append({key: value for key, value in result.items() if key != "troubles"})
-    machine = {key: value for key, value in recording.machine().items() if key not in ("processor", "device")}
+    machine = Machine.here().model_dump(exclude={"processor"})
     return kept.header | found | {"machine": machine, "load": kept.get(everything[-1])}

@@ -12,8 +12,9 @@ from typing import Literal, get_args
 import pandas as pd
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from analysis.runs.measured import Frozen, Git, Machine, read
+from analysis.runs.measured import Frozen, Git, read
 from analysis.runs.records import results_folder
+from harness.machine import Machine
 
 SCHEMA_VERSION = 1
 

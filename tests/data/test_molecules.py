@@ -206,6 +206,7 @@ def test_element_counts_are_those_of_the_formula(few_molecules: Molecules):
         formula = atoms.symbols.formula.count()
         assert row.tolist() == [formula.get(symbol, 0) for symbol in "HCNOF"]
     np.testing.assert_array_equal(few_molecules.element_counts([8])[:, 0], counts[:, 3])
+    np.testing.assert_array_equal(few_molecules.heavy_atoms, counts[:, 1:].sum(axis=1))
 
 
 def test_the_fingerprint_is_that_of_the_content():

@@ -10,7 +10,6 @@ from ase.neighborlist import neighbor_list
 from schnetpack import properties
 from schnetpack.transform import ASENeighborList, MatScipyNeighborList, VesinNeighborList
 
-from analysis.data import neighbours
 from analysis.data.molecules import Molecules, MoleculesError, to_ase
 from analysis.data.neighbours import check_units, neighbour_pairs
 from analysis.data.offsets import reference_energies
@@ -88,14 +87,6 @@ def test_all_of_qm9_has_as_many_pairs_as_the_design_counted_in_little_memory(qm9
         tracemalloc.stop()
     assert len(found) == found.offsets[-1] == 18_375_621
     assert peak < 4e8
-
-
-def test_a_list_cut_into_small_blocks_is_the_same(few_molecules, monkeypatch):
-    whole = neighbour_pairs(few_molecules, 5.0)
-    monkeypatch.setattr(neighbours, "_BLOCK", 500)
-    cut = neighbour_pairs(few_molecules, 5.0)
-    for name in ("first", "second", "distance", "offsets"):
-        np.testing.assert_array_equal(getattr(cut, name), getattr(whole, name))
 
 
 @tensors_to_ase

@@ -100,7 +100,7 @@ def test_the_folder_of_a_database_is_left_clean(schnetpack_dataset):
 def test_least_squares_leave_less_than_any_other_energies_per_element(few_molecules):
     """Optimal: nothing of what is left goes with the number of any element's atoms."""
     everything = np.arange(len(few_molecules))
-    fitted = offsets.least_squares(few_molecules, everything)
+    fitted = offsets.fit(few_molecules, everything, "least-squares")
     left = few_molecules.energy - fitted.of(few_molecules)
     for z in (1, 6, 7, 8, 9):
         counts = np.add.reduceat(few_molecules.numbers == z, few_molecules.offsets[:-1])
@@ -111,20 +111,20 @@ def test_least_squares_leave_less_than_any_other_energies_per_element(few_molecu
 
 def test_least_squares_are_schnetpacks_estimate(few_molecules, schnetpack_dataset):
     theirs = estimate_atomrefs(AtomsLoader(schnetpack_dataset, batch_size=20), is_extensive={KEY: True})[KEY]
-    ours = offsets.least_squares(few_molecules, np.arange(len(few_molecules)))
+    ours = offsets.fit(few_molecules, np.arange(len(few_molecules)), "least-squares")
     for z, energy in ours.references.items():
         assert energy == pytest.approx(float(theirs[z]), abs=0.05)  # theirs is solved in single precision
 
 
 def test_an_element_that_no_molecule_holds_keeps_its_reference(few_molecules):
     without = np.flatnonzero(~np.logical_or.reduceat(few_molecules.numbers == 9, few_molecules.offsets[:-1]))
-    fitted = offsets.least_squares(few_molecules, without)
+    fitted = offsets.fit(few_molecules, without, "least-squares")
     assert fitted.references[9] == qm9.ATOMIC_REFERENCES_U0[9]
     assert fitted.references[6] != qm9.ATOMIC_REFERENCES_U0[6]
 
 
 def test_no_offsets_leave_the_energy_as_it_is(few_molecules):
-    assert (offsets.none(few_molecules, np.arange(3)).of(few_molecules) == 0).all()
-    references = offsets.references_only(few_molecules, np.arange(3))
+    assert (offsets.fit(few_molecules, np.arange(3), "none").of(few_molecules) == 0).all()
+    references = offsets.fit(few_molecules, np.arange(3), "references")
     np.testing.assert_allclose(references.of(few_molecules), offsets.reference_energies(few_molecules))
     assert not references.removes_mean

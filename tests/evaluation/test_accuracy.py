@@ -21,7 +21,7 @@ def made_up(errors: np.ndarray, test: np.ndarray | None = None, index: np.ndarra
         "test": np.ones(n, bool) if test is None else test,
         "error": errors.astype(np.float32),
     }
-    return SimpleNamespace(errors=pd.DataFrame(columns))
+    return SimpleNamespace(id="made-up", errors=pd.DataFrame(columns))
 
 
 def test_scores_cover_only_the_test_part():
@@ -38,9 +38,9 @@ def test_scores_of_several_are_those_of_their_mean_prediction():
     assert accuracy.scores(made_up(one), made_up(one)) == accuracy.scores(made_up(one))
 
 
-def test_errors_of_other_test_parts_are_refused():
+def test_errors_of_other_molecules_are_refused():
     one, other = made_up(np.zeros(5)), made_up(np.zeros(5), index=np.arange(2, 7))
-    with pytest.raises(ValueError, match="different test parts"):
+    with pytest.raises(ValueError, match="runs made-up and made-up hold out different molecules"):
         accuracy.test_errors([one, other])
 
 

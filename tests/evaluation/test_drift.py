@@ -14,7 +14,7 @@ from analysis.evaluation.drift import drift
 
 def record(errors: np.ndarray, sizes: np.ndarray, first: int = 0) -> SimpleNamespace:
     index = np.arange(first, first + len(sizes))
-    return SimpleNamespace(errors=pd.DataFrame({"index": index, "n_atoms": sizes, "error": errors}))
+    return SimpleNamespace(id="made-up", errors=pd.DataFrame({"index": index, "n_atoms": sizes, "error": errors}))
 
 
 @given(st.integers(2, 6), st.integers(0, 2**32 - 1))

@@ -65,7 +65,7 @@ def test_without_a_shift_the_protocols_differ_by_the_training_molecules_alone(fe
 
 def test_a_model_trained_without_a_mean_has_none_to_mix_up(few_molecules, made_up):
     found, _ = made_up
-    fitted = offsets.least_squares(few_molecules, found["train"][0])
+    fitted = offsets.fit(few_molecules, found["train"][0], "least-squares")
     assert (protocols.group_sums(few_molecules, found, fitted)["shift"] == 0).all()
 
 

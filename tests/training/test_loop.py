@@ -5,6 +5,7 @@ import re
 import struct
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import ase.units
 import numpy as np
@@ -26,6 +27,7 @@ from wandb.proto.wandb_internal_pb2 import Record
 
 from analysis.data import databases, descriptors, offsets, qm9
 from analysis.data.molecules import MoleculesError, to_ase
+from analysis.data.offsets import OffsetsKind
 from analysis.runs import failures, selection, weights
 from analysis.runs.config import Data, FineTuning, Loss, Model, RunConfig, Selection, Training, adjust
 from analysis.training import callbacks, loop, networks, recording
@@ -157,7 +159,7 @@ def test_a_checkpoint_of_another_version_is_refused_with_what_to_do(qm9_molecule
     content = torch.load(path, weights_only=True)
     del content["callbacks"]["LearningCurves"]["blocks"]
     torch.save(content, path)
-    with pytest.raises(failures.CheckpointError, match=r"lacks 'blocks'.* delete it"):
+    with pytest.raises(failures.CheckpointError, match=rf"{path} can't be resumed \(KeyError: 'blocks'\).* delete it"):
         loop.train(SMALL, qm9_molecules, tmp_path)
     del content["callbacks"]["LearningCurves"]
     torch.save(content, path)
@@ -248,7 +250,8 @@ def test_the_gradient_of_the_weighted_loss_is_that_of_the_formula(trained, weigh
     positions = trained.parts.train[:40]
     sizes = trained.molecules.n_atoms[trained.parts.train]
     v = selection.loss_weights(Loss(weighting=weighting, rate=rate), sizes)
-    batch = next(iter(loop.PackedLoader(trained.packed, trained.parts.train, batch_size=40, loss_weights=v)))
+    loader = loop.PackedLoader(trained.packed, trained.parts.train, batch_size=40, beside={loop.LOSS_WEIGHT: v})
+    batch = next(iter(loader))
     assert batch[properties.idx].tolist() == positions.tolist()
     task = loop.EnergyTask(
         networks.build_from(
@@ -311,7 +314,7 @@ def test_a_weight_that_cannot_be_stops_the_training_before_it_begins(qm9_molecul
 def test_a_molecule_without_a_weight_makes_the_loss_nan(trained):
     """Should a batch ever hold one, the training stops instead of learning from a made-up weight."""
     ones = np.ones(len(trained.parts.train))
-    loader = loop.PackedLoader(trained.packed, trained.parts.train, batch_size=8, loss_weights=ones)
+    loader = loop.PackedLoader(trained.packed, trained.parts.train, batch_size=8, beside={loop.LOSS_WEIGHT: ones})
     loader.positions = trained.parts.test
     assert all(torch.isnan(batch[loop.LOSS_WEIGHT]).all() for batch in loader)
 
@@ -503,7 +506,7 @@ def test_a_stratified_epoch_gives_every_range_of_sizes_its_share(qm9_molecules):
     np.testing.assert_allclose(chances, theirs.weights / theirs.weights.sum())
 
 
-@pytest.mark.parametrize("kind", list(loop.OFFSETS))
+@pytest.mark.parametrize("kind", get_args(OffsetsKind))
 def test_a_model_with_other_offsets_predicts_total_energies_too(kind, qm9_molecules, tmp_path):
     config = adjust(SMALL, training={"offsets": kind, "epochs": 1})
     trained = loop.train(config, qm9_molecules, tmp_path)

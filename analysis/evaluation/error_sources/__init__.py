@@ -15,7 +15,7 @@ from analysis.evaluation.error_sources.classes import (
     weak_classes,
     weak_group,
 )
-from analysis.evaluation.error_sources.explain import TARGETS, correlations, groups, rank_correlations, summarised
+from analysis.evaluation.error_sources.explain import TARGETS, groups, rank_correlations, summarised
 from analysis.evaluation.error_sources.record import MODELS, ErrorSources, ErrorSourcesError, load, save
 from analysis.evaluation.error_sources.seeds import by_size, errors_by_seed, parts, repeated, worst_share
 from analysis.evaluation.error_sources.size import COMPARISONS, by_unsaturation, size_effects

@@ -32,7 +32,7 @@ def analyse(
     train = selection.training_part(molecules, records[0].config.data)
     table = descriptors.table(molecules, train, position)
     progress("importance")
-    correlation = explain.correlations(table)
+    correlation = table.corr(method="spearman")
     grouped = explain.groups(correlation)
     important = explain.summarised(trees.importance(table, errors, grouped, refit=[_SIZE]))
     ranks = explain.rank_correlations(table, errors, grouped)

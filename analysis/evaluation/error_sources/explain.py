@@ -22,15 +22,11 @@ Groups = Mapping[str, Sequence[str]]
 """Descriptors that are permuted as one, by the name of the first."""
 
 
-def correlations(descriptors: pd.DataFrame) -> pd.DataFrame:
-    """Spearman's correlation of each descriptor with each."""
-    return descriptors.corr(method="spearman")
-
-
 def groups(correlation: pd.DataFrame, least: float = LEAST_CORRELATION) -> dict[str, list[str]]:
     """Descriptors joined as long as the mean |ρ| between two groups is at least `least` (average linkage).
 
-    Groups and their members stand in the order of the descriptors; a group is named after its first member.
+    `correlation` is Spearman's of each descriptor with each. Groups and their members stand in the order of the
+    descriptors; a group is named after its first member.
     """
     apart = 1 - correlation.abs().to_numpy()
     np.fill_diagonal(apart, 0)

@@ -31,9 +31,9 @@ class ErrorSources:
     """What drives the error of one model.
 
     - `parts`: share, low and high of the mean squared error's `parts` (see `seeds.parts`).
-    - `sizes`: `seeds.by_size`. `correlations`: `explain.correlations`. `importance`: `explain.summarised`.
-      `ranks`: `explain.rank_correlations`. `size_effects`, `unsaturation`: `size.size_effects` and
-      `size.by_unsaturation`.
+    - `sizes`: `seeds.by_size`. `correlations`: Spearman's, of each descriptor with each. `importance`:
+      `explain.summarised`. `ranks`: `explain.rank_correlations`. `size_effects`, `unsaturation`: `size.size_effects`
+      and `size.by_unsaturation`.
     - `classes`: `classes.class_ratios` over all held-out molecules; `validation_classes` over the validation half.
     - `worst`: the worst-predicted molecules, worst first, under their QM9 index: `absolute` and `signed`, the mean
       over seeds of |e| and e (eV), `deviation` of e over seeds, `smiles`, and all descriptors. `reasons`:

@@ -97,10 +97,10 @@ def judged(arms: Arms[Record], molecules: Molecules) -> dict[End, list[Verdict]]
     found = {}
     names = {name for claim in CLAIMED.values() for name in claim.experiments}
     for end in ENDS:
-        evidence = Evidence(dict.fromkeys(names, arms.at(end)), molecules)
-        found[end] = all_claims(evidence, {name: claim for name, claim in CLAIMED.items() if _has(claim, name, end)})
+        asked = {
+            name: claim
+            for name, claim in CLAIMED.items()
+            if end == "last" or name in OURS or claim.protocols != (INDEPENDENT,)
+        }
+        found[end] = all_claims(Evidence(dict.fromkeys(names, arms.at(end)), molecules), asked)
     return found
-
-
-def _has(claim: Claim, name: str, end: End) -> bool:
-    return end == "last" or name in OURS or claim.protocols != (INDEPENDENT,)

@@ -10,7 +10,7 @@ from analysis.data import statistics
 from analysis.data.molecules import Molecules
 from analysis.evaluation.verdicts.intervals import Estimate, over_seeds, resampled_means
 from analysis.runs import protocols
-from analysis.runs.records import Record
+from analysis.runs.records import Record, held_out_errors
 
 PROTOCOLS = ("held_out", "as_reported")
 LEAST_MOLECULES = 10
@@ -59,7 +59,8 @@ def curves_of(
     columns = [[of_seed[arm] for of_seed in pairs] for arm in range(len(arms))]
     if protocol == "as_reported":
         return _as_reported(columns, kind, list(groups))
-    squared = _squared(columns)
+    errors = held_out_errors([record for arm in columns for record in arm])
+    squared = errors.T.reshape(-1, len(arms), len(pairs)) ** 2  # [M, C, S]
     inside = _inside(columns[0][0], kind, list(groups), molecules)
     members = {group: np.flatnonzero(members) for group, members in inside.items()}
     members = {group: positions for group, positions in members.items() if len(positions) >= LEAST_MOLECULES}
@@ -89,17 +90,6 @@ def _as_reported(columns: list[list[Record]], kind: str, groups: list) -> Curves
     # The sets of elements overlap
     counted = frequency_of(first, "all").loc[["all"]] if kind == "element" else frequency_of(first, kind).loc[kept]
     return Curves(groups=kept, logs=logs[known], draws=None, molecules=int(counted.sum()), fewest=0, first=first)
-
-
-def _squared(columns: list[list[Record]]) -> np.ndarray:
-    """Squared errors of the held-out molecules, which must be the same in all records: [M, C, S]."""
-    first = columns[0][0]
-    index = first.errors["index"].to_numpy()
-    for record in (record for arm in columns for record in arm):
-        if not np.array_equal(record.errors["index"].to_numpy(), index):
-            raise ValueError(f"runs {first.id} and {record.id} hold out other molecules: they can't be compared")
-    squared = np.array([[record.errors["error"].to_numpy(dtype=float) ** 2 for record in arm] for arm in columns])
-    return np.moveaxis(squared, -1, 0)
 
 
 def _inside(record: Record, kind: str, groups: list, molecules: Molecules | None) -> dict[object, np.ndarray]:
