@@ -26,12 +26,11 @@ from ase.optimize import BFGS
 
 from analysis.data import qm9, splits
 from analysis.data.molecules import Molecules, to_ase
+from analysis.evaluation.prediction_intervals import About, default_folder, write
 from analysis.predict import geometries
 from analysis.predict.applicability import refusal
 from analysis.predict.ensemble import Ensemble, default_records, without_energies
-from analysis.predict.intervals import About, default_folder, write
 from analysis.runs import checkout, measured
-from analysis.training import recording
 from harness.kept import Kept
 
 DRAWN = {"validation": 2000, "test": 2000}
@@ -111,12 +110,10 @@ def main(out: Annotated[Path | None, typer.Argument(help="The record's folder.")
                 tables.append(pd.DataFrame(found).assign(part=part, geometry=name))
                 missing[f"{part}, {name}"] = missing.get(f"{part}, {name}", 0) + len(chunk) - len(tables[-1])
                 typer.echo(f"{part}, {name}: {(number + 1) * _CHUNK} of {len(drawn)}")
-    about = recording.machine()
     write(
         out,
         pd.concat(tables, ignore_index=True),
         About(
-            machine=measured.Machine(**{key: about[key] for key in measured.Machine.model_fields}),
             git=git,
             versions=measured.versions(_PACKAGES),
             models=[record.id for record in ensemble.records],

@@ -16,9 +16,9 @@ from analysis.data import qm9
 from analysis.data.files import check_output
 from analysis.data.molecules import Molecules
 from analysis.evaluation import error_sources, verdicts
+from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN
 from analysis.evaluation.verdicts import confirmation
 from analysis.predict import geometries, outputs
-from analysis.predict.intervals import KINDS, UNKNOWN
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import RunConfig
 from analysis.runs.console import OneLineErrors, aligned, clock, complain

@@ -19,11 +19,11 @@ from analysis import study
 from analysis.data import qm9
 from analysis.data.files import check_output, whole_file
 from analysis.data.molecules import Molecules
+from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN, Intervals
 from analysis.predict import outputs
 from analysis.predict.applicability import refusal
 from analysis.predict.ensemble import Ensemble, Prediction, default_records
 from analysis.predict.geometries import Geometry
-from analysis.predict.intervals import KINDS, UNKNOWN, Intervals
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.console import INTERRUPTED, aligned, clock, complain, one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError

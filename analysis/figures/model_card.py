@@ -8,9 +8,9 @@ from rdkit import Chem
 
 from analysis.data.descriptors import structure
 from analysis.data.molecules import Molecules
+from analysis.evaluation.prediction_intervals import KINDS, Intervals, inside
 from analysis.figures import style
 from analysis.figures.words import mark, messages, say
-from analysis.predict.intervals import KINDS, Intervals, inside
 
 LEAST = 20
 """Test molecules; of fewer a share says too little."""

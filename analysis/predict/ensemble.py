@@ -17,9 +17,9 @@ from analysis.data.molecules import Molecules, to_ase, unwrapped
 from analysis.data.neighbours import neighbour_pairs
 from analysis.data.offsets import reference_energies
 from analysis.evaluation import accuracy
+from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN, Intervals
 from analysis.predict import electrons
 from analysis.predict.applicability import Domain, refusal
-from analysis.predict.intervals import KINDS, UNKNOWN, Intervals
 from analysis.runs import checkout
 from analysis.runs.records import Record
 from analysis.training import networks
@@ -40,8 +40,8 @@ class Prediction:
 
     `energy` is U0, the internal energy at 0 K with the zero-point vibrations (B3LYP/6-31G(2df,p), as in QM9), eV: the
     mean over the models, and `spread` their standard deviation (n − 1), eV, NaN for a single model. `interval`, eV, is
-    where U0 lies for nine in ten molecules like QM9's at such a `geometry` (see `intervals`); None for a molecule with
-    a warning, or if the models have no intervals.
+    where U0 lies for nine in ten molecules like QM9's at such a `geometry` (see `prediction_intervals`); None for a
+    molecule with a warning, or if the models have no intervals.
     `atomisation_energy`, eV, is what it takes to set the free atoms apart at 0 K, Σ U0(atom) − U0: *positive* for
     whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts` and
     of `applicability.Domain`.
@@ -143,7 +143,8 @@ class Ensemble:
         """U0 of each molecule (Å), in their order, and what is out of the ordinary about it.
 
         A molecule is called by its index in `Molecules`, by its place (from 1) among `Atoms`, or by `names`. `geometry`
-        is the kind of all geometries, or of each: one of `intervals.KINDS`, which decides the interval, or "unknown".
+        is the kind of all geometries, or of each, which decides the interval: one of `prediction_intervals.KINDS`, or
+        "unknown".
 
         Raises PredictError, which names each molecule that can't be predicted (see `applicability.refusal`), or a kind
         of geometry that there is not.

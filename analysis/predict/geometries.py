@@ -22,9 +22,9 @@ from rdkit import Chem, rdBase
 
 from analysis.data import extxyz
 from analysis.data.files import naming, reason
+from analysis.evaluation.prediction_intervals import MMFF, UNKNOWN
 from analysis.predict.applicability import refused_anywhere
 from analysis.predict.conformers import ConformerError, Conformers
-from analysis.predict.intervals import MMFF, UNKNOWN
 
 _BONDS = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
 _INCHI = "InChI="
@@ -35,7 +35,8 @@ _SDF_END = "$$$$"
 class Geometry:
     """One molecule handed in: `name` tells it from the others, `notes` are warnings about where it comes from.
 
-    `kind` is one of `intervals.KINDS`, or "unknown". `trouble` says why there are no `atoms`, if there are none.
+    `kind` is one of `prediction_intervals.KINDS`, or "unknown". `trouble` says why there are no `atoms`, if there are
+    none.
     """
 
     name: str

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from analysis.evaluation import prediction_intervals as intervals
+from analysis.evaluation.prediction_intervals import KINDS
 from analysis.figures import model_card, style
 from analysis.figures.words import LANGUAGES, say
-from analysis.predict import intervals
-from analysis.predict.intervals import KINDS
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 

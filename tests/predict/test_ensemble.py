@@ -34,7 +34,8 @@ from analysis.cli import commands, runner
 from analysis.data import extxyz, qm9
 from analysis.data.molecules import Molecules, to_ase
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
-from analysis.predict import applicability, conformers, electrons, geometries, intervals, outputs
+from analysis.evaluation import prediction_intervals as intervals
+from analysis.predict import applicability, conformers, electrons, geometries, outputs
 from analysis.predict import ensemble as predict
 from analysis.predict.calculator import EnsembleCalculator
 from analysis.runs.arms import Arms

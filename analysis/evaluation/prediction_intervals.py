@@ -18,7 +18,7 @@ import pandas as pd
 from pydantic import PositiveFloat, PositiveInt
 
 from analysis.data.errors import UserError
-from analysis.runs.measured import Frozen, Git, Machine, read
+from analysis.runs.measured import Frozen, Git, read
 from analysis.runs.records import Record, results_folder, write_table
 
 Kind = Literal["dft", "xtb", "mmff"]
@@ -63,7 +63,6 @@ class Scale(Frozen):
 class About(Frozen):
     """Where the errors come from; `missing` is how many molecules had no geometry, by part and kind."""
 
-    machine: Machine
     git: Git
     versions: dict[str, str]
     models: list[str]

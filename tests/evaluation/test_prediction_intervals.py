@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.predict import intervals
-from analysis.predict.intervals import KINDS, LEVEL, UNKNOWN, IntervalError, Intervals
+from analysis.evaluation import prediction_intervals as intervals
+from analysis.evaluation.prediction_intervals import KINDS, LEVEL, UNKNOWN, IntervalError, Intervals
 
 
 @pytest.fixture(scope="module")
