@@ -338,6 +338,8 @@ def train(
     check_logger(logger)
     whole = molecules.fingerprint()
     seconds: dict[str, float] = {}
+    with _timed(seconds, "preparation"):
+        neighbour_pairs(molecules.select([0]), config.model.data_cutoff)  # compiled when it is first called
     with _timed(seconds, "data"):
         chosen = choose_molecules(molecules, config.data)
         molecules, parts = chosen.molecules, chosen.parts
@@ -499,4 +501,4 @@ def _quiet_lightning() -> Iterator[None]:
 def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
     start = time.perf_counter()
     yield
-    seconds[phase] = time.perf_counter() - start
+    seconds[phase] = seconds.get(phase, 0.0) + time.perf_counter() - start
