@@ -8,6 +8,7 @@ _PLACES = {
     "FusedSchNet": "schnet",
     "GroupedSOAP": "soap",
     "HalfNeighborList": "halflist",
+    "Potential": "potential",
     "Report": "acceleration",
     "accelerate": "acceleration",
     "own_threads": "threads",

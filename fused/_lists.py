@@ -90,25 +90,31 @@ def distances(first, second, positions):
 
 
 @compiled()
-def within(positions, cutoff):
-    """The pairs of one molecule's atoms nearer than the cut-off: first and second atoms, int32 [P]."""
-    room, count = 0, 0
+def within(positions, atoms, cutoff):
+    """The pairs of atoms of one molecule nearer than the cut-off.
+
+    First and second atoms, int32 [P], counted through all molecules, whose atoms begin at `atoms`, int64 [M + 1]; the
+    distances, float32 [P]; and where each molecule's pairs begin, int64 [M + 1].
+    """
     first, second = np.empty(0, np.int32), np.empty(0, np.int32)
+    distance, pairs = np.empty(0, np.float32), np.zeros(len(atoms), np.int64)
     for turn in range(2):  # the first only counts
         count = 0
-        for i in range(len(positions)):
-            for j in range(i + 1, len(positions)):
-                x = positions[j, 0] - positions[i, 0]
-                y = positions[j, 1] - positions[i, 1]
-                z = positions[j, 2] - positions[i, 2]
-                if np.sqrt(x * x + y * y + z * z) < cutoff:
-                    if turn:
-                        first[count], second[count] = i, j
-                    count += 1
+        for m in range(len(atoms) - 1):
+            for i in range(atoms[m], atoms[m + 1]):
+                for j in range(i + 1, atoms[m + 1]):
+                    x = positions[j, 0] - positions[i, 0]
+                    y = positions[j, 1] - positions[i, 1]
+                    z = positions[j, 2] - positions[i, 2]
+                    d = np.sqrt(x * x + y * y + z * z)
+                    if d < cutoff:
+                        if turn:
+                            first[count], second[count], distance[count] = i, j, d
+                        count += 1
+            pairs[m + 1] = count
         if turn == 0:
-            room = count
-            first, second = np.empty(room, np.int32), np.empty(room, np.int32)
-    return first, second
+            first, second, distance = np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count, np.float32)
+    return first, second, distance, pairs
 
 
 @compiled()

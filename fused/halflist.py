@@ -8,6 +8,7 @@ with SchNetPack's directed list, in which it is found.
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import torch
 from schnetpack import properties
 from schnetpack.atomistic import PairwiseDistances
@@ -197,7 +198,7 @@ class HalfNeighborList(Transform):
         if properties.pbc in inputs and bool(inputs[properties.pbc].any()):
             raise ValueError("periodic: HalfNeighborList is for molecules; use SchNetPack's MatScipyNeighborList")
         positions = inputs[properties.R].detach().cpu().contiguous().numpy()
-        first, second = _lists.within(positions, float(self.cutoff))
+        first, second, _, _ = _lists.within(positions, np.array([0, len(positions)]), float(self.cutoff))
         inputs[LOCAL_FIRST], inputs[LOCAL_SECOND] = torch.from_numpy(first), torch.from_numpy(second)
         inputs[N_PAIRS] = torch.tensor([len(first)])
         return inputs

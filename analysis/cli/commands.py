@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
 import typer
@@ -20,8 +20,10 @@ from analysis.predict import geometries, outputs
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import RunConfig
 from analysis.runs.console import OneLineErrors, aligned, clock, complain
-from analysis.study import sweeps, trials
 from analysis.study.parameters import parsed
+
+if TYPE_CHECKING:
+    from analysis.study.sweeps import Sweep
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -56,6 +58,8 @@ def list_runs(
     check: Annotated[bool, typer.Option("--check", help="Read all files of each record and check them.")] = False,
 ) -> None:
     """List every run of the study, or of one experiment, and records that are none of these."""
+    from analysis.study import sweeps  # Optuna takes a quarter of a second to import
+
     results = results or records.results_folder()
     molecules = qm9.load()
     configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
@@ -159,6 +163,8 @@ def judge(
     results: _Results = None,
 ) -> None:
     """Judge every claim of the report by the records: verdict, effect, interval, under both protocols."""
+    from analysis.study import sweeps, trials  # Optuna takes a quarter of a second to import
+
     molecules = qm9.load()
     if again:
         _judge_again(molecules, results)
@@ -241,11 +247,11 @@ def predict(
     if not (files or smiles):
         raise study.StudyError("there is nothing to predict: name a file, or give a --smiles")
     found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
-    from analysis.cli import runner  # torch takes seconds to import
+    from analysis.cli import predicting
 
     of_files = (one for path in files or () for one in geometries.read_file(path, form=form, column=column))
     given = chain(of_files, geometries.all_from_smiles(smiles or ()))
-    runner.predict_all(given, found, qm9.load(), out or (), as_json=as_json, results=results)
+    predicting.predict_all(given, found, out or (), as_json=as_json, results=results)
 
 
 def _judge_again(molecules: Molecules, results: Path | None) -> None:
@@ -305,8 +311,10 @@ def _table(found: Sequence[study.Status], profile: str) -> str:
     return aligned([head, *(_row(one, profile) for one in found)])
 
 
-def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[list[records.Record]]]:
+def _over(sweep: "Sweep", results: Path) -> tuple["Sweep", pd.DataFrame, list[list[records.Record]]]:
     """A search, its trials that are over, and its points in several seeds: none if a damaged record is among them."""
+    from analysis.study import trials
+
     try:
         return sweep, trials.known(sweep, results=results), trials.repeated(sweep, results=results)
     except records.RecordError:
