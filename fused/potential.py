@@ -11,6 +11,7 @@ from fused.choice import Way
 from fused.fineness import INTERVALS_PER_GAUSSIAN, number_of_intervals
 
 _EPSILON = 1e-8  # what SchNetPack's PaiNN adds to the square of a norm
+_WITHOUT_BIAS = ("in2f", "mu_channel_mix")
 _SMALLEST = np.sqrt(np.finfo(np.float32).tiny)
 
 
@@ -49,7 +50,7 @@ class Potential:
             self._cutoff = reach if cutoff is None else float(cutoff)
             kind = _PaiNN if "filter_net.weight" in layers else _SchNet
             self._network = kind(way, layers, min(self._cutoff, reach))
-            self._readout = _Readout(way, _below(state, "output_modules.0.outnet"))
+            self._readout = _Readout(way, _below(state, "output_modules.0.outnet"), self._network.width)
         except (KeyError, ValueError) as error:
             raise ValueError(f"these are not the arrays of a SchNet or PaiNN with an Atomwise ({error})") from error
 
@@ -117,24 +118,25 @@ class _SchNet:
 
     def __init__(self, way: Way, state: Mapping[str, np.ndarray], end: float) -> None:
         self.way = way
-        self._embedding = _weights(state, "embedding")
-        self.elements, width = self._embedding.shape
-        blocks = [_below(state, f"interactions.{k}") for k in _places(state, "interactions")]
-
-        def stacked(*names: str) -> np.ndarray:
-            return _kernels.padded(way, np.array([[_weights(block, name).T for name in names] for block in blocks]))
-
-        def biases(*names: str) -> np.ndarray:
-            none = np.zeros(width, np.float32)
-            rows = [[block.get(f"{name}.bias", none)[None] for name in names] for block in blocks]
-            return _kernels.padded(way, np.array(rows))
-
+        self._embedding = state["embedding.weight"].astype(np.float32)
+        self.elements, self.width = self._embedding.shape
+        blocks = [_below(state, f"interactions.{k}") for k in range(_number_of(state, "interactions"))]
         basis, cutoff, self._end = _grid(state, "schnet", end)
         self._last = len(cutoff) - 1
-        basis = _kernels.padded(way, basis, more_rows=_kernels.ROWS - 1)
-        expand, output = (stacked(f"filter_network.{k}")[:, 0] for k in (0, 1))
+
+        def stacked(*names: str, inputs: int = self.width) -> np.ndarray:
+            """The layers' matrices from input to output, of all blocks."""
+            found = [[_read(block, f"{name}.weight", self.width, inputs).T for name in names] for block in blocks]
+            return _kernels.padded(way, np.array(found))
+
+        def biases(*names: str) -> np.ndarray:
+            found = [[_bias(block, name, self.width)[None] for name in names] for block in blocks]
+            return _kernels.padded(way, np.array(found))
+
+        hidden, output = stacked("filter_network.0", inputs=basis.shape[1]), stacked("filter_network.1")
         of_filters = biases("filter_network.0", "filter_network.1")
-        self._tables, _, _ = _kernels.tabulate(way, basis, cutoff, expand, output, of_filters, 1)
+        basis = _kernels.padded(way, basis, more_rows=_kernels.ROWS - 1)
+        self._tables, _, _ = _kernels.tabulate(way, basis, cutoff, hidden[:, 0], output[:, 0], of_filters, 1)
         self._into, self._biases = (made("in2f", "f2out.0", "f2out.1") for made in (stacked, biases))
 
     def room(self, atoms: int) -> list[np.ndarray]:
@@ -156,10 +158,10 @@ class _PaiNN:
 
     def __init__(self, way: Way, state: Mapping[str, np.ndarray], end: float) -> None:
         self.way = way
-        embedding = _weights(state, "embedding")
-        self.elements, width = embedding.shape
-        full = _kernels.padded_width(way, width, embedding.itemsize)
-        places = _places(state, "interactions")
+        embedding = state["embedding.weight"].astype(np.float32)
+        self.elements, self.width = embedding.shape
+        width, full = self.width, _kernels.padded_width(way, self.width, embedding.itemsize)
+        number = _number_of(state, "interactions")
 
         def widened(array: np.ndarray, rows: int, columns: int) -> np.ndarray:
             """The same [rows · F, columns · F] with zeros after each F: [rows · W, columns · W]."""
@@ -181,16 +183,16 @@ class _PaiNN:
 
         into, biases = [], []
         for name, (rows, columns) in zip(_PAINN_LAYERS, _equivariant.PARTS, strict=True):
-            layers = [name.format(k) for k in places]
-            none = np.zeros(rows * width, np.float32)
-            into.append(stacked(widened(_weights(state, layer), rows, columns).T for layer in layers))
-            biases.append(stacked(row(state.get(f"{layer}.bias", none)[None], rows) for layer in layers))
+            layers, shape = [name.format(k) for k in range(number)], (rows * width, columns * width)
+            into.append(stacked(widened(_read(state, f"{layer}.weight", *shape), rows, columns).T for layer in layers))
+            biases.append(stacked(row(_bias(state, layer, shape[0])[None], rows) for layer in layers))
         basis, cutoff, self._end = _grid(state, "painn", end)
-        filters = (basis @ _weights(state, "filter_net").T + state["filter_net.bias"]) * cutoff[:, None]
-        filters = np.broadcast_to(filters.reshape(len(filters), -1, 3 * width), (len(filters), len(places), 3 * width))
-        self._tables = stacked(row(filters[:, k], 3) for k in range(len(places)))
-        self._embedding, self._width = row(embedding, 1), width
-        self._into, self._biases = tuple(into), tuple(biases)
+        # One network gives the filters of all layers; where they share theirs, it gives one.
+        outputs = 3 * width if len(state["filter_net.bias"]) == 3 * width else number * 3 * width
+        weight, bias = _read(state, "filter_net.weight", outputs, basis.shape[1]), _bias(state, "filter_net", outputs)
+        filters = ((basis @ weight.T + bias) * cutoff[:, None]).reshape(len(basis), -1, 3 * width)
+        self._tables = stacked(row(filters[:, k % filters.shape[1]], 3) for k in range(number))
+        self._embedding, self._into, self._biases = row(embedding, 1), tuple(into), tuple(biases)
 
     def room(self, atoms: int) -> list[np.ndarray]:
         """Memory for so many atoms."""
@@ -203,17 +205,21 @@ class _PaiNN:
         """Atoms' scalar features after all layers, [A, F]; `pairs` are first and second atoms, and distances."""
         given = self._embedding, numbers, positions, self._tables, self._into, self._biases, _EPSILON, pairs
         x = _equivariant.interact(self.way, *given, [_all(len(numbers), len(pairs[0]))], self._end, room)
-        return np.ascontiguousarray(x[:, : self._width])
+        return np.ascontiguousarray(x[:, : self.width])
 
 
 class _Readout:
     """SchNetPack's `Atomwise` of two layers, summed over each molecule's atoms."""
 
-    def __init__(self, way: Way, state: Mapping[str, np.ndarray]) -> None:
-        self._way = way
-        output, self._bias = _weights(state, "1"), state["1.bias"].item()
-        given = _weights(state, "0").T, state["0.bias"][None], output
+    def __init__(self, way: Way, state: Mapping[str, np.ndarray], width: int) -> None:
+        self._way, hidden = way, len(state["0.bias"])
+        given = (
+            _read(state, "0.weight", hidden, width).T,
+            _bias(state, "0", hidden)[None],
+            _read(state, "1.weight", 1, hidden),
+        )
         self._into, self._biases, (self._output,) = (_kernels.padded(way, array) for array in given)
+        self._bias = _bias(state, "1", 1)[0]
 
     def energies(self, x: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Each molecule's, float32 [M], whose atoms begin at `offsets`, int64 [M + 1]."""
@@ -237,13 +243,25 @@ def _below(state: Mapping[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
     return {key.removeprefix(f"{name}."): array for key, array in state.items() if key.startswith(f"{name}.")}
 
 
-def _places(state: Mapping[str, np.ndarray], name: str) -> range:
-    """Of the modules in a list."""
-    return range(len({key.split(".")[1] for key in state if key.startswith(f"{name}.")}))
+def _number_of(state: Mapping[str, np.ndarray], name: str) -> int:
+    """How many modules a list of them has; raises ValueError if it has none."""
+    found = len({key.split(".")[1] for key in state if key.startswith(f"{name}.")})
+    if not found:
+        raise ValueError(f"no {name}")
+    return found
 
 
-def _weights(state: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    return np.array(state[f"{name}.weight"], np.float32)
+def _read(state: Mapping[str, np.ndarray], name: str, *shape: int) -> np.ndarray:
+    """An array in float32; raises ValueError if it is not of this shape, which the compiled loops trust."""
+    array = np.asarray(state[name], np.float32)
+    if array.shape != shape:
+        raise ValueError(f"{name} is of shape {list(array.shape)} and not {list(shape)}")
+    return array
+
+
+def _bias(state: Mapping[str, np.ndarray], layer: str, width: int) -> np.ndarray:
+    """Zeros for a layer that has none in SchNetPack."""
+    return np.zeros(width, np.float32) if layer.endswith(_WITHOUT_BIAS) else _read(state, f"{layer}.bias", width)
 
 
 def _all(atoms: int, pairs: int = 0) -> np.ndarray:
@@ -256,12 +274,11 @@ def _grid(state: Mapping[str, np.ndarray], kind: choice.Kind, end: float) -> tup
 
     From Gaussians' tails that no sum notices come products that some processors take long for: they are zeros.
     """
-    widths, offsets, reach = (
-        state[name] for name in ("radial_basis.widths", "radial_basis.offsets", "cutoff_fn.cutoff")
-    )
+    offsets, reach = state["radial_basis.offsets"], state["cutoff_fn.cutoff"]
+    widths = _read(state, "radial_basis.widths", len(offsets))
     intervals = number_of_intervals(INTERVALS_PER_GAUSSIAN[kind], len(offsets), end, reach.item())
     distances = np.linspace(0, end, intervals + 1).astype(np.float32)
-    basis = np.exp(-0.5 / widths**2 * (distances[:, None] - offsets) ** 2)
+    basis = np.exp(np.float32(-0.5) / widths**2 * (distances[:, None] - offsets.astype(np.float32)) ** 2)
     basis[basis < _SMALLEST] = 0
     cutoff = 0.5 * (np.cos(distances * np.pi / reach) + 1) * (distances < reach)
-    return basis, cutoff, float(np.float32(end))
+    return basis, cutoff.astype(np.float32), float(np.float32(end))

@@ -11,29 +11,25 @@ largest one of a molecule is 2 to 6 eV/Å; with all distances stretched by a ten
 """
 
 import hashlib
-import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import platformdirs
 import scipy
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
-from analysis.data import neighbours
-from analysis.data.files import reason, remove_leftovers, whole_file
+from analysis.data import neighbours, splits
 from analysis.data.molecules import FARTHEST, MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
 from analysis.data.neighbours import neighbour_pairs
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.predict import electrons
+from analysis.predict.kept import kept
 from analysis.runs import selection
 from analysis.runs.config import Data
 from analysis.runs.records import Record
@@ -49,8 +45,6 @@ WIDTH = 0.02
 
 With single steps, 29 in 100 geometries that are 1 % too small, as another method's may be, would be unlike all.
 """
-
-_log = logging.getLogger(__name__)
 
 KINDS = ("atoms", "heavy_atoms", "parts", "environment", "distance", "spread")
 """What may be out of the ordinary about a molecule."""
@@ -168,27 +162,16 @@ class Domain:
         """
         first = records[0]
         key = f"{first.about['molecules_fingerprint']} {first.config.data.model_dump_json()} {_code()}"
-        held = _kept(hashlib.sha256(key.encode()).hexdigest(), lambda: cls._held(molecules(), first.config.data))
-        if len(records) == 1:
-            return held
-        low, high = held.atoms
+        held = kept("domain", key, lambda: _held(molecules(), first.config.data))
+        low, high = held["atoms"]
         alike = first.errors["n_atoms"].between(low, high).to_numpy()
         every = np.stack([record.errors["error"].to_numpy()[alike] for record in records])
-        return replace(held, spread=float(np.quantile(every.std(axis=0, ddof=1), 1 - BEYOND)))
-
-    @classmethod
-    def _held(cls, molecules: Molecules, data: Data) -> Self:
-        """What the training molecules hold, without a limit of the spread."""
-        train = molecules.select(selection.training_part(molecules, data))
-        looked = _Looked.at(train)
-        sizes, heavy = train.n_atoms, _heavy(train)
-        steps = np.zeros((len(_ELEMENTS) ** 2, _STEPS), dtype=bool)
-        steps.flat[looked.steps] = True
         return cls(
-            atoms=(int(sizes.min()), int(sizes.max())),
-            heavy_atoms=(int(heavy.min()), int(heavy.max())),
-            codes=np.unique(looked.codes),
-            distances=scipy.ndimage.binary_dilation(steps, [[1, 1, 1]]).ravel(),
+            atoms=(int(low), int(high)),
+            heavy_atoms=(int(held["heavy_atoms"][0]), int(held["heavy_atoms"][1])),
+            codes=held["codes"],
+            distances=held["distances"],
+            spread=float(np.quantile(every.std(axis=0, ddof=1), 1 - BEYOND)) if len(records) > 1 else np.nan,
         )
 
     def warnings(self, molecules: Molecules, spread: np.ndarray) -> list[tuple[str, ...]]:
@@ -262,62 +245,25 @@ class _Looked:
         return connected_components(bonds, directed=False)[1]
 
 
+def _held(molecules: Molecules, data: Data) -> dict[str, np.ndarray]:
+    """What the training molecules hold: the fields of `Domain`, as arrays, but for the spread."""
+    train = molecules.select(selection.training_part(molecules, data))
+    looked = _Looked.at(train)
+    sizes, heavy = train.n_atoms, _heavy(train)
+    steps = np.zeros((len(_ELEMENTS) ** 2, _STEPS), dtype=bool)
+    steps.flat[looked.steps] = True
+    return {
+        "atoms": np.array([sizes.min(), sizes.max()]),
+        "heavy_atoms": np.array([heavy.min(), heavy.max()]),
+        "codes": np.unique(looked.codes),
+        "distances": scipy.ndimage.binary_dilation(steps, [[1, 1, 1]]).ravel(),
+    }
+
+
 def _code() -> str:
     """A checksum of the code that says what training molecules hold."""
-    files = (Path(module).read_bytes() for module in (__file__, neighbours.__file__, selection.__file__))
-    return hashlib.sha256(b"".join(files)).hexdigest()
-
-
-def _kept(key: str, make: Callable[[], Domain]) -> Domain:
-    """The domain, without a limit of the spread, that is kept under a key; if there is none, what `make` makes."""
-    try:
-        path = platformdirs.user_cache_path("schnet-qm9-compendium") / f"domain-{key[:16]}.safetensors"
-    except RuntimeError:
-        _log.warning("what the training molecules hold can't be kept: this user has no home folder")
-        return make()
-    remove_leftovers(path)
-    found = _read(path, key)
-    if found is None:
-        found = make()
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write(path, found, key)
-        except (OSError, SafetensorError) as error:
-            _log.warning("what the training molecules hold can't be kept in %s (%s)", path.parent, error)
-    return found
-
-
-def _write(path: Path, domain: Domain, key: str) -> None:
-    arrays = {
-        "limits": np.array([domain.atoms, domain.heavy_atoms]),
-        "codes": domain.codes,
-        "distances": domain.distances,
-    }
-    with whole_file(path) as temporary:
-        save_file(arrays, temporary, {"sha256": _sum(key, arrays)})
-
-
-def _read(path: Path, key: str) -> Domain | None:
-    """What `_write` wrote; None without such a file or, with a warning that says why, if it won't do."""
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in ("limits", "codes", "distances")}
-            whole = (file.metadata() or {}).get("sha256") == _sum(key, arrays)
-        trouble = "" if whole else "its content does not match its checksum"
-    except (SafetensorError, OSError, ValueError) as error:
-        trouble = f"it can't be read ({reason(error)})"
-    if trouble:
-        _log.warning("what the training molecules hold is found anew, and not taken from %s: %s", path, trouble)
-        return None
-    atoms, heavy_atoms = map(tuple, arrays["limits"].tolist())
-    return Domain(atoms, heavy_atoms, arrays["codes"], arrays["distances"])
-
-
-def _sum(key: str, arrays: dict[str, np.ndarray]) -> str:
-    parts = (key.encode(), *(f"{array.dtype} {array.shape}".encode() + array.tobytes() for array in arrays.values()))
-    return hashlib.sha256(b"".join(parts)).hexdigest()
+    files = (__file__, neighbours.__file__, selection.__file__, splits.__file__)
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
 def _new_atom(molecules: Molecules, looked: _Looked, atoms: slice, new: np.ndarray) -> str:
@@ -326,9 +272,9 @@ def _new_atom(molecules: Molecules, looked: _Looked, atoms: slice, new: np.ndarr
     # Of several, the one with the fewest bonds: a lost atom is new, and so are those that have lost it.
     atom = atoms.start + int(np.lexsort([looked.bonds[atoms], ~new])[0])
     ends = np.concatenate([looked.second[looked.first == atom], looked.first[looked.second == atom]])
-    neighbours = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
+    around = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
     return (
-        f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(neighbours) or 'nothing'} "
+        f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(around) or 'nothing'} "
         f"(atom {atom - atoms.start + 1}; a digit is the neighbour's number of bonds): no training molecule has "
         "such an atom"
     )
