@@ -247,7 +247,7 @@ def predict(
     if not (files or smiles):
         raise study.StudyError("there is nothing to predict: name a file, or give a --smiles")
     found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
-    from analysis.cli import predicting
+    from analysis.cli import predicting  # numba, which the networks need, takes a third of a second to import
 
     of_files = (one for path in files or () for one in geometries.read_file(path, form=form, column=column))
     given = chain(of_files, geometries.all_from_smiles(smiles or ()))

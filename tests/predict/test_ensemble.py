@@ -1059,6 +1059,26 @@ def test_programs_get_the_same_as_json_and_as_extended_xyz(tmp_path, ethanol, sh
     assert written.positions == pytest.approx(ethanol.positions, abs=1e-7)
 
 
+def test_what_takes_seconds_to_import_is_not_imported(shipped):
+    """`shipped` has its domain, so that QM9 need not be read either."""
+    assert shipped.domain.atoms == (3, 29)
+    code = (
+        "import sys\n"
+        "from analysis.cli.commands import app\n"
+        "from analysis.data import qm9\n"
+        "qm9.load = None\n"
+        "app(['predict', 'examples/ethanol.xyz'], standalone_mode=False)\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^examples/ethanol\.xyz +C2H6O +-4217\.0", done.stdout, re.MULTILINE)
+    imported = set(done.stderr.split())
+    assert "fused.potential" in imported
+    assert not imported & {"torch", "lightning_fabric", "pytorch_lightning", "schnetpack", "torchmetrics"}
+    assert not imported & {"matplotlib", "optuna", "scipy.stats", "sklearn"}
+
+
 @pytest.mark.usefixtures("_loaded_once")
 def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shipped, monkeypatch):
     monkeypatch.setattr(predicting, "_CHUNK", 2)
