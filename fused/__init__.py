@@ -11,6 +11,7 @@ _PLACES = {
     "Packed": "packed",
     "PackedLoader": "packed",
     "Pairs": "pairs",
+    "Potential": "potential",
     "Report": "acceleration",
     "accelerate": "acceleration",
     "own_threads": "threads",

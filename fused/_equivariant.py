@@ -40,6 +40,9 @@ BUILT_IN = "cbfb8c26113e5a8a42364acf6ac29a072847def0cdd5a8375a3ab4ba86501a96"
 KEPT = (1, 3, 1, 1, 3, 2, 3, 6, 1, 1, 1, 3)
 """Parts of what each layer keeps for the backward pass, in the order of `_names`."""
 
+PARTS = ((1, 1), (3, 1), (2, 1), (1, 2), (3, 1))
+"""Of each matrix that `interact` takes: rows and columns, from output to input, as multiples of the width."""
+
 _WIDEST = 1  # vectors in a tile of the loops over pairs: a pair needs some twenty rows at once
 
 

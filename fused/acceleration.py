@@ -10,8 +10,9 @@ from schnetpack.representation import PaiNN, SchNet
 from schnetpack.representation.painn import PaiNNInteraction, PaiNNMixing
 from schnetpack.representation.schnet import SchNetInteraction
 
-from fused import painn, tables
+from fused import tables
 from fused.convolution import Spare
+from fused.fineness import INTERVALS_PER_GAUSSIAN
 from fused.halflist import PairVectors
 from fused.painn import FusedPaiNN
 from fused.schnet import FusedSchNet, Readout
@@ -105,17 +106,13 @@ def _accelerate(name: str, potential: AtomisticModel, report: Report) -> None:
 
 def _adopt(network: torch.nn.Module, others: list[torch.nn.Module]) -> str | None:
     """Make a network fast, or say why not."""
-    kind, fineness = (
-        (FusedSchNet, tables.INTERVALS_PER_GAUSSIAN)
-        if isinstance(network, SchNet)
-        else (FusedPaiNN, painn.INTERVALS_PER_GAUSSIAN)
-    )
+    kind, name = (FusedSchNet, "schnet") if isinstance(network, SchNet) else (FusedPaiNN, "painn")
     if type(network) not in (kind, kind.stock):
         return f"{type(network).__name__} is a {kind.stock.__name__} changed"
     why = _unusual_schnet(network) if kind is FusedSchNet else _unusual_painn(network, others)
     if why:
         return why
-    enough = tables.fine_enough(network.radial_basis, network.cutoff_fn, fineness)
+    enough = tables.fine_enough(network.radial_basis, network.cutoff_fn, INTERVALS_PER_GAUSSIAN[name])
     if enough is None:
         return "its radial basis can't be tabulated finely enough"
     kind.adopt(network, intervals_per_gaussian=enough, any_batch=True, _spare=Spare())

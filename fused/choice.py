@@ -119,12 +119,17 @@ def way(kind: Kind, width: int) -> Way:
 
     Raises WayError if FUSED_LOOPS is set to anything else than "default" or a way.
     """
+    return asked() or _measured(kind, width)
+
+
+def asked() -> Way | None:
+    """The way that `forced` or FUSED_LOOPS asks for; raises WayError if the latter's value describes none."""
     if _forced:
         return _forced[-1]
-    asked = os.environ.get(VARIABLE, "")
-    if asked:
-        return default() if asked == _DEFAULT else _parsed(asked)
-    return _measured(kind, width)
+    named = os.environ.get(VARIABLE, "")
+    if not named:
+        return None
+    return default() if named == _DEFAULT else _parsed(named)
 
 
 _parsed = cache(Way.parse)

@@ -29,9 +29,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 from fused import _kernels, choice
-
-MIN_INTERVALS = 3
-"""Intervals that a table must have at least: a cubic polynomial needs four nodes."""
+from fused.fineness import MIN_INTERVALS
 
 _LOG2 = float(np.log(2))
 

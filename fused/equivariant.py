@@ -15,6 +15,7 @@ from torch.autograd.function import FunctionCtx, once_differentiable
 from torch.nn import functional
 
 from fused import _equivariant, _kernels, choice
+from fused._equivariant import PARTS
 from fused.choice import Way
 from fused.convolution import MIN_INTERVALS, Dense, HalfList, Spare, _array, _Loan, _rounded
 
@@ -46,7 +47,6 @@ class Layer:
         return (*(layer.weight for layer in layers), *biases)
 
 
-_PARTS = ((1, 1), (3, 1), (2, 1), (1, 2), (3, 1))  # of each matrix: rows and columns as multiples of F
 _BIASED = (0, 1, 3, 4)
 PER_BLOCK = 4  # PaiNN keeps five times as much of each atom as SchNet
 
@@ -107,10 +107,10 @@ def interact(
     stacked = [torch.stack(tensors) for tensors in zip(*(layer.tensors() for layer in layers), strict=True)]
     matrices = [
         _widened(matrix.reshape(-1, rows, width, columns, width), full).reshape(-1, rows * full, columns * full)
-        for matrix, (rows, columns) in zip(stacked[:5], _PARTS, strict=True)
+        for matrix, (rows, columns) in zip(stacked[:5], PARTS, strict=True)
     ]
     biases = [
-        functional.pad(bias.reshape(-1, _PARTS[k][0], width), (0, full - width)).reshape(-1, 1, _PARTS[k][0] * full)
+        functional.pad(bias.reshape(-1, PARTS[k][0], width), (0, full - width)).reshape(-1, 1, PARTS[k][0] * full)
         for k, bias in zip(_BIASED, stacked[5:], strict=True)
     ]
     wide_tables = functional.pad(tables.reshape(*tables.shape[:2], 3, width), (0, full - width)).flatten(2)
@@ -174,8 +174,8 @@ def _check(
 
 def shapes(width: int) -> list[tuple[int, ...]]:
     """Of a layer's five matrices, then of its four biases."""
-    matrices = [(rows * width, columns * width) for rows, columns in _PARTS]
-    return [*matrices, *((_PARTS[k][0] * width,) for k in _BIASED)]
+    matrices = [(rows * width, columns * width) for rows, columns in PARTS]
+    return [*matrices, *((PARTS[k][0] * width,) for k in _BIASED)]
 
 
 class _Layers(torch.autograd.Function):

@@ -8,12 +8,12 @@ from torch.nn import functional
 
 from fused.convolution import Dense, Spare
 from fused.equivariant import Layer, can_interact, interact, share_out
+from fused.fineness import INTERVALS_PER_GAUSSIAN
 from fused.halflist import half_list, with_vectors
 from fused.standin import StandIn
 from fused.tables import checked_fineness, grid
 
-INTERVALS_PER_GAUSSIAN = 16
-"""Default fineness of the filters' tables, see `FusedPaiNN`."""
+_INTERVALS_PER_GAUSSIAN = INTERVALS_PER_GAUSSIAN["painn"]
 
 
 class FusedPaiNN(StandIn, PaiNN):
@@ -39,7 +39,7 @@ class FusedPaiNN(StandIn, PaiNN):
     any_batch: bool = False
     """Whether SchNetPack's own batches take the fast path, too."""
 
-    def __init__(self, *args: object, intervals_per_gaussian: int = INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
+    def __init__(self, *args: object, intervals_per_gaussian: int = _INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.intervals_per_gaussian = checked_fineness(intervals_per_gaussian)
         self._spare = Spare()

@@ -16,9 +16,12 @@ from torch.nn import functional
 from fused import choice
 from fused._lists import in_order
 from fused.convolution import Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
+from fused.fineness import INTERVALS_PER_GAUSSIAN
 from fused.halflist import can_fuse, half_list, needs_forces, with_vectors
 from fused.standin import StandIn, hooked
-from fused.tables import INTERVALS_PER_GAUSSIAN, checked_fineness, grid
+from fused.tables import checked_fineness, grid
+
+_INTERVALS_PER_GAUSSIAN = INTERVALS_PER_GAUSSIAN["schnet"]
 
 
 class Readout(StandIn, Atomwise):
@@ -85,7 +88,7 @@ class FusedSchNet(StandIn, SchNet):
     any_batch: bool = False
     """Whether SchNetPack's own batches take the fast path, too."""
 
-    def __init__(self, *args: object, intervals_per_gaussian: int = INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
+    def __init__(self, *args: object, intervals_per_gaussian: int = _INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.intervals_per_gaussian = checked_fineness(intervals_per_gaussian)
         self._spare = Spare()

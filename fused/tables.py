@@ -4,18 +4,11 @@ import copy
 
 import torch
 
-from fused.convolution import MIN_INTERVALS, Grid
-
-INTERVALS_PER_GAUSSIAN = 32
-"""Default fineness of a filter's table.
-
-The interpolation error is then at most 1.2e-7 of a Gaussian's height, 6.7e-8 away from the ends: float32's own
-rounding.
-"""
+from fused.convolution import Grid
+from fused.fineness import number_of_intervals
 
 _TOLERANCE = 4e-6
 _NEAREST = 0.3  # Å; no two atoms are nearer
-_FEWEST_GAUSSIANS = 8  # with very wide Gaussians it is the cut-off function and the filter network that bend the filter
 
 
 def checked_fineness(intervals_per_gaussian: int) -> int:
@@ -48,8 +41,7 @@ def grid(
     """
     training_cutoff = cutoff_fn.cutoff.item()
     end = min(data_cutoff, training_cutoff)
-    per_cutoff = intervals_per_gaussian * max(radial_basis.n_rbf, _FEWEST_GAUSSIANS)
-    intervals = max(MIN_INTERVALS, -int(-per_cutoff * end // training_cutoff))
+    intervals = number_of_intervals(intervals_per_gaussian, radial_basis.n_rbf, end, training_cutoff)
     distances = torch.linspace(0, end, intervals + 1, dtype=torch.float64, device=like.device).to(like.dtype)
     return Grid(_without_tails(radial_basis(distances)), cutoff_fn(distances), end)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import pandas as pd
 import typer
@@ -22,8 +22,10 @@ from analysis.predict import geometries, outputs
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import RunConfig
 from analysis.runs.console import OneLineErrors, aligned, clock, complain
-from analysis.study import sweeps, trials
 from analysis.study.parameters import parsed
+
+if TYPE_CHECKING:
+    from analysis.study.sweeps import Sweep
 
 app = typer.Typer(
     cls=OneLineErrors,
@@ -58,6 +60,8 @@ def list_runs(
     check: Annotated[bool, typer.Option("--check", help="Read all files of each record and check them.")] = False,
 ) -> None:
     """List every run of the study, or of one experiment, and records that are none of these."""
+    from analysis.study import sweeps  # Optuna takes a quarter of a second to import
+
     results = results or records.results_folder()
     molecules = qm9.load()
     configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
@@ -161,6 +165,8 @@ def judge(
     results: _Results = None,
 ) -> None:
     """Judge every claim of the report by the records: verdict, effect, interval, under both protocols."""
+    from analysis.study import sweeps, trials  # Optuna takes a quarter of a second to import
+
     molecules = qm9.load()
     if again:
         _judge_again(molecules, results)
@@ -248,7 +254,7 @@ def predict(
     if geometry not in (*KINDS, UNKNOWN):
         raise study.StudyError(f"there is no kind of geometry {geometry!r}: {', '.join(KINDS)} or {UNKNOWN}")
     found = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
-    from analysis.cli import runner  # torch takes seconds to import
+    from analysis.cli import predicting  # numba, which the networks need, takes a third of a second to import
 
     of_files = (
         replace(one, kind=geometry) if one.kind == UNKNOWN else one
@@ -256,7 +262,7 @@ def predict(
         for one in geometries.read_file(path, form=form, column=column)
     )
     given = chain(of_files, geometries.all_from_smiles(smiles or ()))
-    runner.predict_all(given, found, qm9.load(), out or (), as_json=as_json, results=results)
+    predicting.predict_all(given, found, out or (), as_json=as_json, results=results)
 
 
 def _judge_again(molecules: Molecules, results: Path | None) -> None:
@@ -316,8 +322,10 @@ def _table(found: Sequence[study.Status], profile: str) -> str:
     return aligned([head, *(_row(one, profile) for one in found)])
 
 
-def _over(sweep: sweeps.Sweep, results: Path) -> tuple[sweeps.Sweep, pd.DataFrame, list[list[records.Record]]]:
+def _over(sweep: "Sweep", results: Path) -> tuple["Sweep", pd.DataFrame, list[list[records.Record]]]:
     """A search, its trials that are over, and its points in several seeds: none if a damaged record is among them."""
+    from analysis.study import trials
+
     try:
         return sweep, trials.known(sweep, results=results), trials.repeated(sweep, results=results)
     except records.RecordError:

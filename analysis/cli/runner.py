@@ -1,17 +1,14 @@
-"""What the commands do with networks: train the runs that are missing, or a recorded run once more, and predict."""
+"""What the commands do that train: the runs that are missing, or a recorded run once more."""
 
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import replace
-from itertools import batched
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytorch_lightning as pl
 import typer
-from ase import Atoms
 from pytorch_lightning.callbacks import Callback
 from tqdm import tqdm
 
@@ -19,21 +16,13 @@ from analysis import study
 from analysis.data import qm9
 from analysis.data.files import check_output, whole_file
 from analysis.data.molecules import Molecules
-from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN, Intervals
-from analysis.predict import outputs
-from analysis.predict.applicability import refusal
-from analysis.predict.ensemble import Ensemble, Prediction, default_records
-from analysis.predict.geometries import Geometry
 from analysis.runs.config import RunConfig, adjust
-from analysis.runs.console import INTERRUPTED, aligned, clock, complain, one_line
+from analysis.runs.console import INTERRUPTED, clock, complain, one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.records import Record, RecordError
 from analysis.training import recording, repetition
 from analysis.training.loop import LoggerName, check_logger
 
-_MEV = 1000  # meV per eV
-_CHUNK = 1000  # molecules that are predicted at a time
-_LATE = 3.0  # s, after which predicting shows how far it is
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
 
 
@@ -141,120 +130,6 @@ def _told(compared: repetition.Comparison) -> Iterator[str]:
 
 def _allowed(compared: repetition.Comparison) -> str:
     return f"{compared.allowed} for another machine, other versions or another number of threads"
-
-
-def predict_all(
-    given: Iterable[Geometry],
-    found: Sequence[Record],
-    molecules: Molecules,
-    out: Iterable[str | os.PathLike[str]],
-    *,
-    as_json: bool,
-    results: str | os.PathLike[str] | None,
-) -> None:
-    """Say what an ensemble predicts of each molecule, and write it to `out`; ends the command if one is refused.
-
-    `found` are the models' records, none for the five of `default_records`; `molecules` is all of QM9. Molecules are
-    taken up `_CHUNK` at a time; of more than that the table shows the first.
-    """
-    ensemble = Ensemble(found or default_records(molecules, results=results), molecules)
-    models = outputs.Models.of(ensemble.records, ensemble.scores)
-    predicted, refused, count = [], [], 0
-    with ExitStack() as stack:
-        bar = stack.enter_context(tqdm(unit=" molecules", disable=None, delay=_LATE, leave=False))
-        writers = [stack.enter_context(outputs.writing(path, models)) for path in out]
-        for chunk in batched(given, _CHUNK):
-            some, atoms, others = _predicted(ensemble, chunk)
-            for write in writers:
-                write(some, atoms, others)
-            if as_json or count == 0:
-                predicted += some
-            refused += others
-            count += len(some)
-            bar.update(len(chunk))
-    if as_json:
-        typer.echo(outputs.json_of(predicted, refused, models))
-    elif predicted:
-        _tell(predicted, models, ensemble.intervals)
-        if count > len(predicted):
-            typer.echo(f"{count:,} molecules are predicted, {len(predicted):,} of them shown: --out writes all")
-    for name, why in refused:
-        complain(f"refused: {name}: {why}")
-    if refused:
-        raise typer.Exit(1)
-
-
-def _predicted(
-    ensemble: Ensemble, given: Sequence[Geometry]
-) -> tuple[list[Prediction], list[Atoms], list[tuple[str, str]]]:
-    """Predictions, their atoms, and the names of what is refused with the reason."""
-    troubles = [one.trouble or refusal(one.atoms) for one in given]
-    refused = [(one.name, why) for one, why in zip(given, troubles, strict=True) if why]
-    accepted = [one for one, why in zip(given, troubles, strict=True) if not why]
-    atoms = [one.atoms for one in accepted]
-    found = ensemble.predict(atoms, [one.name for one in accepted], geometry=[one.kind for one in accepted])
-    warned = [
-        replace(one, warnings=(*of.notes, *one.warnings), interval=None if of.notes else one.interval)
-        for one, of in zip(found, accepted, strict=True)
-    ]
-    return warned, atoms, refused
-
-
-def _tell(predicted: Sequence[Prediction], models: outputs.Models, intervals: Intervals | None) -> None:
-    """A table, what the models are, how far their predictions may be off, and the warnings."""
-    typer.echo(_prediction_table(predicted))
-    typer.echo(
-        f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(models.records)} models, {models.description}"
-    )
-    for line in _reliability(predicted, intervals):
-        typer.echo(line)
-    for one in predicted:
-        for warning in one.warnings:
-            typer.echo(f"warning: {one.name}: {warning}")
-
-
-_GEOMETRIES = {
-    "dft": "QM9's own geometries, B3LYP/6-31G(2df,p)",
-    "xtb": "geometries by GFN2-xTB",
-    "mmff": "conformers by ETKDG and MMFF94, from a SMILES alone",
-}
-
-
-def _reliability(predicted: Sequence[Prediction], intervals: Intervals | None) -> Iterator[str]:
-    """What is known of the error of these molecules, kind of geometry by kind."""
-    if intervals is None:
-        yield "how far these models may be off is not recorded: there are no intervals"
-        return
-    given = {one.geometry for one in predicted if one.interval}
-    for kind in (kind for kind in KINDS if kind in given):
-        yield (
-            f"{_GEOMETRIES[kind]}: molecules like QM9's are missed by {_MEV * intervals.scales[kind].mae:.3g} meV on "
-            f"average, and {intervals.level:.0%} of them lie in their interval"
-        )
-    if UNKNOWN in given:
-        yield f"geometries of an unknown kind have the widest interval: --geometry says which of {', '.join(KINDS)}"
-    if any(one.interval is None for one in predicted):
-        yield "no interval where there is a warning: how far such molecules are missed is not known"
-
-
-def _prediction_table(predicted: Sequence[Prediction]) -> str:
-    heads = ("molecule", "formula", "U0, eV", "interval, eV", "U0, Hartree", "atomisation, eV", "kcal/mol")
-    rows = [(*heads, "spread, eV", "warnings")]
-    rows += [
-        (
-            one.name,
-            one.formula,
-            f"{one.energy:.3f}",
-            "none" if one.interval is None else " ".join(f"{end - one.energy:+.3f}" for end in one.interval),
-            f"{one.energy_hartree:.5f}",
-            f"{one.atomisation_energy:.3f}",
-            f"{one.atomisation_energy_kcal:.1f}",
-            f"{one.spread:.3f}",
-            str(len(one.warnings)),
-        )
-        for one in predicted
-    ]
-    return aligned(rows, right=7)
 
 
 class Overall(Callback):

@@ -190,8 +190,7 @@ def _molecule(lines: list[str]) -> Atoms:
         raise MoleculesError(f"{wrong[0]!r} holds signs that only a comment may hold")
     if qm9:
         return _of_qm9(words, rest, after)
-    _check_columns(comment)
-    return next(read_xyz(StringIO("\n".join([count, comment, *rest, ""])), 0))
+    return next(read_xyz(StringIO("\n".join([count, comment, *rest, ""])), 0, properties_parser=_of_comment))
 
 
 def _of_qm9(words: list[str], rest: list[str], after: list[str]) -> Atoms:
@@ -205,13 +204,13 @@ def _of_qm9(words: list[str], rest: list[str], after: list[str]) -> Atoms:
     return atoms
 
 
-def _check_columns(comment: str) -> None:
-    """Raise ValueError for a comment line of extended XYZ that declares too many columns.
+def _of_comment(comment: str) -> dict[str, object]:
+    """What a comment line of extended XYZ says; raises ValueError if it declares too many columns.
 
     ASE makes room for all of them before it reads an atom: a digit too many and the memory is full.
     """
-    if "Properties" not in comment:
-        return
-    declared = str(key_val_str_to_dict(comment).get("Properties", "")).split(":")[2::3]
+    said = key_val_str_to_dict(comment)
+    declared = str(said.get("Properties", "")).split(":")[2::3]
     if sum(map(int, declared)) > _MOST_COLUMNS:
         raise MoleculesError(f"its Properties declare more than {_MOST_COLUMNS:,} columns")
+    return said

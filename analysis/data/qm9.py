@@ -28,6 +28,9 @@ _log = logging.getLogger(__name__)
 # 133,885 molecules less the 3,054 that QM9's authors flag as uncharacterised.
 N_MOLECULES = 130_831
 
+FINGERPRINT = "8a2d52e1e89560935e03ba7bd5049b642fabec6241f2e62bb165db6995070b19"
+"""`Molecules.fingerprint` of all of them, as records name it."""
+
 _REFERENCES_HARTREE = {1: -0.500273, 6: -37.846772, 7: -54.583861, 8: -75.064579, 9: -99.718730}
 ATOMIC_REFERENCES_U0 = MappingProxyType({z: e * ase.units.Hartree for z, e in _REFERENCES_HARTREE.items()})
 """U0 of the free atoms by atomic number, eV: QM9's `atomref.txt` (Ramakrishnan et al. 2014)."""

@@ -6,7 +6,7 @@ smallest and the largest, those that no molecule has included.
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its statistics, which take half a second to import, come with their first use
 
 from analysis.data import thesis
 from analysis.data.molecules import Molecules
@@ -41,7 +41,7 @@ def normal_counts(molecules: Molecules) -> pd.Series:
     sizes = _sizes(molecules)
     if len(sizes) == 1:
         raise ValueError(f"no normal law fits one size: every molecule has {sizes[0]} atoms")
-    law = stats.norm(molecules.n_atoms.mean(), molecules.n_atoms.std())
+    law = scipy.stats.norm(molecules.n_atoms.mean(), molecules.n_atoms.std())
     probability = law.cdf(sizes + 0.5) - law.cdf(sizes - 0.5)
     return pd.Series(probability * len(molecules), index=sizes, name="molecules")
 

@@ -10,23 +10,28 @@ Forces are no sign: the models were not trained on them, and at QM9's own geomet
 largest one of a molecule is 2 to 6 eV/Å; with all distances stretched by a tenth it is 3 to 7.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import numpy as np
+import scipy
 from ase import Atoms
 from ase.data import chemical_symbols, covalent_radii
-from scipy.ndimage import binary_dilation
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
+from analysis.data import neighbours, splits
 from analysis.data.molecules import FARTHEST, MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
 from analysis.data.neighbours import neighbour_pairs
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.predict import electrons
+from analysis.predict.kept import kept
 from analysis.runs import selection
+from analysis.runs.config import Data
 from analysis.runs.records import Record
 
 LARGEST = 1000
@@ -105,7 +110,10 @@ def refused_anywhere(atoms: Atoms) -> str:
 def _lengths(atoms: Atoms) -> str:
     if len(atoms) == 1:
         return ""
-    distance = squareform(pdist(atoms.positions))
+    distance = pdist(atoms.positions)
+    if MIN_SEPARATION <= distance.min() < _LONGEST_BOND:
+        return ""
+    distance = squareform(distance)
     np.fill_diagonal(distance, np.inf)
     typical = float(np.median(distance.min(axis=1)))
     for low, high, said in _UNITS:
@@ -145,25 +153,24 @@ class Domain:
     spread: float = np.nan
 
     @classmethod
-    def of(cls, records: Sequence[Record], molecules: Molecules) -> Self:
-        """The domain of models that were trained on the same molecules, out of the whole database; it takes seconds.
+    def of(cls, records: Sequence[Record], molecules: Callable[[], Molecules]) -> Self:
+        """The domain of models that were trained on the same molecules, out of the whole database, `molecules()`.
 
-        Their recorded errors give the spread: errors of one molecule differ as its predictions do.
+        What these hold takes seconds to find, and is then kept in the user's cache folder for this project: another
+        time the database is not asked for. Models' recorded errors give the spread: errors of one molecule differ as
+        its predictions do.
         """
-        train = molecules.select(selection.training_part(molecules, records[0].config.data))
-        looked = _Looked.at(train)
-        sizes, heavy = train.n_atoms, _heavy(train)
-        held = np.zeros((len(_ELEMENTS) ** 2, _STEPS), dtype=bool)
-        held.flat[looked.steps] = True
-
-        errors = records[0].errors
-        alike = ((errors["n_atoms"] >= sizes.min()) & (errors["n_atoms"] <= sizes.max())).to_numpy()
+        first = records[0]
+        key = f"{first.about['molecules_fingerprint']} {first.config.data.model_dump_json()} {_code()}"
+        held = kept("domain", key, lambda: _held(molecules(), first.config.data))
+        low, high = held["atoms"]
+        alike = first.errors["n_atoms"].between(low, high).to_numpy()
         every = np.stack([record.errors["error"].to_numpy()[alike] for record in records])
         return cls(
-            atoms=(int(sizes.min()), int(sizes.max())),
-            heavy_atoms=(int(heavy.min()), int(heavy.max())),
-            codes=np.unique(looked.codes),
-            distances=binary_dilation(held, [[1, 1, 1]]).ravel(),
+            atoms=(int(low), int(high)),
+            heavy_atoms=(int(held["heavy_atoms"][0]), int(held["heavy_atoms"][1])),
+            codes=held["codes"],
+            distances=held["distances"],
             spread=float(np.quantile(every.std(axis=0, ddof=1), 1 - BEYOND)) if len(records) > 1 else np.nan,
         )
 
@@ -238,15 +245,36 @@ class _Looked:
         return connected_components(bonds, directed=False)[1]
 
 
+def _held(molecules: Molecules, data: Data) -> dict[str, np.ndarray]:
+    """What the training molecules hold: the fields of `Domain`, as arrays, but for the spread."""
+    train = molecules.select(selection.training_part(molecules, data))
+    looked = _Looked.at(train)
+    sizes, heavy = train.n_atoms, _heavy(train)
+    steps = np.zeros((len(_ELEMENTS) ** 2, _STEPS), dtype=bool)
+    steps.flat[looked.steps] = True
+    return {
+        "atoms": np.array([sizes.min(), sizes.max()]),
+        "heavy_atoms": np.array([heavy.min(), heavy.max()]),
+        "codes": np.unique(looked.codes),
+        "distances": scipy.ndimage.binary_dilation(steps, [[1, 1, 1]]).ravel(),
+    }
+
+
+def _code() -> str:
+    """A checksum of the code that says what training molecules hold."""
+    files = (__file__, neighbours.__file__, selection.__file__, splits.__file__)
+    return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
+
+
 def _new_atom(molecules: Molecules, looked: _Looked, atoms: slice, new: np.ndarray) -> str:
     if not new.any():
         return ""
     # Of several, the one with the fewest bonds: a lost atom is new, and so are those that have lost it.
     atom = atoms.start + int(np.lexsort([looked.bonds[atoms], ~new])[0])
     ends = np.concatenate([looked.second[looked.first == atom], looked.first[looked.second == atom]])
-    neighbours = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
+    around = sorted(f"{chemical_symbols[molecules.numbers[end]]}{looked.bonds[end]}" for end in ends)
     return (
-        f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(neighbours) or 'nothing'} "
+        f"{chemical_symbols[molecules.numbers[atom]]} bonded to {', '.join(around) or 'nothing'} "
         f"(atom {atom - atoms.start + 1}; a digit is the neighbour's number of bonds): no training molecule has "
         "such an atom"
     )

@@ -9,13 +9,15 @@ from ase.calculators.calculator import InputError, PropertyNotImplementedError, 
 from ase.calculators.mixing import AverageCalculator
 from schnetpack.atomistic import Forces
 from schnetpack.interfaces import SpkCalculator
+from schnetpack.model import NeuralNetworkPotential
 from schnetpack.transform import MatScipyNeighborList
 
 from analysis.data.molecules import unwrapped
 from analysis.predict import electrons
 from analysis.predict.applicability import refusal
-from analysis.predict.ensemble import Ensemble, model_of
+from analysis.predict.ensemble import Ensemble
 from analysis.runs.records import Record
+from analysis.training import networks
 from analysis.training.batches import ENERGY
 
 _NO_FORCES = (
@@ -60,8 +62,16 @@ class EnsembleCalculator(AverageCalculator):
         self.atoms = atoms.copy()  # ASE compares it with the next ones: nothing is computed twice
 
 
+def _model(record: Record) -> NeuralNetworkPotential:
+    """The recorded network of SchNetPack's own modules, with its weights and offsets, ready to predict U0 in eV."""
+    postprocessors = networks.postprocessors(record.offsets(), ENERGY)
+    model = networks.build_from(record.config.model, fused=False, postprocessors=postprocessors)
+    model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
+    return model.eval()
+
+
 def _calculator(record: Record, *, forces: bool) -> SpkCalculator:
-    model = model_of(record, stock=True)
+    model = _model(record)
     if forces:
         model.output_modules.append(Forces(energy_key=ENERGY, force_key="forces"))
         model.collect_derivatives()

@@ -7,24 +7,21 @@ from functools import cached_property
 
 import ase.units
 import numpy as np
-import torch
 from ase import Atoms
-from schnetpack.model import NeuralNetworkPotential
 
 from analysis import study
+from analysis.data import qm9
 from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules, to_ase, unwrapped
-from analysis.data.neighbours import neighbour_pairs
 from analysis.data.offsets import reference_energies
 from analysis.evaluation import accuracy
 from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN, Intervals
 from analysis.predict import electrons
 from analysis.predict.applicability import Domain, refusal
 from analysis.runs import checkout
+from analysis.runs.arms import Arm
 from analysis.runs.records import Record
-from analysis.training import networks
-from analysis.training.batches import ENERGY, PackedMolecules
-from analysis.training.loop import predict_errors
+from fused.potential import Potential
 
 KCAL_PER_MOL = ase.units.kcal / ase.units.mol
 """In eV."""
@@ -82,46 +79,63 @@ class Prediction:
         }
 
 
-def default_records(molecules: Molecules, *, results: str | os.PathLike[str] | None = None) -> list[Record]:
-    """The five recorded runs of the model "Beyond", one per seed; `molecules` is all of QM9.
+def default_records(
+    molecules: Molecules | None = None, *, results: str | os.PathLike[str] | None = None
+) -> list[Record]:
+    """The five recorded runs of the model "Beyond", one per seed; `molecules` is all of QM9, which need not be read.
 
     They lie in `results`, by default `records.results_folder()` or, where they are not all there, in the installed
     package. Raises what `study.recorded` raises.
     """
     parameters = study.BeyondParameters(brief=None, budgets=[])
+    minutes = parameters.main
+    by_arm = {Arm("minutes", minutes): [parameters.trained_for(minutes, seed) for seed in parameters.seeds]}
+    data = qm9.FINGERPRINT if molecules is None else molecules.fingerprint()
     try:
-        return study.recorded(parameters, molecules, results=results).runs
+        return study.recorded_arms(parameters, by_arm, data, results=results).runs
     except study.StudyError:
         if results is not None or not checkout.MODELS.is_dir():
             raise
-        return study.recorded(parameters, molecules, results=checkout.MODELS).runs
+        return study.recorded_arms(parameters, by_arm, data, results=checkout.MODELS).runs
 
 
 class Ensemble:
-    """Recorded models of one configuration that differ only in their seeds; `molecules` is the whole database.
+    """Recorded models of one configuration that differ only in their seeds.
+
+    `molecules` is the whole database; by default it is QM9, which is read only if it is not known yet what of it the
+    models were trained on (see `Domain.of`).
 
     Raises PredictError for no records, two of one seed, of different configurations, or of other molecules.
     """
 
-    def __init__(self, records: Sequence[Record], molecules: Molecules) -> None:
+    def __init__(self, records: Sequence[Record], molecules: Molecules | None = None) -> None:
         if not records:
             raise PredictError("an ensemble needs at least one recorded model")
         first = records[0]
         for record in records:
             if record.config.model_copy(update={"seed": first.config.seed}) != first.config:
                 raise PredictError(f"records {first.id} and {record.id} differ in more than their seed")
-            if record.about["molecules_fingerprint"] != molecules.fingerprint():
-                raise PredictError(f"record {record.id} was made with other molecules than the {len(molecules):,} here")
+            if record.about["molecules_fingerprint"] != first.about["molecules_fingerprint"]:
+                raise PredictError(f"records {first.id} and {record.id} were made with different molecules")
         if len({record.config.seed for record in records}) < len(records):
             raise PredictError(f"two of the records {', '.join(record.id for record in records)} have the same seed")
         self.records = tuple(records)
-        self._models = [model_of(record) for record in records]
-        self._molecules = molecules
+        self._molecules = None if molecules is None else self._checked(molecules)
+        cutoff = first.config.model.data_cutoff
+        self._models = [Potential(record.state_dict(), cutoff=cutoff) for record in records]
+        self._offsets = [record.offsets() for record in records]
+
+    def _checked(self, molecules: Molecules) -> Molecules:
+        """The same, if the models were trained on them."""
+        first = self.records[0]
+        if first.about["molecules_fingerprint"] != molecules.fingerprint():
+            raise PredictError(f"record {first.id} was made with other molecules than the {len(molecules):,} here")
+        return molecules
 
     @cached_property
     def domain(self) -> Domain:
-        """What the training molecules hold; the first look at it takes seconds."""
-        return Domain.of(self.records, self._molecules)
+        """What the training molecules hold; for a new set of them, the first look at it takes seconds."""
+        return Domain.of(self.records, lambda: self._molecules or self._checked(qm9.load()))
 
     @cached_property
     def scores(self) -> accuracy.Scores:
@@ -158,11 +172,26 @@ class Ensemble:
         atoms = to_ase(given) if packed else list(given)
         if names is None:
             names = [str(name) for name in (given.index if packed else range(1, len(atoms) + 1))]
-        refused = [f"{name}: {why}" for name, one in zip(names, atoms, strict=True) if (why := refusal(one))]
+        of_each = [geometry] * len(atoms) if isinstance(geometry, str) else list(geometry)
+        answers = self.answers(atoms, names, of_each)
+        refused = [f"{name}: {one}" for name, one in zip(names, answers, strict=True) if isinstance(one, str)]
         if refused:
             raise PredictError("; ".join(refused))
-        if not atoms:
-            return []
+        return answers
+
+    def answers(
+        self, given: Sequence[Atoms], names: Sequence[str], geometries: Sequence[str]
+    ) -> list[Prediction | str]:
+        """The prediction of each molecule or, in a line, why it can't be predicted (see `applicability.refusal`).
+
+        `geometries` are their kinds, as in `predict`.
+        """
+        troubles = [refusal(one) for one in given]
+        accepted = [of_one for *of_one, why in zip(given, names, geometries, troubles, strict=True) if not why]
+        predicted = iter(self._predicted(*zip(*accepted, strict=True)) if accepted else ())
+        return [why or next(predicted) for why in troubles]
+
+    def _predicted(self, atoms: Sequence[Atoms], names: Sequence[str], kinds: Sequence[str]) -> list[Prediction]:
         molecules = without_energies(atoms)
         energies = self.energies(molecules)
         mean = energies.mean(axis=0)
@@ -172,38 +201,22 @@ class Ensemble:
         doubts = map(electrons.doubts, atoms)
         warnings = [doubt + words for doubt, words in zip(doubts, self.domain.warnings(molecules, spread), strict=True)]
         formulas = [one.get_chemical_formula() for one in atoms]
-        of_each = [geometry] * len(atoms) if isinstance(geometry, str) else geometry
         intervals = [
             None if warned or alone or self.intervals is None else self.intervals.of(kind, *said)
-            for kind, warned, *said in zip(of_each, warnings, mean.tolist(), spread.tolist(), strict=True)
+            for kind, warned, *said in zip(kinds, warnings, mean.tolist(), spread.tolist(), strict=True)
         ]
-        columns = (names, formulas, mean.tolist(), atomisation.tolist(), spread.tolist(), warnings, of_each, intervals)
+        columns = (names, formulas, mean.tolist(), atomisation.tolist(), spread.tolist(), warnings, kinds, intervals)
         return [Prediction(*values) for values in zip(*columns, strict=True)]
 
     def energies(self, molecules: Molecules) -> np.ndarray:
-        """U0 by each model: float64 [models, M], eV. Nothing is refused here but what `neighbour_pairs` does."""
-        pairs = neighbour_pairs(molecules, self.records[0].config.model.data_cutoff)
-        # The errors of a network whose targets are 0 are what it puts out, by the code that recorded the errors.
-        packed = PackedMolecules(molecules, pairs, targets=np.zeros(len(molecules)))
-        everyone = np.arange(len(molecules))
+        """U0 by each model: float64 [models, M], eV. Nothing is refused here but what `Potential` does."""
+        given = molecules.numbers, molecules.positions, molecules.n_atoms
         return np.stack(
             [
-                predict_errors(model, packed, everyone) + record.offsets().of(molecules)
-                for model, record in zip(self._models, self.records, strict=True)
+                model(*given).astype(np.float64) + offsets.of(molecules)
+                for model, offsets in zip(self._models, self._offsets, strict=True)
             ]
         )
-
-
-def model_of(record: Record, *, stock: bool = False) -> NeuralNetworkPotential:
-    """The recorded network with its weights and offsets, ready to predict U0 in eV.
-
-    With `stock`, of SchNetPack's own modules; whichever it was trained with, the parameters are the same.
-    """
-    model = networks.build_from(
-        record.config.model, fused=not stock, postprocessors=networks.postprocessors(record.offsets(), ENERGY)
-    )
-    model.load_state_dict({name: torch.from_numpy(value) for name, value in record.state_dict().items()})
-    return model.eval()
 
 
 def without_energies(atoms: Sequence[Atoms]) -> Molecules:

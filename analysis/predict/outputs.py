@@ -20,7 +20,7 @@ from analysis.data.files import check_output, whole_file
 from analysis.evaluation.accuracy import Scores
 from analysis.runs.records import Record
 
-if TYPE_CHECKING:  # torch takes seconds
+if TYPE_CHECKING:  # numba, which the networks need, takes a third of a second
     from analysis.predict.ensemble import Prediction
 
 type Refused = Sequence[tuple[str, str]]

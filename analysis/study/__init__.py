@@ -22,4 +22,4 @@ from analysis.study.experiments import (
     RecipeParameters,
     SensitivityParameters,
 )
-from analysis.study.runs import Status, StudyError, load_or_train, other_records, plan, recorded, status
+from analysis.study.runs import Status, StudyError, load_or_train, other_records, plan, recorded, recorded_arms, status

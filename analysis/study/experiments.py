@@ -408,7 +408,11 @@ class BeyondParameters(ExperimentParameters):
     def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
         of_all = [self.main] if self.brief is None else [self.main, self.brief]
         budgets = [*of_all, *(self.budgets if seed in self.budget_seeds else [])]
-        return {Arm("minutes", budget): self.run(seed, **_beyond(self.profile, budget)) for budget in budgets}
+        return {Arm("minutes", budget): self.trained_for(budget, seed) for budget in budgets}
+
+    def trained_for(self, minutes: int, seed: int) -> RunConfig:
+        """The run of one budget (a key of `EPOCHS_OF_BUDGET`)."""
+        return self.run(seed, **_beyond(self.profile, minutes))
 
 
 class LearningCurveParameters(ExperimentParameters):

@@ -71,9 +71,19 @@ def recorded(
 
     Raises StudyError if some of the runs are not recorded, and records.RecordError if a record is damaged.
     """
+    return recorded_arms(parameters, parameters.by_arm(molecules), molecules.fingerprint(), results=results)
+
+
+def recorded_arms(
+    parameters: ExperimentParameters,
+    by_arm: Mapping[Arm, Sequence[RunConfig]],
+    data_fingerprint: str,
+    *,
+    results: str | os.PathLike[str] | None = None,
+) -> Arms[Record]:
+    """`recorded` for some arms of an experiment, whose runs are known, on the database of this fingerprint."""
     results = Path(results or records.results_folder())
-    by_arm = parameters.by_arm(molecules)
-    found = {config: records.find(config, molecules.fingerprint(), results) for config in each_once(by_arm)}
+    found = {config: records.find(config, data_fingerprint, results) for config in each_once(by_arm)}
     if missing := [config for config, record in found.items() if record is None]:
         arms = [arm for arm, configs in by_arm.items() if not set(configs).isdisjoint(missing)]
         named = "; ".join(arms[:_NAMED]) + (f"; and {len(arms) - _NAMED} arms more" if len(arms) > _NAMED else "")

@@ -28,7 +28,7 @@ from pydantic import ValidationError
 from analysis import study
 from analysis.data import databases, extxyz, qm9
 from analysis.data.molecules import Molecules, MoleculesError
-from analysis.predict import applicability, geometries
+from analysis.predict import applicability, geometries, kept
 from analysis.predict.ensemble import Ensemble
 from analysis.predict.geometries import Geometry
 from analysis.runs import records
@@ -70,6 +70,7 @@ _ODD_CELLS = ("", "nan", "1e999", "-5", "3.5", "x", "[[", "[]", "['Qq']", "[[0,0
 _SIGNS = (*"CNOFHSBcno[]()=#-+.@/\\%0123456789 *~:\x00é", "Cl", "[Na+]", "[nH]", "[2H]", "[CH2]", "C" * 40)
 _MOST_CHANGES = 3
 _VERSION = "1.0.3"  # stands for the installed qm9pack's
+_KEPT = {"codes": np.arange(9), "distances": np.array([True, False, True])}
 
 
 def damaged(content: bytes, rng: random.Random) -> bytes:
@@ -214,6 +215,7 @@ class FuzzTargets:
         (self.folder / "qm9s.xyz").write_text("".join(in_qm9s_layout(self.few.select(range(3)))), encoding="utf-8")
         databases.write(self.folder / "whole.db", self.few)
         qm9.write_cache(self.folder / "whole.safetensors", self.few, _VERSION)
+        kept.write_cache(self.folder / "kept.safetensors", _KEPT, _VERSION)
         self._targets: dict[str, Callable[[random.Random], tuple[Answer, str]]] = {
             "csv": self.csv,
             "extxyz": self.extxyz,
@@ -282,7 +284,15 @@ class FuzzTargets:
         return self._molecules("a.db", damaged(content, rng), databases.read)
 
     def cache(self, rng: random.Random) -> tuple[Answer, str]:
-        """The cache of QM9: a damaged one is refused with a warning, and the CSV files are read instead."""
+        """The caches of QM9 and of a domain: a damaged one is refused with a warning, and made anew."""
+        if rng.random() < 0.5:
+            content = damaged((self.folder / "kept.safetensors").read_bytes(), rng)
+            with self._file("a.safetensors", content) as path, _heard("analysis.predict.kept") as said:
+                arrays = kept.read_cache(path, _VERSION)
+            if arrays is None:
+                return "refused", " ".join(said)
+            same = arrays.keys() == _KEPT.keys() and all(np.array_equal(arrays[name], _KEPT[name]) for name in _KEPT)
+            return ("same" if same else "wrong"), "another content"
         content = damaged((self.folder / "whole.safetensors").read_bytes(), rng)
         with self._file("a.safetensors", content) as path, _heard("analysis.data.qm9") as said:
             found = qm9.read_cache(path, _VERSION)

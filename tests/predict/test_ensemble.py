@@ -30,7 +30,7 @@ from scipy.spatial.transform import Rotation
 from typer.testing import CliRunner
 
 from analysis import study
-from analysis.cli import commands, runner
+from analysis.cli import commands, predicting
 from analysis.data import extxyz, qm9
 from analysis.data.molecules import Molecules, to_ase
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
@@ -922,7 +922,7 @@ def test_a_molecule_of_an_extended_xyz_file_has_the_name_that_it_has_there(tmp_p
 @pytest.fixture
 def _loaded_once(qm9_molecules, shipped, monkeypatch):
     monkeypatch.setattr(qm9, "load", lambda: qm9_molecules)
-    # what the domain is made of does not change from command to command, and takes seconds
+    # what the domain is made of does not change from command to command
     known = shipped.domain  # made before `of` is replaced, which would ask for itself
     monkeypatch.setattr(predict.Domain, "of", lambda *_: known)
 
@@ -1095,9 +1095,29 @@ def test_programs_get_the_same_as_json_and_as_extended_xyz(tmp_path, ethanol, sh
     assert written.positions == pytest.approx(ethanol.positions, abs=1e-7)
 
 
+def test_what_takes_seconds_to_import_is_not_imported(shipped):
+    """`shipped` has its domain, so that QM9 need not be read either."""
+    assert shipped.domain.atoms == (3, 29)
+    code = (
+        "import sys\n"
+        "from analysis.cli.commands import app\n"
+        "from analysis.data import qm9\n"
+        "qm9.load = None\n"
+        "app(['predict', 'examples/ethanol.xyz'], standalone_mode=False)\n"
+        "print(*sys.modules, file=sys.stderr)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^examples/ethanol\.xyz +C2H6O +-4217\.0", done.stdout, re.MULTILINE)
+    imported = set(done.stderr.split())
+    assert "fused.potential" in imported
+    assert not imported & {"torch", "lightning_fabric", "pytorch_lightning", "schnetpack", "torchmetrics"}
+    assert not imported & {"matplotlib", "optuna", "scipy.stats", "sklearn"}
+
+
 @pytest.mark.usefixtures("_loaded_once")
 def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shipped, monkeypatch):
-    monkeypatch.setattr(runner, "_CHUNK", 2)
+    monkeypatch.setattr(predicting, "_CHUNK", 2)
     some = few_molecules.select(range(100, 105))
     extxyz.write(tmp_path / "many.xyz", some)
     read, frames = [], extxyz.frames
@@ -1107,12 +1127,10 @@ def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shi
             read.append(frame)
             yield frame
 
-    predict_some = predict.Ensemble.predict
+    answers = predict.Ensemble.answers
     at_a_time = []
     monkeypatch.setattr(extxyz, "frames", counted)
-    monkeypatch.setattr(
-        predict.Ensemble, "predict", lambda *of, **kind: at_a_time.append(len(read)) or predict_some(*of, **kind)
-    )
+    monkeypatch.setattr(predict.Ensemble, "answers", lambda *given: at_a_time.append(len(read)) or answers(*given))
     paths = [tmp_path / f"found.{ending}" for ending in ("csv", "json", "xyz")]
     result = invoke(tmp_path / "many.xyz", *(word for one in paths for word in ("--out", one)))
     assert result.exit_code == 0, result.output
@@ -1127,7 +1145,7 @@ def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shi
 
 @pytest.mark.usefixtures("_loaded_once")
 def test_molecules_that_are_all_refused_take_no_heading_from_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(runner, "_CHUNK", 2)
+    monkeypatch.setattr(predicting, "_CHUNK", 2)
     given = _written(tmp_path / "some.smi", "CS\nCSC\nCC\nCCC\n")
     paths = [tmp_path / f"found.{ending}" for ending in ("csv", "xyz")]
     result = invoke(given, *(word for one in paths for word in ("--out", one)))

@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-from scipy.cluster import hierarchy
-from scipy.spatial.distance import squareform
+import scipy  # its statistics, which take half a second to import, come with their first use
 
 from analysis.evaluation.verdicts.intervals import LEVEL, Estimate, over_seeds
 
@@ -30,9 +28,10 @@ def groups(correlation: pd.DataFrame, least: float = LEAST_CORRELATION) -> dict[
     """
     apart = 1 - correlation.abs().to_numpy()
     np.fill_diagonal(apart, 0)
-    tree = hierarchy.linkage(squareform(apart, checks=False), "average")
+    tree = scipy.cluster.hierarchy.linkage(scipy.spatial.distance.squareform(apart, checks=False), "average")
+    clusters = scipy.cluster.hierarchy.fcluster(tree, 1 - least, "distance")
     found: dict[int, list[str]] = {}
-    for name, group in zip(correlation.columns, hierarchy.fcluster(tree, 1 - least, "distance"), strict=True):
+    for name, group in zip(correlation.columns, clusters, strict=True):
         found.setdefault(int(group), []).append(name)
     return {members[0]: members for members in found.values()}
 
@@ -45,7 +44,7 @@ def summarised(rows: pd.DataFrame) -> pd.DataFrame:
     """
     values = rows.groupby(["target", "what", "group"], sort=False)["value"]
     n, folds = values.size(), rows["fold"].nunique()
-    half = np.sqrt((1 / n + 1 / (folds - 1)) * values.var(ddof=1)) * stats.t.ppf((1 + LEVEL) / 2, n - 1)
+    half = np.sqrt((1 / n + 1 / (folds - 1)) * values.var(ddof=1)) * scipy.stats.t.ppf((1 + LEVEL) / 2, n - 1)
     return pd.DataFrame({"value": values.mean(), "low": values.mean() - half, "high": values.mean() + half})
 
 

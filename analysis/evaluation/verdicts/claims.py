@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy  # its statistics, which take half a second to import, come with their first use
 
 from analysis.data import statistics, thesis
 from analysis.data.molecules import Molecules
@@ -394,7 +394,7 @@ def stage2(trials: pd.DataFrame, deviation: float, *, resamples: int = RESAMPLES
     if len(complete) < 10:
         raise ValueError(f"deciles need ten complete trials; there are {len(complete)}")
     logs = np.log(complete["validation_mse"].to_numpy(dtype=float))
-    threshold = 2 * float(stats.norm.ppf(0.9)) * deviation + LOG_FACTOR
+    threshold = 2 * float(scipy.stats.norm.ppf(0.9)) * deviation + LOG_FACTOR
     interval, p = bca(logs, deciles_apart, threshold, resamples)
     low, high = np.exp(interval)
     effect, limit = float(np.exp(deciles_apart(logs))), float(np.exp(threshold))

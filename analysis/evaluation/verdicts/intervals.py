@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
+import scipy  # its statistics, which take half a second to import, come with their first use
 
 LEVEL = 0.95
 RESAMPLES = 1000
@@ -25,7 +25,7 @@ class Estimate:
 
     def interval(self) -> tuple[float, float]:
         """Student's, with `LEVEL`; infinite for one seed."""
-        half = self.error * stats.t.ppf((1 + LEVEL) / 2, self.freedom)
+        half = self.error * scipy.stats.t.ppf((1 + LEVEL) / 2, self.freedom)
         return self.value - half, self.value + half
 
     def factor(self) -> tuple[float, float, float]:
@@ -37,7 +37,7 @@ class Estimate:
         """Twice the one-sided p of the null that the mean is not on this side of the threshold, at most 1."""
         beyond = (self.value - threshold) * (1 if side == "above" else -1)
         t = beyond / self.error if self.error else np.copysign(np.inf, beyond) if beyond else 0.0
-        return float(min(1.0, 2 * stats.t.sf(t, self.freedom)))
+        return float(min(1.0, 2 * scipy.stats.t.sf(t, self.freedom)))
 
 
 def over_seeds(of_seeds: np.ndarray, over_molecules: float = 0.0, molecules_freedom: float = 1.0) -> Estimate:
@@ -70,9 +70,9 @@ def resampled_means(squared: np.ndarray, members: list[np.ndarray], resamples: i
 
 def spearman(given: np.ndarray, curve: np.ndarray) -> np.ndarray:
     """Spearman's correlation of [G] with each of [..., G, S]: [..., S]."""
-    ranks = stats.rankdata(given)
+    ranks = scipy.stats.rankdata(given)
     ranks = (ranks - ranks.mean()) / ranks.std()
-    others = stats.rankdata(curve, axis=-2)
+    others = scipy.stats.rankdata(curve, axis=-2)
     others = others - others.mean(axis=-2, keepdims=True)
     return np.einsum("g,...gs->...s", ranks, others) / len(ranks) / others.std(axis=-2)
 
@@ -84,10 +84,10 @@ def permutation_p(given: np.ndarray, curve: np.ndarray) -> float:
         return (np.moveaxis(permuted, axis, -1) * ranks).sum(axis=-1)
 
     # Ranks of single seeds scaled alike: the mean correlation is linear in their sum.
-    ranks = stats.rankdata(curve, axis=0)
+    ranks = scipy.stats.rankdata(curve, axis=0)
     ranks = ((ranks - ranks.mean(axis=0)) / ranks.std(axis=0)).mean(axis=1)
-    found = stats.permutation_test(
-        (stats.rankdata(given),),
+    found = scipy.stats.permutation_test(
+        (scipy.stats.rankdata(given),),
         statistic,
         permutation_type="pairings",
         vectorized=True,
@@ -113,10 +113,11 @@ def bca(
     the threshold, found by bisection.
     """
     settings = {"statistic": statistic, "vectorized": True, "method": "BCa", "rng": np.random.default_rng(0)}
-    found = stats.bootstrap((sample,), n_resamples=resamples, confidence_level=LEVEL, **settings)
+    bootstrap = scipy.stats.bootstrap
+    found = bootstrap((sample,), n_resamples=resamples, confidence_level=LEVEL, **settings)
 
     def ends(level: float) -> tuple[float, float]:
-        again = stats.bootstrap((sample,), n_resamples=0, bootstrap_result=found, confidence_level=level, **settings)
+        again = bootstrap((sample,), n_resamples=0, bootstrap_result=found, confidence_level=level, **settings)
         return again.confidence_interval.low, again.confidence_interval.high
 
     p = {}

@@ -1,0 +1,139 @@
+"""What the command `predict` does: molecules are read, predicted and written some at a time, and told of."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from itertools import batched
+
+import typer
+from ase import Atoms
+from tqdm import tqdm
+
+from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN, Intervals
+from analysis.predict import outputs
+from analysis.predict.ensemble import Ensemble, Prediction, default_records
+from analysis.predict.geometries import Geometry
+from analysis.runs.console import aligned, complain
+from analysis.runs.records import Record
+
+_MEV = 1000  # meV per eV
+_CHUNK = 1000  # molecules that are predicted at a time
+_LATE = 3.0  # s, after which predicting shows how far it is
+
+
+def predict_all(
+    given: Iterable[Geometry],
+    found: Sequence[Record],
+    out: Iterable[str | os.PathLike[str]],
+    *,
+    as_json: bool,
+    results: str | os.PathLike[str] | None,
+) -> None:
+    """Say what an ensemble predicts of each molecule, and write it to `out`; ends the command if one is refused.
+
+    `found` are the models' records, none for the five of `default_records`. Molecules are taken up `_CHUNK` at a time;
+    of more than that the table shows the first.
+    """
+    ensemble = Ensemble(found or default_records(results=results))
+    models = outputs.Models.of(ensemble.records, ensemble.scores)
+    predicted, refused, count = [], [], 0
+    with ExitStack() as stack:
+        bar = stack.enter_context(tqdm(unit=" molecules", disable=None, delay=_LATE, leave=False))
+        writers = [stack.enter_context(outputs.writing(path, models)) for path in out]
+        for chunk in batched(given, _CHUNK):
+            some, atoms, others = _predicted(ensemble, chunk)
+            for write in writers:
+                write(some, atoms, others)
+            if as_json or count == 0:
+                predicted += some
+            refused += others
+            count += len(some)
+            bar.update(len(chunk))
+    if as_json:
+        typer.echo(outputs.json_of(predicted, refused, models))
+    elif predicted:
+        _tell(predicted, models, ensemble.intervals)
+        if count > len(predicted):
+            typer.echo(f"{count:,} molecules are predicted, {len(predicted):,} of them shown: --out writes all")
+    for name, why in refused:
+        complain(f"refused: {name}: {why}")
+    if refused:
+        raise typer.Exit(1)
+
+
+def _predicted(
+    ensemble: Ensemble, given: Sequence[Geometry]
+) -> tuple[list[Prediction], list[Atoms], list[tuple[str, str]]]:
+    """Predictions, their atoms, and the names of what is refused with the reason."""
+    read = [one for one in given if not one.trouble]
+    answers = iter(
+        ensemble.answers(*zip(*((one.atoms, one.name, one.kind) for one in read), strict=True)) if read else ()
+    )
+    predicted, atoms, refused = [], [], []
+    for one in given:
+        answer = one.trouble or next(answers)
+        if isinstance(answer, str):
+            refused.append((one.name, answer))
+        else:
+            interval = None if one.notes else answer.interval
+            predicted.append(replace(answer, warnings=(*one.notes, *answer.warnings), interval=interval))
+            atoms.append(one.atoms)
+    return predicted, atoms, refused
+
+
+def _tell(predicted: Sequence[Prediction], models: outputs.Models, intervals: Intervals | None) -> None:
+    """A table, what the models are, how far their predictions may be off, and the warnings."""
+    typer.echo(_prediction_table(predicted))
+    typer.echo(
+        f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(models.records)} models, {models.description}"
+    )
+    for line in _reliability(predicted, intervals):
+        typer.echo(line)
+    for one in predicted:
+        for warning in one.warnings:
+            typer.echo(f"warning: {one.name}: {warning}")
+
+
+_GEOMETRIES = {
+    "dft": "QM9's own geometries, B3LYP/6-31G(2df,p)",
+    "xtb": "geometries by GFN2-xTB",
+    "mmff": "conformers by ETKDG and MMFF94, from a SMILES alone",
+}
+
+
+def _reliability(predicted: Sequence[Prediction], intervals: Intervals | None) -> Iterator[str]:
+    """What is known of the error of these molecules, kind of geometry by kind."""
+    if intervals is None:
+        yield "how far these models may be off is not recorded: there are no intervals"
+        return
+    given = {one.geometry for one in predicted if one.interval}
+    for kind in (kind for kind in KINDS if kind in given):
+        yield (
+            f"{_GEOMETRIES[kind]}: molecules like QM9's are missed by {_MEV * intervals.scales[kind].mae:.3g} meV on "
+            f"average, and {intervals.level:.0%} of them lie in their interval"
+        )
+    if UNKNOWN in given:
+        yield f"geometries of an unknown kind have the widest interval: --geometry says which of {', '.join(KINDS)}"
+    if any(one.interval is None for one in predicted):
+        yield "no interval where there is a warning: how far such molecules are missed is not known"
+
+
+def _prediction_table(predicted: Sequence[Prediction]) -> str:
+    heads = ("molecule", "formula", "U0, eV", "interval, eV", "U0, Hartree", "atomisation, eV", "kcal/mol")
+    rows = [(*heads, "spread, eV", "warnings")]
+    rows += [
+        (
+            one.name,
+            one.formula,
+            f"{one.energy:.3f}",
+            "none" if one.interval is None else " ".join(f"{end - one.energy:+.3f}" for end in one.interval),
+            f"{one.energy_hartree:.5f}",
+            f"{one.atomisation_energy:.3f}",
+            f"{one.atomisation_energy_kcal:.1f}",
+            f"{one.spread:.3f}",
+            str(len(one.warnings)),
+        )
+        for one in predicted
+    ]
+    return aligned(rows, right=7)
