@@ -68,7 +68,7 @@ def _predicted(
     """Predictions, their atoms, and the names of what is refused with the reason."""
     read = [one for one in given if not one.trouble]
     answers = iter(
-        ensemble.answers(*zip(*((one.atoms, one.name, one.kind) for one in read), strict=True)) if read else ()
+        ensemble.answers([one.atoms for one in read], [one.name for one in read], [one.kind for one in read])
     )
     predicted, atoms, refused = [], [], []
     for one in given:
