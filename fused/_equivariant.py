@@ -21,20 +21,23 @@ from fused._kernels import (
     _add_rows,
     _each,
     _largest_step,
+    _of_layer,
     _product,
     _scale,
     _silu,
+    _slopes,
     _stencils,
     _sum,
     _Tiles,
     for_pairs,
     for_products,
+    room_for_pairs,
     zeros,
 )
 from fused.choice import Way
 from fused.compiled import compiled
 
-BUILT_IN = "cbfb8c26113e5a8a42364acf6ac29a072847def0cdd5a8375a3ab4ba86501a96"
+BUILT_IN = "5a26c0e6fd721f24d345245c0b809c3c7d729bd0f181a40d06473c64776ba9e4"
 """SHA-256 of `_kernels.py`."""
 
 KEPT = (1, 3, 1, 1, 3, 2, 3, 6, 1, 1, 1, 3)
@@ -93,18 +96,23 @@ def _message_gradient_tiles(
     d_x,
     d_mu,
     d_table,
+    d_pair,
     first,
     second,
     node,
     weights,
+    slopes,
     unit,
     start,
     stop,
 ):
-    """Add what the pairs start:stop add to the gradients with respect to x, mu and the table."""
+    """Add what the pairs start:stop add to the gradients with respect to x and mu, and to the table, if given.
+
+    If `d_pair` is given, [n, 4], also to those with respect to each pair's distance and unit vector.
+    """
 
     def codegen(context, builder, signature, values):
-        names = "way like x mu table g g_mu d_x d_mu d_table first second node weights unit start stop"
+        names = "way like x mu table g g_mu d_x d_mu d_table d_pair first second node weights slopes unit start stop"
         tiles = _Tiles(context, builder, signature, values, names)
         for _ in tiles.columns("like", _WIDEST):
             x_i, mu_i, g_i = _variables(tiles, 3), _variables(tiles, 3), _variables(tiles, 4)
@@ -112,13 +120,18 @@ def _message_gradient_tiles(
 
             def body(pair: ir.Value, j: ir.Value, x_i=x_i, mu_i=mu_i, g_i=g_i, d_x_i=d_x_i, d_mu_i=d_mu_i) -> None:
                 stencil, direction = tiles.stencil(pair), _direction(tiles, pair)
+                moving = tiles.stencil(pair, "slopes") if tiles.given("d_pair") else None
+                of_distance = [tiles.zeros()]
 
                 def through(part: int, w: list, x_j: list, to_i: list, to_j: list) -> None:
                     """Gradients of the factor w·x: `to_i` is that of the message to atom i, from atom j."""
                     tiles.store(_multiply_add(tiles, w, to_i, tiles.load("d_x", j, part)), "d_x", j, part)
                     tiles.write(_multiply_add(tiles, w, to_j, tiles.read(d_x_i[part])), d_x_i[part])
                     d_w = _multiply_add(tiles, to_i, x_j, _multiply(tiles, to_j, tiles.read(x_i[part])))
-                    tiles.add_to_nodes(d_w, *stencil, part)
+                    if tiles.given("d_table"):
+                        tiles.add_to_nodes(d_w, *stencil, part)
+                    if moving:
+                        of_distance[0] = _multiply_add(tiles, d_w, tiles.filter(*moving, part), of_distance[0])
 
                 through(0, tiles.filter(*stencil), tiles.load("x", j), tiles.read(g_i[3]), tiles.load("g", j))
                 to_i, to_j = tiles.zeros(), tiles.zeros()
@@ -126,7 +139,14 @@ def _message_gradient_tiles(
                     there, back = [direction[c]] * tiles.vectors, [builder.fneg(direction[c])] * tiles.vectors
                     to_i = _multiply_add(tiles, there, tiles.read(g_i[c]), to_i)
                     to_j = _multiply_add(tiles, back, tiles.load("g_mu", j, c), to_j)
-                through(1, tiles.filter(*stencil, 1), tiles.load("x", j, 1), to_i, to_j)
+                w, x_j = tiles.filter(*stencil, 1), tiles.load("x", j, 1)
+                through(1, w, x_j, to_i, to_j)
+                if moving:
+                    along_i, along_j = _multiply(tiles, w, x_j), _multiply(tiles, w, tiles.read(x_i[1]))
+                    for c in range(3):
+                        back = [builder.fneg(value) for value in _multiply(tiles, along_j, tiles.load("g_mu", j, c))]
+                        terms = _multiply_add(tiles, along_i, tiles.read(g_i[c]), back)
+                        tiles.add_total(terms, "d_pair", pair, tiles.number(1 + c))
                 w, x_j = tiles.filter(*stencil, 2), tiles.load("x", j, 2)
                 share_i, share_j = _multiply(tiles, w, x_j), _multiply(tiles, w, tiles.read(x_i[2]))
                 to_i, to_j = tiles.zeros(), tiles.zeros()
@@ -137,13 +157,16 @@ def _message_gradient_tiles(
                     to_i = _multiply_add(tiles, mu_j, at_i, to_i)
                     to_j = _multiply_add(tiles, tiles.read(mu_i[c]), g_j, to_j)
                 through(2, w, x_j, to_i, to_j)
+                if moving:
+                    tiles.add_total(of_distance[0], "d_pair", pair, tiles.number(0))
 
             held = [*_parts("x", x_i), *_parts("mu", mu_i), *_parts("g_mu", g_i[:3]), ("g", 0, g_i[3])]
             tiles.for_pairs(held, [*_parts("d_x", d_x_i), *_parts("d_mu", d_mu_i)], body)
         return context.get_dummy_value()
 
-    arguments = way, like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, start, stop
-    return types.void(*arguments), codegen
+    of_gradients = d_x, d_mu, d_table, d_pair
+    of_pairs = first, second, node, weights, slopes, unit, start, stop
+    return types.void(way, like, x, mu, table, g, g_mu, *of_gradients, *of_pairs), codegen
 
 
 @intrinsic
@@ -266,11 +289,11 @@ def _messages(way, like, x, mu, table, q_out, mu_out, first, second, node, weigh
 
 @compiled()
 def _message_gradients(
-    way, like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, stop
+    way, like, x, mu, table, g, g_mu, d_x, d_mu, d_table, d_pair, first, second, node, weights, slopes, unit, stop
 ) -> None:
-    _message_gradient_tiles(
-        way, like, x, mu, table, g, g_mu, d_x, d_mu, d_table, first, second, node, weights, unit, 0, stop
-    )
+    of_gradients = d_x, d_mu, d_table, d_pair
+    of_pairs = first, second, node, weights, slopes, unit
+    _message_gradient_tiles(way, like, x, mu, table, g, g_mu, *of_gradients, *of_pairs, 0, stop)
 
 
 @compiled()
@@ -304,6 +327,26 @@ def _directions(positions, shift, first, second, count, unit) -> None:
         length = np.sqrt(square)
         for c in range(3):
             unit[p, c] /= length
+
+
+@compiled()
+def _add_turning(positions, shift, first, second, count, d_pair, d_positions) -> None:
+    """Add what pairs' distances and unit vectors, [n, 4], give to the gradient with respect to positions."""
+    unit = np.empty(3)
+    for p in range(count):
+        i, j = shift + first[p], shift + second[p]
+        square = 0.0
+        for c in range(3):
+            unit[c] = positions[j, c] - positions[i, c]
+            square += unit[c] * unit[c]
+        length, along = np.sqrt(square), 0.0
+        for c in range(3):
+            unit[c] /= length
+            along += unit[c] * d_pair[p, 1 + c]
+        for c in range(3):
+            share = d_pair[p, 0] * unit[c] + (d_pair[p, 1 + c] - along * unit[c]) / length
+            d_positions[j, c] += share
+            d_positions[i, c] -= share
 
 
 @compiled()
@@ -417,24 +460,31 @@ def _backward_share(
     end,
     kept,
     room,
+    slopes,
+    d_pair,
     d_embedding,
     d_tables,
     d_matrices,
     d_biases,
+    d_positions,
 ) -> None:
-    """The backward pass of `_forward_share`, see `interact_gradients`."""
+    """The backward pass of `_forward_share`, see `interact_gradients`.
+
+    Without gradients of parameters the four of them are None; without those of positions these, `slopes` and `d_pair`.
+    Each case is compiled apart.
+    """
     of_pairs, of_products = for_pairs(way), for_products(way)
     width, layers = g_out.shape[1], tables.shape[0]
     n = _largest_step(blocks, 1)
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
     weights, unit = np.empty((n, NODES), g_out.dtype), np.empty((n, 3), g_out.dtype)
-    part = np.empty_like(d_embedding)
     nothing = np.zeros((1, 2 * width), g_out.dtype)
     nothing_1 = np.zeros((1, width), g_out.dtype)
     origin = blocks[0, 0]
     v_1, v_2, v_mix, v_3, v_4 = back
-    d_1, d_2, d_mix, d_3, d_4 = d_matrices
-    e_1, e_2, e_3, e_4 = d_biases
+    if d_tables is not None:
+        d_1, d_2, d_mix, d_3, d_4 = d_matrices
+        e_1, e_2, e_3, e_4 = d_biases
     g, g_mu, d_mu, d_x, g_c, g_vw, g_y, inner = room
     k_q, k_mu, k_hidden, k_slope, k_x, k_c, k_between, k_vw, k_products, k_mixed, k_mixed_slope, k_y = kept
     for b in range(blocks.shape[0] - 1):
@@ -456,6 +506,9 @@ def _backward_share(
             weights,
         )
         _directions(positions, shift, near_first, near_second, pairs, unit)
+        if d_positions is not None:
+            _slopes(positions, shift, near_first, near_second, pairs, end, last, node, slopes)
+            d_pair[:pairs] = 0
         g[:count] = g_out[shift:stop]
         g_mu[:count] = 0
         for layer in range(layers - 1, -1, -1):
@@ -464,16 +517,19 @@ def _backward_share(
             between, vw, products = k_between[layer, low:high], k_vw[layer, low:high], k_products[layer, low:high]
             mixed, mixed_slope, y = k_mixed[layer, low:high], k_mixed_slope[layer, low:high], k_y[layer, low:high]
             _mix_gradients(of_pairs, g, g_mu, y, vw, products, g_y, g_vw, count)
-            _add_outer(of_products, g_y, mixed, d_4[layer], count)
-            _add_rows(g_y, e_4[layer, 0], count)
+            if d_tables is not None:
+                _add_outer(of_products, g_y, mixed, d_4[layer], count)
+                _add_rows(g_y, e_4[layer, 0], count)
             _product(of_products, g_y, v_4[layer], nothing_1, inner, count, False)
             _scale(inner[:count].reshape(-1), mixed_slope[:count].reshape(-1))
-            _add_outer(of_products, inner, c, d_3[layer], count)
-            _add_rows(inner, e_3[layer, 0], count)
+            if d_tables is not None:
+                _add_outer(of_products, inner, c, d_3[layer], count)
+                _add_rows(inner, e_3[layer, 0], count)
             _product(of_products, inner, v_3[layer], nothing, g_c, count, False)
             _norm_gradients(of_pairs, g, g_c, c, vw, g_vw, count)
             of_vectors, vectors = g_vw.reshape(-1, 2 * width), between.reshape(-1, width)
-            _add_outer(of_products, of_vectors, vectors, d_mix[layer], 3 * count)
+            if d_tables is not None:
+                _add_outer(of_products, of_vectors, vectors, d_mix[layer], 3 * count)
             _product(of_products, of_vectors, v_mix[layer], nothing_1, g_mu.reshape(-1, width), 3 * count, True)
             d_x[:count] = 0
             d_mu[:count] = g_mu[:count]
@@ -487,27 +543,36 @@ def _backward_share(
                 g_mu,
                 d_x,
                 d_mu,
-                d_tables[layer],
+                _of_layer(d_tables, layer),
+                d_pair,
                 near_first,
                 near_second,
                 node,
                 weights,
+                slopes,
                 unit,
                 pairs,
             )
             g_mu[:count] = d_mu[:count]
-            _add_outer(of_products, d_x, hidden, d_2[layer], count)
-            _add_rows(d_x, e_2[layer, 0], count)
-            _product(of_products, d_x, v_2[layer], nothing_1, inner, count, False)
-            _scale(inner[:count].reshape(-1), slope[:count].reshape(-1))
-            _add_outer(of_products, inner, q, d_1[layer], count)
-            _add_rows(inner, e_1[layer, 0], count)
-            _product(of_products, inner, v_1[layer], nothing_1, g, count, True)
-        part[:] = 0
-        for a in range(count):
-            for f in range(width):
-                part[numbers[shift + a], f] += g[a, f]
-        d_embedding += part
+            if d_tables is not None:
+                _add_outer(of_products, d_x, hidden, d_2[layer], count)
+                _add_rows(d_x, e_2[layer, 0], count)
+            if d_tables is not None or layer > 0:
+                _product(of_products, d_x, v_2[layer], nothing_1, inner, count, False)
+                _scale(inner[:count].reshape(-1), slope[:count].reshape(-1))
+            if d_tables is not None:
+                _add_outer(of_products, inner, q, d_1[layer], count)
+                _add_rows(inner, e_1[layer, 0], count)
+            if d_tables is not None or layer > 0:
+                _product(of_products, inner, v_1[layer], nothing_1, g, count, True)
+        if d_positions is not None:
+            _add_turning(positions, shift, near_first, near_second, pairs, d_pair, d_positions)
+        if d_tables is not None:
+            part = np.zeros_like(d_embedding)
+            for a in range(count):
+                for f in range(width):
+                    part[numbers[shift + a], f] += g[a, f]
+            d_embedding += part
 
 
 def kept_shapes(shares: list[np.ndarray], layers: int, width: int) -> list[tuple[int, int, int]]:
@@ -562,24 +627,44 @@ def interact_gradients(
     shares: list[np.ndarray],
     end: float,
     kept: list[np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, list[np.ndarray], list[np.ndarray]]:
-    """Gradients: embedding [n_rows, W], tables, the five matrices from output to input as `back`, four biases."""
+    *,
+    parameters: bool = True,
+    moving: bool = False,
+) -> tuple[list[np.ndarray] | None, np.ndarray | None]:
+    """Gradients with respect to the parameters, unless told not to, and to positions, float64 [A, 3], if `moving`.
+
+    Those of parameters: embedding [n_rows, W], tables, the five matrices from output to input as `back`, four biases.
+    """
     layers, last, width = len(tables), tables.shape[1] - 1, g.shape[1]
     threads = len(shares)
-    d_embedding = zeros((threads, n_rows, width), g.dtype)
-    d_tables = zeros((threads, *tables.shape), g.dtype)
-    d_matrices = [zeros((threads, *matrix.shape), g.dtype) for matrix in back]
-    d_biases = [zeros((threads, layers, 1, parts * width), g.dtype) for parts in (1, 3, 1, 3)]
+    d_embedding = d_tables = d_positions = None
+    d_matrices, d_biases = [], []
+    if parameters:
+        d_embedding = zeros((threads, n_rows, width), g.dtype)
+        d_tables = zeros((threads, *tables.shape), g.dtype)
+        d_matrices = [zeros((threads, *matrix.shape), g.dtype) for matrix in back]
+        d_biases = [zeros((threads, layers, 1, parts * width), g.dtype) for parts in (1, 3, 1, 3)]
+    if moving:
+        d_positions = np.zeros_like(positions)
 
     def work(share: int) -> None:
         of_share = tuple(kept[share * len(KEPT) : (share + 1) * len(KEPT)])
         rows = int(np.diff(shares[share][:, 0]).max()) + ROWS
         room = tuple(zeros((rows, parts * width), g.dtype) for parts in (1, 3, 3, 3, 2, 6, 3, 1))
         given = g, numbers, positions, tables, last, back, *pairs, shares[share], end, of_share, room
-        found = tuple(matrix[share] for matrix in d_matrices), tuple(bias[share] for bias in d_biases)
-        _backward_share(way, *given, d_embedding[share], d_tables[share], *found)
+        of_pairs = room_for_pairs(shares[share], g, d_positions, 4)
+        found = None, None, None, None
+        if parameters:
+            matrices, biases = (tuple(array[share] for array in arrays) for arrays in (d_matrices, d_biases))
+            found = d_embedding[share], d_tables[share], matrices, biases
+        _backward_share(way, *given, *of_pairs, *found, d_positions)
 
     _each(way, work, threads)
+    if not parameters:
+        return None, d_positions
     # The sums over threads go in their order, so that a repetition gives the same bits.
-    matrices, biases = [matrix.sum(axis=0) for matrix in d_matrices], [bias.sum(axis=0) for bias in d_biases]
-    return d_embedding.sum(axis=0), _sum(d_tables), matrices, biases
+    return [
+        d_embedding.sum(axis=0),
+        _sum(d_tables),
+        *(array.sum(axis=0) for array in d_matrices + d_biases),
+    ], d_positions

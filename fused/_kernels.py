@@ -27,7 +27,7 @@ import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
-from numba.extending import NativeValue, intrinsic, models, register_model, typeof_impl, unbox
+from numba.extending import NativeValue, intrinsic, models, overload, register_model, typeof_impl, unbox
 
 from fused.choice import Way
 from fused.compiled import compiled
@@ -213,9 +213,9 @@ class _Tiles:
         for vector, variable in zip(vectors, variables, strict=True):
             self.builder.store(vector, variable)
 
-    def stencil(self, pair: ir.Value) -> tuple[ir.Value, list[ir.Value]]:
+    def stencil(self, pair: ir.Value, weights: str = "weights") -> tuple[ir.Value, list[ir.Value]]:
         """A pair's first node, and the nodes' weights (spread)."""
-        return self.item("node", pair), [self.spread(self.item("weights", pair, self.number(q))) for q in range(NODES)]
+        return self.item("node", pair), [self.spread(self.item(weights, pair, self.number(q))) for q in range(NODES)]
 
     def filter(self, node: ir.Value, weights: list[ir.Value], part: int = 0) -> list[ir.Value]:
         """The filter between the nodes, in a part of the table."""
@@ -231,6 +231,28 @@ class _Tiles:
             row = self.builder.add(node, self.number(q))
             sums = zip(gradient, self.load("d_table", row, part), strict=True)
             self.store([self.multiply_add(weight, value, sum_) for value, sum_ in sums], "d_table", row, part)
+
+    def given(self, name: str) -> bool:
+        """Whether an argument that may be None is an array."""
+        return name in self._arrays
+
+    def add_total(self, terms: list[ir.Value], matrix: str, *indices: ir.Value) -> None:
+        """Add the sum over all columns of a tile to one number of a matrix."""
+        total, lanes = terms[0], self.lanes
+        for term in terms[1:]:
+            total = self.builder.fadd(total, term)
+        while lanes > 1:
+            lanes //= 2
+            low, high = (
+                ir.Constant(ir.VectorType(ir.IntType(32), lanes), list(range(start, start + lanes)))
+                for start in (0, lanes)
+            )
+            empty = ir.Constant(total.type, ir.Undefined)
+            halves = (self.builder.shuffle_vector(total, empty, half) for half in (low, high))
+            total = self.builder.fadd(*halves)
+        total = self.builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
+        place = self._place(matrix, *indices)
+        self.builder.store(self.builder.fadd(self.builder.load(place), total), place)
 
     def number(self, value: int) -> ir.Constant:
         return ir.Constant(ir.IntType(types.intp.bitwidth), value)
@@ -421,11 +443,27 @@ def _convolution_tiles(typingctx, way, h, table, out, first, second, node, weigh
 
 
 @intrinsic
-def _convolution_gradient_tiles(typingctx, way, h, table, g, d_h, d_table, first, second, node, weights, start, stop):  # noqa: ARG001
-    """What the pairs start:stop add to the gradients with respect to h and the table."""
+def _convolution_gradient_tiles(
+    typingctx,  # noqa: ARG001
+    way,
+    h,
+    table,
+    g,
+    d_h,
+    d_table,
+    d_distance,
+    first,
+    second,
+    node,
+    weights,
+    slopes,
+    start,
+    stop,
+):
+    """What the pairs start:stop add to the gradients with respect to h and to the table and the distances, if given."""
 
     def codegen(context, builder, signature, values):
-        names = "way h table g d_h d_table first second node weights start stop"
+        names = "way h table g d_h d_table d_distance first second node weights slopes start stop"
         tiles = _Tiles(context, builder, signature, values, names)
         for _ in tiles.columns("h", tiles.way.pairs):
             h_i, g_i, d_i = tiles.variables(), tiles.variables(), tiles.variables()
@@ -439,12 +477,18 @@ def _convolution_gradient_tiles(typingctx, way, h, table, g, d_h, d_table, first
                 tiles.store(d_j, "d_h", j)
                 at_j = [tiles.multiply(*x) for x in zip(g_j, tiles.read(h_i), strict=True)]
                 d_w = [tiles.multiply_add(*x) for x in zip(tiles.read(g_i), h_j, at_j, strict=True)]
-                tiles.add_to_nodes(d_w, node, weights)
+                if tiles.given("d_table"):
+                    tiles.add_to_nodes(d_w, node, weights)
+                if tiles.given("d_distance"):
+                    slope = tiles.filter(*tiles.stencil(pair, "slopes"))
+                    terms = [tiles.multiply(*x) for x in zip(d_w, slope, strict=True)]
+                    tiles.add_total(terms, "d_distance", pair)
 
             tiles.for_pairs([("h", 0, h_i), ("g", 0, g_i)], [("d_h", 0, d_i)], body)
         return context.get_dummy_value()
 
-    return types.void(way, h, table, g, d_h, d_table, first, second, node, weights, start, stop), codegen
+    arguments = way, h, table, g, d_h, d_table, d_distance, first, second, node, weights, slopes, start, stop
+    return types.void(*arguments), codegen
 
 
 @intrinsic
@@ -482,6 +526,47 @@ def _stencils(first, second, distance, start, stop, shift, end, last, near_first
 
 
 @compiled()
+def _slopes(positions, shift, first, second, count, end, last, node, slopes) -> None:
+    """The derivatives of the weights of `_stencils` with respect to the distance, 1/Å, for `count` of its pairs."""
+    scale = last / end
+    for p in range(count):
+        square = 0.0
+        for c in range(3):
+            square += (positions[shift + second[p], c] - positions[shift + first[p], c]) ** 2
+        a = np.sqrt(square) * scale - node[p]
+        b, c, d = a - 1.0, a - 2.0, a - 3.0
+        slopes[p, 0], slopes[p, 1] = (c * d + b * d + b * c) * scale / -6.0, (c * d + a * d + a * c) * scale / 2.0
+        slopes[p, 2], slopes[p, 3] = (b * d + a * d + a * b) * scale / -2.0, (b * c + a * c + a * b) * scale / 6.0
+
+
+@compiled()
+def _add_along(positions, shift, first, second, count, d_distance, d_positions) -> None:
+    """Add what pairs' distances, [n], give to the gradient with respect to positions."""
+    unit = np.empty(3)
+    for p in range(count):
+        i, j = shift + first[p], shift + second[p]
+        square = 0.0
+        for c in range(3):
+            unit[c] = positions[j, c] - positions[i, c]
+            square += unit[c] * unit[c]
+        share = d_distance[p] / np.sqrt(square)
+        for c in range(3):
+            d_positions[j, c] += share * unit[c]
+            d_positions[i, c] -= share * unit[c]
+
+
+def _of_layer(arrays, layer):
+    """One layer's array, or None if there are none."""
+
+
+@overload(_of_layer)
+def _of_layer_compiled(arrays, layer):  # noqa: ARG001
+    if isinstance(arrays, types.NoneType):
+        return lambda arrays, layer: None  # noqa: ARG005
+    return lambda arrays, layer: arrays[layer]
+
+
+@compiled()
 def stray_pair(first, second, blocks) -> int:
     """The first pair with an atom outside its block, or −1."""
     for b in range(blocks.shape[0] - 1):
@@ -503,8 +588,12 @@ def _convolve(way, h, table, out, first, second, node, weights, start, stop) -> 
 
 
 @compiled()
-def _convolve_gradients(way, h, table, g, d_h, d_table, first, second, node, weights, start, stop) -> None:
-    _convolution_gradient_tiles(way, h, table, g, d_h, d_table, first, second, node, weights, start, stop)
+def _convolve_gradients(
+    way, h, table, g, d_h, d_table, d_distance, first, second, node, weights, slopes, start, stop
+) -> None:
+    _convolution_gradient_tiles(
+        way, h, table, g, d_h, d_table, d_distance, first, second, node, weights, slopes, start, stop
+    )
 
 
 @compiled()
@@ -644,7 +733,8 @@ def _gradient_share(way, h, table, g, d_h, d_table, first, second, distance, sta
     weights = np.empty((n, NODES), h.dtype)
     last = table.shape[0] - 1
     n = _stencils(first, second, distance, start, stop, 0, end, last, near_first, near_second, node, weights)
-    _convolve_gradients(for_pairs(way), h, table, g, d_h, d_table, near_first, near_second, node, weights, 0, n)
+    near = near_first, near_second, node, weights
+    _convolve_gradients(for_pairs(way), h, table, g, d_h, d_table, None, *near, None, 0, n)
 
 
 @compiled()
@@ -714,6 +804,7 @@ def _interactions_gradient_share(
     way,
     g_out,
     numbers,
+    positions,
     tables,
     last,
     back,
@@ -724,14 +815,19 @@ def _interactions_gradient_share(
     end,
     kept,
     room,
+    slopes,
+    d_distance,
     d_embedding,
     d_tables,
     d_matrices,
     d_biases,
+    d_positions,
 ) -> None:
     """The backward pass of `_interactions_share`; `back` [L, 3, F, W] holds the matrices from output to input.
 
-    `room`, zeros [4, R, W], is for one block's gradients.
+    `room`, zeros [4, R, W], is for one block's gradients, `slopes` and `d_distance` for its pairs. Without gradients of
+    parameters the four of them are None; without those of positions these, `slopes` and `d_distance`. Each case is
+    compiled apart.
     """
     of_pairs, of_products = for_pairs(way), for_products(way)
     width, layers = g_out.shape[1], tables.shape[0]
@@ -739,7 +835,6 @@ def _interactions_gradient_share(
     near_first, near_second, node = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
     weights = np.empty((n, NODES), g_out.dtype)
     g, inner, through, d_h = room[0], room[1], room[2], room[3]
-    part = np.empty_like(d_embedding)
     no_bias = np.zeros((1, tables.shape[2]), g_out.dtype)
     origin = blocks[0, 0]
     for b in range(blocks.shape[0] - 1):
@@ -760,17 +855,22 @@ def _interactions_gradient_share(
             node,
             weights,
         )
+        if d_positions is not None:
+            _slopes(positions, shift, near_first, near_second, pairs, end, last, node, slopes)
+            d_distance[:pairs] = 0
         g[:count, :width] = g_out[shift:stop]
         for layer in range(layers - 1, -1, -1):
             k = 5 * layer
             value, h, y = kept[k][low:high], kept[k + 1][low:high], kept[k + 2][low:high]
             hidden, slope = kept[k + 3][low:high], kept[k + 4][low:high]
-            _add_outer(of_products, g, hidden, d_matrices[layer, 2], count)
-            _add_rows(g, d_biases[layer, 2, 0], count)
+            if d_biases is not None:
+                _add_outer(of_products, g, hidden, d_matrices[layer, 2], count)
+                _add_rows(g, d_biases[layer, 2, 0], count)
             _product(of_products, g, back[layer, 2], no_bias, inner, count, False)
             _scale(inner[:count].reshape(-1), slope[:count].reshape(-1))
-            _add_outer(of_products, inner, y, d_matrices[layer, 1], count)
-            _add_rows(inner, d_biases[layer, 1, 0], count)
+            if d_biases is not None:
+                _add_outer(of_products, inner, y, d_matrices[layer, 1], count)
+                _add_rows(inner, d_biases[layer, 1, 0], count)
             _product(of_products, inner, back[layer, 1], no_bias, through, count, False)
             d_h[:count] = 0
             _convolve_gradients(
@@ -779,21 +879,28 @@ def _interactions_gradient_share(
                 tables[layer],
                 through,
                 d_h,
-                d_tables[layer],
+                _of_layer(d_tables, layer),
+                d_distance,
                 near_first,
                 near_second,
                 node,
                 weights,
+                slopes,
                 0,
                 pairs,
             )
-            _add_outer(of_products, d_h, value, d_matrices[layer, 0], count)
-            _product(of_products, d_h, back[layer, 0], no_bias, g, count, True)
-        part[:] = 0  # a block's sum, see _PART
-        for a in range(count):
-            for f in range(width):
-                part[numbers[shift + a], f] += g[a, f]
-        d_embedding += part
+            if d_biases is not None:
+                _add_outer(of_products, d_h, value, d_matrices[layer, 0], count)
+            if d_biases is not None or layer > 0:
+                _product(of_products, d_h, back[layer, 0], no_bias, g, count, True)
+        if d_positions is not None:
+            _add_along(positions, shift, near_first, near_second, pairs, d_distance, d_positions)
+        if d_biases is not None:
+            part = np.zeros_like(d_embedding)  # a block's sum, see _PART
+            for a in range(count):
+                for f in range(width):
+                    part[numbers[shift + a], f] += g[a, f]
+            d_embedding += part
 
 
 @compiled()
@@ -813,7 +920,8 @@ def layer_on_trial(way, x, w, bias, y, g, h, d_w, table, d_table, first, second,
         _product(for_products(way), x, w, bias, g, count, False)
     _scale(g[:count].reshape(-1), h[:count].reshape(-1))
     y[:count] = 0
-    _convolve_gradients(for_pairs(way), h, table, x, y, d_table, near_first, near_second, node, weights, 0, n)
+    near = near_first, near_second, node, weights
+    _convolve_gradients(for_pairs(way), h, table, x, y, d_table, None, *near, None, 0, n)
     d_table[:] = 0
     d_w[:] = 0
 
@@ -992,6 +1100,7 @@ def interact_gradients(
     way: Way,
     g: np.ndarray,
     numbers: np.ndarray,
+    positions: np.ndarray | None,
     n_rows: int,
     tables: np.ndarray,
     last: int,
@@ -1000,26 +1109,32 @@ def interact_gradients(
     shares: list[np.ndarray],
     end: float,
     kept: list[np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Gradients: embedding [n_rows, F], tables [L, R, W], matrices [L, 3, W', W] and biases [L, 3, 1, W].
+    *,
+    parameters: bool = True,
+) -> tuple[tuple[np.ndarray, ...] | None, np.ndarray | None]:
+    """Gradients with respect to the parameters, unless told not to, and to positions, float64 [A, 3], if given.
 
-    W' is the width F rounded up to ROWS.
+    Those of parameters: embedding [n_rows, F], tables [L, R, W], matrices [L, 3, W', W] and biases [L, 3, 1, W]. W' is
+    the width F rounded up to ROWS.
     """
     layers, _, width = tables.shape
-    d_embedding = zeros((len(shares), n_rows, g.shape[1]), g.dtype)
-    d_tables = zeros((len(shares), *tables.shape), g.dtype)
-    d_matrices = zeros((len(shares), layers, 3, padded_rows(g.shape[1]), width), g.dtype)
-    d_biases = zeros((len(shares), layers, 3, 1, width), g.dtype)
+    shapes = (n_rows, g.shape[1]), tables.shape, (layers, 3, padded_rows(g.shape[1]), width), (layers, 3, 1, width)
+    found = [zeros((len(shares), *shape), g.dtype) if parameters else None for shape in shapes]
+    d_positions = None if positions is None else np.zeros_like(positions)
     rooms = [_room(blocks, (4,), tables) for blocks in shares]
 
     def work(share: int) -> None:
-        given = g, numbers, tables, last, back, *pairs, shares[share], end, kept[share], rooms[share]
-        found = d_embedding, d_tables, d_matrices, d_biases
-        _interactions_gradient_share(way, *given, *(array[share] for array in found))
+        blocks = shares[share]
+        given = g, numbers, positions, tables, last, back, *pairs, blocks, end, kept[share], rooms[share]
+        of_share = (array[share] if parameters else None for array in found)
+        _interactions_gradient_share(way, *given, *room_for_pairs(blocks, g, positions), *of_share, d_positions)
 
     _each(way, work, len(shares))
+    if not parameters:
+        return None, d_positions
+    d_embedding, d_tables, d_matrices, d_biases = found
     # The sums over threads go in their order, so that a repetition gives the same bits.
-    return d_embedding.sum(axis=0), _sum(d_tables), d_matrices.sum(axis=0), d_biases.sum(axis=0)
+    return (d_embedding.sum(axis=0), _sum(d_tables), d_matrices.sum(axis=0), d_biases.sum(axis=0)), d_positions
 
 
 def energies(
@@ -1110,6 +1225,15 @@ def _most_atoms(offsets: np.ndarray, shares: np.ndarray) -> int:
 def _room(blocks: np.ndarray, times: tuple[int, ...], tables: np.ndarray) -> np.ndarray:
     """Room for the features of any of one share's blocks."""
     return zeros((*times, int(np.diff(blocks[:, 0]).max()) + ROWS, tables.shape[2]), tables.dtype)
+
+
+def room_for_pairs(
+    blocks: np.ndarray, like: np.ndarray, positions: np.ndarray | None, *parts: int
+) -> tuple[np.ndarray | None, ...]:
+    """Room for slopes and distances' gradients of any of one share's blocks; None without positions."""
+    most = int(np.diff(blocks[:, 1]).max())
+    shapes = (most, NODES), (most, *parts)
+    return tuple(None if positions is None else np.empty(shape, like.dtype) for shape in shapes)
 
 
 def padded(way: Way, matrix: np.ndarray, *, more_rows: int = 0) -> np.ndarray:

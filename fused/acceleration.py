@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 import torch
 from schnetpack import nn as snn
-from schnetpack.atomistic import Aggregation, Atomwise, DipoleMoment, PairwiseDistances
+from schnetpack import properties
+from schnetpack.atomistic import Aggregation, Atomwise, DipoleMoment, Forces, PairwiseDistances
 from schnetpack.model import AtomisticModel, NeuralNetworkPotential
 from schnetpack.representation import PaiNN, SchNet
 from schnetpack.representation.painn import PaiNNInteraction, PaiNNMixing
@@ -15,9 +16,9 @@ from fused.convolution import Spare
 from fused.fineness import INTERVALS_PER_GAUSSIAN
 from fused.halflist import PairVectors
 from fused.painn import FusedPaiNN
-from fused.schnet import FusedSchNet, Readout
+from fused.schnet import FusedSchNet, Readout, has_fixed_grid, has_plain_blocks
 
-_READ_ATOMS = (PairwiseDistances, Atomwise, DipoleMoment, Aggregation)
+_READ_ATOMS = (PairwiseDistances, Atomwise, DipoleMoment, Aggregation, Forces)
 """Modules that read neither vectors between atoms nor atoms' vectors, but for dipoles that are told to."""
 _PASSIVE = ("torch.nn.", "schnetpack.nn.", "schnetpack.transform.")
 
@@ -46,9 +47,10 @@ def accelerate(model: torch.nn.Module) -> Report:
     """Make SchNetPack's SchNet and PaiNN in a model fast, in place; parameters and `state_dict` stay the same.
 
     Afterwards the model takes SchNetPack's batches as before. Batches of molecules, on the CPU and in the parameters'
-    precision, go through compiled layers. All others are computed as before: periodic ones, those whose positions need
-    a gradient, and those on an accelerator. With `HalfNeighborList` in place of SchNetPack's neighbour list less has to
-    be found in each batch. A model that is pickled is SchNetPack's own again when it is loaded.
+    precision, go through compiled layers, energies as forces (see `fused.forces`). All others are computed as before:
+    periodic ones, those on an accelerator, and forces in float64. With `HalfNeighborList` in place of SchNetPack's
+    neighbour list less has to be found in each batch. A model that is pickled is SchNetPack's own again when it is
+    loaded.
 
     Parameters
     ----------
@@ -70,8 +72,9 @@ def accelerate(model: torch.nn.Module) -> Report:
 
 
 def _accelerate(name: str, potential: AtomisticModel, report: Report) -> None:
-    if potential.required_derivatives:
-        wanted = ", ".join(potential.required_derivatives)
+    unknown = sorted(set(potential.required_derivatives or ()) - {properties.R})
+    if unknown:
+        wanted = ", ".join(unknown)
         report.left[name] = f"it needs derivatives with respect to {wanted}, which the compiled layers don't have"
         return
     prefix = f"{name}." if name else ""
@@ -84,7 +87,7 @@ def _accelerate(name: str, potential: AtomisticModel, report: Report) -> None:
     inside = {id(part) for network in networks.values() for part in network.modules()}
     others = [part for part in parts.values() if id(part) not in inside]
     for inner, network in networks.items():
-        why = _adopt(network, others)
+        why = _adopt(network, others, forces=bool(potential.required_derivatives))
         if why:
             report.left[inner] = why
         else:
@@ -104,12 +107,12 @@ def _accelerate(name: str, potential: AtomisticModel, report: Report) -> None:
         report.accelerated[inner] = part.stock.__name__
 
 
-def _adopt(network: torch.nn.Module, others: list[torch.nn.Module]) -> str | None:
+def _adopt(network: torch.nn.Module, others: list[torch.nn.Module], *, forces: bool) -> str | None:
     """Make a network fast, or say why not."""
     kind, name = (FusedSchNet, "schnet") if isinstance(network, SchNet) else (FusedPaiNN, "painn")
     if type(network) not in (kind, kind.stock):
         return f"{type(network).__name__} is a {kind.stock.__name__} changed"
-    why = _unusual_schnet(network) if kind is FusedSchNet else _unusual_painn(network, others)
+    why = _unusual_schnet(network, forces=forces) if kind is FusedSchNet else _unusual_painn(network, others)
     if why:
         return why
     enough = tables.fine_enough(network.radial_basis, network.cutoff_fn, INTERVALS_PER_GAUSSIAN[name])
@@ -119,10 +122,13 @@ def _adopt(network: torch.nn.Module, others: list[torch.nn.Module]) -> str | Non
     return None
 
 
-def _unusual_schnet(network: SchNet) -> str | None:
+def _unusual_schnet(network: SchNet, *, forces: bool) -> str | None:
     if not len(network.interactions):
         return "it has no interaction blocks"
-    return _changed(network.interactions, SchNetInteraction)
+    changed = _changed(network.interactions, SchNetInteraction)
+    if changed or not forces or (has_plain_blocks(network) and has_fixed_grid(network)):
+        return changed
+    return "forces are for the paper's blocks, and a radial basis that is not trained"
 
 
 def _unusual_painn(network: PaiNN, others: list[torch.nn.Module]) -> str | None:

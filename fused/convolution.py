@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from fused import _kernels, choice
 from fused.fineness import MIN_INTERVALS
+from fused.forces import Atoms, Link, Pass, of_positions
 
 _LOG2 = float(np.log(2))
 
@@ -124,8 +125,8 @@ class HalfList:
         return cls(first, second, distance, torch.stack([atoms[cuts], pairs[cuts]], dim=1), threads)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """First and second atoms, and distances."""
-        return self.first.numpy(), self.second.numpy(), self.distance.numpy()
+        """First and second atoms, and distances in float64, so that loops are compiled for one type."""
+        return self.first.numpy(), self.second.numpy(), self.distance.double().numpy()
 
     def shares(self) -> list[np.ndarray]:
         """Each thread's blocks, int64 [b + 1, 2]."""
@@ -226,6 +227,11 @@ class Spare:
         return type(self), ()
 
 
+def can_interact(embedding: torch.Tensor) -> bool:
+    """Whether features of this kind go through compiled layers: on the CPU, in float32."""
+    return embedding.device.type == "cpu" and embedding.dtype == torch.float32
+
+
 def interact(
     embedding: torch.Tensor,
     numbers: torch.Tensor,
@@ -233,9 +239,12 @@ def interact(
     pairs: HalfList,
     grid: Grid,
     *,
+    positions: torch.Tensor | None = None,
     spare: Spare | None = None,
 ) -> torch.Tensor:
     """Atoms' features after all interaction blocks of SchNet, [A, F], differentiable in `embedding` and `layers`.
+
+    With `positions` that need a gradient they are differentiable in these, too, and that derivative once more.
 
     Parameters
     ----------
@@ -249,20 +258,29 @@ def interact(
         Which atoms see each other.
     grid
         Where filters are tabulated; it has no gradient.
+    positions
+        float32 or float64 [A, 3], Å, which the distances of `pairs` are of. Gradients with respect to them are for
+        features in float32 on the CPU.
     spare
         Memory to use again, if passes follow each other.
 
     Raises
     ------
     ValueError
-        As for `convolve`; also layers that don't fit together, or none, and a grid that needs a gradient.
+        As for `convolve`; also layers that don't fit together, or none, a grid that needs a gradient, and positions
+        that need one where there is none.
     IndexError
         A number that `embedding` has no row for.
     """
     _check_layers(embedding, numbers, layers, pairs, grid)
-    if embedding.device.type == "cpu" and embedding.dtype == torch.float32:
-        tensors = [tensor for layer in layers for tensor in layer.tensors()]
-        return _Interactions.apply(embedding, numbers, pairs, grid, spare or Spare(), *tensors)
+    forces = positions is not None and positions.requires_grad
+    if can_interact(embedding):
+        tensors, link = [tensor for layer in layers for tensor in layer.tensors()], Link()
+        where = positions.detach() if forces else None
+        x = _Interactions.apply(embedding, numbers, where, pairs, grid, spare or Spare(), link, *tensors)
+        return of_positions(x, positions, link) if forces else x
+    if forces:
+        raise ValueError(f"no gradient with respect to positions for {embedding.dtype} on {embedding.device}")
     x = functional.embedding(numbers, embedding)
     for layer in layers:
         y = convolve(layer.in2f(x), layer.table(grid), pairs, end=grid.end)
@@ -411,7 +429,7 @@ def _check_grid(n_atoms: int, rows: int, pairs: HalfList, end: float) -> None:
         raise ValueError(f"features of {n_atoms} atoms, but pairs of {pairs.n_atoms}")
     if pairs.distance.requires_grad:
         raise ValueError(
-            "the convolution has no gradient with respect to distances; use SchNetPack's own path for forces"
+            "the convolution has no gradient with respect to distances; hand `interact` the positions that they are of"
         )
 
 
@@ -443,23 +461,16 @@ class _Convolution(torch.autograd.Function):
         return torch.from_numpy(d_h[:, :width].copy()), torch.from_numpy(d_table[:, :width].copy()), None, None
 
 
-class _Interactions(torch.autograd.Function):
-    """The compiled interaction blocks as a node of torch's graph."""
+class _Blocks:
+    """Interaction blocks as the compiled loops take them, and filters tabulated; see `forces.Layers`."""
 
-    @staticmethod
-    def forward(
-        ctx: FunctionCtx,
-        embedding: torch.Tensor,
-        numbers: torch.Tensor,
-        pairs: HalfList,
-        grid: Grid,
-        spare: Spare,
-        *tensors: torch.Tensor,
-    ) -> torch.Tensor:
+    def __init__(
+        self, embedding: torch.Tensor, grid: Grid, tensors: Sequence[torch.Tensor], pairs: HalfList, spare: Spare
+    ) -> None:
         size = len(Interaction.__dataclass_fields__) * 2 - 1
         layers = [Interaction.of(tensors[start : start + size]) for start in range(0, len(tensors), size)]
-        end, last = _rounded(grid.end, pairs), len(grid.cutoff) - 1
-        way = choice.way("schnet", embedding.shape[1])
+        self._end, self._last, self._spare = _rounded(grid.end, pairs), len(grid.cutoff) - 1, spare
+        self._way = way = choice.way("schnet", embedding.shape[1])
 
         def stacked(matrices: Sequence) -> np.ndarray:
             """Matrices, or lists of them, of one shape, in one array as the compiled loops need it."""
@@ -474,47 +485,90 @@ class _Interactions(torch.autograd.Function):
             way, basis, cutoff, expand, stacked([matrix.T for matrix in output]), filter_biases, pairs.threads
         )
         matrices = [[_array(dense.weight) for dense in (layer.in2f, layer.hidden, layer.output)] for layer in layers]
-        into = stacked([[matrix.T for matrix in three] for three in matrices])
-        biases = stacked([_biases(layer.in2f, layer.hidden, layer.output) for layer in layers])
-        shares, (tables, _, _) = pairs.shares(), found
-        kept = _Loan(spare, _kernels.kept_shapes(shares, len(layers), tables.shape[2]))
-        ctx.given = way, _array(numbers), len(embedding), pairs, end, last, kept
-        ctx.networks = basis, cutoff, stacked(output), found, stacked(matrices)
-        ctx.n_rbf = grid.basis.shape[1]
+        self._embedding = _array(embedding)
+        self._into = stacked([[matrix.T for matrix in three] for three in matrices])
+        self._biases = stacked([_biases(layer.in2f, layer.hidden, layer.output) for layer in layers])
+        self._filters = basis, cutoff, stacked(output), found
+        self._back, self._n_rbf = stacked(matrices), grid.basis.shape[1]
+
+    def forward(self, atoms: Atoms) -> tuple[np.ndarray, "_Loan"]:
+        tables, shares = self._filters[-1][0], atoms.pairs.shares()
+        kept = _Loan(self._spare, _kernels.kept_shapes(shares, len(tables), tables.shape[2]))
         out = _kernels.interact(
-            way,
-            _array(embedding),
-            _array(numbers),
+            self._way,
+            self._embedding,
+            atoms.numbers,
             tables,
-            last,
-            into,
-            biases,
-            pairs.arrays(),
+            self._last,
+            self._into,
+            self._biases,
+            atoms.pairs.arrays(),
             shares,
-            end,
+            self._end,
             kept.arrays,
         )
-        return torch.from_numpy(out)
+        return out, kept
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        way, numbers, n_rows, pairs, end, last, kept = ctx.given
-        basis, cutoff, filter_back, found, back = ctx.networks
-        g, f, n_rbf = _array(gradient), gradient.shape[1], ctx.n_rbf
-        d_embedding, d_tables, d_matrices, d_biases = _kernels.interact_gradients(
-            way, g, numbers, n_rows, found[0], last, back, pairs.arrays(), pairs.shares(), end, kept.arrays
+    def backward(
+        self, atoms: Atoms, kept: "_Loan", gradient: np.ndarray, *, parameters: bool, positions: bool
+    ) -> tuple[list[np.ndarray] | None, np.ndarray | None]:
+        basis, cutoff, filter_back, found = self._filters
+        of_parameters, of_positions = _kernels.interact_gradients(
+            self._way,
+            gradient,
+            atoms.numbers,
+            atoms.positions if positions else None,
+            len(self._embedding),
+            found[0],
+            self._last,
+            self._back,
+            atoms.pairs.arrays(),
+            atoms.pairs.shares(),
+            self._end,
+            kept.arrays,
+            parameters=parameters,
         )
+        if of_parameters is None:
+            return None, of_positions
+        d_embedding, d_tables, d_matrices, d_biases = of_parameters
         d_expand, d_into, d_filter_biases = _kernels.tabulate_gradients(
-            way, d_tables, basis, cutoff, filter_back, found, pairs.threads
+            self._way, d_tables, basis, cutoff, filter_back, found, atoms.pairs.threads
         )
-        gradients: list[np.ndarray] = []
-        for k in range(len(back)):
+        f, n_rbf = gradient.shape[1], self._n_rbf
+        gradients = [d_embedding]
+        for k in range(len(self._back)):
             gradients += [d_expand[k, :f, :n_rbf], d_filter_biases[k, 0, 0, :f]]
             gradients += [d_into[k, :f, :f], d_filter_biases[k, 1, 0, :f]]
             gradients += [d_matrices[k, 1, :f, :f], d_biases[k, 1, 0, :f]]
             gradients += [d_matrices[k, 2, :f, :f], d_biases[k, 2, 0, :f], d_matrices[k, 0, :f, :f]]
-        return torch.from_numpy(d_embedding), None, None, None, None, *map(torch.from_numpy, gradients)
+        return gradients, of_positions
+
+
+class _Interactions(torch.autograd.Function):
+    """The compiled interaction blocks as a node of torch's graph."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx,
+        embedding: torch.Tensor,
+        numbers: torch.Tensor,
+        positions: torch.Tensor | None,
+        pairs: HalfList,
+        grid: Grid,
+        spare: Spare,
+        link: Link,
+        *tensors: torch.Tensor,
+    ) -> torch.Tensor:
+        atoms = Atoms(_array(numbers), None if positions is None else _array(positions.double()), pairs)
+        link.only = Pass(_Blocks(embedding, grid, tensors, pairs, spare), atoms)
+        ctx.link = link
+        return torch.from_numpy(link.only.out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        d_embedding, *gradients = map(torch.from_numpy, ctx.link.parameters(_array(gradient)))
+        return d_embedding, None, None, None, None, None, None, *gradients
 
 
 class _Energies(torch.autograd.Function):

@@ -17,7 +17,8 @@ from torch.nn import functional
 from fused import _equivariant, _kernels, choice
 from fused._equivariant import PARTS
 from fused.choice import Way
-from fused.convolution import MIN_INTERVALS, Dense, HalfList, Spare, _array, _Loan, _rounded
+from fused.convolution import MIN_INTERVALS, Dense, HalfList, Spare, _array, _Loan, _rounded, can_interact
+from fused.forces import Atoms, Link, Pass, of_positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +52,6 @@ _BIASED = (0, 1, 3, 4)
 PER_BLOCK = 4  # PaiNN keeps five times as much of each atom as SchNet
 
 
-def can_interact(embedding: torch.Tensor) -> bool:
-    """Whether `interact` takes features of this kind: on the CPU, in float32."""
-    return embedding.device.type == "cpu" and embedding.dtype == torch.float32
-
-
 def interact(
     embedding: torch.Tensor,
     numbers: torch.Tensor,
@@ -70,6 +66,8 @@ def interact(
 ) -> torch.Tensor:
     """Atoms' scalar features after all layers of PaiNN, [A, F], differentiable in `embedding`, `layers` and `tables`.
 
+    If positions need a gradient they are differentiable in these, too, and that derivative once more.
+
     Parameters
     ----------
     embedding
@@ -77,7 +75,7 @@ def interact(
     numbers
         Each atom's row of `embedding`, int64 [A].
     positions
-        float32 [A, 3], Å.
+        float32 or float64 [A, 3], Å, which the distances of `pairs` are of.
     layers
         From the first to the last.
     tables
@@ -94,7 +92,7 @@ def interact(
     Raises
     ------
     ValueError
-        Shapes or types that don't fit together, or positions that need a gradient.
+        Shapes or types that don't fit together.
     IndexError
         A number that `embedding` has no row for.
     """
@@ -115,8 +113,10 @@ def interact(
     ]
     wide_tables = functional.pad(tables.reshape(*tables.shape[:2], 3, width), (0, full - width)).flatten(2)
     wide_embedding = functional.pad(embedding, (0, full - width))
-    given = way, numbers, positions, pairs, _rounded(end, pairs), epsilon, spare or Spare()
-    return _Layers.apply(wide_embedding, wide_tables, *given, *matrices, *biases)[:, :width]
+    settings, link = (way, _rounded(end, pairs), epsilon, spare or Spare()), Link()
+    atoms = Atoms(_array(numbers), _array(positions.double()), pairs)
+    x = _Layers.apply(wide_embedding, wide_tables, settings, atoms, link, *matrices, *biases)
+    return (of_positions(x, positions, link) if positions.requires_grad else x)[:, :width]
 
 
 def share_out(
@@ -159,8 +159,8 @@ def _check(
         raise ValueError(f"{tables.shape[1]} rows are too few to interpolate in: at least {MIN_INTERVALS + 1}")
     if len(numbers) != pairs.n_atoms or positions.shape != (len(numbers), 3):
         raise ValueError(f"{len(numbers)} atoms, but pairs of {pairs.n_atoms} and positions {list(positions.shape)}")
-    if positions.requires_grad or pairs.distance.requires_grad:
-        raise ValueError("no gradient with respect to positions; use SchNetPack's own path for forces")
+    if pairs.distance.requires_grad:
+        raise ValueError("distances have no gradient: the positions that they are of have one")
     for layer in layers:
         for tensor, shape in zip(layer.tensors(), shapes(width), strict=True):
             if tensor is None or tensor.shape != shape or tensor.dtype != embedding.dtype:
@@ -178,6 +178,44 @@ def shapes(width: int) -> list[tuple[int, ...]]:
     return [*matrices, *((PARTS[k][0] * width,) for k in _BIASED)]
 
 
+class _PaiNN:
+    """Layers as the compiled loops take them, of the widths that these need; see `forces.Layers`."""
+
+    def __init__(
+        self,
+        embedding: torch.Tensor,
+        tables: torch.Tensor,
+        tensors: Sequence[torch.Tensor],
+        way: Way,
+        end: float,
+        epsilon: float,
+        spare: Spare,
+    ) -> None:
+        self._way, self._end, self._epsilon, self._spare = way, end, epsilon, spare
+        self._back = tuple(_aligned(matrix) for matrix in tensors[:5])
+        self._into = tuple(_aligned(matrix.transpose(1, 2)) for matrix in tensors[:5])
+        no_bias = _kernels.zeros((len(tables), 1, 2 * embedding.shape[1]), np.float32)
+        biases = [_aligned(bias) for bias in tensors[5:]]
+        self._biases = *biases[:2], no_bias, *biases[2:]
+        self._embedding, self._tables = _array(embedding), _aligned(tables)
+
+    def forward(self, atoms: Atoms) -> tuple[np.ndarray, _Loan]:
+        shares, width = atoms.pairs.shares(), self._embedding.shape[1]
+        kept = _Loan(self._spare, _equivariant.kept_shapes(shares, len(self._tables), width))
+        given = atoms.numbers, atoms.positions, self._tables, self._into, self._biases, self._epsilon
+        pairs = atoms.pairs.arrays(), shares, self._end
+        return _equivariant.interact(self._way, self._embedding, *given, *pairs, kept.arrays), kept
+
+    def backward(
+        self, atoms: Atoms, kept: _Loan, gradient: np.ndarray, *, parameters: bool, positions: bool
+    ) -> tuple[list[np.ndarray] | None, np.ndarray | None]:
+        given = atoms.numbers, atoms.positions, len(self._embedding), self._tables, self._back
+        pairs = atoms.pairs.arrays(), atoms.pairs.shares(), self._end
+        return _equivariant.interact_gradients(
+            self._way, gradient, *given, *pairs, kept.arrays, parameters=parameters, moving=positions
+        )
+
+
 class _Layers(torch.autograd.Function):
     """The compiled layers as a node of torch's graph; widths are those that the loops need."""
 
@@ -186,49 +224,20 @@ class _Layers(torch.autograd.Function):
         ctx: FunctionCtx,
         embedding: torch.Tensor,
         tables: torch.Tensor,
-        way: Way,
-        numbers: torch.Tensor,
-        positions: torch.Tensor,
-        pairs: HalfList,
-        end: float,
-        epsilon: float,
-        spare: Spare,
+        settings: tuple[Way, float, float, Spare],
+        atoms: Atoms,
+        link: Link,
         *tensors: torch.Tensor,
     ) -> torch.Tensor:
-        back = tuple(_aligned(matrix) for matrix in tensors[:5])
-        into = tuple(_aligned(matrix.transpose(1, 2)) for matrix in tensors[:5])
-        width = embedding.shape[1]
-        no_bias = _kernels.zeros((len(tables), 1, 2 * width), np.float32)
-        biases = [_aligned(bias) for bias in tensors[5:]]
-        biases = *biases[:2], no_bias, *biases[2:]
-        shares, filters = pairs.shares(), _aligned(tables)
-        kept = _Loan(spare, _equivariant.kept_shapes(shares, len(tables), width))
-        atoms = _array(numbers), _array(positions)
-        ctx.given = way, *atoms, len(embedding), filters, back, pairs, end, kept
-        out = _equivariant.interact(
-            way, _array(embedding), *atoms, filters, into, biases, epsilon, pairs.arrays(), shares, end, kept.arrays
-        )
-        return torch.from_numpy(out)
+        ctx.link = link
+        link.only = Pass(_PaiNN(embedding, tables, tensors, *settings), atoms)
+        return torch.from_numpy(link.only.out)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        way, numbers, positions, n_rows, filters, back, pairs, end, kept = ctx.given
-        d_embedding, d_tables, matrices, biases = _equivariant.interact_gradients(
-            way,
-            _array(gradient),
-            numbers,
-            positions,
-            n_rows,
-            filters,
-            back,
-            pairs.arrays(),
-            pairs.shares(),
-            end,
-            kept.arrays,
-        )
-        found = (torch.from_numpy(array) for array in (*matrices, *biases))
-        return torch.from_numpy(d_embedding), torch.from_numpy(d_tables), *[None] * 7, *found
+        d_embedding, d_tables, *found = map(torch.from_numpy, ctx.link.parameters(_array(gradient)))
+        return d_embedding, d_tables, None, None, None, *found
 
 
 def _aligned(tensor: torch.Tensor) -> np.ndarray:

@@ -5,7 +5,7 @@ batch), those that carry each molecule's (from `HalfNeighborList`; SchNetPack's 
 with SchNetPack's directed list, in which it is found.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -61,11 +61,11 @@ class Half:
     def found(cls, batch: dict[str, torch.Tensor], like: torch.Tensor) -> Self | None:
         """The one found in a batch of SchNetPack's, for a network whose parameters are `like` these.
 
-        None if there is none, or it would not do: not on the CPU, of another type than the network, periodic, a pair in
-        one direction only, or positions that need a gradient.
+        None if there is none, or it would not do: not on the CPU, of another type than the network, periodic, or a pair
+        in one direction only.
         """
-        positions = batch[properties.R]
-        if needs_forces(batch) or properties.n_atoms not in batch:
+        positions = batch[properties.R].detach()
+        if properties.n_atoms not in batch:
             return None
         if positions.dtype != like.dtype or like.device.type != "cpu" or positions.device.type != "cpu":
             return None
@@ -83,8 +83,15 @@ class Half:
             first, second, pairs = (torch.from_numpy(array) for array in half)
         else:
             return None
-        distance = torch.from_numpy(_lists.distances(first.numpy(), second.numpy(), positions.contiguous().numpy()))
-        return cls(first, second, distance, atoms, pairs)
+        return cls(first, second, _distances(first, second, positions), atoms, pairs)
+
+    def measured(self, positions: torch.Tensor) -> Self:
+        """The same pairs with distances in float64, which forces are taken from."""
+        return replace(self, distance=_distances(self.first, self.second, positions.detach().double()))
+
+
+def _distances(first: torch.Tensor, second: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(_lists.distances(first.numpy(), second.numpy(), positions.contiguous().numpy()))
 
 
 def _starts(counts: torch.Tensor) -> torch.Tensor:
@@ -108,18 +115,26 @@ def needs_forces(batch: dict[str, torch.Tensor]) -> bool:
     return any(batch[key].requires_grad for key in (properties.R, properties.Rij, properties.offsets) if key in batch)
 
 
-def can_fuse(batch: dict[str, torch.Tensor]) -> bool:
-    """Whether the fused networks take a batch as it is: it has the half list, and nobody asks for forces."""
-    return has_half_list(batch) and not batch[properties.R].requires_grad
+def needs_vectors(batch: dict[str, torch.Tensor]) -> bool:
+    """Whether somebody asks for derivatives with respect to more than positions, which SchNetPack's own layers have."""
+    return any(batch[key].requires_grad for key in (properties.Rij, properties.offsets) if key in batch)
 
 
-def half_list(network: torch.nn.Module, batch: dict[str, torch.Tensor]) -> Half | None:
-    """The half list that a fused network can compute a batch with; None if it has to do as SchNetPack's own."""
-    if hooked(network):
+def half_list(network: torch.nn.Module, batch: dict[str, torch.Tensor], *, with_forces: bool) -> Half | None:
+    """The half list that a fused network can compute a batch with; None if it has to do as SchNetPack's own.
+
+    `with_forces` says whether the network has derivatives with respect to positions.
+    """
+    forces = needs_forces(batch)
+    if hooked(network) or (forces and (needs_vectors(batch) or not with_forces)):
         return None
     if has_half_list(batch):
-        return Half.of(batch) if can_fuse(batch) else None
-    return Half.found(batch, next(network.parameters())) if network.any_batch else None
+        half = Half.of(batch)
+    elif network.any_batch:
+        half = Half.found(batch, next(network.parameters()))
+    else:
+        return None
+    return half.measured(batch[properties.R]) if half is not None and forces else half
 
 
 def directed_list(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
@@ -152,7 +167,7 @@ def with_vectors(batch: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 class PairVectors(StandIn, PairwiseDistances):
     """SchNetPack's `PairwiseDistances`, which leaves alone a batch that needs no vectors between atoms.
 
-    If a batch has only a half list and positions need a gradient (forces), the directed list is made here.
+    If a batch has only the half list of its molecules, and somebody reads vectors, the directed list is made here.
     """
 
     stock = PairwiseDistances
@@ -162,7 +177,7 @@ class PairVectors(StandIn, PairwiseDistances):
 
     def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `Rij` [2P, 3] in Å, unless the fused network will do without."""
-        if can_fuse(inputs) or (self.unneeded and not inputs[properties.R].requires_grad):
+        if self.unneeded or has_half_list(inputs):
             return inputs
         if properties.idx_i not in inputs:
             inputs.update(directed_list(inputs))

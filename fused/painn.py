@@ -6,10 +6,10 @@ from schnetpack.representation import PaiNN
 from schnetpack.representation.painn import PaiNNInteraction, PaiNNMixing
 from torch.nn import functional
 
-from fused.convolution import Dense, Spare
-from fused.equivariant import Layer, can_interact, interact, share_out
+from fused.convolution import Dense, Spare, can_interact
+from fused.equivariant import Layer, interact, share_out
 from fused.fineness import INTERVALS_PER_GAUSSIAN
-from fused.halflist import half_list, with_vectors
+from fused.halflist import half_list, needs_forces, with_vectors
 from fused.standin import StandIn
 from fused.tables import checked_fineness, grid
 
@@ -19,9 +19,8 @@ _INTERVALS_PER_GAUSSIAN = INTERVALS_PER_GAUSSIAN["painn"]
 class FusedPaiNN(StandIn, PaiNN):
     """A `schnetpack.representation.PaiNN`, fast for batches with the half list of `fused.halflist`.
 
-    It has the stock PaiNN's parameters, initialisation and `state_dict`. As long as nobody asks for derivatives with
-    respect to positions, such a batch takes the fast path on the CPU in float32, without `vector_representation`; every
-    other batch is the stock PaiNN's.
+    It has the stock PaiNN's parameters, initialisation and `state_dict`. Such a batch takes the fast path on the CPU in
+    float32, without `vector_representation`; every other batch is the stock PaiNN's.
 
     Parameters
     ----------
@@ -29,7 +28,8 @@ class FusedPaiNN(StandIn, PaiNN):
         As for SchNetPack's PaiNN.
     intervals_per_gaussian
         Fineness of the tables: the grid step is the training cut-off divided by this number and by the number of
-        Gaussians. With the default of 16 the interpolation error is at most 1.9e-6 of a Gaussian's height.
+        Gaussians. With the default of 16 the interpolation error is at most 1.9e-6 of a Gaussian's height. For forces,
+        which the tables' slopes give, it is half as long.
     """
 
     stock = PaiNN
@@ -46,7 +46,7 @@ class FusedPaiNN(StandIn, PaiNN):
 
     def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `scalar_representation` [A, n_atom_basis], and on the stock path `vector_representation`."""
-        half = half_list(self, inputs) if self._can_interact() else None
+        half = half_list(self, inputs, with_forces=True) if self._can_interact() else None
         if half is None:
             return PaiNN.forward(self, with_vectors(inputs))
         threads = self.threads or torch.get_num_threads()
@@ -63,7 +63,7 @@ class FusedPaiNN(StandIn, PaiNN):
             self.radial_basis,
             self.cutoff_fn,
             data_cutoff=half.cutoff,
-            intervals_per_gaussian=self.intervals_per_gaussian,
+            intervals_per_gaussian=self.intervals_per_gaussian * (2 if needs_forces(inputs) else 1),
             like=self.embedding.weight,
         )
         filters = self.filter_net(table.basis) * table.cutoff[:, None]

@@ -1,8 +1,8 @@
 """SchNetPack's SchNet with a fast convolution, and its readout.
 
 `FusedSchNet` has the parameters, the initialisation and the `state_dict` of `schnetpack.representation.SchNet`. It
-takes the fast path for a batch that carries the half list of `fused.halflist`, as long as nobody asks for derivatives
-with respect to positions; for every other batch it is the stock SchNet.
+takes the fast path for a batch that carries the half list of `fused.halflist`; for every other batch it is the stock
+SchNet.
 """
 
 import torch
@@ -15,9 +15,9 @@ from torch.nn import functional
 
 from fused import choice
 from fused._lists import in_order
-from fused.convolution import Dense, Grid, HalfList, Interaction, Spare, convolve, energies, interact
+from fused.convolution import Dense, Grid, HalfList, Interaction, Spare, can_interact, convolve, energies, interact
 from fused.fineness import INTERVALS_PER_GAUSSIAN
-from fused.halflist import can_fuse, half_list, needs_forces, with_vectors
+from fused.halflist import half_list, has_half_list, needs_forces, with_vectors
 from fused.standin import StandIn, hooked
 from fused.tables import checked_fineness, grid
 
@@ -27,7 +27,8 @@ _INTERVALS_PER_GAUSSIAN = INTERVALS_PER_GAUSSIAN["schnet"]
 class Readout(StandIn, Atomwise):
     """SchNetPack's `Atomwise`, compiled for a sum over atoms of one dense layer with a SiLU and one without.
 
-    Everything else takes the stock path, as do batches without a half list unless `any_batch` is set.
+    Everything else takes the stock path, as do batches without a half list unless `any_batch` is set, and those whose
+    positions need a gradient: torch differentiates it as often as one likes, and with forces it is a small part.
     """
 
     stock = Atomwise
@@ -39,7 +40,8 @@ class Readout(StandIn, Atomwise):
 
     def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add the sum over each molecule's atoms, [M], under `output_key`."""
-        if not (self.is_plain() and (can_fuse(inputs) or (self.any_batch and self._can_sum(inputs)))):
+        fits = has_half_list(inputs) or (self.any_batch and self._can_sum(inputs))
+        if needs_forces(inputs) or not (fits and self.is_plain()):
             return Atomwise.forward(self, inputs)
         hidden, output = (Dense(layer.weight, layer.bias) for layer in self.outnet)
         inputs[self.output_key] = energies(
@@ -52,9 +54,9 @@ class Readout(StandIn, Atomwise):
         return inputs
 
     def _can_sum(self, inputs: dict[str, torch.Tensor]) -> bool:
-        """Whether a batch's molecules lie one after the other, on the CPU, and nobody asks for forces."""
+        """Whether a batch's molecules lie one after the other, on the CPU."""
         x, weight = inputs["scalar_representation"], self.outnet[0].weight
-        if properties.n_atoms not in inputs or needs_forces(inputs) or x.device.type != "cpu":
+        if properties.n_atoms not in inputs or x.device.type != "cpu":
             return False
         same = x.dtype == weight.dtype == torch.float32
         return same and in_order(inputs[properties.idx_m].numpy(), inputs[properties.n_atoms].numpy())
@@ -95,7 +97,8 @@ class FusedSchNet(StandIn, SchNet):
 
     def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `scalar_representation` [A, n_atom_basis]."""
-        half = half_list(self, inputs)
+        can_move = has_plain_blocks(self) and has_fixed_grid(self) and can_interact(self.embedding.weight)
+        half = half_list(self, inputs, with_forces=can_move)
         if half is None:
             return SchNet.forward(self, with_vectors(inputs))
         threads = self.threads or torch.get_num_threads()
@@ -118,7 +121,8 @@ class FusedSchNet(StandIn, SchNet):
         numbers = inputs[properties.Z]
         if self._is_plain(table):
             blocks = [_interaction(interaction) for interaction in self.interactions]
-            x = interact(self.embedding.weight, numbers, blocks, pairs, table, spare=self._spare)
+            positions = inputs[properties.R]
+            x = interact(self.embedding.weight, numbers, blocks, pairs, table, positions=positions, spare=self._spare)
         else:
             x = self.embedding(numbers)
             for embedding in self.electronic_embeddings:
@@ -130,10 +134,19 @@ class FusedSchNet(StandIn, SchNet):
         return inputs
 
     def _is_plain(self, table: Grid) -> bool:
-        """Whether the grid is fixed, an atom begins with its element's features, and the blocks are as in the paper."""
-        fixed = not (table.basis.requires_grad or table.cutoff.requires_grad)
-        plain = isinstance(self.embedding, torch.nn.Embedding) and not self.electronic_embeddings
-        return fixed and plain and all(_is_plain(interaction) for interaction in self.interactions)
+        """Whether the grid is fixed, and everything else as in the paper."""
+        return not (table.basis.requires_grad or table.cutoff.requires_grad) and has_plain_blocks(self)
+
+
+def has_plain_blocks(network: SchNet) -> bool:
+    """Whether an atom begins with its element's features, and the blocks are as in the paper."""
+    plain = isinstance(network.embedding, torch.nn.Embedding) and not network.electronic_embeddings
+    return plain and all(_is_plain(interaction) for interaction in network.interactions)
+
+
+def has_fixed_grid(network: SchNet) -> bool:
+    """Whether neither the radial basis nor the cut-off function is trained."""
+    return not any(part.requires_grad for of in (network.radial_basis, network.cutoff_fn) for part in of.parameters())
 
 
 def _is_plain(interaction: SchNetInteraction) -> bool:

@@ -117,4 +117,4 @@ def _pairs(molecules: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     i, j = (index[:_PAIRS].astype(np.int32) for index in np.triu_indices(_ATOMS, 1))
     start = np.arange(molecules, dtype=np.int32)[:, None] * _ATOMS
     distance = np.random.default_rng(0).uniform(1, _END, molecules * _PAIRS)
-    return (start + i).ravel(), (start + j).ravel(), distance.astype(np.float32)
+    return (start + i).ravel(), (start + j).ravel(), distance

@@ -86,6 +86,20 @@ def ways(
 
 
 @app.command()
+def forces(
+    out: Annotated[Path, typer.Argument(help="The record, such as results/benchmark/forces-NAME.json.")],
+    repeats: Annotated[int, typer.Option(min=1)] = 5,
+) -> None:
+    """Measure what forces cost, to train on and to predict, as SchNetPack computes them and accelerated."""
+    from harness.benchmark import forces as trial
+
+    if out.exists():
+        typer.echo(f"error: {out} exists: name another file, or remove it to measure it again", err=True)
+        raise typer.Exit(1)
+    trial.measure(out, repeats=repeats, say=typer.echo)
+
+
+@app.command()
 def show(path: Annotated[Path | None, typer.Argument(help="A record; by default the book's.")] = None) -> None:
     """Print a record's tables."""
     from harness.benchmark import figures  # slow to import, and not needed to measure

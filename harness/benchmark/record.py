@@ -261,6 +261,35 @@ class Ways(_Measured):
     trials: tuple[Trial, ...] = Field(min_length=1)
 
 
+class ForceStep(Frozen):
+    """Energies and forces with one network, as SchNetPack has it and accelerated, by turns.
+
+    Training is a step without optimiser and loading: forward, forces, and the gradient of a loss of both; prediction is
+    energies and forces. The network has `n_interactions` interactions of `width` features. `molecules` of `atoms` atoms
+    go together. Seconds of processor time, all threads together: the least of each repeat.
+    """
+
+    network: Literal["schnet", "painn"]
+    work: Literal["training", "prediction"]
+    width: PositiveInt
+    n_interactions: PositiveInt
+    atoms: PositiveInt
+    molecules: PositiveInt
+    schnetpack: tuple[PositiveFloat, ...] = Field(min_length=1)
+    accelerated: tuple[PositiveFloat, ...] = Field(min_length=1)
+
+    def gain(self) -> "Spread":
+        """How many times faster the accelerated one is, repeat by repeat."""
+        return Spread.over(stock / ours for stock, ours in zip(self.schnetpack, self.accelerated, strict=True))
+
+
+class ForceTimes(_Measured):
+    """What forces cost on one machine; `load` is the machine's load average at its highest."""
+
+    load: NonNegativeFloat
+    steps: tuple[ForceStep, ...] = Field(min_length=1)
+
+
 class Program(Frozen):
     """One of SchNetPack's own programs: its tutorial on QM9, or `spktrain` with its experiment on QM9.
 
@@ -358,6 +387,15 @@ def load_ways(folder: str | os.PathLike[str] | None = None) -> list[Ways]:
     """
     found = sorted(Path(folder or default_path().parent).glob("ways-*.json"))
     return [read(path, Ways, BenchmarkError, "python -m harness.benchmark ways") for path in found]
+
+
+def load_force_times(folder: str | os.PathLike[str] | None = None) -> list[ForceTimes]:
+    """The records of `python -m harness.benchmark forces`, by default the book's: one per machine, by file name.
+
+    Raises BenchmarkError, which names the file and what is wrong with it.
+    """
+    found = sorted(Path(folder or default_path().parent).glob("forces-*.json"))
+    return [read(path, ForceTimes, BenchmarkError, "python -m harness.benchmark forces") for path in found]
 
 
 def load_programs(folder: str | os.PathLike[str] | None = None) -> list[Programs]:

@@ -172,8 +172,8 @@ def layer(width: int = 8) -> equivariant.Layer:
     return equivariant.Layer(*dense[:2], replace(dense[2], bias=None), *dense[3:])
 
 
-def one_pair() -> HalfList:
-    first, second, distance = torch.tensor([0]).int(), torch.tensor([1]).int(), torch.ones(1)
+def one_pair(**of_distance) -> HalfList:
+    first, second, distance = torch.tensor([0]).int(), torch.tensor([1]).int(), torch.ones(1, **of_distance)
     return HalfList(first, second, distance, torch.tensor([[0, 0], [2, 1]]))
 
 
@@ -188,7 +188,7 @@ def test_what_fits_is_taken():
         ({"numbers": torch.tensor([6, 10])}, IndexError, "kinds 6 … 10, but an embedding of 10 rows"),
         ({"numbers": torch.tensor([6])}, ValueError, "1 atoms, but pairs of 2"),
         ({"positions": torch.zeros(2, 2)}, ValueError, r"positions \[2, 2\]"),
-        ({"positions": torch.zeros(2, 3, requires_grad=True)}, ValueError, "no gradient with respect to positions"),
+        ({"pairs": one_pair(requires_grad=True)}, ValueError, "distances have no gradient"),
         ({"tables": torch.zeros(1, 9, 16)}, ValueError, r"tables \[1, 9, 16\] of 1 layers with 8 features"),
         ({"tables": torch.zeros(1, 3, 24)}, ValueError, "3 rows are too few"),
         ({"end": 0.0}, ValueError, "must end at a positive distance"),

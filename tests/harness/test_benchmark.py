@@ -25,7 +25,7 @@ from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice as fused_choice
 from fused.callback import InMemory
 from fused.schnet import FusedSchNet
-from harness.benchmark import contestants, floor, geometric, measure, plan, programs, ways
+from harness.benchmark import contestants, floor, forces, geometric, measure, plan, programs, ways
 from harness.benchmark import record as benchmark
 from harness.benchmark.__main__ import app
 from harness.benchmark.record import Benchmark, BenchmarkError, Spread
@@ -475,6 +475,29 @@ def test_a_damaged_record_of_ways_is_refused_by_name(tmp_path):
     (tmp_path / "ways-here.json").write_text("{}", encoding="utf-8")
     with pytest.raises(BenchmarkError, match=r"ways-here\.json is damaged or of another version: machine: "):
         benchmark.load_ways(tmp_path)
+
+
+def test_forces_are_measured_as_they_are_and_accelerated(tmp_path):
+    out, said = tmp_path / "forces-here.json", []
+    record = forces.measure(out, repeats=2, say=said.append, size=5, batch=2)
+    assert benchmark.load_force_times(tmp_path) == [record]
+    found = [(step.network, step.work, step.atoms, step.molecules) for step in record.steps]
+    sets = [("training", 5, 2), ("training", 9, 10), ("prediction", 9, 1)]
+    assert found == [(network, *one) for network in ("schnet", "painn") for one in sets]
+    assert all(len(step.schnetpack) == len(step.accelerated) == 2 for step in record.steps)
+    assert len(said) == len(found)
+
+
+def test_the_gain_in_forces_is_taken_within_a_repeat():
+    given = {"network": "schnet", "work": "training", "width": 64, "n_interactions": 3, "atoms": 18, "molecules": 32}
+    step = benchmark.ForceStep(**given, schnetpack=(4.0, 9.0, 6.0), accelerated=(1.0, 3.0, 1.0))
+    assert step.gain() == (4, 3, 6)
+
+
+def test_a_damaged_record_of_forces_is_refused_by_name(tmp_path):
+    (tmp_path / "forces-here.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(BenchmarkError, match=r"forces-here\.json is damaged or of another version: machine: "):
+        benchmark.load_force_times(tmp_path)
 
 
 def test_ratios_are_taken_within_a_repeat(record):
