@@ -123,11 +123,15 @@ def way(kind: Kind, width: int) -> Way:
         return _forced[-1]
     asked = os.environ.get(VARIABLE, "")
     if asked:
-        return default() if asked == _DEFAULT else _parsed(asked)
+        return _asked(asked)
     return _measured(kind, width)
 
 
-_parsed = cache(Way.parse)
+@cache  # asking for the processor's features takes as long as a small molecule
+def _asked(text: str) -> Way:
+    return default() if text == _DEFAULT else Way.parse(text)
+
+
 _forced: list[Way] = []
 
 
