@@ -14,6 +14,7 @@ from schnetpack.representation.schnet import SchNetInteraction
 from fused import tables
 from fused.convolution import Spare
 from fused.fineness import INTERVALS_PER_GAUSSIAN
+from fused.forces import Prepared
 from fused.halflist import PairVectors
 from fused.painn import FusedPaiNN
 from fused.schnet import FusedSchNet, Readout, has_fixed_grid, has_plain_blocks
@@ -118,7 +119,7 @@ def _adopt(network: torch.nn.Module, others: list[torch.nn.Module], *, forces: b
     enough = tables.fine_enough(network.radial_basis, network.cutoff_fn, INTERVALS_PER_GAUSSIAN[name])
     if enough is None:
         return "its radial basis can't be tabulated finely enough"
-    kind.adopt(network, intervals_per_gaussian=enough, any_batch=True, _spare=Spare())
+    kind.adopt(network, intervals_per_gaussian=enough, any_batch=True, _spare=Spare(), _prepared=Prepared())
     return None
 
 

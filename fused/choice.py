@@ -127,12 +127,14 @@ def asked() -> Way | None:
     if _forced:
         return _forced[-1]
     named = os.environ.get(VARIABLE, "")
-    if not named:
-        return None
-    return default() if named == _DEFAULT else _parsed(named)
+    return _named(named) if named else None
 
 
-_parsed = cache(Way.parse)
+@cache  # asking for the processor's features takes as long as a small molecule
+def _named(text: str) -> Way:
+    return default() if text == _DEFAULT else Way.parse(text)
+
+
 _forced: list[Way] = []
 
 

@@ -241,6 +241,7 @@ def interact(
     *,
     positions: torch.Tensor | None = None,
     spare: Spare | None = None,
+    link: Link | None = None,
 ) -> torch.Tensor:
     """Atoms' features after all interaction blocks of SchNet, [A, F], differentiable in `embedding` and `layers`.
 
@@ -263,6 +264,8 @@ def interact(
         features in float32 on the CPU.
     spare
         Memory to use again, if passes follow each other.
+    link
+        Takes the pass through compiled layers, if there is one.
 
     Raises
     ------
@@ -275,7 +278,7 @@ def interact(
     _check_layers(embedding, numbers, layers, pairs, grid)
     forces = positions is not None and positions.requires_grad
     if can_interact(embedding):
-        tensors, link = [tensor for layer in layers for tensor in layer.tensors()], Link()
+        tensors, link = [tensor for layer in layers for tensor in layer.tensors()], link or Link()
         where = positions.detach() if forces else None
         x = _Interactions.apply(embedding, numbers, where, pairs, grid, spare or Spare(), link, *tensors)
         return of_positions(x, positions, link) if forces else x
@@ -559,8 +562,7 @@ class _Interactions(torch.autograd.Function):
         link: Link,
         *tensors: torch.Tensor,
     ) -> torch.Tensor:
-        atoms = Atoms(_array(numbers), None if positions is None else _array(positions.double()), pairs)
-        link.only = Pass(_Blocks(embedding, grid, tensors, pairs, spare), atoms)
+        link.only = Pass(_Blocks(embedding, grid, tensors, pairs, spare), Atoms.of(numbers, positions, pairs))
         ctx.link = link
         return torch.from_numpy(link.only.out)
 

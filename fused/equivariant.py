@@ -63,6 +63,7 @@ def interact(
     end: float,
     epsilon: float,
     spare: Spare | None = None,
+    link: Link | None = None,
 ) -> torch.Tensor:
     """Atoms' scalar features after all layers of PaiNN, [A, F], differentiable in `embedding`, `layers` and `tables`.
 
@@ -88,6 +89,8 @@ def interact(
         What is added to the square of a norm.
     spare
         Memory to use again, if passes follow each other.
+    link
+        Takes the pass through the compiled layers.
 
     Raises
     ------
@@ -113,8 +116,8 @@ def interact(
     ]
     wide_tables = functional.pad(tables.reshape(*tables.shape[:2], 3, width), (0, full - width)).flatten(2)
     wide_embedding = functional.pad(embedding, (0, full - width))
-    settings, link = (way, _rounded(end, pairs), epsilon, spare or Spare()), Link()
-    atoms = Atoms(_array(numbers), _array(positions.double()), pairs)
+    settings, link = (way, _rounded(end, pairs), epsilon, spare or Spare()), link or Link()
+    atoms = Atoms.of(numbers, positions, pairs)
     x = _Layers.apply(wide_embedding, wide_tables, settings, atoms, link, *matrices, *biases)
     return (of_positions(x, positions, link) if positions.requires_grad else x)[:, :width]
 

@@ -18,9 +18,10 @@ and any loss will do.
 two one after the other; what the later one gives, its parameters' gradients, the earlier one has computed already.
 """
 
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -61,6 +62,11 @@ class Atoms:
     numbers: np.ndarray
     positions: np.ndarray | None
     pairs: "HalfList"
+
+    @classmethod
+    def of(cls, numbers: torch.Tensor, positions: torch.Tensor | None, pairs: "HalfList") -> Self:
+        """The same from tensors."""
+        return cls(_numbers(numbers), None if positions is None else _numbers(positions.double()), pairs)
 
 
 class Layers(Protocol):
@@ -107,6 +113,77 @@ class Link:
         """The gradients of parameters that the layers' own node gives."""
         found, self.found = self.found, None
         return self.only.gradients(gradient, parameters=True)[0] if found is None else found
+
+
+class Prepared:
+    """A network's layers as they were prepared last: filters tabulated, matrices padded.
+
+    For a small molecule that is most of the work, and for a network that is not trained now it is the same every time.
+    """
+
+    def __init__(self) -> None:
+        self._settings: Hashable = None
+        self._numbers: list[torch.Tensor] = []
+        self._layers: Layers | None = None
+
+    def features(
+        self,
+        network: torch.nn.Module,
+        settings: Hashable,
+        atoms: Atoms,
+        positions: torch.Tensor,
+        through: Callable[[torch.Tensor, Link], torch.Tensor],
+    ) -> torch.Tensor:
+        """Atoms' features, [A, F or more].
+
+        `through` is the way through torch's graph, from positions and with a link, that a training takes. It prepares
+        layers and checks what is given, and gives the gradients of parameters should somebody ask. `settings` are what
+        layers depend on beside the network's parameters and buffers.
+        """
+        # As `parameters` and `buffers` give them, which go through all modules once each.
+        held = (kind for module in network.modules() for kind in (module._parameters, module._buffers))
+        now = list({id(tensor): tensor for kind in held for tensor in kind.values() if tensor is not None}.values())
+        same = (
+            settings == self._settings and len(now) == len(self._numbers) and all(map(torch.equal, now, self._numbers))
+        )
+        link, rows = Link(), len(network.embedding.weight)
+        if not (same and 0 <= atoms.numbers.min(initial=0) <= atoms.numbers.max(initial=0) < rows):
+            x = through(positions, link)
+            self._settings, self._layers = settings, link.only.layers
+            self._numbers = [tensor.detach().clone() for tensor in now]
+            return x
+        link.only = Pass(self._layers, atoms)
+        parameters = (tensor for tensor in now if isinstance(tensor, torch.nn.Parameter))
+        x = _Prepared.apply(lambda again: through(positions.detach(), again), link, *parameters)
+        return of_positions(x, positions, link) if positions.requires_grad else x
+
+    def __deepcopy__(self, memo: dict) -> Self:
+        return type(self)()
+
+    def __reduce__(self) -> tuple:
+        return type(self), ()
+
+
+class _Prepared(torch.autograd.Function):
+    """Features from prepared layers; their backward pass goes through torch's graph, which is made then."""
+
+    @staticmethod
+    def forward(
+        ctx: FunctionCtx, through: Callable[[Link], torch.Tensor], link: Link, *parameters: torch.Tensor
+    ) -> torch.Tensor:
+        ctx.through, ctx.link, ctx.parameters = through, link, parameters
+        return torch.from_numpy(link.only.out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        again = Link()
+        with torch.enable_grad():
+            x = ctx.through(again)
+        again.found, ctx.link.found = ctx.link.found, None
+        asked = [parameter for parameter in ctx.parameters if parameter.requires_grad]
+        found = iter(torch.autograd.grad(x, asked, gradient[:, : x.shape[1]], allow_unused=True))
+        return None, None, *(next(found) if parameter.requires_grad else None for parameter in ctx.parameters)
 
 
 def of_positions(features: torch.Tensor, positions: torch.Tensor, link: Link) -> torch.Tensor:

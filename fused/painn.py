@@ -6,10 +6,12 @@ from schnetpack.representation import PaiNN
 from schnetpack.representation.painn import PaiNNInteraction, PaiNNMixing
 from torch.nn import functional
 
-from fused.convolution import Dense, Spare, can_interact
+from fused import choice
+from fused.convolution import Dense, HalfList, Spare, can_interact
 from fused.equivariant import Layer, interact, share_out
 from fused.fineness import INTERVALS_PER_GAUSSIAN
-from fused.halflist import half_list, needs_forces, with_vectors
+from fused.forces import Atoms, Link, Prepared
+from fused.halflist import half_list, with_vectors
 from fused.standin import StandIn
 from fused.tables import checked_fineness, grid
 
@@ -33,7 +35,7 @@ class FusedPaiNN(StandIn, PaiNN):
     """
 
     stock = PaiNN
-    own = ("intervals_per_gaussian", "threads", "any_batch", "_spare")
+    own = ("intervals_per_gaussian", "threads", "any_batch", "_spare", "_prepared")
     threads: int | None = None
     """Threads of the fast path; None for as many as torch has."""
     any_batch: bool = False
@@ -42,45 +44,70 @@ class FusedPaiNN(StandIn, PaiNN):
     def __init__(self, *args: object, intervals_per_gaussian: int = _INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.intervals_per_gaussian = checked_fineness(intervals_per_gaussian)
-        self._spare = Spare()
+        self._spare, self._prepared = Spare(), Prepared()
 
     def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `scalar_representation` [A, n_atom_basis], and on the stock path `vector_representation`."""
         half = half_list(self, inputs, with_forces=True) if self._can_interact() else None
         if half is None:
             return PaiNN.forward(self, with_vectors(inputs))
-        threads = self.threads or torch.get_num_threads()
+        numbers, positions = inputs[properties.Z], inputs[properties.R]
         pairs = share_out(
             half.first,
             half.second,
             half.distance,
             atoms=half.atoms,
             pairs=half.pairs,
-            threads=threads,
+            threads=self.threads or torch.get_num_threads(),
             width=self.n_atom_basis,
         )
+        fineness = self.intervals_per_gaussian * (2 if positions.requires_grad else 1)
+
+        def through(positions: torch.Tensor, link: Link) -> torch.Tensor:
+            return self._through(numbers, positions, pairs, link, data_cutoff=half.cutoff, fineness=fineness)
+
+        if self.training:
+            x = through(positions, Link())
+        else:
+            way, of_grid = choice.way("painn", self.n_atom_basis), (half.cutoff, fineness)
+            settings = way, *of_grid, half.distance.dtype, self.radial_basis, self.cutoff_fn, self.mixing[0].epsilon
+            x = self._prepared.features(self, settings, Atoms.of(numbers, positions, pairs), positions, through)
+        inputs["scalar_representation"] = x[:, : self.n_atom_basis]
+        return inputs
+
+    def _through(
+        self,
+        numbers: torch.Tensor,
+        positions: torch.Tensor,
+        pairs: HalfList,
+        link: Link,
+        *,
+        data_cutoff: float,
+        fineness: int,
+    ) -> torch.Tensor:
+        """The features, [A, n_atom_basis], differentiable."""
         table = grid(
             self.radial_basis,
             self.cutoff_fn,
-            data_cutoff=half.cutoff,
-            intervals_per_gaussian=self.intervals_per_gaussian * (2 if needs_forces(inputs) else 1),
+            data_cutoff=data_cutoff,
+            intervals_per_gaussian=fineness,
             like=self.embedding.weight,
         )
         filters = self.filter_net(table.basis) * table.cutoff[:, None]
         layers = [_layer(*two) for two in zip(self.interactions, self.mixing, strict=True)]
         filters = filters.reshape(len(filters), -1, 3 * self.n_atom_basis).transpose(0, 1)
-        inputs["scalar_representation"] = interact(
+        return interact(
             self.embedding.weight,
-            inputs[properties.Z],
-            inputs[properties.R],
+            numbers,
+            positions,
             layers,
             filters.expand(len(layers), -1, -1),
             pairs,
             end=table.end,
             epsilon=self.mixing[0].epsilon,
             spare=self._spare,
+            link=link,
         )
-        return inputs
 
     def _can_interact(self) -> bool:
         return self.has_usual_layers() and can_interact(self.embedding.weight)

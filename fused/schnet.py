@@ -17,7 +17,8 @@ from fused import choice
 from fused._lists import in_order
 from fused.convolution import Dense, Grid, HalfList, Interaction, Spare, can_interact, convolve, energies, interact
 from fused.fineness import INTERVALS_PER_GAUSSIAN
-from fused.halflist import half_list, has_half_list, needs_forces, with_vectors
+from fused.forces import Atoms, Link, Prepared
+from fused.halflist import Half, half_list, has_half_list, needs_forces, with_vectors
 from fused.standin import StandIn, hooked
 from fused.tables import checked_fineness, grid
 
@@ -84,7 +85,7 @@ class FusedSchNet(StandIn, SchNet):
     """
 
     stock = SchNet
-    own = ("intervals_per_gaussian", "threads", "any_batch", "_spare")
+    own = ("intervals_per_gaussian", "threads", "any_batch", "_spare", "_prepared")
     threads: int | None = None
     """Threads of the fast path; None for as many as torch has."""
     any_batch: bool = False
@@ -93,24 +94,41 @@ class FusedSchNet(StandIn, SchNet):
     def __init__(self, *args: object, intervals_per_gaussian: int = _INTERVALS_PER_GAUSSIAN, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
         self.intervals_per_gaussian = checked_fineness(intervals_per_gaussian)
-        self._spare = Spare()
+        self._spare, self._prepared = Spare(), Prepared()
 
     def fast(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Add `scalar_representation` [A, n_atom_basis]."""
-        can_move = has_plain_blocks(self) and has_fixed_grid(self) and can_interact(self.embedding.weight)
-        half = half_list(self, inputs, with_forces=can_move)
+        compiled = has_plain_blocks(self) and has_fixed_grid(self) and can_interact(self.embedding.weight)
+        half = half_list(self, inputs, with_forces=compiled)
         if half is None:
             return SchNet.forward(self, with_vectors(inputs))
-        threads = self.threads or torch.get_num_threads()
+        way = choice.way("schnet", self.n_atom_basis)
         pairs = HalfList.share_out(
             half.first,
             half.second,
             half.distance,
             atoms=half.atoms,
             pairs=half.pairs,
-            threads=threads,
-            block=choice.way("schnet", self.n_atom_basis).block,
+            threads=self.threads or torch.get_num_threads(),
+            block=way.block,
         )
+        numbers, positions = inputs[properties.Z], inputs[properties.R]
+        if self.training or not compiled:
+            inputs["scalar_representation"] = self._through(inputs, half, pairs, positions, Link())
+            return inputs
+        inputs["scalar_representation"] = self._prepared.features(
+            self,
+            (way, half.cutoff, half.distance.dtype, self.intervals_per_gaussian, self.radial_basis, self.cutoff_fn),
+            Atoms.of(numbers, positions if positions.requires_grad else None, pairs),
+            positions,
+            lambda positions, link: self._through(inputs, half, pairs, positions, link),
+        )
+        return inputs
+
+    def _through(
+        self, inputs: dict[str, torch.Tensor], half: Half, pairs: HalfList, positions: torch.Tensor, link: Link
+    ) -> torch.Tensor:
+        """The features, [A, n_atom_basis], differentiable."""
         table = grid(
             self.radial_basis,
             self.cutoff_fn,
@@ -121,17 +139,15 @@ class FusedSchNet(StandIn, SchNet):
         numbers = inputs[properties.Z]
         if self._is_plain(table):
             blocks = [_interaction(interaction) for interaction in self.interactions]
-            positions = inputs[properties.R]
-            x = interact(self.embedding.weight, numbers, blocks, pairs, table, positions=positions, spare=self._spare)
-        else:
-            x = self.embedding(numbers)
-            for embedding in self.electronic_embeddings:
-                x = x + embedding(x, inputs)
-            for interaction in self.interactions:
-                filters = interaction.filter_network(table.basis) * table.cutoff[:, None]
-                x = x + interaction.f2out(convolve(interaction.in2f(x), filters, pairs, end=table.end))
-        inputs["scalar_representation"] = x
-        return inputs
+            given = self.embedding.weight, numbers, blocks, pairs, table
+            return interact(*given, positions=positions, spare=self._spare, link=link)
+        x = self.embedding(numbers)
+        for embedding in self.electronic_embeddings:
+            x = x + embedding(x, inputs)
+        for interaction in self.interactions:
+            filters = interaction.filter_network(table.basis) * table.cutoff[:, None]
+            x = x + interaction.f2out(convolve(interaction.in2f(x), filters, pairs, end=table.end))
+        return x
 
     def _is_plain(self, table: Grid) -> bool:
         """Whether the grid is fixed, and everything else as in the paper."""

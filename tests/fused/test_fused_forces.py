@@ -25,7 +25,7 @@ from torch.nn import functional
 
 import fused
 from analysis.data.molecules import to_ase
-from fused import forces
+from fused import convolution, equivariant, forces
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept:DeprecationWarning")
 
@@ -404,6 +404,69 @@ def test_memory_is_used_again(kind, some_atoms):
     for _ in range(3):
         squared(of(model, batch_of(some_atoms))).backward()
     assert len(model.representation._spare._free) == 2
+
+
+# ---- predictions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_follow_the_parameters(kind, some_atoms):
+    """What is prepared for one prediction serves the next ones only as long as it is true."""
+    model, stock = both(kind)
+    model.eval()
+    for change in (lambda _: None, lambda _: None, lambda p: p.data.mul_(1.1), lambda p: p.data.add_(0.01)):
+        for each in (model, stock):
+            for parameter in each.representation.parameters():
+                change(parameter)
+        found, expected = of(model, batch_of(some_atoms)), of(stock, exact(some_atoms))
+        assert_near(found[ENERGY], expected[ENERGY], 1e-5)
+        assert_near(found[FORCES], expected[FORCES], SAME)
+    for cutoff in (3.0, 5.0):
+        found, expected = of(model, batch_of(some_atoms, cutoff=cutoff)), of(stock, exact(some_atoms, cutoff=cutoff))
+        assert_near(found[FORCES], expected[FORCES], SAME)
+    model.representation.intervals_per_gaussian = 2
+    with pytest.raises(AssertionError):
+        assert_near(of(model, batch_of(some_atoms))[FORCES], expected[FORCES], SAME)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_are_prepared_once(kind, some_atoms, monkeypatch):
+    model, _ = both(kind)
+    home, prepared = (convolution, []) if kind is SchNet else (equivariant, [])
+    name = "_Blocks" if kind is SchNet else "_PaiNN"
+    original = getattr(home, name)
+    monkeypatch.setattr(home, name, lambda *given: prepared.append(name) or original(*given))
+    for _ in range(3):
+        of(model.eval(), batch_of(some_atoms))
+    assert len(prepared) == 1
+    of(copy.deepcopy(model), batch_of(some_atoms))
+    of(model.train(), batch_of(some_atoms))
+    assert len(prepared) == 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_in_a_network_that_is_not_trained_now(kind, some_atoms):
+    """Of energies, and of forces made by hand; the first pass prepares layers, the second one has them."""
+    model, stock = (each.eval() for each in both(kind))
+    found = []
+    for each, batch in ((model, batch_of(some_atoms)), (stock, exact(some_atoms))):
+        for _ in range(2):
+            batch[properties.R].requires_grad_()
+            energy = each.output_modules[0](each.representation(each.input_modules[0](dict(batch))))[ENERGY]
+            (slope,) = torch.autograd.grad(energy.sum(), batch[properties.R], create_graph=True)
+            loss = squared({ENERGY: energy, FORCES: -slope})
+            found.append(torch.cat([gradient(each, energy.sum(), retain_graph=True), gradient(each, loss)]))
+    assert_near(found[0], found[2])
+    assert_near(found[1], found[3])
+
+
+def test_atoms_without_an_embedding_are_refused_by_prepared_layers_too():
+    model, _ = both(SchNet)
+    batch = batch_of(molecule("H2O"))
+    of(model.eval(), batch)
+    batch[properties.Z][0] = 5000
+    with pytest.raises(IndexError, match="kinds 1 … 5000, but an embedding of"):
+        of(model, batch)
 
 
 # ---- what users do with a model ----------------------------------------------------------------------------------

@@ -442,7 +442,7 @@ def test_a_molecule_has_one_energy_in_whatever_company(packed, kind, data):
     torch.testing.assert_close(together[::7], alone, rtol=1e-5, atol=1e-5)
 
 
-# ---- derivatives with respect to positions go SchNetPack's own way ---------------------------------------------
+# ---- derivatives with respect to positions ---------------------------------------------------------------------
 
 
 def with_forces(potential: NeuralNetworkPotential) -> NeuralNetworkPotential:
@@ -458,9 +458,10 @@ def test_forces_are_those_of_the_stock_model(packed, kind):
     positions = np.arange(0, len(packed), 11)
     ours = with_forces(build(**kind))(packed.batch(positions))
     theirs = with_forces(build(fused=False, **kind))(packed.batch(positions, stock=True))
-    assert theirs[properties.forces].abs().max() > 1e-3
-    for key in (ENERGY, properties.forces):
-        torch.testing.assert_close(ours[key], theirs[key], rtol=1e-6, atol=1e-6)
+    largest = float(theirs[properties.forces].detach().abs().max())
+    assert largest > 1e-3
+    torch.testing.assert_close(ours[ENERGY], theirs[ENERGY], rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(ours[properties.forces], theirs[properties.forces], rtol=0, atol=1e-3 * largest)
 
 
 def test_a_batch_whose_positions_need_a_gradient_gets_one(packed):
