@@ -25,7 +25,7 @@ import pandas as pd
 import typer
 from matplotlib.axes import Axes
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from scipy import linalg, sparse
+from scipy import linalg, sparse, stats
 from sklearn.linear_model import Ridge
 from sklearn.metrics.pairwise import euclidean_distances
 
@@ -44,9 +44,9 @@ from harness.kept import ForeignError, Kept
 
 TESTED, VALIDATED = 1000, 500
 """Molecules of the test and of the validation part that the slow methods predict."""
-DRAWS = (0, 1, 2)
-KERNEL_MOLECULES = (250, 500, 1000, 2000, 4000)
-"""Training molecules of the kernel; the fewer are the first of the more."""
+KERNEL_MOLECULES = {0: (250, 500, 1000, 2000, 4000), 1: (250, 500, 1000, 2000), 2: (250, 500, 1000, 2000)}
+"""Training molecules of the kernel by draw: the fewer are the first of the more, and the most are drawn once, for the
+time that they take."""
 XTB_MOLECULES = 5000
 """Training molecules that the energies per element beside GFN2-xTB are fitted on."""
 WIDTHS = tuple(32.0 / 2**halved for halved in range(5))
@@ -59,11 +59,12 @@ _DISTANCES = np.arange(0.7, 8.01, 0.1)  # Å, edges of the bins
 _KINDS = np.zeros((len(ELEMENTS), len(ELEMENTS)), int)  # a number for each two elements, the first before the second
 _KINDS[np.triu_indices(len(ELEMENTS))] = range(15)
 _ROWS = 50  # molecules of a kernel's rows in one go: its atoms' part takes some 10 MB for each
+_Z = float(stats.norm.ppf(0.975))  # standard errors to either side in 95 % of samples
 _PACKAGES = ("numpy", "scikit-learn", "scipy", "qmllib", "tblite")
 _NAMES = messages(
     {
         "composition": "Composition alone",
-        "pairs": "Distances between pairs",
+        "pairs": "Pair distances",
         "fchl19": "Kernel with FCHL19",
         "xtb": "GFN2-xTB as it is",
         "xtb-corrected": "GFN2-xTB with an energy per element",
@@ -214,28 +215,37 @@ def kernel_regression(molecules: Molecules, parts: splits.Split, draw: int) -> l
 
     The composition's energies are fitted on the same training molecules.
     """
-    order = np.random.default_rng(draw).permutation(parts.train)[: max(KERNEL_MOLECULES)]
+    order = np.random.default_rng(draw).permutation(parts.train)[: max(KERNEL_MOLECULES[draw])]
     learnt = molecules.select(order)
     known = environments(learnt)
 
-    def kernels(positions: np.ndarray) -> np.ndarray:
-        """Of each width, between the molecules at `positions` and those that are learnt from: [W, n, N]."""
-        blocks = (molecules.select(positions[start : start + _ROWS]) for start in range(0, len(positions), _ROWS))
-        return np.concatenate([local_kernels(block, environments(block), learnt, known) for block in blocks], axis=1)
+    def kernels(positions: np.ndarray, *, lower: bool = False) -> np.ndarray:
+        """Of each width, between the molecules at `positions` and those that are learnt from: [W, n, N].
 
-    among = kernels(order)
+        With `lower`, of a square one, what lies above the blocks on the diagonal is left at 0.
+        """
+        whole = np.zeros((len(WIDTHS), len(positions), len(learnt)))
+        for start in range(0, len(positions), _ROWS):
+            block = molecules.select(positions[start : start + _ROWS])
+            columns = learnt.select(np.arange(start + len(block) if lower else len(learnt)))
+            of_columns = known[: len(columns.numbers)]
+            rows = slice(start, start + len(block))
+            whole[:, rows, : len(columns)] = local_kernels(block, environments(block), columns, of_columns)
+        return whole
+
+    among = kernels(order, lower=True)
     validation = splits.random_subset(parts.validation, VALIDATED, seed=0)
     test = splits.random_subset(parts.test, TESTED, seed=0)
     to_validation, to_test = kernels(validation), kernels(test)
     found = []
-    for number in KERNEL_MOLECULES:
+    for number in KERNEL_MOLECULES[draw]:
         left = molecules.energy - offsets.least_squares(molecules, order[:number]).of(molecules)
         tried = []
         for place, width in enumerate(WIDTHS):
             for regularisation in REGULARISATIONS:
                 own = among[place, :number, :number] + regularisation * np.eye(number)
                 try:
-                    weights = linalg.cho_solve(linalg.cho_factor(own), left[order[:number]])
+                    weights = linalg.cho_solve(linalg.cho_factor(own, lower=True), left[order[:number]])
                 except linalg.LinAlgError:
                     continue  # rounding has left it no kernel: too little regularisation for this width
                 mae = np.abs(to_validation[place, :, :number] @ weights - left[validation]).mean()
@@ -280,25 +290,32 @@ def xtb(molecules: Molecules, parts: splits.Split) -> list[Baseline]:
 
 
 # ---- figures ------------------------------------------------------------------------------------------------------
-_LOOKS = {  # colour, marker, and where its name stands beside the last point
+_PLACES = {  # of a name beside its marker: offset in points, horizontal and vertical alignment
+    "left": ((-8, 0), "right", "center"),
+    "right": ((8, 0), "left", "center"),
+    "below": ((0, -8), "center", "top"),
+}
+_LOOKS = {  # colour, marker, and the place of the name
     "composition": (style.GREY, "s", "left"),
     "pairs": (style.PURPLE, "P", "left"),
     "fchl19": (style.BLUE, "o", "right"),
-    "xtb-corrected": (style.VERMILION, "^", "right"),
+    "xtb-corrected": (style.VERMILION, "^", "below"),
+    "default": (*final_comparison.MODELS["default"], "left"),
+    "beyond": (*beyond.LOOK, "left"),
 }
 
 
-def comparison(record: Baselines, networks: Mapping[str, Sequence[Record]], *, lang: str) -> style.BookFigure:
-    """Mean absolute error over test molecules against the number of training molecules: baselines and networks.
+def compared(record: Baselines, networks: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """A row per method and draw, or network and seed; errors in meV over test molecules.
 
     `networks` has the records of "default" and of "beyond", one per seed.
     """
-    known = [(one, "") for one in record.results]
-    for model, of_model in networks.items():
-        for of in of_model:
-            errors, number = accuracy.test_errors([of])[0], of.about["molecules"]["train"]
-            known.append((scored(model, errors, number, draw=of.config.seed), of.id))
-    data = pd.DataFrame(
+    of_runs = {
+        of.id: scored(model, accuracy.test_errors([of])[0], of.about["molecules"]["train"], draw=of.config.seed)
+        for model, of_model in networks.items()
+        for of in of_model
+    }
+    return pd.DataFrame(
         {
             "method": one.method,
             "draw_or_seed": one.draw,
@@ -307,10 +324,18 @@ def comparison(record: Baselines, networks: Mapping[str, Sequence[Record]], *, l
             "test_molecules": one.tested,
             "mae_meV": 1e3 * one.mae,
             "standard_error_meV": 1e3 * one.standard_error,
+            "rmse_meV": 1e3 * one.rmse,
         }
-        for one, run in known
+        for run, one in [*(("", one) for one in record.results), *of_runs.items()]
     )
-    looks = _LOOKS | {"default": (*final_comparison.MODELS["default"], "left"), "beyond": (*beyond.LOOK, "left")}
+
+
+def comparison(record: Baselines, networks: Mapping[str, Sequence[Record]], *, lang: str) -> style.BookFigure:
+    """Mean absolute error against the number of training molecules, of what `compared` compares.
+
+    GFN2-xTB as it is has none, and is left out.
+    """
+    data = compared(record, networks).query("training_molecules > 0")
     alt = mark(
         "Plot of the mean absolute error against the number of training molecules, both on log scales: the kernel’s "
         "falls in a line and reaches Default’s with far fewer molecules. Composition, tight binding and pair distances "
@@ -318,36 +343,33 @@ def comparison(record: Baselines, networks: Mapping[str, Sequence[Record]], *, l
     )
     with style.figure(say(alt, lang), data, height=4.6) as figure:
         axes: Axes = figure.subplots()
-        for method, (colour, marker, side) in looks.items():
+        for method, (colour, marker, side) in _LOOKS.items():
             of = data[data["method"] == method]
             means = of.groupby("training_molecules")["mae_meV"].mean()
             axes.plot(means, color=colour, linewidth=1)
-            shown = {"color": colour, "marker": marker, "markersize": 6, "linestyle": "", "capsize": 3}
-            axes.errorbar(of["training_molecules"], of["mae_meV"], 1.96 * of["standard_error_meV"], **shown)
-            text = say(_NAMES[method], lang)
-            offset = {"left": (-9, 0), "right": (9, 0)}[side]
-            align = {"left": "right", "right": "left"}[side]
-            place = (means.index[-1], means.iloc[-1])
-            axes.annotate(text, place, offset, textcoords="offset points", ha=align, va="center", color=colour)
-        style.log_axis(axes, lang, "x", name=say("Training molecules", lang), ticks=(1.0, 2.0, 5.0))
+            shown = {"color": colour, "marker": marker, "markersize": 6, "linestyle": ""}
+            axes.errorbar(of["training_molecules"], of["mae_meV"], _Z * of["standard_error_meV"], **shown)
+            last = (means.index[-1], means.iloc[-1])
+            offset, horizontal, vertical = _PLACES[side]
+            look = {"ha": horizontal, "va": vertical, "bbox": {"color": "white", "pad": 0.5}}
+            axes.annotate(say(_NAMES[method], lang), last, offset, textcoords="offset points", **look)
+        style.log_axis(axes, lang, "x", name=say("Training molecules", lang))
         style.log_axis(axes, lang, "y", name=say("Mean absolute error (meV)", lang), ticks=(1.0, 2.0, 5.0))
     return figure
 
 
-def table(record: Baselines, *, lang: str) -> style.WordTable:
-    """A row per method with its most training molecules: errors, mean and deviation over draws, and on how many."""
+def table(record: Baselines, networks: Mapping[str, Sequence[Record]], *, lang: str) -> style.WordTable:
+    """A row per method and network with its most training molecules: errors, mean and deviation over draws or seeds."""
     rows = {}
-    for method in dict.fromkeys(one.method for one in record.results):
-        of = [one for one in record.results if one.method == method]
-        most = [one for one in of if one.molecules == max(one.molecules for one in of)]
+    for method, of in compared(record, networks).groupby("method", sort=False):
+        most = of[of["training_molecules"] == of["training_molecules"].max()]
+        tenths = most["mae_meV"].mean() < beyond.WHOLE
         rows[say(_NAMES[method], lang)] = {
-            say("Training molecules", lang): style.number(most[0].molecules, lang),
-            say("Test molecules", lang): style.number(most[0].tested, lang),
-            say("Mean absolute error (meV)", lang): style.mean_and_deviation([1e3 * one.mae for one in most], lang, 0),
-            say("Standard error from the test molecules (meV)", lang): style.number(
-                1e3 * max(one.standard_error for one in most), lang, 0
-            ),
-            say("Root mean square (meV)", lang): style.mean_and_deviation([1e3 * one.rmse for one in most], lang, 0),
+            say("Training molecules", lang): style.number(most["training_molecules"].iloc[0], lang),
+            say("Test molecules", lang): style.number(most["test_molecules"].iloc[0], lang),
+            say("MAE (meV)", lang): style.mean_and_deviation(most["mae_meV"], lang, int(tenths)),
+            say("Standard error (meV)", lang): style.number(most["standard_error_meV"].max(), lang, 1),
+            say("RMSE (meV)", lang): style.mean_and_deviation(most["rmse_meV"], lang, int(tenths)),
         }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Method", lang))
 
@@ -355,35 +377,31 @@ def table(record: Baselines, *, lang: str) -> style.WordTable:
 def facts(record: Baselines, networks: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the baselines quotes; the same keys in both languages.
 
-    `baseline_METHOD` is a mean absolute error, meV, of the kernel `baseline_fchl19_NUMBER` with so many training
-    molecules, mean over draws or seeds; `networks` are those of `comparison`. `baseline_as_default` is with how many
-    training molecules the kernel errs as much as Default, between two of its numbers by a line on log scales, to two
-    digits, and `baseline_share` how many times as many Default has.
+    `baseline_METHOD` is a mean absolute error, meV, mean over draws or seeds: of the kernel, with so many training
+    molecules, `baseline_fchl19_NUMBER`. The kernel errs as much as Default with `baseline_as_default` training
+    molecules, found between two of its numbers by a line on log scales; Default has `baseline_share` times as many.
+    Both are rounded to two digits. `baseline_xtb` alone is in eV.
     """
-    found: dict[str, list[float]] = {}
-    for one in record.results:
-        key = f"{one.method}_{one.molecules}" if one.method == "fchl19" else one.method.replace("-", "_")
-        found.setdefault(key, []).append(1e3 * one.mae)
-    for model, of_model in networks.items():
-        found[model] = [1e3 * accuracy.scores(of).mae for of in of_model]
-    means = {key: float(np.mean(values)) for key, values in found.items()}
-    numbers = sorted({one.molecules for one in record.results if one.method == "fchl19"}, reverse=True)
-    errors = [means[f"fchl19_{number}"] for number in numbers]
-    as_default = float(np.exp(np.interp(np.log(means["default"]), np.log(errors), np.log(numbers))))
-    train = networks["default"][0].about["molecules"]["train"]
-    xtb = next(one for one in record.results if one.method == "xtb-corrected")
-    others = {
+    data = compared(record, networks)
+    means = data.groupby(["method", "training_molecules"], sort=False)["mae_meV"].mean()
+    curve = means["fchl19"].sort_index(ascending=False)
+    train, default = means["default"].index[0], means["default"].iloc[0]
+    as_default = float(np.exp(np.interp(np.log(default), np.log(curve), np.log(curve.index))))
+    found = {
         "as_default": style.number(float(f"{as_default:.2g}"), lang),
         "share": style.number(float(f"{train / as_default:.2g}"), lang),
-        "tested": style.number(min(one.tested for one in record.results), lang),
-        "draws": style.number(len({one.draw for one in record.results}), lang),
-        "fewest": style.number(numbers[-1], lang),
-        "most": style.number(numbers[0], lang),
-        "xtb_molecules": style.number(xtb.molecules, lang),
+        "tested": style.number(data["test_molecules"].min(), lang),
+        "draws": style.number(data.loc[data["method"] == "fchl19", "draw_or_seed"].nunique(), lang),
+        "fewest": style.number(curve.index.min(), lang),
+        "most": style.number(curve.index.max(), lang),
+        "xtb_molecules": style.number(means["xtb-corrected"].index[0], lang),
         "train": style.number(train, lang),
     }
-    shown = {key: beyond.whole_or_tenths(mean, lang) for key, mean in means.items()}
-    return {f"baseline_{key}": value for key, value in (shown | others).items()}
+    for (method, number), mean in means.items():
+        key = f"{method}_{number}" if method == "fchl19" else method.replace("-", "_")
+        found[key] = beyond.whole_or_tenths(mean, lang)
+    found["xtb"] = style.number(means["xtb"].iloc[0] / 1e3, lang)  # eV
+    return {f"baseline_{key}": value for key, value in found.items()}
 
 
 # ---- the record ---------------------------------------------------------------------------------------------------
@@ -409,7 +427,9 @@ def _record(out: Path) -> None:
         "composition": lambda: [composition(molecules, parts)],
         "pairs": lambda: [pair_regression(molecules, parts)],
     }
-    jobs |= {f"fchl19, draw {draw}": lambda draw=draw: kernel_regression(molecules, parts, draw) for draw in DRAWS}
+    jobs |= {
+        f"fchl19, draw {draw}": lambda draw=draw: kernel_regression(molecules, parts, draw) for draw in KERNEL_MOLECULES
+    }
     jobs["xtb"] = lambda: xtb(molecules, parts)
     results: list[Baseline] = []
     for name, job in jobs.items():
