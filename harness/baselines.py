@@ -44,10 +44,10 @@ from harness.kept import ForeignError, Kept
 
 TESTED, VALIDATED = 1000, 500
 """Molecules of the test and of the validation part that the slow methods predict."""
-KERNEL_MOLECULES = {0: (250, 500, 1000, 2000, 4000), 1: (250, 500, 1000, 2000), 2: (250, 500, 1000, 2000)}
-"""Training molecules of the kernel by draw: the fewer are the first of the more, and the most are drawn once, for the
-time that they take."""
-XTB_MOLECULES = 5000
+KERNEL_MOLECULES = {0: (250, 500, 1000, 2000, 4000), 1: (250, 500, 1000), 2: (250, 500, 1000)}
+"""Training molecules of the kernel by draw: the fewer are the first of the more, and more than 1,000 are drawn once,
+for the time that they take."""
+XTB_MOLECULES = 1000
 """Training molecules that the energies per element beside GFN2-xTB are fitted on."""
 WIDTHS = tuple(32.0 / 2**halved for halved in range(5))
 """Of the kernel's Gaussians, each half the one before."""
