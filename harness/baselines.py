@@ -44,14 +44,14 @@ from harness.kept import ForeignError, Kept
 
 TESTED, VALIDATED = 1000, 500
 """Molecules of the test and of the validation part that the slow methods predict."""
-KERNEL_MOLECULES = {0: (250, 500, 1000, 2000, 4000), 1: (250, 500, 1000), 2: (250, 500, 1000)}
-"""Training molecules of the kernel by draw: the fewer are the first of the more, and more than 1,000 are drawn once,
-for the time that they take."""
+DRAWS = (0, 1, 2)
+KERNEL_MOLECULES = (250, 500, 1000, 2000, 4000)
+"""Training molecules of the kernel; the fewer are the first of the more."""
 XTB_MOLECULES = 1000
 """Training molecules that the energies per element beside GFN2-xTB are fitted on."""
 WIDTHS = tuple(32.0 / 2**halved for halved in range(5))
 """Of the kernel's Gaussians, each half the one before."""
-REGULARISATIONS = (1e-9, 1e-7, 1e-5, 1e-3)
+REGULARISATIONS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
 PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)
 ELEMENTS = (1, 6, 7, 8, 9)
 
@@ -215,7 +215,7 @@ def kernel_regression(molecules: Molecules, parts: splits.Split, draw: int) -> l
 
     The composition's energies are fitted on the same training molecules.
     """
-    order = np.random.default_rng(draw).permutation(parts.train)[: max(KERNEL_MOLECULES[draw])]
+    order = np.random.default_rng(draw).permutation(parts.train)[: max(KERNEL_MOLECULES)]
     learnt = molecules.select(order)
     known = environments(learnt)
 
@@ -238,7 +238,7 @@ def kernel_regression(molecules: Molecules, parts: splits.Split, draw: int) -> l
     test = splits.random_subset(parts.test, TESTED, seed=0)
     to_validation, to_test = kernels(validation), kernels(test)
     found = []
-    for number in KERNEL_MOLECULES[draw]:
+    for number in KERNEL_MOLECULES:
         left = molecules.energy - offsets.least_squares(molecules, order[:number]).of(molecules)
         tried = []
         for place, width in enumerate(WIDTHS):
@@ -427,9 +427,7 @@ def _record(out: Path) -> None:
         "composition": lambda: [composition(molecules, parts)],
         "pairs": lambda: [pair_regression(molecules, parts)],
     }
-    jobs |= {
-        f"fchl19, draw {draw}": lambda draw=draw: kernel_regression(molecules, parts, draw) for draw in KERNEL_MOLECULES
-    }
+    jobs |= {f"fchl19, draw {draw}": lambda draw=draw: kernel_regression(molecules, parts, draw) for draw in DRAWS}
     jobs["xtb"] = lambda: xtb(molecules, parts)
     results: list[Baseline] = []
     for name, job in jobs.items():
