@@ -290,16 +290,11 @@ def xtb(molecules: Molecules, parts: splits.Split) -> list[Baseline]:
 
 
 # ---- figures ------------------------------------------------------------------------------------------------------
-_PLACES = {  # of a name beside its marker: offset in points, horizontal and vertical alignment
-    "left": ((-8, 0), "right", "center"),
-    "right": ((8, 0), "left", "center"),
-    "below": ((0, -8), "center", "top"),
-}
-_LOOKS = {  # colour, marker, and the place of the name
+_LOOKS = {  # colour, marker, and on which side of it the name stands
     "composition": (style.GREY, "s", "left"),
     "pairs": (style.PURPLE, "P", "left"),
     "fchl19": (style.BLUE, "o", "right"),
-    "xtb-corrected": (style.VERMILION, "^", "below"),
+    "xtb-corrected": (style.VERMILION, "^", "right"),
     "default": (*final_comparison.MODELS["default"], "left"),
     "beyond": (*beyond.LOOK, "left"),
 }
@@ -347,11 +342,11 @@ def comparison(record: Baselines, networks: Mapping[str, Sequence[Record]], *, l
             of = data[data["method"] == method]
             means = of.groupby("training_molecules")["mae_meV"].mean()
             axes.plot(means, color=colour, linewidth=1)
-            shown = {"color": colour, "marker": marker, "markersize": 6, "linestyle": ""}
+            shown = {"color": colour, "marker": marker, "markersize": 5, "linestyle": ""}
             axes.errorbar(of["training_molecules"], of["mae_meV"], _Z * of["standard_error_meV"], **shown)
             last = (means.index[-1], means.iloc[-1])
-            offset, horizontal, vertical = _PLACES[side]
-            look = {"ha": horizontal, "va": vertical, "bbox": {"color": "white", "pad": 0.5}}
+            offset, align = {"left": ((-8, 0), "right"), "right": ((8, 0), "left")}[side]
+            look = {"ha": align, "va": "center", "bbox": {"color": "white", "pad": 0.5}}
             axes.annotate(say(_NAMES[method], lang), last, offset, textcoords="offset points", **look)
         style.log_axis(axes, lang, "x", name=say("Training molecules", lang))
         style.log_axis(axes, lang, "y", name=say("Mean absolute error (meV)", lang), ticks=(1.0, 2.0, 5.0))
@@ -366,10 +361,10 @@ def table(record: Baselines, networks: Mapping[str, Sequence[Record]], *, lang: 
         tenths = most["mae_meV"].mean() < beyond.WHOLE
         rows[say(_NAMES[method], lang)] = {
             say("Training molecules", lang): style.number(most["training_molecules"].iloc[0], lang),
-            say("Test molecules", lang): style.number(most["test_molecules"].iloc[0], lang),
             say("MAE (meV)", lang): style.mean_and_deviation(most["mae_meV"], lang, int(tenths)),
             say("Standard error (meV)", lang): style.number(most["standard_error_meV"].max(), lang, 1),
             say("RMSE (meV)", lang): style.mean_and_deviation(most["rmse_meV"], lang, int(tenths)),
+            say("Test molecules", lang): style.number(most["test_molecules"].iloc[0], lang),
         }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Method", lang))
 
