@@ -5,15 +5,17 @@
 - ``composition``: an energy per element, by least squares.
 - ``pairs``: ridge regression on how many pairs of each two elements lie at each distance.
 - ``fchl19``: kernel ridge regression with local Gaussian kernels of FCHL19 representations (Christensen, Bratholm,
-  Faber and von Lilienfeld, J. Chem. Phys. 152, 044107 (2020)), by qmllib.
+  Faber and von Lilienfeld, J. Chem. Phys. 152, 044107 (2020)), which qmllib computes.
 - ``xtb``: GFN2-xTB (Bannwarth, Ehlert and Grimme, J. Chem. Theory Comput. 15, 1652 (2019)), by tblite: its energy of
-  atomisation as it is, without zero-point vibrations, and with an energy per element fitted to the rest.
+  atomisation as it is, without zero-point vibrations; and ``xtb-corrected``, with an energy per element fitted to what
+  it leaves.
 
 Widths and regularisations are chosen on molecules of the validation part. The test part is looked at once, with what
 was chosen: all of it by the first two, `TESTED` molecules drawn from it by the others.
 """
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,18 +25,21 @@ import pandas as pd
 import typer
 from matplotlib.axes import Axes
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
-from scipy import linalg
+from scipy import linalg, sparse, stats
 from sklearn.linear_model import Ridge
+from sklearn.metrics.pairwise import euclidean_distances
 
-from analysis.data import offsets, qm9, splits, statistics
+from analysis.data import offsets, qm9, splits
+from analysis.data.errors import UserError
+from analysis.data.files import whole_file
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
 from analysis.evaluation import accuracy
-from analysis.figures import style
+from analysis.figures import beyond, final_comparison, style
 from analysis.figures.words import mark, messages, say
 from analysis.runs import checkout, measured, records
 from analysis.runs.records import Record
-from harness.kept import Kept
+from harness.kept import ForeignError, Kept
 from harness.machine import Machine
 
 TESTED, VALIDATED = 1000, 500
@@ -42,25 +47,29 @@ TESTED, VALIDATED = 1000, 500
 DRAWS = (0, 1, 2)
 KERNEL_MOLECULES = (250, 500, 1000, 2000, 4000)
 """Training molecules of the kernel; the fewer are the first of the more."""
-XTB_MOLECULES = 5000
+XTB_MOLECULES = 1000
 """Training molecules that the energies per element beside GFN2-xTB are fitted on."""
-WIDTHS = (4.0, 8.0, 16.0, 32.0)
-REGULARISATIONS = (1e-9, 1e-7, 1e-5)
+WIDTHS = tuple(32.0 / 2**halved for halved in range(5))
+"""Of the kernel's Gaussians, each half the one before."""
+REGULARISATIONS = (1e-9, 1e-7, 1e-5, 1e-3, 1e-1)
 PENALTIES = (1e-2, 1e-1, 1.0, 10.0, 100.0)
 ELEMENTS = (1, 6, 7, 8, 9)
 
 _DISTANCES = np.arange(0.7, 8.01, 0.1)  # Å, edges of the bins
 _KINDS = np.zeros((len(ELEMENTS), len(ELEMENTS)), int)  # a number for each two elements, the first before the second
 _KINDS[np.triu_indices(len(ELEMENTS))] = range(15)
-_ROWS = 250  # of a kernel, computed in one go
+_ROWS = 50  # molecules of a kernel's rows in one go: its atoms' part takes some 10 MB for each
+_Z = float(stats.norm.ppf(0.975))  # standard errors to either side in 95 % of samples
 _PACKAGES = ("numpy", "scikit-learn", "scipy", "qmllib", "tblite")
 _NAMES = messages(
     {
-        "composition": "composition alone",
-        "pairs": "distances between pairs",
-        "fchl19": "kernel with FCHL19",
+        "composition": "Composition alone",
+        "pairs": "Pair distances",
+        "fchl19": "Kernel with FCHL19",
         "xtb": "GFN2-xTB as it is",
         "xtb-corrected": "GFN2-xTB with an energy per element",
+        "default": "Default",
+        "beyond": "Beyond",
     }
 )
 
@@ -68,8 +77,8 @@ _NAMES = messages(
 class Baseline(measured.Frozen):
     """One method on one draw of training molecules: errors over `tested` molecules of the test part, eV.
 
-    `deviation` is the standard error that the choice of these molecules gives the mean absolute error; `chosen` has the
-    settings that the validation part chose.
+    `standard_error` is that of the mean absolute error, from the choice of these molecules; `chosen` has the settings
+    that the validation part chose.
     """
 
     method: str
@@ -77,22 +86,23 @@ class Baseline(measured.Frozen):
     molecules: NonNegativeInt
     tested: PositiveInt
     mae: PositiveFloat
-    deviation: NonNegativeFloat
+    standard_error: NonNegativeFloat
     rmse: PositiveFloat
     chosen: dict[str, float] = Field(default_factory=dict)
 
 
 class Baselines(measured.Frozen):
-    """The record of all of them."""
+    """The record of all of them; `split_fingerprint` says on which split, as the runs' records do."""
 
+    split_fingerprint: str
     machine: Machine
-    git: measured.Git
+    git: measured.Git | None
     versions: dict[str, str]
     results: tuple[Baseline, ...]
 
 
-class BaselinesError(RuntimeError):
-    """There is no record of the baselines, or it was damaged; the message names the file."""
+class BaselinesError(UserError, RuntimeError):
+    """There is no record of the baselines, or it was damaged, or is in the way; the message names the file."""
 
 
 def default_path() -> Path:
@@ -117,7 +127,7 @@ def scored(
         molecules=molecules,
         tested=len(errors),
         mae=float(absolute.mean()),
-        deviation=float(absolute.std(ddof=1) / np.sqrt(len(errors))),
+        standard_error=float(absolute.std(ddof=1) / np.sqrt(len(errors))),
         rmse=float(np.sqrt(np.mean(errors**2))),
         chosen=chosen or {},
     )
@@ -159,71 +169,102 @@ def pair_regression(molecules: Molecules, parts: splits.Split) -> Baseline:
     return scored("pairs", errors, len(parts.train), chosen={"penalty": penalty})
 
 
-def representations(molecules: Molecules) -> tuple[np.ndarray, list[np.ndarray]]:
-    """FCHL19 of each atom, [M, atoms, F], and the atomic numbers of each molecule."""
+def environments(molecules: Molecules) -> np.ndarray:
+    """FCHL19 of every atom, float64 [A, F], packed as the atoms are."""
     from qmllib.representations import generate_fchl19
 
-    numbers = [molecules.numbers[slice(*ends)].astype(int) for ends in _ends(molecules)]
-    places = [molecules.positions[slice(*ends)] for ends in _ends(molecules)]
-    settings = {"elements": list(ELEMENTS), "pad": statistics.LARGEST_SIZE}
-    return np.array([generate_fchl19(z, r, **settings) for z, r in zip(numbers, places, strict=True)]), numbers
+    return np.concatenate([generate_fchl19(z, r, elements=list(ELEMENTS), pad=False) for z, r in _each(molecules)])
 
 
-def _ends(molecules: Molecules) -> Iterator[tuple[int, int]]:
-    return zip(molecules.offsets[:-1].tolist(), molecules.offsets[1:].tolist(), strict=True)
+def local_kernels(rows: Molecules, of_rows: np.ndarray, columns: Molecules, of_columns: np.ndarray) -> np.ndarray:
+    """Kernels between molecules, one for each of `WIDTHS`, float64 [W, M, N], from the `environments` of both.
+
+    As Christensen and others define it: the sum, over all pairs of an atom of the one and an atom of the other of the
+    same element, of a Gaussian of the distance between their environments. It is qmllib's `get_local_kernels`, from
+    matrix products, which on a few thousand molecules saves hours.
+    """
+    found = np.zeros((len(WIDTHS), len(rows), len(columns)))
+    for element in ELEMENTS:
+        of_row, of_column = rows.numbers == element, columns.numbers == element
+        if not (of_row.any() and of_column.any()):
+            continue
+        distances = euclidean_distances(of_rows[of_row], of_columns[of_column], squared=True)
+        gaussians = np.exp(distances / (-2 * WIDTHS[0] ** 2))
+        row_of, column_of = _membership(rows)[:, of_row], _membership(columns)[:, of_column]
+        for kernel in found:
+            kernel += row_of @ gaussians @ column_of.T
+            for _ in range(2):  # to the fourth power: half as wide, for less than another exponential
+                np.square(gaussians, out=gaussians)
+    return found
+
+
+def _membership(molecules: Molecules) -> sparse.csr_array:
+    """Which atom is of which molecule: 1 or 0, [M, A]."""
+    atoms = len(molecules.numbers)
+    return sparse.csr_array((np.ones(atoms), np.arange(atoms), molecules.offsets), shape=(len(molecules), atoms))
+
+
+def _each(molecules: Molecules) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Atomic numbers and positions (Å) of one molecule after the other."""
+    packed = (molecules.numbers.astype(int), molecules.positions)
+    return zip(*(np.split(of_atoms, molecules.offsets[1:-1]) for of_atoms in packed), strict=True)
 
 
 def kernel_regression(molecules: Molecules, parts: splits.Split, draw: int) -> list[Baseline]:
-    """Kernel ridge regression of what the composition leaves, one per number of training molecules."""
-    from qmllib.kernels import get_local_kernels
+    """Kernel ridge regression of what the composition leaves, one per number of training molecules.
 
-    left = molecules.energy - offsets.fit(molecules, parts.train, "least-squares").of(molecules)
+    The composition's energies are fitted on the same training molecules.
+    """
     order = np.random.default_rng(draw).permutation(parts.train)[: max(KERNEL_MOLECULES)]
-    looked_at = {
-        "validation": splits.random_subset(parts.validation, VALIDATED, seed=0),
-        "test": splits.random_subset(parts.test, TESTED, seed=0),
-    }
-    known = representations(molecules.select(order))
+    learnt = molecules.select(order)
+    known = environments(learnt)
 
-    def kernels(positions: np.ndarray) -> np.ndarray:
-        """Of each width, [W, n, N]."""
-        blocks = []
+    def kernels(positions: np.ndarray, *, lower: bool = False) -> np.ndarray:
+        """Of each width, between the molecules at `positions` and those that are learnt from: [W, n, N].
+
+        With `lower`, of a square one, what lies above the blocks on the diagonal is left at 0.
+        """
+        whole = np.zeros((len(WIDTHS), len(positions), len(learnt)))
         for start in range(0, len(positions), _ROWS):
-            given = representations(molecules.select(positions[start : start + _ROWS]))
-            # What qmllib gives has the molecules of its second argument first.
-            blocks.append(get_local_kernels(known[0], given[0], known[1], given[1], list(WIDTHS)))
-        return np.concatenate(blocks, axis=1)
+            block = molecules.select(positions[start : start + _ROWS])
+            columns = learnt.select(np.arange(start + len(block) if lower else len(learnt)))
+            of_columns = known[: len(columns.numbers)]
+            rows = slice(start, start + len(block))
+            whole[:, rows, : len(columns)] = local_kernels(block, environments(block), columns, of_columns)
+        return whole
 
-    among = kernels(order)
-    others = {part: kernels(positions) for part, positions in looked_at.items()}
+    among = kernels(order, lower=True)
+    validation = splits.random_subset(parts.validation, VALIDATED, seed=0)
+    test = splits.random_subset(parts.test, TESTED, seed=0)
+    to_validation, to_test = kernels(validation), kernels(test)
     found = []
     for number in KERNEL_MOLECULES:
-        best: tuple[float, dict[str, float], np.ndarray] | None = None
+        left = molecules.energy - offsets.fit(molecules, order[:number], "least-squares").of(molecules)
+        tried = []
         for place, width in enumerate(WIDTHS):
             for regularisation in REGULARISATIONS:
                 own = among[place, :number, :number] + regularisation * np.eye(number)
-                weights = linalg.solve(own, left[order[:number]], assume_a="pos")
-                predicted = {part: of[place, :, :number] @ weights for part, of in others.items()}
-                mae = float(np.abs(predicted["validation"] - left[looked_at["validation"]]).mean())
-                if best is None or mae < best[0]:
-                    chosen = {"width": width, "regularisation": regularisation}
-                    best = mae, chosen, predicted["test"]
-        errors = best[2] - left[looked_at["test"]]
-        found.append(scored("fchl19", errors, number, draw=draw, chosen=best[1]))
+                try:
+                    weights = linalg.cho_solve(linalg.cho_factor(own, lower=True), left[order[:number]])
+                except linalg.LinAlgError:
+                    continue  # rounding has left it no kernel: too little regularisation for this width
+                mae = np.abs(to_validation[place, :, :number] @ weights - left[validation]).mean()
+                errors = to_test[place, :, :number] @ weights - left[test]
+                tried.append((mae, {"width": width, "regularisation": regularisation}, errors))
+        _, chosen, errors = min(tried, key=lambda each: each[0])
+        found.append(scored("fchl19", errors, number, draw=draw, chosen=chosen))
     return found
 
 
 def xtb_energies(molecules: Molecules) -> np.ndarray:
     """GFN2-xTB's total energy of each molecule, eV [M]."""
-    return np.array(
-        [_xtb(molecules.numbers[slice(*ends)], molecules.positions[slice(*ends)]) for ends in _ends(molecules)]
-    )
+    return np.array([_xtb(*each) for each in _each(molecules)])
 
 
 def _xtb(numbers: np.ndarray, positions: np.ndarray, unpaired: int = 0) -> float:
     from tblite.interface import Calculator
 
-    calculator = Calculator("GFN2-xTB", numbers.astype(int), positions / ase.units.Bohr, uhf=unpaired)
+    calculator = Calculator("GFN2-xTB", numbers, positions / ase.units.Bohr, uhf=unpaired)
     calculator.set("verbosity", 0)
     return float(calculator.singlepoint()["energy"]) * ase.units.Hartree
 
@@ -249,79 +290,132 @@ def xtb(molecules: Molecules, parts: splits.Split) -> list[Baseline]:
 
 
 # ---- figures ------------------------------------------------------------------------------------------------------
-def comparison(record: Baselines, networks: dict[str, list[Record]], *, lang: str) -> style.BookFigure:
-    """Mean absolute error over the test part against the number of training molecules: baselines and networks.
+_LOOKS = {  # colour, marker, and on which side of it the name stands
+    "composition": (style.GREY, "s", "left"),
+    "pairs": (style.PURPLE, "P", "left"),
+    "fchl19": (style.BLUE, "o", "right"),
+    "xtb-corrected": (style.VERMILION, "^", "right"),
+    "default": (*final_comparison.MODELS["default"], "left"),
+    "beyond": (*beyond.LOOK, "left"),
+}
 
-    `networks` has the records of each model, one per seed, by the name that it is shown under.
+
+def compared(record: Baselines, networks: Mapping[str, Sequence[Record]]) -> pd.DataFrame:
+    """A row per method and draw, or network and seed; errors in meV over test molecules.
+
+    `networks` has the records of "default" and of "beyond", one per seed.
     """
-    ours = [(one.method, one.draw, one.molecules, 1e3 * one.mae) for one in record.results]
-    theirs = [
-        (name, of.config.seed, of.about["molecules"]["train"], 1e3 * accuracy.scores(of).mae)
-        for name, of_model in networks.items()
+    of_runs = {
+        of.id: scored(model, accuracy.test_errors([of])[0], of.about["molecules"]["train"], draw=of.config.seed)
+        for model, of_model in networks.items()
         for of in of_model
-    ]
-    data = pd.DataFrame(ours + theirs, columns=["method", "draw_or_seed", "training_molecules", "mae_meV"])
-    alt = mark(
-        "Plot of the mean absolute error against the number of training molecules, both on log scales: the kernel's "
-        "falls in a line, with regressions on composition and distances above the networks and Beyond far below."
+    }
+    return pd.DataFrame(
+        {
+            "method": one.method,
+            "draw_or_seed": one.draw,
+            "run": run,
+            "training_molecules": one.molecules,
+            "test_molecules": one.tested,
+            "mae_meV": 1e3 * one.mae,
+            "standard_error_meV": 1e3 * one.standard_error,
+            "rmse_meV": 1e3 * one.rmse,
+        }
+        for run, one in [*(("", one) for one in record.results), *of_runs.items()]
     )
-    colours = {"composition": style.GREY, "pairs": style.ORANGE, "fchl19": style.BLUE, "xtb-corrected": style.GREEN}
-    markers = {"composition": "s", "pairs": "D", "fchl19": "o", "xtb-corrected": "^"}
-    with style.figure(say(alt, lang), data, height=4.8, legend=2) as figure:
+
+
+def comparison(record: Baselines, networks: Mapping[str, Sequence[Record]], *, lang: str) -> style.BookFigure:
+    """Mean absolute error against the number of training molecules, of what `compared` compares.
+
+    GFN2-xTB as it is has none, and is left out.
+    """
+    data = compared(record, networks).query("training_molecules > 0")
+    alt = mark(
+        "Plot of the mean absolute error against the number of training molecules, both on log scales: the kernel’s "
+        "falls in a line and reaches Default’s with far fewer molecules. Composition, tight binding and pair distances "
+        "lie above Default, and Beyond lies far below."
+    )
+    with style.figure(say(alt, lang), data, height=4.6) as figure:
         axes: Axes = figure.subplots()
-        for method, colour in colours.items():
+        for method, (colour, marker, side) in _LOOKS.items():
             of = data[data["method"] == method]
-            look = {"color": colour, "marker": markers[method], "markersize": 5, "linestyle": ""}
-            axes.plot(of["training_molecules"], of["mae_meV"], label=say(_NAMES[method], lang), **look)
-            axes.plot(of.groupby("training_molecules")["mae_meV"].mean(), color=colour, linewidth=1)
-        looks = zip(networks, (style.VERMILION, style.PURPLE, style.BLACK), "vP*", strict=False)
-        for name, colour, marker in looks:
-            of = data[data["method"] == name]
-            axes.plot(of["training_molecules"], of["mae_meV"], marker, color=colour, markersize=6, label=name)
-        style.log_axis(axes, lang, "x", name=say("Training molecules", lang), ticks=(1.0, 2.0, 5.0))
-        style.log_axis(axes, lang, "y", name=say("Mean absolute error (meV)", lang))
+            means = of.groupby("training_molecules")["mae_meV"].mean()
+            axes.plot(means, color=colour, linewidth=1)
+            shown = {"color": colour, "marker": marker, "markersize": 5, "linestyle": ""}
+            axes.errorbar(of["training_molecules"], of["mae_meV"], _Z * of["standard_error_meV"], **shown)
+            last = (means.index[-1], means.iloc[-1])
+            offset, align = {"left": ((-8, 0), "right"), "right": ((8, 0), "left")}[side]
+            look = {"ha": align, "va": "center", "bbox": {"color": "white", "pad": 0.5}}
+            axes.annotate(say(_NAMES[method], lang), last, offset, textcoords="offset points", **look)
+        style.log_axis(axes, lang, "x", name=say("Training molecules", lang))
+        style.log_axis(axes, lang, "y", name=say("Mean absolute error (meV)", lang), ticks=(1.0, 2.0, 5.0))
     return figure
 
 
-def table(record: Baselines, *, lang: str) -> style.WordTable:
-    """A row per method with its most training molecules: the error (mean and deviation over draws), and on how many."""
+def table(record: Baselines, networks: Mapping[str, Sequence[Record]], *, lang: str) -> style.WordTable:
+    """A row per method and network with its most training molecules: errors, mean and deviation over draws or seeds."""
     rows = {}
-    for method, name in _NAMES.items():
-        of = [one for one in record.results if one.method == method]
-        most = max(one.molecules for one in of)
-        of = [one for one in of if one.molecules == most]
-        rows[say(name, lang)] = {
-            say("Training molecules", lang): style.number(most, lang) if most else "–",
-            say("Mean absolute error (meV)", lang): style.mean_and_deviation([1e3 * one.mae for one in of], lang, 0),
-            say("Standard error from the test molecules (meV)", lang): style.number(1e3 * of[0].deviation, lang, 1),
-            say("Root mean square (meV)", lang): style.mean_and_deviation([1e3 * one.rmse for one in of], lang, 0),
+    for method, of in compared(record, networks).groupby("method", sort=False):
+        most = of[of["training_molecules"] == of["training_molecules"].max()]
+        tenths = most["mae_meV"].mean() < beyond.WHOLE
+        rows[say(_NAMES[method], lang)] = {
+            say("Training molecules", lang): style.number(most["training_molecules"].iloc[0], lang),
+            say("MAE (meV)", lang): style.mean_and_deviation(most["mae_meV"], lang, int(tenths)),
+            say("Standard error (meV)", lang): style.number(most["standard_error_meV"].max(), lang, 1),
+            say("RMSE (meV)", lang): style.mean_and_deviation(most["rmse_meV"], lang, int(tenths)),
+            say("Test molecules", lang): style.number(most["test_molecules"].iloc[0], lang),
         }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Method", lang))
 
 
-def facts(record: Baselines, *, lang: str) -> dict[str, str]:
-    """Every number that the book's prose on the baselines quotes: `baseline_…` the mean absolute errors, meV.
+def facts(record: Baselines, networks: Mapping[str, Sequence[Record]], *, lang: str) -> dict[str, str]:
+    """Every number that the book's prose on the baselines quotes; the same keys in both languages.
 
-    `baseline_fchl19_…` are those with so many training molecules, mean over draws; `baseline_tested` is how many test
-    molecules the slow methods predict.
+    `baseline_METHOD` is a mean absolute error, meV, mean over draws or seeds: of the kernel, with so many training
+    molecules, `baseline_fchl19_NUMBER`. The kernel errs as much as Default with `baseline_as_default` training
+    molecules, found between two of its numbers by a line on log scales; Default has `baseline_share` times as many.
+    Both are rounded to two digits. `baseline_xtb` alone is in eV.
     """
-    found: dict[str, list[float]] = {}
-    for one in record.results:
-        key = f"{one.method}_{one.molecules}" if one.method == "fchl19" else one.method
-        found.setdefault(f"baseline_{key.replace('-', '_')}", []).append(1e3 * one.mae)
-    tested = min(one.tested for one in record.results)
-    return {key: style.number(float(np.mean(values)), lang) for key, values in found.items()} | {
-        "baseline_tested": style.number(tested, lang)
+    data = compared(record, networks)
+    means = data.groupby(["method", "training_molecules"], sort=False)["mae_meV"].mean()
+    curve = means["fchl19"].sort_index(ascending=False)
+    train, default = means["default"].index[0], means["default"].iloc[0]
+    as_default = float(np.exp(np.interp(np.log(default), np.log(curve), np.log(curve.index))))
+    found = {
+        "as_default": style.number(float(f"{as_default:.2g}"), lang),
+        "share": style.number(float(f"{train / as_default:.2g}"), lang),
+        "tested": style.number(data["test_molecules"].min(), lang),
+        "draws": style.number(data.loc[data["method"] == "fchl19", "draw_or_seed"].nunique(), lang),
+        "fewest": style.number(curve.index.min(), lang),
+        "most": style.number(curve.index.max(), lang),
+        "xtb_molecules": style.number(means["xtb-corrected"].index[0], lang),
+        "train": style.number(train, lang),
     }
+    for (method, number), mean in means.items():
+        key = f"{method}_{number}" if method == "fchl19" else method.replace("-", "_")
+        found[key] = beyond.whole_or_tenths(mean, lang)
+    found["xtb"] = style.number(means["xtb"].iloc[0] / 1e3, lang)  # eV
+    return {f"baseline_{key}": value for key, value in found.items()}
 
 
+# ---- the record ---------------------------------------------------------------------------------------------------
 def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None) -> None:
-    """Compute, or go on after a kill, and record."""
-    out = out or default_path()
-    folder = out.parent / f".{out.stem}.partial"
+    """Compute and record; started again after a kill, it goes on where it was."""
+    try:
+        _record(out or default_path())
+    except (BaselinesError, ForeignError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+def _record(out: Path) -> None:
+    if out.exists():
+        raise BaselinesError(f"{out} exists: name another file, or remove it to compute it again")
+    folder = out.with_name(out.name + ".partial")
     folder.mkdir(parents=True, exist_ok=True)
-    git = checkout.git_state()
-    kept = Kept(folder, {"versions": measured.versions(_PACKAGES), "git": git})
+    git, versions = checkout.git_state(), measured.versions(_PACKAGES)
+    kept = Kept(folder, {"versions": versions, "git": git})
     molecules = qm9.load()
     parts = splits.split(molecules)
     jobs = {
@@ -338,12 +432,15 @@ def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None)
         results += [Baseline.model_validate(one) for one in found]
         typer.echo(f"{name}: " + ", ".join(f"{one['molecules']}: {1e3 * one['mae']:.1f} meV" for one in found))
     record = Baselines(
+        split_fingerprint=parts.fingerprint(molecules),
         machine=Machine.here(),
-        git=git,
-        versions=measured.versions(_PACKAGES),
+        git=git and measured.Git.model_validate(git),
+        versions=versions,
         results=tuple(results),
     )
-    out.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    with whole_file(out) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    shutil.rmtree(folder)
 
 
 if __name__ == "__main__":

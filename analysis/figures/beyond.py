@@ -30,7 +30,7 @@ LOOK = (style.GREEN, "D")
 _LOOKS = MappingProxyType({**final_comparison.MODELS, "beyond": LOOK})  # Default and Custom as in the final comparison
 _NAMES = MappingProxyType({**final_comparison.NAMES, "beyond": mark("Beyond")})
 _SCORES = messages({"mae": "MAE (meV)", "rmse": "RMSE (meV)", "worst": "Worst 1% (meV)"})
-_WHOLE = 30  # meV: errors from here on are written without decimals
+WHOLE = 30  # meV: errors from here on are written without decimals
 _BETTER = messages(
     {
         "size": "better than Default and Custom at every size from 10 to 25 atoms",
@@ -58,7 +58,7 @@ def scores(records: Sequence[Record], lang: str) -> dict[str, list[float]]:
 
 def whole_or_tenths(error: float, lang: str) -> str:
     """An error in meV, with a decimal if it is small."""
-    return style.number(error, lang, 1 if error < _WHOLE else 0)
+    return style.number(error, lang, 1 if error < WHOLE else 0)
 
 
 def main(records: Arms[Record]) -> list[Record]:
