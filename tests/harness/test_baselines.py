@@ -96,7 +96,7 @@ def test_the_kernels_weights_solve_the_whole_equations(some, monkeypatch):
     known, of_asked = baselines.environments(learnt), baselines.environments(asked)
     place = baselines.WIDTHS.index(found.chosen["width"])
     own = baselines.local_kernels(learnt, known, learnt, known)[place]
-    left = molecules.energy - offsets.least_squares(molecules, order).of(molecules)
+    left = molecules.energy - offsets.fit(molecules, order, "least-squares").of(molecules)
     weights = np.linalg.solve(own + 1e-4 * np.eye(40), left[order])
     errors = baselines.local_kernels(asked, of_asked, learnt, known)[place] @ weights - left[test]
     assert found.mae == pytest.approx(np.abs(errors).mean(), rel=1e-6)
