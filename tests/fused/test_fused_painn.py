@@ -168,7 +168,7 @@ GIVEN = {
 
 
 def layer(width: int = 8) -> equivariant.Layer:
-    dense = [Dense(torch.zeros(r * width, c * width), torch.zeros(r * width)) for r, c in equivariant._PARTS]
+    dense = [Dense(torch.zeros(r * width, c * width), torch.zeros(r * width)) for r, c in equivariant.PARTS]
     return equivariant.Layer(*dense[:2], replace(dense[2], bias=None), *dense[3:])
 
 
