@@ -283,5 +283,5 @@ def _grid(state: Mapping[str, np.ndarray], kind: choice.Kind, end: float) -> tup
     distances = np.linspace(0, end, intervals + 1).astype(np.float32)
     basis = np.exp(np.float32(-0.5) / widths**2 * (distances[:, None] - offsets.astype(np.float32)) ** 2)
     basis[basis < _SMALLEST] = 0
-    cutoff = 0.5 * (np.cos(distances * np.pi / reach) + 1) * (distances < reach)
+    cutoff = 0.5 * (np.cos(distances * np.pi / reach) + 1)  # no distance is beyond its reach
     return basis, cutoff.astype(np.float32), float(np.float32(end))
