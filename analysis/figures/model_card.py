@@ -14,6 +14,8 @@ from analysis.figures.words import mark, messages, say
 
 LEAST = 20
 """Test molecules; of fewer a share says too little."""
+DRAWN = 1000
+"""Test molecules that the figure shows."""
 KIND_NAMES = messages(
     {
         "dft": "QM9’s own (B3LYP)",
@@ -129,12 +131,12 @@ def _cell(holding: int, number: int, lang: str) -> str:
 def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, lang: str) -> dict[str, str]:
     """The numbers that the book's prose quotes; the same keys in both languages.
 
-    `level`; of each kind of geometry `mae_…`, `spread_…` (median), `half_…` (of the interval, median), meV, and
+    `level`; `drawn`, how many the figure shows; of each kind of geometry `mae_…`, `spread_…` (median), `half_…` (of the interval, median), meV, and
     `holds_…`; `least_holds_…`, the smallest share among groups of at least `LEAST` molecules, and `least_group_…`.
     """
     known = tested(errors, intervals)
     shares = _cells(errors, intervals, molecules, lambda some, all_: some / all_ if all_ >= LEAST else np.nan)
-    found = {"level": style.percent(intervals.level, lang)}
+    found = {"level": style.percent(intervals.level, lang), "drawn": style.number(DRAWN, lang)}
     for kind in KINDS:
         every = errors[(errors["part"] == "test") & (errors["geometry"] == kind)]
         of_kind = known[known["geometry"] == kind]
@@ -151,8 +153,15 @@ def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, l
 
 
 def errors_and_intervals(errors: pd.DataFrame, intervals: Intervals, *, lang: str) -> style.BookFigure:
-    """How far the true energy of each test molecule lies from the middle of its interval, against half of that."""
+    """How far the true energy of test molecules lies from the middle of their interval, against half of that.
+
+    `DRAWN` molecules are drawn at random, the same ones for each kind of geometry.
+    """
     known = tested(errors, intervals)
+    every_kind = known["index"].value_counts()
+    common = np.sort(every_kind.index[every_kind == len(KINDS)])
+    drawn = np.random.default_rng(0).permutation(common)[:DRAWN]
+    known = known[known["index"].isin(drawn)]
     alt = mark(
         "Three plots on log scales, one per kind of geometry: distances from the middle of the interval against half "
         "of it. Nine in ten points lie below the diagonal; with the database’s own geometries they reach down to "
@@ -162,9 +171,9 @@ def errors_and_intervals(errors: pd.DataFrame, intervals: Intervals, *, lang: st
         {
             "geometry": known["geometry"],
             "qm9_index": known["index"],
-            "error_meV": _MEV * known["error"],
-            "off_the_middle_meV": _MEV * known["off"],
-            "half_interval_meV": _MEV * known["half_width"],
+            "error_meV": (_MEV * known["error"].astype(float)).round(2),
+            "off_the_middle_meV": (_MEV * known["off"]).round(2),
+            "half_interval_meV": (_MEV * known["half_width"]).round(2),
             "run": " ".join(intervals.about.models),
         }
     )

