@@ -131,8 +131,9 @@ def _cell(holding: int, number: int, lang: str) -> str:
 def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, lang: str) -> dict[str, str]:
     """The numbers that the book's prose quotes; the same keys in both languages.
 
-    `level`; `drawn`, how many the figure shows; of each kind of geometry `mae_…`, `spread_…` (median), `half_…` (of the interval, median), meV, and
-    `holds_…`; `least_holds_…`, the smallest share among groups of at least `LEAST` molecules, and `least_group_…`.
+    `level`; `drawn`, how many the figure shows; of each kind of geometry `mae_…`, `spread_…` (median), `half_…` (of the
+    interval, median), meV, and `holds_…`; `least_holds_…`, the smallest share among groups of at least `LEAST`
+    molecules, and `least_group_…`.
     """
     known = tested(errors, intervals)
     shares = _cells(errors, intervals, molecules, lambda some, all_: some / all_ if all_ >= LEAST else np.nan)
