@@ -23,9 +23,9 @@ from analysis.data import qm9
 from analysis.data.files import whole_file
 from analysis.data.molecules import to_ase
 from analysis.runs import checkout
-from harness.benchmark import measure as measurement
 from harness.benchmark import plan
 from harness.benchmark.record import ForceStep, ForceTimes
+from harness.machine import Machine
 
 _NETWORKS = {"schnet": SchNet, "painn": PaiNN}
 _SHAPE = {"width": 64, "n_interactions": 3}
@@ -58,7 +58,7 @@ def measure(
                 loads.append(os.getloadavg()[0])
                 say(_line(ForceStep.model_validate_json(json.dumps(steps[-1]))))
         content = {
-            "machine": measurement.machine(),
+            "machine": Machine.here().model_dump(),
             "versions": plan.versions(),
             "git": checkout.git_state(),
             "repeats": repeats,
