@@ -65,7 +65,7 @@ def table(errors: pd.DataFrame, intervals: Intervals, *, lang: str) -> style.Wor
         rows[say(KIND_NAMES[kind], lang)] = {
             say("Molecules", lang): style.number(len(every), lang),
             say("MAE (meV)", lang): style.number(_MEV * size.mean(), lang, 1),
-            say("Median error (meV)", lang): style.number(_MEV * every["error"].median(), lang, 1),
+            say("Median error (meV)", lang): style.number(round(_MEV * every["error"].median(), 1) + 0.0, lang, 1),
             say("Median spread (meV)", lang): style.number(_MEV * every["spread"].median(), lang, 1),
             say("Half of the interval, median (meV)", lang): style.number(_MEV * of_kind["half_width"].median(), lang),
             say("It holds for", lang): style.percent(of_kind["inside"].mean(), lang, 1),
