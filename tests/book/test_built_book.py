@@ -153,6 +153,7 @@ WITHOUT_NOTEBOOK = {
     "benchmark": "is measured by a tool, `make bench`",
     "error-drivers": "is computed by `python -m analysis error-sources`, which records it in results/drivers",
     "large-molecules": "compares runs that `python -m analysis run large-molecules` trains",
+    "model-card": "shows what `python -m harness.calibration` records of the models that `predict` takes",
     "preregistration": "compares runs of other pages; `python -m analysis run confirmation` trains those that it plans",
     "sensitivity": "compares runs that `python -m analysis run sensitivity` trains",
 }
