@@ -154,6 +154,22 @@ def test_a_weight_of_the_loss_counts_where_the_loss_was_modified(scores):
     assert (shares["weighted"][["fig7", "fig8"]] == 0).all()
 
 
+def test_what_the_chapter_says_in_words_is_so(scores):
+    """Page "The artefact": what speaks for the means, and what does not."""
+    shares = scores["share"]
+    for explanation in ("networks", "updates", "weighted"):
+        assert shares["fig3_correlation", explanation] == shares["fig3_best", explanation] == 0
+        assert scores["surprise"].xs(explanation, level="explanation").sum() > (
+            scores["surprise"].xs("means", level="explanation").sum()
+        )
+    assert all(shares[f"fig{figure}_crossing", "means"] == 1 for figure in (9, 10))
+    assert shares["fig8", "networks"] > shares["fig8", "means"]
+    assert max(shares["fig7", "networks"], shares["fig7", "means"]) < 0.1
+    assert 0 < shares["fig4_order", "means"] < 1
+    for key, explanation in (("fig9_better", "networks"), ("fig9_better", "updates"), ("fig10_better", "updates")):
+        assert 0 < shares[key, explanation] < 1
+
+
 def test_a_missing_arm_is_named(records, qm9_molecules):
     without = records | {"default-to-custom": Arms("default-to-custom", {})}
     with pytest.raises(MissingArmError, match="default-to-custom"):
