@@ -2,7 +2,7 @@
 
 import difflib
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -266,15 +266,32 @@ def predict(
 
 
 def _judge_again(molecules: Molecules, results: Path | None) -> None:
-    """The preregistered claims at both ends."""
+    """The preregistered claims at both ends, on the usual split and on the others; and what would count against us."""
+    plan = confirmation.load_plan()
     recorded = study.recorded(study.ConfirmationParameters(), molecules, results=results)
-    rows = [("claim", "end", "protocol", "verdict", "effect", "95 % interval", "seeds", "no difference")]
-    for end, found in confirmation.judged(recorded.on(None), molecules).items():
-        for verdict in found:
-            same = "within a tenth" if verdict.no_difference else ""
-            rows.append((verdict.claim, end, *_verdict_cells(verdict), same))
-    typer.echo(aligned(rows))
-    typer.echo("* does not stand after Holm's correction over the claims at this end")
+    found = confirmation.judged(recorded.on(None), molecules)
+    headings = ("claim", "end", "protocol", "verdict", "effect", "95 % interval", "seeds", "no difference")
+    typer.echo(aligned([(*headings, "planned chance"), *_judged_rows(found, plan)]))
+    for split, of_split in confirmation.judged_on_splits(plan, recorded, molecules).items():
+        typer.echo(f"\nsplit {split}")
+        typer.echo(aligned([headings, *_judged_rows(of_split)]))
+    typer.echo("\nbeside a verdict, *: it does not stand after Holm's correction over the claims at this end")
+    typer.echo("planned chance: of a decision over held-out molecules, if the effects are those of the first records")
+    typer.echo("\nagainst our own explanation")
+    for name, ends in confirmation.failed(plan, found).items():
+        typer.echo(f"{name}: {plan.failures[name]}: {' and '.join(ends) or 'no'}")
+
+
+def _judged_rows(found: Mapping[str, Sequence[verdicts.Verdict]], plan: confirmation.Plan | None = None) -> list[tuple]:
+    """A row per end and verdict; with the plan, each with the chance of a decision that it foresaw."""
+    rows = []
+    for end, of_end in found.items():
+        for verdict in of_end:
+            row = (verdict.claim, end, *_verdict_cells(verdict), "within a tenth" if verdict.no_difference else "")
+            chance = plan and confirmation.planned_chance(plan.claims[verdict.claim], end)
+            held_out = verdict.protocol == verdicts.PROTOCOLS[0]
+            rows.append(row if plan is None else (*row, f"{chance:.0%}" if chance is not None and held_out else ""))
+    return rows
 
 
 def _verdict_cells(verdict: verdicts.Verdict) -> tuple[str, ...]:

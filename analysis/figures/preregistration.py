@@ -92,7 +92,7 @@ def facts(plan: Plan, runs: int, *, lang: str) -> dict[str, str]:
 def drifting(*experiments: Arms[Record], lang: str) -> dict[str, list[Record]]:
     """The arms of experiments whose drift is shown, by their label: the models, then what changes their molecules."""
     whole = {arm: of_arm for arms in reversed(experiments) for arm, of_arm in arms.items()}
-    return {say(label, lang): whole[arm] for arm, label in _DRIFTING.items()}
+    return {say(label, lang): whole[arm] for arm, label in _DRIFTING.items() if arm in whole}
 
 
 def drift_by_arm(arms: Mapping[str, Sequence[Record]], *, lang: str) -> style.BookFigure:

@@ -118,8 +118,8 @@ def claims(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
         row = {say("Section", lang): claim.section, say("Thesis", lang): say(_SAID[claim.said], lang)}
         row |= {say(baseline.SHORT_NAMES[protocol], lang): "–" for protocol in PROTOCOLS}
         column = PROTOCOLS[0] if verdict.protocol == INDEPENDENT else verdict.protocol
-        cell = {say(baseline.SHORT_NAMES[column], lang): _cell(verdict, lang)}
-        rows[say(CLAIM_NAMES[verdict.claim], lang)] = rows.get(say(CLAIM_NAMES[verdict.claim], lang), row) | cell
+        judged = {say(baseline.SHORT_NAMES[column], lang): cell(verdict, lang)}
+        rows[say(CLAIM_NAMES[verdict.claim], lang)] = rows.get(say(CLAIM_NAMES[verdict.claim], lang), row) | judged
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
 
 
@@ -212,7 +212,8 @@ def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
     }
 
 
-def _cell(verdict: Verdict, lang: str) -> str:
+def cell(verdict: Verdict, lang: str) -> str:
+    """A verdict with its effect and interval; an asterisk if the correction over its table does not leave it."""
     word = say(VERDICTS[verdict.verdict], lang) + ("" if verdict.verdict == verdict.verdict_in_table else "*")
     effect, low, high = (
         style.number(value, lang, 2) if verdict.unit == "correlation" else _rounded(value, lang)

@@ -1,6 +1,7 @@
 # ruff: noqa: E402
 """The preregistration: what it says is what the code does, and the new runs are judged at both ends."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))  # the harness is no part of the installed package
 
 from analysis import study
+from analysis.cli.commands import app
 from analysis.evaluation import verdicts
 from analysis.evaluation.verdicts import claims, confirmation, table
 from analysis.runs import records
@@ -53,6 +56,12 @@ def two_ended(record: Record) -> Record:
         config=adjust(record.config, training={"settled": 0.1}),
         errors=record.errors.assign(settled=0.9 * record.errors["error"]),
         groups=groups.assign(**sums, settled_en=0.9 * groups["sum_en"]),
+    )
+
+
+def made_up(claim: str, protocol: str, said: str) -> verdicts.Verdict:
+    return verdicts.Verdict(
+        claim, protocol, said, 1.0, (0.9, 1.1), "ratio", 1.0, "below", 0.01, 8, 10, "", p_in_table=1.0
     )
 
 
@@ -122,6 +131,59 @@ def test_both_ends_are_judged(arms, qm9_molecules, monkeypatch):
     assert (level.at("settled").errors["error"] ** 2).mean() == pytest.approx(
         0.81 * (level.errors["error"] ** 2).mean(), rel=1e-5
     )
+
+
+def test_further_splits_judge_the_claims_whose_arms_they_have(arms, qm9_molecules, monkeypatch):
+    few = ("h1", "threshold_2000")
+    monkeypatch.setattr(confirmation, "CLAIMED", {name: confirmation.CLAIMED[name] for name in few})
+    both = list(map(two_ended, arms[DEFAULT]))
+    trained = Arms(arms.experiment, {DEFAULT.on(split): both for split in PLAN.splits})
+    found = confirmation.judged_on_splits(PLAN, trained, qm9_molecules)
+    assert list(found) == list(PLAN.splits)
+    for of_split in found.values():
+        assert [verdict.claim for verdict in of_split["settled"]] == ["h1", "h1"]
+
+
+def test_our_explanation_fails_as_it_was_written_down():
+    found = {
+        "last": [made_up("h1", "as_reported", "confirmed"), made_up("means_alone", "independent", "confirmed")],
+        "settled": [made_up("h1", "held_out", "confirmed"), made_up("means_alone", "independent", "rejected")],
+    }
+    came = confirmation.failed(PLAN, found)
+    assert came.keys() == PLAN.failures.keys()
+    assert {name: ends for name, ends in came.items() if ends} == {"h1": ("settled",), "means_alone": ("settled",)}
+    assert not any(confirmation.failed(PLAN, {"last": found["last"]}).values())
+
+
+def test_a_planned_chance_is_that_of_the_least_favourable_comparison():
+    def power(part, confirmed, rejected):
+        return confirmation.Power(
+            part=part, end="last", effect=0, threshold=0, side="below", deviation=1, molecules=0,
+            chances={"8": (confirmed, rejected)},
+        )  # fmt: skip
+
+    planned = PLAN.claims["h1"]
+    for powers, chance in (
+        ((power("a", 0.9, 0.0), power("b", 0.6, 0.1)), 0.6),
+        ((power("a", 0.9, 0.0), power("b", 0.1, 0.8)), 0.8),
+        ((), None),
+    ):
+        assert confirmation.planned_chance(planned.model_copy(update={"power": powers}), "last") == chance
+
+
+def test_the_command_tells_verdicts_chances_splits_and_failures(monkeypatch):
+    plan = PLAN.model_copy(update={"failures": {"h1": "confirmed by a valley", "general_mse": "confirmed too"}})
+    found = {"last": [made_up("h1", "held_out", "rejected")], "settled": [made_up("h1", "held_out", "confirmed")]}
+    monkeypatch.setattr(confirmation, "load_plan", lambda: plan)
+    monkeypatch.setattr(confirmation, "judged", lambda *_: found)
+    monkeypatch.setattr(confirmation, "judged_on_splits", lambda *_: dict.fromkeys(PLAN.splits, found))
+    monkeypatch.setattr(study, "recorded", lambda *_, **__: Arms("made up", {}))
+    lines = CliRunner().invoke(app, ["verdicts", "--again"], catch_exceptions=False).stdout.splitlines()
+    chance = confirmation.planned_chance(PLAN.claims["h1"], "settled")
+    assert any(re.match(rf"h1 +settled +held_out +confirmed\* .* {chance:.0%}$", line) for line in lines)
+    assert [line for line in lines if line.startswith("split ")] == [f"split {split}" for split in PLAN.splits]
+    assert "h1: confirmed by a valley: settled" in lines
+    assert "general_mse: confirmed too: no" in lines
 
 
 def test_no_difference_is_a_finding_only_within_the_margin():

@@ -20,7 +20,9 @@ SOURCES = [
 SAME = {"Beyond", "Custom", "Default", "Descriptor", "Element", "MAE (meV)", "MSE (eV²)", "Model", "N, nitrogen"} | {
     "32 bytes / 64 bytes",
     "GFN2-xTB",
+    "H4",
     "Geometries",
+    "No",
     "RMSE (meV)",
     "SMILES",
     "Zwitterions",

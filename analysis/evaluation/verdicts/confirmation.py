@@ -1,7 +1,7 @@
 """The claims judged once more, as was preregistered: new seeds, both protocols, both ends of a training."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
@@ -88,19 +88,64 @@ def load_plan(path: str | os.PathLike[str] | None = None) -> Plan:
     return read(path or plan_path(), Plan, PlanError, "git checkout -- results/preregistration")
 
 
-def judged(arms: Arms[Record], molecules: Molecules) -> dict[End, list[Verdict]]:
-    """The verdicts of all claims by end of the training, each end's corrected together (see `decisions.together`).
+def judged(
+    arms: Arms[Record], molecules: Molecules, claims: Collection[str] = CLAIMED.keys()
+) -> dict[End, list[Verdict]]:
+    """The verdicts of claims by end of the training, each end's corrected together (see `decisions.together`).
 
-    `arms` are those of the experiment `confirmation` on one split. What depends on no protocol follows from the course
-    of the training alone and is judged at its last step; but for `means_alone`, which is judged at both.
+    `arms` are those of the experiment `confirmation` on one split, `claims` keys of `CLAIMED`, by default all. What
+    depends on no protocol follows from the course of the training alone and is judged at its last step; but for
+    `means_alone`, which is judged at both.
     """
     found = {}
-    names = {name for claim in CLAIMED.values() for name in claim.experiments}
+    chosen = {name: claim for name, claim in CLAIMED.items() if name in claims}
+    names = {name for claim in chosen.values() for name in claim.experiments}
     for end in ENDS:
         asked = {
             name: claim
-            for name, claim in CLAIMED.items()
+            for name, claim in chosen.items()
             if end == "last" or name in OURS or claim.protocols != (INDEPENDENT,)
         }
         found[end] = all_claims(Evidence(dict.fromkeys(names, arms.at(end)), molecules), asked)
     return found
+
+
+def judged_on_splits(plan: Plan, arms: Arms[Record], molecules: Molecules) -> dict[int, dict[End, list[Verdict]]]:
+    """The verdicts on each further split of the plan, of the claims all of whose arms are trained on it."""
+    found = {}
+    for split in plan.splits:
+        of_split = arms.on(split)
+        claims = [name for name, planned in plan.claims.items() if set(planned.arms) <= of_split.keys()]
+        found[split] = judged(of_split, molecules, claims)
+    return found
+
+
+def failed(plan: Plan, found: Mapping[End, Sequence[Verdict]]) -> dict[str, tuple[End, ...]]:
+    """The ends at which each of the plan's failures of our own explanation came about; none: it did not.
+
+    A failure's first word is the verdict that it fails with. It counts at the claim's own level, without the correction
+    over the table, and not where each set keeps its own mean: there the curves are the ones that we explain.
+    """
+    return {
+        name: tuple(
+            end
+            for end, verdicts in found.items()
+            if any(
+                verdict.claim == name and verdict.protocol != "as_reported" and verdict.verdict == said.split()[0]
+                for verdict in verdicts
+            )
+        )
+        for name, said in plan.failures.items()
+    }
+
+
+def planned_chance(planned: Planned, end: End) -> float | None:
+    """The least chance with which a claim is decided at an end, if the effects are those of the first records.
+
+    All of its comparisons have to be confirmed, or one of them rejected; None for a claim without a power of its own.
+    """
+    of_end = [one.chances[str(len(planned.seeds))] for one in planned.power if one.end == end]
+    if not of_end:
+        return None
+    confirmed, rejected = zip(*of_end, strict=True)
+    return max(min(confirmed), max(rejected))

@@ -1,0 +1,183 @@
+"""The claims judged once more: verdicts of the preregistered runs under both protocols and at both ends of a training.
+
+`found` is what `confirmation.judged` gives: the verdicts by end.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from analysis.evaluation.verdicts import FACTOR, INDEPENDENT, PROTOCOLS, Verdict
+from analysis.evaluation.verdicts.confirmation import Plan, failed, planned_chance
+from analysis.evaluation.verdicts.table import OURS
+from analysis.figures import replication, style
+from analysis.figures.preregistration import ENDS_IN_WORDS, drifting
+from analysis.figures.words import mark, messages, say
+from analysis.runs.arms import Arms
+from analysis.runs.records import ENDS, End, Record
+
+_SAME = mark("no difference")
+_CAME = messages({True: "Yes", False: "No"})
+_LOOKS: Mapping[End, Mapping[str, object]] = {
+    "last": {"color": style.VERMILION, "marker": "o"},
+    "settled": {"color": style.BLUE, "marker": "s"},
+}
+
+
+def claims(found: Mapping[End, Sequence[Verdict]], plan: Plan, protocol: str, *, lang: str) -> style.WordTable:
+    """A row per claim, and for each end its verdict with effect and interval, and the chance of one that was planned.
+
+    With the protocol "held_out" come the claims that depend on none. An asterisk marks a verdict that the correction
+    over all claims of its end does not leave.
+    """
+    shown = (protocol, INDEPENDENT) if protocol == PROTOCOLS[0] else (protocol,)
+    rows: dict[str, dict[str, str]] = {}
+    for end, verdicts in found.items():
+        for verdict in verdicts:
+            if verdict.protocol not in shown:
+                continue
+            column = say(ENDS_IN_WORDS[end], lang)
+            row = rows.setdefault(say(replication.CLAIM_NAMES[verdict.claim], lang), {})
+            row[column] = _cell(verdict, lang)
+            chance = planned_chance(plan.claims[verdict.claim], end)
+            if protocol == PROTOCOLS[0]:
+                row[f"{column}: {say('planned chance', lang)}"] = "–" if chance is None else style.percent(chance, lang)
+    table = style.WordTable.from_dict(rows, orient="index").fillna("–")
+    return table.rename_axis(columns=say("Claim", lang))
+
+
+def splits(of_splits: Mapping[int, Mapping[End, Sequence[Verdict]]], *, lang: str) -> style.WordTable:
+    """A row per claim and end, a column per split: verdicts over its held-out molecules (`judged_on_splits`)."""
+    rows: dict[str, dict[str, str]] = {}
+    for split, found in of_splits.items():
+        for end, verdicts in found.items():
+            for verdict in verdicts:
+                if verdict.protocol == PROTOCOLS[0]:
+                    name = f"{say(replication.CLAIM_NAMES[verdict.claim], lang)} · {say(ENDS_IN_WORDS[end], lang)}"
+                    rows.setdefault(name, {})[say("Split {seed}", lang, seed=split)] = _cell(verdict, lang)
+    ordered = dict(sorted(rows.items(), key=lambda row: row[0].rpartition(" · ")[0]))
+    return style.WordTable.from_dict(ordered, orient="index").rename_axis(columns=say("Claim and end", lang))
+
+
+def failures(found: Mapping[End, Sequence[Verdict]], plan: Plan, *, lang: str) -> style.WordTable:
+    """A row per outcome that would count against the book's own explanation: whether it came, and what was found."""
+    rows = {}
+    for name, ends in failed(plan, found).items():
+        row = {say("Against us if", lang): say(replication.VERDICTS[plan.failures[name].split()[0]], lang)}
+        row[say("Came about", lang)] = say(_CAME[bool(ends)], lang)
+        for end, verdicts in found.items():
+            verdict = next(v for v in verdicts if v.claim == name and v.protocol != "as_reported")
+            row[say(ENDS_IN_WORDS[end], lang)] = _cell(verdict, lang)
+        rows[say(replication.CLAIM_NAMES[name], lang)] = row
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
+
+
+def changed(before: Sequence[Verdict], found: Mapping[End, Sequence[Verdict]], *, lang: str) -> style.WordTable:
+    """A row per claim of the report whose held-out verdict is another one than `before`, by the first records."""
+    rows = {}
+    for old in before:
+        new = {
+            say(ENDS_IN_WORDS[end], lang): verdict
+            for end, verdicts in found.items()
+            for verdict in verdicts
+            if (verdict.claim, verdict.protocol) == (old.claim, old.protocol)
+        }
+        if old.protocol != PROTOCOLS[1] and any(verdict.verdict != old.verdict for verdict in new.values()):
+            row = {say("First records", lang): _cell(old, lang)}
+            rows[say(replication.CLAIM_NAMES[old.claim], lang)] = row | {
+                end: _cell(verdict, lang) for end, verdict in new.items()
+            }
+    return style.WordTable.from_dict(rows, orient="index").fillna("–").rename_axis(columns=say("Claim", lang))
+
+
+def facts(found: Mapping[End, Sequence[Verdict]], plan: Plan, *, lang: str) -> dict[str, str]:
+    """How many of the report's claims are decided, and how: by end and, in the keys, protocol; and our own failures.
+
+    `…_held_out` counts the claims that depend on no protocol too, since they are judged by the course of the training.
+    """
+    counted: dict[str, int] = {}
+    for end, verdicts in found.items():
+        for protocol in PROTOCOLS:
+            shown = (protocol, INDEPENDENT) if protocol == PROTOCOLS[0] else (protocol,)
+            of_report = [v for v in verdicts if v.protocol in shown and v.claim not in OURS]
+            key = f"{end}_{protocol}"
+            counted[f"judged_{key}"] = len(of_report)
+            for word in replication.VERDICTS:
+                counted[f"{word}_{key}"] = sum(v.verdict == word for v in of_report)
+            counted[f"same_{key}"] = sum(v.verdict != "confirmed" and v.no_difference for v in of_report)
+            counted[f"open_{key}"] = sum(v.verdict == "undecided" and not v.no_difference for v in of_report)
+    ends = failed(plan, found)
+    counted |= {"failures": len(ends), "failures_came": sum(map(bool, ends.values()))}
+    return {name: style.number(value, lang) for name, value in counted.items()}
+
+
+def at_both_ends(arms: Arms[Record], *, lang: str) -> dict[str, list[Record]]:
+    """The records of the arms whose drift is shown, at both ends, by label: for `preregistration.drift_by_arm`."""
+    return {
+        f"{label}, {say(ENDS_IN_WORDS[end], lang).lower()}": [record.at(end) for record in records]
+        for label, records in drifting(arms, lang=lang).items()
+        for end in ENDS
+    }
+
+
+def forest(found: Mapping[End, Sequence[Verdict]], *, lang: str) -> style.BookFigure:
+    """The effect of each claim that compares errors, with its interval, at both ends, over held-out molecules.
+
+    Effects are turned so that the claim lies to the left: where it says that a ratio is large, its inverse stands here.
+    The band is a tenth on either side of 1.
+    """
+    rows, drawn = [], {}
+    for end, verdicts in found.items():
+        for verdict in verdicts:
+            if verdict.protocol != PROTOCOLS[0] or verdict.unit == "correlation":
+                continue
+            turned = np.array([verdict.effect, *verdict.interval, verdict.threshold])
+            if verdict.side == "above":
+                turned = 1 / turned[[0, 2, 1, 3]]
+            drawn[end, verdict.claim] = turned
+            names = ("effect", "low", "high", "threshold")
+            rows.append({"claim": verdict.claim, "end": end, **dict(zip(names, turned, strict=True))})
+    alt = mark(
+        "Ratios of errors with their intervals on a log scale, one row per claim, a mark for the last step and one for "
+        "the settled end; a grey band around one, and in each row the claim’s threshold."
+    )
+    names = list(dict.fromkeys(claim for _, claim in drawn))
+    with style.figure(say(alt, lang), pd.DataFrame(rows), height=0.46 * len(names) + 1.3, legend=2) as figure:
+        axes = figure.subplots()
+        axes.axvspan(1 / FACTOR, FACTOR, color=style.GREY, alpha=0.18, linewidth=0)
+        for (end, claim), (effect, low, high, threshold) in drawn.items():
+            place = names.index(claim) + {"last": -0.16, "settled": 0.16}[end]
+            axes.plot([low, high], [place, place], color=_LOOKS[end]["color"], linewidth=1.6)
+            axes.plot([effect], [place], linestyle="", label=say(ENDS_IN_WORDS[end], lang), **_LOOKS[end])
+            axes.plot([threshold], [names.index(claim)], color=style.BLACK, linestyle="", marker="|", markersize=16)
+        axes.set_yticks(range(len(names)), [say(_SHORT[name], lang) for name in names])
+        axes.invert_yaxis()
+        style.log_axis(
+            axes, lang, "x", name=say("Ratio, so turned that the claim lies to the left", lang), ticks=(1, 2, 5)
+        )
+        axes.grid(axis="x")
+    return figure
+
+
+def _cell(verdict: Verdict, lang: str) -> str:
+    said = replication.cell(verdict, lang)
+    return f"{said} ({say(_SAME, lang)})" if verdict.no_difference else said
+
+
+_SHORT = messages(
+    {
+        "h2": "H2: fluorine",
+        "h3": "H3: equal frequencies",
+        "threshold_2000": "Cap of 2,000",
+        "threshold_2000_same_updates": "… same updates",
+        "best_rate_size": "Weights by size",
+        "best_rate_size_frequency": "Weights by size and frequency",
+        "h4": "H4",
+        "h4_same_updates": "H4, same updates",
+        "directed_by_size": "Directed, by size",
+        "general_mse": "Custom’s general error",
+        "custom_by_size": "Custom, by size",
+        "directed_crossing": "Ours: real crossing",
+    }
+)
