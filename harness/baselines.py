@@ -31,7 +31,6 @@ from sklearn.metrics.pairwise import euclidean_distances
 
 from analysis.data import offsets, qm9, splits
 from analysis.data.errors import UserError
-from analysis.data.files import whole_file
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
 from analysis.evaluation import accuracy
@@ -438,8 +437,7 @@ def _record(out: Path) -> None:
         versions=versions,
         results=tuple(results),
     )
-    with whole_file(out) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(out, record)
     shutil.rmtree(folder)
 
 

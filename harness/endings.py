@@ -19,6 +19,7 @@ from pytorch_lightning.callbacks import Callback
 from torch.optim.swa_utils import AveragedModel
 
 from analysis.data import qm9, thesis
+from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.figures import style
 from analysis.figures.words import messages, say
@@ -113,7 +114,7 @@ class Endings(measured.Frozen):
     results: dict[str, dict[str, dict[str, dict[str, float]]]]
 
 
-class EndingsError(RuntimeError):
+class EndingsError(UserError, RuntimeError):
     """There is no record of the ends, or it was damaged; the message names the file."""
 
 
@@ -184,7 +185,7 @@ def main(out: Annotated[Path | None, typer.Argument(help="The record.")] = None)
         git=checkout.git_state(),
         results=results,
     )
-    out.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(out, record)
 
 
 if __name__ == "__main__":

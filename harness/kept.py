@@ -5,8 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
+from analysis.data.errors import UserError
 
-class ForeignError(RuntimeError):
+
+class ForeignError(UserError, RuntimeError):
     """The kept results belong to other settings or to another state of the code; the message says what to do."""
 
 

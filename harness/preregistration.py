@@ -21,6 +21,7 @@ from analysis.evaluation.verdicts import claims, confirmation
 from analysis.evaluation.verdicts.curves import LEAST_MOLECULES, curves_of, frequency_of, log_ratios
 from analysis.evaluation.verdicts.decisions import ALPHA, FACTOR, Verdict, rule_of
 from analysis.evaluation.verdicts.intervals import LEVEL, RESAMPLES, Side, spearman
+from analysis.runs import measured
 from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.runs.records import Record, results_folder
 from analysis.study.experiments import BEST_TRIED, ConfirmationParameters
@@ -259,7 +260,7 @@ def main() -> None:
         typer.echo(f"error: runs of the plan are recorded: {path} must not change any more", err=True)
         raise typer.Exit(1)
     path.parent.mkdir(exist_ok=True)
-    path.write_text(plan(qm9.load()).model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(path, plan(qm9.load()))
 
 
 if __name__ == "__main__":

@@ -14,8 +14,9 @@ from tqdm import tqdm
 
 from analysis import study
 from analysis.data import qm9
-from analysis.data.files import check_output, whole_file
+from analysis.data.files import check_output
 from analysis.data.molecules import Molecules
+from analysis.runs import measured
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.console import INTERRUPTED, clock, complain, one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
@@ -102,8 +103,7 @@ def verify(recorded: Record, name: str, *, threads: int | None, out: str | os.Pa
     for words in _told(compared):
         typer.echo(words)
     if out is not None:
-        with whole_file(out) as temporary:
-            temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        measured.write(out, found)
     if not compared.within_tolerance:
         names = ", ".join(part.part for part in compared.parts if not part.none)
         why = (

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from analysis.data.files import reason
+from analysis.data.files import reason, whole_file
 
 
 class Frozen(BaseModel):
@@ -49,3 +49,9 @@ def read[R: BaseModel](path: str | os.PathLike[str], kind: type[R], refusal: typ
         raise refusal(
             f"{path} is damaged or of another version: {where}: {first['msg']}; restore it, or run `{command}` again"
         ) from error
+
+
+def write(path: str | os.PathLike[str], record: BaseModel) -> None:
+    """Write a record that `read` reads, whole or not at all."""
+    with whole_file(path) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -20,9 +20,8 @@ from schnetpack.transform import ASENeighborList
 
 import fused
 from analysis.data import qm9
-from analysis.data.files import whole_file
 from analysis.data.molecules import to_ase
-from analysis.runs import checkout
+from analysis.runs import checkout, measured
 from harness.benchmark import plan
 from harness.benchmark.record import ForceStep, ForceTimes
 from harness.machine import Machine
@@ -68,8 +67,7 @@ def measure(
     finally:
         torch.set_num_threads(threads)
     record = ForceTimes.model_validate_json(json.dumps(content))
-    with whole_file(out) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(out, record)
     return record
 
 

@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from analysis.data.files import whole_file
-from analysis.runs import checkout
+from analysis.runs import checkout, measured
 from harness.benchmark.record import CONTESTANTS, VARIANTS, Benchmark, Frozen, Program, Programs, Settings, load
 from harness.kept import ForeignError, Kept
 
@@ -214,8 +213,7 @@ def _started(out: Path, asked: dict[str, Any]) -> tuple[Kept, Path]:
 
 def _written[R: Frozen](path: Path, content: dict[str, Any], kind: type[R] = Benchmark) -> R:
     record = kind.model_validate_json(json.dumps(content))
-    with whole_file(path) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(path, record)
     return record
 
 

@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple, Self, get_args
 
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
+from analysis.data.errors import UserError
 from analysis.runs.measured import Frozen, Git, read
 from analysis.runs.records import results_folder
 from harness.machine import Machine
@@ -31,7 +32,7 @@ CONTESTANTS: tuple[Contestant, ...] = get_args(Contestant)
 GIGABYTE = 10**9
 
 
-class BenchmarkError(RuntimeError):
+class BenchmarkError(UserError, RuntimeError):
     """There is no record, or one that can't be trusted; the message names the file and what to do."""
 
 

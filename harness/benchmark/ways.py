@@ -10,9 +10,8 @@ import numpy as np
 import torch
 
 from analysis.data import qm9
-from analysis.data.files import whole_file
 from analysis.data.neighbours import neighbour_pairs
-from analysis.runs import checkout
+from analysis.runs import checkout, measured
 from analysis.runs.config import Model
 from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
@@ -62,8 +61,7 @@ def measure(
         "trials": trials,
     }
     record = Ways.model_validate_json(json.dumps(content))
-    with whole_file(out) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(out, record)
     return record
 
 

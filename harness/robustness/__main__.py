@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from analysis.data.files import check_output, whole_file
+from analysis.runs import measured
 from harness.kept import ForeignError
 from harness.robustness import kills, load, plan, warned
 from harness.robustness import record as robustness
@@ -67,8 +68,7 @@ def memory(
     except load.StudyMemoryError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
-    with whole_file(out) as temporary:
-        temporary.write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(out, found)
     typer.echo(f"{found.runs} trainings in {found.memory / 1e9:.2f} GB of memory: {out}")
 
 

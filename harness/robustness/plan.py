@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.data import qm9
-from analysis.data.files import whole_file
-from analysis.runs import checkout
+from analysis.runs import checkout, measured
 from analysis.runs.config import RunConfig, adjust
 from analysis.training import loop, recording
 from harness.benchmark.plan import versions
@@ -102,8 +101,7 @@ def carry_out(out: Path, *, quick: bool, seed: int, minutes: float, say: Callabl
         for trouble in result.get("troubles", ()):
             say(f"    {trouble}")
     record = Robustness.model_validate_json(json.dumps(_content(kept, everything)))
-    with whole_file(out) as temporary:
-        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(out, record)
     shutil.rmtree(folder)
     return record
 

@@ -12,6 +12,7 @@ from typing import Literal, get_args
 import pandas as pd
 from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
+from analysis.data.errors import UserError
 from analysis.runs.measured import Frozen, Git, read
 from analysis.runs.records import results_folder
 from harness.machine import Machine
@@ -55,7 +56,7 @@ FUZZ_TARGETS: tuple[FuzzTargetName, ...] = get_args(FuzzTargetName)
 _ALIASED = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
 
-class RobustnessError(RuntimeError):
+class RobustnessError(UserError, RuntimeError):
     """There is no record, or one that can't be trusted; the message names the file and what to do."""
 
 
