@@ -21,10 +21,10 @@ from ase import Atoms
 from rdkit import Chem, rdBase
 
 from analysis.data import extxyz
+from analysis.data.conformers import ConformerError, Conformers
 from analysis.data.files import naming, reason
 from analysis.evaluation.prediction_intervals import MMFF, UNKNOWN
 from analysis.predict.applicability import refused_anywhere
-from analysis.predict.conformers import ConformerError, Conformers
 
 _BONDS = (Chem.BondType.SINGLE, Chem.BondType.DOUBLE, Chem.BondType.TRIPLE)
 _INCHI = "InChI="

@@ -56,7 +56,8 @@ class Selection(_Sizes):
 class Data(Frozen):
     """Which molecules a run sees: a seeded split, what is selected of its training part, and how many of each part.
 
-    `train_molecules` and `held_out_molecules` draw that many at random; None takes all.
+    `train_molecules` and `held_out_molecules` draw that many at random; None takes all. `geometries` says where all of
+    them have their positions from: QM9, or `analysis.data.geometries`, where those that have none there are left out.
     """
 
     split_seed: int = Field(0, ge=0, le=LARGEST_SEED, description="split seed {}")
@@ -64,6 +65,7 @@ class Data(Frozen):
     selection: Selection = Selection()
     train_molecules: PositiveInt | None = Field(None, description="{:,} training molecules")
     held_out_molecules: int | None = Field(None, ge=2, description="{:,} held-out molecules")
+    geometries: Literal["qm9", "mmff94"] = Field("qm9", description="geometries: {}")
 
 
 class Model(Frozen):
@@ -163,7 +165,11 @@ class Loss(Frozen):
 
 
 class RunConfig(Frozen):
-    """Everything that changes the result of one run; `experiment` only says where its record lies."""
+    """Everything that changes the result of one run; `experiment` only says where its record lies.
+
+    With `start`, a record's name ("beyond/0123456789ab"), the training begins with that run's weights and keeps its
+    offsets; both networks have to be of one shape.
+    """
 
     experiment: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
     seed: int = Field(0, ge=0, le=LARGEST_SEED)
@@ -172,6 +178,7 @@ class RunConfig(Frozen):
     training: Training = Training()
     loss: Loss = Loss()
     fine_tuning: FineTuning | None = None
+    start: str | None = Field(None, pattern=r"^[a-z][a-z0-9-]*/[0-9a-f]{12}$")
 
     @field_validator("experiment")
     @classmethod

@@ -9,3 +9,7 @@ class TrainingDivergedError(UserError, RuntimeError):
 
 class CheckpointError(UserError, RuntimeError):
     """A checkpoint that is damaged, or belongs to another run or another version of the code."""
+
+
+class StartError(UserError, RuntimeError):
+    """The record that a run begins with is missing, or of another network; the message names it."""

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from analysis.data import descriptors, splits
+from analysis.data import descriptors, geometries, splits
 from analysis.data.molecules import Molecules
 from analysis.runs import weights
 from analysis.runs.config import Data, FineTuning, Loss, Selection
@@ -28,7 +28,9 @@ class Chosen:
 def choose_molecules(molecules: Molecules, data: Data) -> Chosen:
     """The molecules of one run: the seeded split of the database, what is selected of its training part, then thinned.
 
-    Raises ValueError if a part holds fewer molecules than asked for, or if the selection leaves none.
+    They have the geometries that are asked for; those without are left out last.
+
+    Raises ValueError if a part holds fewer molecules than asked for, or if the selection or the geometries leave none.
     """
     whole = _split(molecules, data.split_seed, data.held_out)
     validation, test = whole.validation, whole.test
@@ -39,8 +41,15 @@ def choose_molecules(molecules: Molecules, data: Data) -> Chosen:
         validation = splits.random_subset(validation, half, seed=data.split_seed)
         test = splits.random_subset(test, data.held_out_molecules - half, seed=data.split_seed)
     used = np.sort(np.concatenate([train, validation, test, left_out]))
-    *parts, left_out = (np.searchsorted(used, part) for part in (train, validation, test, left_out))
-    return Chosen(molecules.select(used), splits.Split(*parts), left_out)
+    found = molecules.select(used)
+    if data.geometries == "mmff94":
+        found = geometries.mmff94(found)
+    there = used[np.isin(molecules.index[used], found.index)]
+    parts = [np.searchsorted(there, np.intersect1d(part, there)) for part in (train, validation, test, left_out)]
+    for name, part in zip(("training", "validation", "test"), parts, strict=False):
+        if not len(part):
+            raise ValueError(f"no {name} molecule has a geometry by {data.geometries}: draw more")
+    return Chosen(found, splits.Split(*parts[:3]), parts[3])
 
 
 def training_part(molecules: Molecules, data: Data) -> np.ndarray:

@@ -16,6 +16,7 @@ from analysis.study.experiments import (
     DirectedTrainingParameters,
     ExtrapolationParameters,
     FinalComparisonParameters,
+    GeometriesParameters,
     LargeMoleculesParameters,
     LearningCurveParameters,
     LossModificationParameters,

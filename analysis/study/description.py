@@ -18,6 +18,8 @@ def describe(config: RunConfig, profile: Profile = "full") -> str:
         sizes = _sizes_words(fine.smallest, fine.largest) or "all sizes"
         rings = "" if fine.rings is None else f" and {fine.rings} rings or more"
         words.append(f"then {fine.epochs} epochs on {sizes}{rings}, learning rate {fine.learning_rate:g}")
+    if config.start is not None:
+        words.append(f"begins with the weights of {config.start.partition('/')[0]}")
     return "; ".join(words) or "the model Default on all training molecules"
 
 

@@ -478,6 +478,35 @@ class BeyondRemediesParameters(ExperimentParameters):
         return found | {Arm("fine-tuned, rings", self.rings): with_fine_tuning(tuned, self.share, fine, molecules)}
 
 
+class GeometriesParameters(ExperimentParameters):
+    """The model "Beyond" for molecules whose geometry is a conformer by MMFF94, as `predict` makes it from a SMILES.
+
+    Each run begins with the weights of "Beyond", of `minutes` (`EPOCHS_OF_BUDGET`) and the same seed, and sees QM9's
+    energies with such geometries for `passes` epochs, at `rates`. As a control the last of the rates goes on with QM9's
+    own geometries.
+    """
+
+    experiment = "geometries"
+    seeds: list[NonNegativeInt] = Field([0, 1, 2, 3, 4], min_length=1, description="at least one, each once")
+    minutes: _Budget = Field(_MAIN, description=f"one of {_BUDGETS}")
+    passes: PositiveInt = Field(11, description="a number of epochs")
+    rates: list[PositiveFloat] = Field([1e-3], min_length=1, description="positive numbers, at least one, each once")
+
+    @override
+    def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
+        beyond = self.run(seed, experiment="beyond", **_beyond(self.profile, self.minutes))
+        name = f"{beyond.experiment}/{beyond.run_id(molecules.fingerprint())}"
+        going_on = beyond.model_copy(update={"experiment": self.experiment, "start": name})
+        epochs = self.passes if self.profile == "full" and self.epochs is None else None
+        tuned = {
+            rate: adjust(going_on, training={"epochs": epochs, "learning_rate": rate}, data={"geometries": "mmff94"})
+            for rate in self.rates
+        }
+        found = {Arm("beyond"): beyond} | {Arm("mmff94", rate): config for rate, config in tuned.items()}
+        control = adjust(tuned[self.rates[-1]], data={"geometries": "qm9"})
+        return found | {Arm("qm9", self.rates[-1]): control}
+
+
 def with_fine_tuning(plain: RunConfig, share: float, settings: dict[str, object], molecules: Molecules) -> RunConfig:
     """The same epochs but for a share, whose updates (to the nearest epoch) go to the molecules that `settings` mean.
 
@@ -500,4 +529,4 @@ def _beyond(profile: Profile, minutes: int) -> dict[str, dict[str, object]]:
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
     parameters.experiment: parameters for parameters in ExperimentParameters.__subclasses__()
 }
-"""The parameters of every experiment, by its name, in the order of the report; the last nine are ours."""
+"""The parameters of every experiment, by its name, in the order of the report; the last ten are ours."""

@@ -31,6 +31,7 @@ from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import check_units, neighbour_pairs
 from analysis.runs.config import RunConfig, Training
+from analysis.runs.records import Record
 from analysis.runs.selection import choose_molecules, fine_tuned, loss_weights
 from analysis.runs.weights import LOSS_WEIGHT
 from analysis.training import networks
@@ -300,6 +301,7 @@ def train(
     molecules: Molecules,
     folder: str | os.PathLike[str],
     *,
+    start: Record | None = None,
     progress: bool = False,
     callbacks: Sequence[Callback] = (),
     logger: LoggerName | None = "csv",
@@ -311,6 +313,8 @@ def train(
     ----------
     folder
         Where the checkpoint of the last finished epoch is kept; if there is one, the training goes on from it.
+    start
+        The record whose weights the network begins with, and whose offsets it keeps: the configuration's.
     progress
         Show how far the training is: a bar in a terminal, a line in a notebook, plain lines in a log file.
     callbacks
@@ -343,7 +347,7 @@ def train(
     with _timed(seconds, "data"):
         chosen = choose_molecules(molecules, config.data)
         molecules, parts = chosen.molecules, chosen.parts
-        fitted = offsets.fit(molecules, parts.train, config.training.offsets)
+        fitted = start.offsets() if start else offsets.fit(molecules, parts.train, config.training.offsets)
         pairs = neighbour_pairs(molecules, config.model.data_cutoff)
         check_units(molecules, pairs)
         packed = PackedMolecules(molecules, pairs, targets=molecules.energy - fitted.of(molecules))
@@ -355,6 +359,8 @@ def train(
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
         model = networks.build_from(config.model, postprocessors=networks.postprocessors(fitted, ENERGY))
+    if start:
+        model.load_state_dict({name: torch.from_numpy(value) for name, value in start.state_dict().items()})
     output = WeightedOutput(ENERGY, huber_delta=config.loss.huber_delta if config.loss.form == "huber" else None)
     schedule = learning_rate_schedule(phases, config.training)
     all_steps, share = sum(module.steps_of_epochs), config.training.settled

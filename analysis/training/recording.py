@@ -21,7 +21,7 @@ from analysis.data.files import naming, to_disk
 from analysis.data.molecules import Molecules
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import Model, RunConfig
-from analysis.runs.failures import CheckpointError
+from analysis.runs.failures import CheckpointError, StartError
 from analysis.runs.measured import versions
 from analysis.runs.records import Record
 
@@ -50,7 +50,8 @@ def load_or_train(
     second waits and loads what the first recorded. `molecules` is the whole database, `results` by default
     `records.results_folder()`; the other parameters are those of `loop.train`, without effect if nothing is trained.
 
-    Raises records.RecordError for a record that is damaged or another run's; failures.CheckpointError for a checkpoint
+    Raises records.RecordError for a record that is damaged or another run's; failures.StartError if the run begins with
+    another that is not there; failures.CheckpointError for a checkpoint
     that can't be resumed; failures.TrainingDivergedError, weights.WeightError and loop.LoggerError as `loop.train`
     (nothing is then recorded); and OSError if something can't be written: the next start goes on after the last
     finished epoch.
@@ -68,11 +69,28 @@ def load_or_train(
         _log.info("training run %s of %s", folder.name, config.experiment)
         try:
             with naming(folder):
-                _train_and_record(config, molecules, folder, progress=progress, callbacks=callbacks, logger=logger)
+                options = {"progress": progress, "callbacks": callbacks, "logger": logger}
+                _train_and_record(config, molecules, folder, start=start_of(config, results), **options)
         finally:
             # A trainer and what it trained refer to each other: a study of many runs grew beyond 4 GB.
             gc.collect()
         return records.find(config, data, results)
+
+
+def start_of(config: RunConfig, results: str | os.PathLike[str]) -> Record | None:
+    """The record that a run begins with; None for one that begins by itself.
+
+    Raises StartError if it is not in `results`, or has another network than the run.
+    """
+    if config.start is None:
+        return None
+    folder = Path(results) / config.start
+    if not folder.is_dir():
+        raise StartError(f"the run begins with {config.start}, which is not recorded in {results}: train it first")
+    start = records.load(folder)
+    if start.config.model != config.model:
+        raise StartError(f"the run begins with {config.start}, whose network has other settings than its own")
+    return start
 
 
 def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **options: object) -> None:

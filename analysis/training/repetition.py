@@ -152,6 +152,9 @@ def trained_again(
     torch.set_num_threads(threads or record.about["machine"]["threads"])
     try:
         with tempfile.TemporaryDirectory(prefix="again-") as folder:
+            if (start := recording.start_of(record.config, record.folder.parents[1])) is not None:
+                (beside := Path(folder) / record.config.start).parent.mkdir()
+                beside.symlink_to(start.folder.resolve())
             yield recording.load_or_train(
                 record.config, molecules, results=Path(folder), progress=progress, logger=None
             )

@@ -31,11 +31,11 @@ from typer.testing import CliRunner
 
 from analysis import study
 from analysis.cli import commands, predicting
-from analysis.data import extxyz, qm9
+from analysis.data import conformers, extxyz, qm9
 from analysis.data.molecules import Molecules, to_ase
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.evaluation import prediction_intervals as intervals
-from analysis.predict import applicability, conformers, electrons, geometries, outputs
+from analysis.predict import applicability, electrons, geometries, outputs
 from analysis.predict import ensemble as predict
 from analysis.predict.calculator import EnsembleCalculator
 from analysis.runs.arms import Arms

@@ -72,6 +72,7 @@ ARMS = {
     "beyond": "minutes 25; minutes 5; minutes 2; minutes 10; minutes 50; minutes 106",
     "learning-curve": "; ".join(f"molecules {n}" for n in (1000, 2000, 5000, 10000, 20000, 50000, 104664)),
     "beyond-remedies": "plain; size 10; per-atom 2; cap 4000, same updates; fine-tuned, rings 3",
+    "geometries": "beyond; mmff94 0.001; qm9 0.001",
 }
 
 
@@ -84,6 +85,18 @@ def test_an_experiment_names_its_arms(parameters, qm9_molecules):
     some = {tuple(asked.split_seeds)} if parameters.experiment == "confirmation" else set()
     assert {tuple(seeds) for seeds in of_all} == {tuple(asked.seeds), *some}
     assert {config for of in by_arm.values() for config in of} == set(asked.configs(qm9_molecules))
+
+
+def test_other_geometries_begin_with_beyond_of_the_same_seed(qm9_molecules):
+    arms = study.GeometriesParameters(seeds=[3], passes=2, rates=[1e-4]).by_arm(qm9_molecules)
+    (beyond,), (tuned,), (control,) = arms.values()
+    assert beyond == study.BeyondParameters().trained_for(25, seed=3)
+    assert tuned.start == control.start == f"beyond/{beyond.run_id(qm9_molecules.fingerprint())}"
+    assert (tuned.data.geometries, control.data.geometries) == ("mmff94", "qm9")
+    assert (tuned.model, tuned.loss, tuned.seed) == (beyond.model, beyond.loss, 3)
+    assert (tuned.training.epochs, tuned.training.learning_rate) == (2, 1e-4)
+    smoke = study.GeometriesParameters(profile="smoke").by_arm(qm9_molecules)
+    assert smoke["mmff94 0.001"][0].epochs == smoke["beyond"][0].epochs
 
 
 def test_the_baseline_is_the_model_default_on_everything(qm9_molecules):
@@ -426,7 +439,7 @@ def test_every_setting_has_its_words():
     for part in described:
         fields = type(getattr(RunConfig(experiment="tests"), part)).model_fields
         assert {name for name, setting in fields.items() if setting.description is None} <= {"selection"}
-    assert described | {"experiment", "seed", "loss", "fine_tuning"} == set(RunConfig.model_fields)
+    assert described | {"experiment", "seed", "loss", "fine_tuning", "start"} == set(RunConfig.model_fields)
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,31 @@ def test_what_a_run_trained_with_is_freed_when_it_has_ended(qm9_molecules, tmp_p
         gc.enable()
 
 
+def begun_with(recorded: records.Record, **training) -> RunConfig:
+    going_on = recorded.config.model_copy(update={"experiment": "going-on", "start": f"tests/{recorded.id}"})
+    return adjust(going_on, training={"epochs": 1, **training})
+
+
+def test_a_run_begins_with_the_weights_and_offsets_of_the_record_it_names(recorded, qm9_molecules, tmp_path):
+    results = shutil.copytree(recorded.folder.parents[1], tmp_path / "results")
+    still = recording.load_or_train(begun_with(recorded, learning_rate=1e-12), qm9_molecules, results=results)
+    np.testing.assert_allclose(still.errors["error"], recorded.errors["error"], atol=1e-5)
+    assert still.offsets() == recorded.offsets()
+    # Trained again it is the same, though its folder is another.
+    with repetition.trained_again(still, qm9_molecules) as again:
+        assert repetition.compare(still, again).within_tolerance
+
+
+def test_a_run_whose_beginning_is_missing_or_of_another_network_is_refused(recorded, qm9_molecules, tmp_path):
+    config = begun_with(recorded)
+    with pytest.raises(failures.StartError, match=f"tests/{recorded.id}, which is not recorded in .*: train it first"):
+        recording.load_or_train(config, qm9_molecules, results=tmp_path)
+    wider = adjust(config, model={"n_atom_basis": 16})
+    with pytest.raises(failures.StartError, match="whose network has other settings"):
+        recording.load_or_train(wider, qm9_molecules, results=recorded.folder.parents[1])
+    assert not list(tmp_path.rglob("run.json"))
+
+
 def test_callbacks_and_logger_reach_the_training(qm9_molecules, tmp_path):
     class Counter(callbacks.Callback):
         steps = 0

@@ -1,0 +1,206 @@
+"""QM9's molecules in geometries of another source, made when they are first asked for and kept in the cache folder.
+
+A network that is to know a molecule's U0 from such a geometry has to have seen some.
+"""
+
+import json
+import logging
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import batched, pairwise
+from pathlib import Path
+
+import numpy as np
+import platformdirs
+import rdkit
+from ase.data import covalent_radii
+from filelock import FileLock
+from rdkit import Chem
+from rdkit.Chem.rdchem import Conformer
+from rdkit.Geometry import Point3D
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from analysis.data.conformers import ConformerError, Conformers
+from analysis.data.errors import UserError
+from analysis.data.files import reason, whole_file
+from analysis.data.molecules import Molecules
+
+_log = logging.getLogger(__name__)
+
+_FORMAT = "1"
+_CHUNK = 200  # so many molecules are one process's at a time
+_KEPT_EVERY = 4000  # molecules: what a kill costs
+_NONE = np.empty((0, 4), np.float32)
+_BOND = 1.25  # times the sum of covalent radii, as far as a bond of QM9 is long
+
+
+class GeometriesError(UserError, ValueError):
+    """None of the molecules has a geometry; the message says how many there were."""
+
+
+def mmff94(
+    molecules: Molecules,
+    *,
+    cache_dir: str | os.PathLike[str] | None = None,
+    told: Callable[[str], None] = _log.info,
+) -> Molecules:
+    """The molecules as conformers by ETKDG and MMFF94, without those that have none; index, energy and SMILES stay.
+
+    It takes a fortieth of a second per molecule and core when it is asked for it for the first time. The SMILES gets
+    the stereochemistry of the molecule's own geometry before, so that its energy stays that of the molecule; where
+    RDKit's geometry has other atoms than the molecule there is none. What is made is kept in `cache_dir`, by default
+    the user's cache folder for this project, every `_KEPT_EVERY` molecules; `told` hears how far it is.
+
+    Raises GeometriesError if none of them is left.
+    """
+    try:
+        folder = Path(cache_dir or platformdirs.user_cache_path("schnet-qm9-compendium"))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "geometries-mmff94.safetensors"
+        with FileLock(path.with_suffix(".lock")):
+            made = _with_missing(_read(path), molecules, path, told)
+    except (OSError, RuntimeError) as error:
+        told(f"geometries can't be kept ({reason(error)}): they are made anew every time")
+        made = _with_missing({}, molecules, None, told)
+    has = np.array([made[key].size > 0 for key in _keys(molecules)], dtype=bool)
+    if not has.any():
+        raise GeometriesError(f"RDKit finds a geometry for none of {len(molecules):,} molecules")
+    left = molecules.select(has)
+    atoms = [made[key] for key in _keys(left)]
+    return Molecules(
+        index=left.index,
+        n_atoms=left.n_atoms,
+        numbers=np.concatenate([one[:, 0] for one in atoms]).astype(np.uint8),
+        positions=np.concatenate([one[:, 1:] for one in atoms]).astype(float),
+        energy=left.energy,
+        smiles=left.smiles,
+    )
+
+
+def stereo_smiles(molecules: Molecules) -> list[str]:
+    """Each molecule's SMILES with the stereochemistry of its geometry.
+
+    QM9's heavy atoms lie in the order of its SMILES. Where they don't (bonds would be too long) it stays as it is.
+    """
+    atoms = [slice(*ends) for ends in pairwise(molecules.offsets)]
+    return [
+        _isomer(smiles, molecules.numbers[of], molecules.positions[of])
+        for smiles, of in zip(molecules.smiles.tolist(), atoms, strict=True)
+    ]
+
+
+def _isomer(smiles: str, numbers: np.ndarray, positions: np.ndarray) -> str:
+    heavy, structure = numbers > 1, Chem.MolFromSmiles(smiles)
+    if structure is None or not _fits(structure, numbers[heavy], positions[heavy]):
+        return smiles
+    conformer = Conformer(structure.GetNumAtoms())
+    for atom, position in enumerate(positions[heavy].tolist()):
+        conformer.SetAtomPosition(atom, Point3D(*position))
+    structure.AddConformer(conformer)
+    Chem.AssignStereochemistryFrom3D(structure)
+    return Chem.MolToSmiles(structure)
+
+
+def _fits(structure: Chem.Mol, numbers: np.ndarray, positions: np.ndarray) -> bool:
+    """Whether atoms are those of a structure, in its order, and near enough to each other where it has bonds."""
+    if [atom.GetAtomicNum() for atom in structure.GetAtoms()] != numbers.tolist():
+        return False
+    ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in structure.GetBonds()]
+    ends = np.array(ends, dtype=int).reshape(-1, 2)
+    lengths = np.linalg.norm(positions[ends[:, 0]] - positions[ends[:, 1]], axis=1)
+    return bool((lengths < _BOND * covalent_radii[numbers[ends]].sum(axis=1)).all())
+
+
+def _with_missing(
+    made: dict[str, np.ndarray], molecules: Molecules, path: Path | None, told: Callable[[str], None]
+) -> dict[str, np.ndarray]:
+    """All that were made, those of the molecules among them; what is missing is made and, with a path, kept."""
+    missing = [place for place, key in enumerate(_keys(molecules)) if key not in made]
+    for number, some in enumerate(batched(missing, _KEPT_EVERY)):
+        told(f"geometries: {number * _KEPT_EVERY:,} of {len(missing):,}")
+        chosen = molecules.select(np.array(some))
+        made |= dict(zip(_keys(chosen), _made(chosen), strict=True))
+        if path is not None:
+            _write(path, made)
+    return made
+
+
+def _keys(molecules: Molecules) -> list[str]:
+    """What tells molecules apart, in whatever database they are."""
+    return [f"{index} {smiles}" for index, smiles in zip(molecules.index, molecules.smiles, strict=True)]
+
+
+def _made(molecules: Molecules) -> Iterator[np.ndarray]:
+    """Of each molecule atomic numbers and positions, Å: float32 [N, 4]; [0, 4] without a geometry."""
+    chunks = [molecules.select(np.array(some)) for some in batched(range(len(molecules)), _CHUNK)]
+    with ThreadPoolExecutor(os.cpu_count()) as workers:
+        for of_chunk in workers.map(_conformers, chunks):
+            yield from of_chunk
+
+
+def _conformers(molecules: Molecules) -> list[np.ndarray]:
+    found = []
+    with Conformers() as conformers:
+        for one, isomer in enumerate(stereo_smiles(molecules)):
+            own = molecules.numbers[molecules.offsets[one] : molecules.offsets[one + 1]]
+            atoms = _conformer(conformers, isomer)
+            if not len(atoms):
+                atoms = _like(isomer, molecules.smiles[one], _conformer(conformers, molecules.smiles[one]))
+            found.append(atoms if sorted(atoms[:, 0]) == sorted(own) else _NONE)
+    return found
+
+
+def _conformer(conformers: Conformers, smiles: str) -> np.ndarray:
+    try:
+        positions, _ = conformers.of(smiles)
+    except ConformerError:
+        return _NONE
+    numbers = [atom.GetAtomicNum() for atom in Chem.AddHs(Chem.MolFromSmiles(smiles)).GetAtoms()]
+    return np.column_stack([numbers, positions]).astype(np.float32)
+
+
+def _like(isomer: str, smiles: str, atoms: np.ndarray) -> np.ndarray:
+    """The atoms of a SMILES without stereochemistry, if they came to lie as the isomer's or their mirror image.
+
+    In strained cages RDKit's embedding often fails with the stereochemistry given, and finds it without.
+    """
+    images = ((atoms[:, 0].astype(np.uint8), sign * atoms[:, 1:]) for sign in (1, -1))
+    return atoms if len(atoms) and isomer in {_isomer(smiles, *image) for image in images} else _NONE
+
+
+def _version() -> str:
+    return f"rdkit {rdkit.__version__}"
+
+
+def _write(path: Path, made: dict[str, np.ndarray]) -> None:
+    arrays = {
+        "keys": np.frombuffer(json.dumps(list(made)).encode(), dtype=np.uint8),
+        "n_atoms": np.array([len(one) for one in made.values()], dtype=np.int64),
+        "atoms": np.concatenate(list(made.values())),
+    }
+    with whole_file(path) as temporary:
+        save_file(arrays, temporary, {"format": _FORMAT, "made_by": _version()})
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    """What `_write` wrote; nothing without such a file or, with a warning, if it is damaged or another RDKit's."""
+    if not path.is_file():
+        return {}
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            keys, n_atoms, atoms = (file.get_tensor(name) for name in ("keys", "n_atoms", "atoms"))
+        parts = np.split(atoms.reshape(-1, 4), np.cumsum(n_atoms)[:-1])
+        made = dict(zip(json.loads(keys.tobytes()), parts, strict=True))
+    except (SafetensorError, OSError, ValueError) as error:
+        _log.warning("the geometries in %s are made anew: it can't be read (%s)", path, reason(error))
+        return {}
+    if [len(part) for part in parts] != n_atoms.tolist() or metadata.get("format") != _FORMAT:
+        _log.warning("the geometries in %s are made anew: its parts don't fit together", path)
+        return {}
+    if metadata.get("made_by") != _version():
+        _log.warning("the geometries in %s are made anew: they are those of %s", path, metadata.get("made_by"))
+        return {}
+    return made
