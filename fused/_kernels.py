@@ -1217,7 +1217,9 @@ def _sum(arrays: np.ndarray) -> np.ndarray:
 
 
 def _most_atoms(offsets: np.ndarray, shares: np.ndarray) -> int:
-    """Atoms in the largest group of _TOGETHER molecules, counted from the start of a share."""
+    """Atoms in the largest group of _TOGETHER molecules, counted from the start of a share, or more of them."""
+    if shares[-1] - shares[0] <= _TOGETHER:  # a single molecule's energy would spend a tenth of its time below
+        return int(offsets[shares[-1]] - offsets[shares[0]])
     groups = [np.append(offsets[start:stop:_TOGETHER], offsets[stop]) for start, stop in pairwise(shares)]
     return max(int(np.diff(group).max(initial=0)) for group in groups)
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,10 @@ import torch
 from ase import Atoms
 from ase.build import molecule
 from safetensors.numpy import load_file
+from schnetpack.atomistic import Forces
+from schnetpack.interfaces import AtomsConverter
+from schnetpack.model import NeuralNetworkPotential
+from schnetpack.transform import ASENeighborList
 
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
@@ -180,3 +185,48 @@ def test_torch_is_not_imported():
     code = "import sys; from fused import Potential; sys.exit(' '.join({'torch', 'schnetpack'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.stderr.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"representation": "schnet"},
+        {"representation": "painn"},
+        {"representation": "painn", "n_atom_basis": 21, "n_interactions": 2, "shared_interactions": True},
+    ],
+    ids=str,
+)
+def test_forces_are_those_of_schnetpacks_own_model_in_double_precision(settings, few_molecules):
+    torch.manual_seed(0)
+    model = networks.build_from(Model(**settings), fused=False).eval()
+    potential = Potential(arrays(model))
+    # At a symmetric geometry a norm of PaiNN's has a kink; nobody's molecule moves there.
+    moved = few_molecules.positions + np.random.default_rng(0).normal(scale=0.05, size=few_molecules.positions.shape)
+    given = few_molecules.numbers, moved, few_molecules.n_atoms
+    energies, forces = potential.with_forces(*given)
+    assert energies == pytest.approx(potential(*given), abs=FLOAT32)
+    of_stock = NeuralNetworkPotential(
+        representation=model.representation,
+        input_modules=list(model.input_modules),
+        output_modules=[*model.output_modules, Forces(energy_key=ENERGY)],
+    ).double()
+    molecules = [
+        Atoms(few_molecules.numbers[first:last], moved[first:last])
+        for first, last in pairwise(few_molecules.offsets.tolist())
+    ]
+    batch = AtomsConverter(neighbor_list=ASENeighborList(5.0), dtype=torch.float64)(molecules)
+    expected = of_stock(batch)["forces"].detach().numpy()
+    assert np.abs(expected).max() > 0.1
+    assert forces == pytest.approx(expected, abs=1e-4)
+    for first, last in pairwise(few_molecules.offsets):
+        assert forces[first:last].sum(axis=0) == pytest.approx(0, abs=1e-4)
+
+
+def test_forces_of_molecules_do_not_depend_on_batches_and_threads(state, few_molecules):
+    given = few_molecules.numbers, few_molecules.positions, few_molecules.n_atoms
+    expected = Potential(state, threads=1).with_forces(*given)[1]
+    assert Potential(state, threads=3).with_forces(*given)[1] == pytest.approx(expected, abs=1e-5)
+    alone = Potential(state)
+    first = few_molecules.select([0])
+    found = alone.with_forces(first.numbers, first.positions, first.n_atoms)[1]
+    assert found == pytest.approx(expected[: len(first.numbers)], abs=1e-5)
