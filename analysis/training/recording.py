@@ -100,12 +100,31 @@ def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **o
     partial = records.partial_folder(folder)
     partial.mkdir(parents=True, exist_ok=True)
     trained = loop.train(config, molecules, partial, logs=records.log_folder(folder), **options)
+    _evaluate_and_record(config, molecules, trained, folder, partial)
+
+
+def _evaluate_and_record(
+    config: RunConfig, molecules: Molecules, trained: "Trained", folder: Path, partial: Path, **beside: object
+) -> None:
     start = time.perf_counter()
     tables = _tables(trained, trained.model)
     trained.seconds["evaluation"] = time.perf_counter() - start
     if trained.settled is not None:
         tables = records.two_ends(tables, _tables(trained, trained.settled))
-    _record(config, molecules, trained, tables, partial / "record").rename(folder)
+    _record(config, molecules, trained, tables, partial / "record", **beside).rename(folder)
+
+
+def record(
+    config: RunConfig, molecules: Molecules, trained: "Trained", folder: str | os.PathLike[str], **beside: object
+) -> Record:
+    """Make a record of a model that was trained elsewhere; `beside` is what its `run.json` says further."""
+    folder = Path(folder)
+    partial = records.partial_folder(folder)
+    partial.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        _evaluate_and_record(config, molecules, trained, folder, partial, **beside)
+    shutil.rmtree(partial)
+    return records.load(folder, expected=config)
 
 
 def _tables(trained: "Trained", model: "NeuralNetworkPotential") -> dict[str, pd.DataFrame]:
@@ -180,6 +199,7 @@ def _record(
     trained: "Trained",
     tables: dict[str, pd.DataFrame],
     whole: Path,
+    **beside: object,
 ) -> Path:
     """Write the record to the folder `whole`."""
     from safetensors.torch import save
@@ -215,6 +235,7 @@ def _record(
         "versions": versions(_PACKAGES),
         "machine": machine(config.model),
         "git": checkout.git_state(),
+        **beside,
         "sha256": {name: records.sha256(whole / name) for name in files},
     }
     (whole / records.DESCRIPTION).write_text(records.description(about), encoding="utf-8")
