@@ -93,6 +93,15 @@ lab: env ## Open the notebooks in JupyterLab; the kernel "SchNet on QM9" is this
 	@$(BIN)/python -m ipykernel install --sys-prefix --name schnet-qm9 --display-name 'SchNet on QM9' >/dev/null
 	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python -m jupyter lab --MultiKernelManager.default_kernel_name=schnet-qm9 $(ARGS)
 
+# ---- archive -------------------------------------------------------------------------------------------------
+.PHONY: archive
+archive: pdf book ## Write reruns/schnet-qm9-compendium-….zip: code, pins, records, book, PDFs and where each figure comes from
+	@$(BIN)/python -m tools.archive
+
+.PHONY: check-archive
+check-archive: ## Check the archive's description against its profile with roc-validator (needs the network)
+	@bash tools/check_archive.sh reruns/schnet-qm9-compendium-*.zip
+
 # ---- benchmark -----------------------------------------------------------------------------------------------
 .PHONY: bench
 bench: env ## Measure training speed against SchNetPack and PyTorch Geometric, print and record it (ARGS=--quick: a check)

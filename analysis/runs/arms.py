@@ -1,6 +1,6 @@
 """The arms of an experiment: what is compared with what, by name."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.data.errors import UserError
 
@@ -59,6 +59,10 @@ class Arms[Record](dict[Arm, list[Record]]):
     def __init__(self, experiment: str, records: dict[Arm, list[Record]]) -> None:
         super().__init__({arm: of_arm for arm, of_arm in records.items() if of_arm})
         self.experiment = experiment
+
+    if TYPE_CHECKING:
+
+        def __getitem__(self, arm: str) -> list[Record]: ...
 
     def __missing__(self, arm: str) -> list[Record]:
         raise MissingArmError(

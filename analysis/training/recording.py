@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ def load_or_train(
         finally:
             # A trainer and what it trained refer to each other: a study of many runs grew beyond 4 GB.
             gc.collect()
-        return records.find(config, data, results)
+        return records.find(config, data, results)  # type: ignore[return-value] # which has just been recorded
 
 
 def start_of(config: RunConfig, results: str | os.PathLike[str]) -> Record | None:
@@ -93,7 +93,7 @@ def start_of(config: RunConfig, results: str | os.PathLike[str]) -> Record | Non
     return start
 
 
-def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **options: object) -> None:
+def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **options: Any) -> None:
     """In a function of its own: when it has ended, nothing refers to the training any more."""
     from analysis.training import loop
 
@@ -184,7 +184,7 @@ def finished_epochs(folder: str | os.PathLike[str]) -> int | None:
 
     path = partial / CHECKPOINT
     try:
-        return int(read_checkpoint(path)["epoch"]) + 1
+        return int(read_checkpoint(path)["epoch"]) + 1  # type: ignore[call-overload] # whatever it is
     except FileNotFoundError:
         return 0
     except (KeyError, TypeError, ValueError) as error:
@@ -253,9 +253,8 @@ def machine(model: Model | None = None) -> dict[str, str | int | float]:
 
     from fused import choice
 
-    fused = model is not None and model.convolution == "fused" and not torch.cuda.is_available()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-    return {
+    found: dict[str, str | int | float] = {
         "system": platform.system(),
         "architecture": platform.machine(),
         "processor": choice.processor(),
@@ -263,4 +262,7 @@ def machine(model: Model | None = None) -> dict[str, str | int | float]:
         "memory_gib": round(pages / 2**30, 1),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    } | ({"loops": str(choice.way(model.representation, model.n_atom_basis))} if fused else {})
+    }
+    if model is not None and model.convolution == "fused" and not torch.cuda.is_available():
+        found["loops"] = str(choice.way(model.representation, model.n_atom_basis))
+    return found
