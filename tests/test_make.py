@@ -166,7 +166,7 @@ def test_the_first_html_takes_what_was_read_for_paper_if_that_was_well_and_nothi
 def test_no_fitting_python_is_one_line_that_says_what_to_do(fresh_folder):
     tools = fresh_folder / "bin"
     tools.mkdir()
-    for name in ("bash", "cat", "sed", "cmp"):
+    for name in ("bash", "cat", "cksum", "sed", "cmp"):
         (tools / name).symlink_to(shutil.which(name))
     make = shutil.which("make")
     run = subprocess.run(

@@ -150,14 +150,13 @@ def crate(root: Path, about: _About, files: Iterable[str], figures: Mapping[str,
         for name in files
         if name.startswith(f"{PDF.as_posix()}/")
     ]
-    make_language = ComputerLanguage(
-        made, "#gnu-make", {"name": "GNU Make", "url": "https://www.gnu.org/software/make/", "version": "3.81 or newer"}
-    )
+    about_make = {"name": "GNU Make", "url": "https://www.gnu.org/software/make/", "version": "3.81 or newer"}
+    language = made.add(ComputerLanguage(made, "#gnu-make", about_make))
     workflow = made.add_workflow(
         root / "Makefile",
         "Makefile",
         main=True,
-        lang=make_language,
+        lang=language,
         properties={"name": "From data to the book"},
     )
     workflow["author"] = authors

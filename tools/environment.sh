@@ -10,9 +10,9 @@
 set -euo pipefail
 venv=$1
 
-pins() { cat constraints.txt requirements.lock; sed -n '/^\[project/,/^\[tool\.ruff/p' pyproject.toml; }
+pins() { cat constraints.txt; cksum < requirements.lock; sed -n '/^\[project/,/^\[tool\.ruff/p' pyproject.toml; }
 
-if pins | cmp -s - "$venv/.pins"; then exit 0; fi
+if [ -e "$venv/.pins" ] && pins | cmp -s - "$venv/.pins"; then exit 0; fi
 
 if [ "${2:-}" != --locked ]; then
   for python in "${@:2}"; do
@@ -32,8 +32,8 @@ mkdir -p "$venv"
 touch "$venv/.installing"
 "$python" -m venv "$venv" || { echo "Python's venv module does not work here (on Debian: apt-get install python3-venv)" >&2; exit 1; }
 install=("$venv/bin/python" -m pip install --quiet)
-awk '/^[A-Za-z0-9]/ { first = /^(pip|setuptools|wheel)==/ } first' requirements.lock > "$venv/.installing"
-"${install[@]}" --require-hashes --requirement "$venv/.installing"
+awk '/^[A-Za-z0-9]/ { first = /^(pip|setuptools)==/ } first' requirements.lock > "$venv/.installing"
+"${install[@]}" --require-hashes --no-deps --requirement "$venv/.installing"
 if [ "${HASHES:-yes}" = no ]; then
   "${install[@]}" --constraint constraints.txt --editable '.[dev]'
 else

@@ -57,8 +57,8 @@ def table(predicted: Sequence["Prediction"]) -> pd.DataFrame:
 
 def json_of(predicted: Sequence["Prediction"], refused: Refused, models: Models) -> str:
     """Models, predictions and what was refused, as one JSON object; the spread of a single model is null."""
-    rows = [
-        one.row() | {"spread_eV": None if math.isnan(one.spread) else one.spread, "warnings": list(one.warnings)}
+    rows: list[dict[str, object]] = [
+        {**one.row(), "spread_eV": None if math.isnan(one.spread) else one.spread, "warnings": list(one.warnings)}
         for one in predicted
     ]
     content = {

@@ -42,7 +42,7 @@ _VALIDATION_BATCH = 1024
 _WEIGHT_DECAY = 0.01  # torch's default for AdamW; SchNetPack's configuration sets it to 0
 _NEIGHBOURS = "schnetpack.transform.MatScipyNeighborList"
 _CLASSES = ("schnetpack.", "torch.nn.")  # whose objects a model is made of
-_TIME = re.compile(r"^\[([\d: ,-]+)\]\[\w+\]\[\w+\] - (.*)$", re.MULTILINE)
+_TIME = re.compile(r"^\[([\d: ,-]+)\]\[[\w.]+\]\[\w+\] - (.*)$", re.MULTILINE)
 _SCRIPT = """\
 #!/bin/sh
 # {what}
