@@ -25,7 +25,7 @@ from analysis.data.errors import UserError
 from analysis.data.files import reason, whole_file
 from analysis.data.molecules import Molecules
 from analysis.runs import records
-from analysis.runs.config import FineTuning, Loss, RunConfig, Training
+from analysis.runs.config import Loss, RunConfig, Training
 from analysis.runs.records import Record
 from analysis.training import loop, networks, recording
 from analysis.training.batches import ENERGY
@@ -133,8 +133,10 @@ def _without_counterpart(config: RunConfig) -> Iterator[str]:
         for name, value in given:
             if name not in known and value != getattr(usual, name):
                 yield f"{part}.{name} {value!r}"
-    if isinstance(config.fine_tuning, FineTuning):
+    if config.fine_tuning is not None:
         yield "fine_tuning"
+    if config.start is not None:
+        yield f"start {config.start!r}"
 
 
 def export(config: RunConfig, molecules: Molecules, folder: str | os.PathLike[str]) -> Path:
