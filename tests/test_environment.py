@@ -41,7 +41,7 @@ def test_what_is_installed_is_what_is_pinned():
 def test_the_lock_has_the_same_pins_and_hashes_of_their_files():
     text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
     locked = {}
-    for block in re.findall(r"^[^#\s].*(?:\\\n.*)*", text, re.MULTILINE):
+    for block in re.findall(r"^[^#\s](?:.*\\\n)*.*", text, re.MULTILINE):
         requirement = Requirement(block.partition("\\")[0].strip())
         assert re.findall(r"--hash=(\w+):[0-9a-f]{64}(?:\s|$)", block) == ["sha256"] * block.count("--hash=")
         assert "--hash=" in block

@@ -209,9 +209,7 @@ def _figure(made: ROCrate, root: Path, name: str, said: dict[str, Any], recorded
     properties = {"name": said["caption"] or name, "encodingFormat": "text/csv", "description": f"Shown in {page}"}
     data = made.add_file(root / place, place, properties=properties)
     if missing := [run for run in said["runs"] if run not in recorded]:
-        raise ArchiveError(
-            f"{place} names the run {missing[0]}, which is not recorded: remove {FIGURES} and build again"
-        )
+        raise ArchiveError(f"{place} names the run {missing[0]}, not recorded: remove {FIGURES} and build again")
     source = f"{said['notebook']}.ipynb" if said["notebook"] else f"book/{said['page']}.md"
     instrument = made.get(source) or made.add_file(
         root / source, source, properties={"@type": ["File", "SoftwareSourceCode"], "name": Path(source).stem}

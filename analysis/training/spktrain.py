@@ -20,13 +20,14 @@ import pandas as pd
 import torch
 from pydantic import BaseModel
 
-from analysis.data import databases
+from analysis.data import databases, offsets
 from analysis.data.errors import UserError
 from analysis.data.files import reason, whole_file
 from analysis.data.molecules import Molecules
 from analysis.runs import records
 from analysis.runs.config import Loss, RunConfig, Training
 from analysis.runs.records import Record
+from analysis.runs.selection import choose_molecules
 from analysis.training import loop, networks, recording
 from analysis.training.batches import ENERGY
 from analysis.training.callbacks import MOST_ROWS
@@ -42,6 +43,8 @@ _VALIDATION_BATCH = 1024
 _WEIGHT_DECAY = 0.01  # torch's default for AdamW; SchNetPack's configuration sets it to 0
 _NEIGHBOURS = "schnetpack.transform.MatScipyNeighborList"
 _CLASSES = ("schnetpack.", "torch.nn.")  # whose objects a model is made of
+_OFFSETS = "postprocessors."  # the names of a model's buffers that have them
+_ROUNDED = 1e-3  # eV per atom
 _TIME = re.compile(r"^\[([\d: ,-]+)\]\[[\w.]+\]\[\w+\] - (.*)$", re.MULTILINE)
 _SCRIPT = """\
 #!/bin/sh
@@ -184,18 +187,13 @@ def record(
         raise FileExistsError(f"{place} exists: this run is recorded")
     trained = folder / _TRAINED
     seconds = _seconds(trained / "cli.log")
-    chosen, fitted, packed = loop.pack(config, molecules)
     state = _state(trained / "best_model")
+    fitted = _offsets(state, config, molecules, trained / "best_model")
+    chosen, _, packed = loop.pack(config, molecules, fitted)
     model = networks.build_from(config.model, postprocessors=networks.postprocessors(fitted, ENERGY))
-    ours = {name: value for name, value in model.state_dict().items() if name.startswith("postprocessors.")}
-    removed = state.get("postprocessors.1.mean", torch.zeros(1))
-    if config.training.offsets == "references-mean" and not np.isclose(removed.item(), fitted.mean, rtol=1e-5):
-        raise SpktrainError(
-            f"{trained / 'best_model'} was trained with another mean per atom ({removed.item():.6f} eV) than that of "
-            f"the run's molecules ({fitted.mean:.6f} eV): train in the folder as it was exported"
-        )
+    ours = {name: value for name, value in model.state_dict().items() if name.startswith(_OFFSETS)}
     try:
-        model.load_state_dict({n: v for n, v in state.items() if not n.startswith("postprocessors.")} | ours)
+        model.load_state_dict({name: value for name, value in state.items() if not name.startswith(_OFFSETS)} | ours)
     except RuntimeError as error:
         raise SpktrainError(f"{trained / 'best_model'} is of another network: {reason(error)}") from error
     history, steps = _curves(trained, len(chosen.parts.train), config)
@@ -241,6 +239,22 @@ def _state(path: Path) -> dict[str, torch.Tensor]:
         if isinstance(error, SpktrainError):
             raise
         raise SpktrainError(f"{path} can't be read as a model ({reason(error)}): run {SCRIPT} to its end") from error
+
+
+def _offsets(state: dict[str, torch.Tensor], config: RunConfig, molecules: Molecules, path: Path) -> offsets.Offsets:
+    """What was removed from the energies, as the model holds it: SchNetPack's references are rounded to float32."""
+    chosen = choose_molecules(molecules, config.data)
+    expected = offsets.fit(chosen.molecules, chosen.parts.train, config.training.offsets)
+    mean = state.get(f"{_OFFSETS}1.mean", torch.zeros(1)).item()
+    table = state.get(f"{_OFFSETS}1.atomref", torch.zeros(offsets.Z_MAX)).flatten()
+    references = {z: table[z].item() for z in expected.references}
+    differ = [mean - expected.mean, *(energy - expected.references[z] for z, energy in references.items())]
+    if not np.allclose(differ, 0, atol=_ROUNDED):
+        raise SpktrainError(
+            f"{path} was trained with other offsets than those of the run's molecules ({np.abs(differ).max():.3g} eV "
+            "apart): train in the folder as it was exported"
+        )
+    return offsets.Offsets(mean, references, removes_mean=expected.removes_mean)
 
 
 def _curves(trained: Path, molecules: int, config: RunConfig) -> tuple[pd.DataFrame, pd.DataFrame]:
