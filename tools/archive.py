@@ -46,6 +46,7 @@ FOLDERS = {
     "results": "The recorded runs",
     HTML.as_posix(): "The book in Catalan and English, readable offline",
 }
+TYPES = {".md": "text/markdown", ".json": "application/json", ".yml": "application/yaml", ".cff": "application/yaml"}
 FILES = {
     "README.md": "What this is and how to use it",
     "LICENSE": "The licences of code and text",
@@ -133,7 +134,7 @@ def crate(root: Path, about: _About, files: Iterable[str], figures: Mapping[str,
         for address, name in zip(about.licences, about.citation["license"], strict=True)
     ]
     root_entity = made.root_dataset
-    root_entity["author"] = authors
+    root_entity["author"] = _one(authors)
     root_entity["version"] = about.project["version"]
     root_entity["keywords"] = ", ".join(about.citation["keywords"])
     root_entity["conformsTo"] = [
@@ -143,7 +144,9 @@ def crate(root: Path, about: _About, files: Iterable[str], figures: Mapping[str,
     if about.doi:
         root_entity["identifier"] = about.doi
     for name, said in FILES.items():
-        made.add_file(root / name, name, properties={"name": said})
+        kind = TYPES.get(Path(name).suffix, "text/plain")
+        made.add_file(root / name, name, properties={"name": said, "encodingFormat": kind})
+    made.get("README.md")["about"] = root_entity
     folders = {name: made.add_dataset(root / name, name, properties={"name": said}) for name, said in FOLDERS.items()}
     papers = [
         made.add_file(root / name, name, properties={"name": "The book on paper", "encodingFormat": "application/pdf"})
@@ -157,13 +160,17 @@ def crate(root: Path, about: _About, files: Iterable[str], figures: Mapping[str,
         "Makefile",
         main=True,
         lang=language,
-        properties={"name": "From data to the book"},
+        properties={
+            "name": "From data to the book",
+            "version": about.project["version"],
+            "encodingFormat": "text/x-makefile",
+        },
     )
-    workflow["author"] = authors
+    workflow["author"] = _one(authors)
     qm9 = entity(
         QM9, "CreativeWork", name="QM9: Quantum chemistry structures and properties of 134 kilo molecules", url=QM9
     )
-    recorded = {}
+    recorded: dict[str, list[Any]] = {}
     for folder in records.recorded_folders(root / "results"):
         recorded.setdefault(folder.name, []).append(_run(made, entity, root, folder, qm9))
     shown = [_figure(made, root, name, said, recorded) for name, said in sorted(figures.items())]
@@ -178,8 +185,16 @@ def crate(root: Path, about: _About, files: Iterable[str], figures: Mapping[str,
             "description": f"Of commit {about.commit}: pages and notebooks executed with the recorded runs",
         },
     )
-    root_entity["mentions"] = [built, *(action for action in made.get_by_type("CreateAction") if action != built)]
+    actions = made.get_by_type("CreateAction")
+    for action in actions:
+        action["agent"] = _one(authors)
+    root_entity["mentions"] = [built, *(action for action in actions if action != built)]
     return made
+
+
+def _one(values: list[Any]) -> Any:
+    """A single value as it is, several as a list: RO-Crate's way."""
+    return values[0] if len(values) == 1 else values
 
 
 def _run(made: ROCrate, entity: Any, root: Path, folder: Path, qm9: ContextEntity) -> Any:
@@ -189,15 +204,19 @@ def _run(made: ROCrate, entity: Any, root: Path, folder: Path, qm9: ContextEntit
     git, seed = run.about.get("git") or {}, run.config.seed
     commit = git.get("commit", "unknown")
     code = made.get(f"#code-{commit}") or entity(
-        f"#code-{commit}", "SoftwareApplication", name=f"analysis, commit {commit}", version=commit,
-        softwareRequirements=[f"{one} {version}" for one, version in run.about["versions"].items()],
-    )  # fmt: skip
+        f"#code-{commit}", "SoftwareApplication", name=f"analysis, commit {commit}", version=commit
+    )
     said = {"name": f"Run {run.id} of {run.config.experiment}, seed {seed}", "identifier": run.id}
     record = made.add_dataset(folder, name, properties=said)
     changed = "" if git.get("clean", True) else ", with changes that were not committed"
     made.add_action(
-        code, f"#training-{run.config.experiment}-{run.id}", object=[qm9], result=[record],
-        properties={"name": f"Training of {said['name'][0].lower()}{said['name'][1:]}{changed}"},
+        code, f"#training-{run.config.experiment}-{run.id}", object=qm9, result=record,
+        properties={
+            "name": f"Training of {said['name'][0].lower()}{said['name'][1:]}{changed}",
+            "description": f"{', '.join(' '.join(one) for one in run.about['versions'].items())}; "
+            f"{run.about['machine'].get('processor') or run.about['machine']['device']}, "
+            f"{run.about['machine']['threads']} threads, {run.seconds:.0f} s",
+        },
     )  # fmt: skip
     return record
 
@@ -212,11 +231,19 @@ def _figure(made: ROCrate, root: Path, name: str, said: dict[str, Any], recorded
         raise ArchiveError(f"{place} names the run {missing[0]}, not recorded: remove {FIGURES} and build again")
     source = f"{said['notebook']}.ipynb" if said["notebook"] else f"book/{said['page']}.md"
     instrument = made.get(source) or made.add_file(
-        root / source, source, properties={"@type": ["File", "SoftwareSourceCode"], "name": Path(source).stem}
+        root / source,
+        source,
+        properties={
+            "@type": ["File", "SoftwareSourceCode"],
+            "name": Path(source).stem,
+            "version": made.root_dataset["version"],
+            "encodingFormat": TYPES.get(Path(source).suffix, "application/x-ipynb+json"),
+        },
     )
+    made_of = [one for run in said["runs"] for one in recorded[run]]
     made.add_action(
-        instrument, f"#figure-{name}", object=[one for run in said["runs"] for one in recorded[run]], result=[data],
-        properties={"name": f"The data of the figure {name}"},
+        instrument, f"#figure-{name}", object=_one(made_of), result=data,
+        properties={"name": f"The data of the figure {name}", "description": f"As {page} shows them"},
     )  # fmt: skip
     return data
 
