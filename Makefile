@@ -26,8 +26,12 @@ help: ## List the targets
 PYTHON_CANDIDATES := $(PYTHON) python3.12 python3.13 python3.14 python3 python
 
 .PHONY: env
-env: ## Make .venv with every pinned package (once, and again when a pin changes)
+env: ## Make .venv with every pinned package (once, and again when a pin changes); HASHES=no: any build of them
 	@bash tools/environment.sh $(VENV) $(PYTHON_CANDIDATES)
+
+.PHONY: lock
+lock: ## Renew requirements.lock: the pins of constraints.txt with the hashes of their files, for every platform (needs the network)
+	@bash tools/lock.sh
 
 .PHONY: system
 system: ## Install hunspell and Chromium where missing (Debian as root; elsewhere it says what to install)
@@ -38,9 +42,10 @@ system: ## Install hunspell and Chromium where missing (Debian as root; elsewher
 WORKERS ?= 2
 
 .PHONY: lint
-lint: env ## Check style and format (ruff), and that imports point down (import-linter)
+lint: env ## Check style and format (ruff), the public surface's types (mypy), and that imports point down (import-linter)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache --no-logo
 
 # In the order of `LONGEST` in tests/conftest.py, which xdist would change. Each worker has one thread: those of both
@@ -82,6 +87,21 @@ notebooks: env ## Run the notebooks again, with what is recorded, and renew thei
 rerun: env ## Rerun one notebook: make rerun NOTEBOOK=03_baseline ARGS='-p profile smoke -p seeds "[5]"'
 	@$(BIN)/python -m tools.rerun '$(NOTEBOOK)' $(ARGS)
 
+# A kernel that a user installed elsewhere under the name of these would otherwise be taken for this environment's.
+.PHONY: lab
+lab: env ## Open the notebooks in JupyterLab; the kernel "SchNet on QM9" is this environment (ARGS: JupyterLab's options)
+	@$(BIN)/python -m ipykernel install --sys-prefix --name schnet-qm9 --display-name 'SchNet on QM9' >/dev/null
+	@JUPYTER_PREFER_ENV_PATH=1 $(BIN)/python -m jupyter lab --MultiKernelManager.default_kernel_name=schnet-qm9 $(ARGS)
+
+# ---- archive -------------------------------------------------------------------------------------------------
+.PHONY: archive
+archive: pdf book ## Write reruns/schnet-qm9-compendium-….zip: code, pins, records, book, PDFs and where each figure comes from
+	@$(BIN)/python -m tools.archive
+
+.PHONY: check-archive
+check-archive: ## Check the archive's description against its profile with roc-validator (needs the network)
+	@bash tools/check_archive.sh reruns/schnet-qm9-compendium-*.zip
+
 # ---- benchmark -----------------------------------------------------------------------------------------------
 .PHONY: bench
 bench: env ## Measure training speed against SchNetPack and PyTorch Geometric, print and record it (ARGS=--quick: a check)
@@ -106,5 +126,5 @@ audit: env ## Look for known vulnerabilities in the pinned packages (needs the n
 
 .PHONY: clean
 clean: ## Remove everything that these targets made, the environment too (the records stay)
-	@rm -rf $(VENV) $(VENV).lock $(BOOK) reruns .pytest_cache .ruff_cache .hypothesis .coverage htmlcov *.egg-info
+	@rm -rf $(VENV) $(VENV).lock $(BOOK) reruns .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage htmlcov *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

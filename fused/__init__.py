@@ -1,6 +1,19 @@
 """SchNetPack's SchNet and PaiNN, fast on a CPU."""
 
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from fused.acceleration import Report, accelerate
+    from fused.callback import Accelerate
+    from fused.halflist import HalfNeighborList
+    from fused.packed import Packed, PackedLoader
+    from fused.painn import FusedPaiNN
+    from fused.pairs import Pairs
+    from fused.potential import Potential
+    from fused.schnet import FusedSchNet
+    from fused.soap import GroupedSOAP
+    from fused.threads import own_threads
 
 _PLACES = {
     "Accelerate": "callback",
@@ -16,7 +29,20 @@ _PLACES = {
     "accelerate": "acceleration",
     "own_threads": "threads",
 }
-__all__ = list(_PLACES)
+__all__ = [
+    "Accelerate",
+    "FusedPaiNN",
+    "FusedSchNet",
+    "GroupedSOAP",
+    "HalfNeighborList",
+    "Packed",
+    "PackedLoader",
+    "Pairs",
+    "Potential",
+    "Report",
+    "accelerate",
+    "own_threads",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -129,7 +129,7 @@ def half_list(network: torch.nn.Module, batch: dict[str, torch.Tensor], *, with_
     if hooked(network) or (forces and (needs_vectors(batch) or not with_forces)):
         return None
     if has_half_list(batch):
-        half = Half.of(batch)
+        half: Half | None = Half.of(batch)
     elif network.any_batch:
         half = Half.found(batch, next(network.parameters()))
     else:

@@ -16,7 +16,7 @@ def join(
     counts: np.ndarray,
     *,
     shift: np.ndarray | None = None,
-    dtype: npt.DTypeLike = None,
+    dtype: npt.DTypeLike | None = None,
 ) -> np.ndarray:
     """values[starts[0] : starts[0] + counts[0]], then the next segment, and so forth, as one array.
 

@@ -1,6 +1,7 @@
 """SOAP, with parameters of one shape updated together."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from pytorch_optimizer import SOAP
@@ -65,7 +66,7 @@ class _Stack:
     G·Gᵀ (paper, algorithm 3).
     """
 
-    def __init__(self, parameters: list[torch.Tensor], states: list[dict[str, object]]) -> None:
+    def __init__(self, parameters: list[torch.Tensor], states: list[dict[str, Any]]) -> None:
         self._parameters = parameters
         self._mean = _joined(states, "exp_avg")
         self._square = _joined(states, "exp_avg_sq")

@@ -1,8 +1,9 @@
 """What a class that takes the place of one of SchNetPack's has to do for the rest of the world not to notice."""
 
 import copy
+from collections.abc import Callable
 from types import FunctionType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, SupportsIndex
 
 import torch
 
@@ -17,6 +18,7 @@ class StandIn:
     stock: ClassVar[type[torch.nn.Module]]
     own: ClassVar[tuple[str, ...]] = ()
     """Names of the attributes that the stock class doesn't have."""
+    _stock: ClassVar[Callable[..., dict[str, torch.Tensor]]]
 
     def __init_subclass__(cls, **settings: object) -> None:
         super().__init_subclass__(**settings)
@@ -39,8 +41,8 @@ class StandIn:
         module.__class__ = cls
         module.__dict__.update(own)
 
-    def __reduce_ex__(self, protocol: int) -> tuple[Any, ...]:
-        own = self.stock.__new__(self.stock)
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        own = object.__new__(self.stock)
         own.__dict__ = {name: value for name, value in self.__dict__.items() if name not in self.own}
         return own.__reduce_ex__(1)
 

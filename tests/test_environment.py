@@ -1,4 +1,4 @@
-"""pyproject.toml, constraints.txt, environment.yml and what is installed say the same."""
+"""pyproject.toml, constraints.txt, requirements.lock, environment.yml and what is installed say the same."""
 
 import importlib.metadata
 import re
@@ -38,12 +38,28 @@ def test_what_is_installed_is_what_is_pinned():
     assert {name: version.split("+")[0] for name, version in installed.items()} == pinned
 
 
+def test_the_lock_has_the_same_pins_and_hashes_of_their_files():
+    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    locked = {}
+    for block in re.findall(r"^[^#\s](?:.*\\\n)*.*", text, re.MULTILINE):
+        requirement = Requirement(block.partition("\\")[0].strip())
+        assert re.findall(r"--hash=(\w+):[0-9a-f]{64}(?:\s|$)", block) == ["sha256"] * block.count("--hash=")
+        assert "--hash=" in block
+        (only,) = requirement.specifier
+        locked[canonicalize_name(requirement.name)] = (only.version, requirement.marker)
+    pinned = pins()
+    assert {name: version for name, (version, _) in locked.items() if name in pinned} == pinned
+    # what this system does not need, and is not pinned here
+    elsewhere = [marker for name, (_, marker) in locked.items() if name not in pinned]
+    assert not [marker for marker in elsewhere if marker is None or marker.evaluate({"sys_platform": "linux"})]
+
+
 def test_conda_users_get_the_same_pins():
     content = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     python, pip, packages = content["dependencies"]
     assert python == "python=" + (ROOT / ".python-version").read_text(encoding="utf-8").strip()
     assert pip == "pip=" + pins()["pip"]
-    assert packages == {"pip": ["--constraint constraints.txt", "--editable .[dev]"]}
+    assert packages == {"pip": ["--requirement requirements.lock"]}
 
 
 def test_python_version_file_fits_the_package():

@@ -1,5 +1,6 @@
 """The Makefile under any GNU Make: what failed is tried again, two at once take turns, a kill leaves no lock."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,7 +29,7 @@ case "$*" in
   --version) echo Python ;;
   tools/locked.py*) exec {python} "$@" ;;
   "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
-  *--constraint*) work ;;
+  *--require-hashes*requirements.lock*) work ;;
   *) ;;
 esac
 """
@@ -67,7 +69,7 @@ def write(path: Path, text: str) -> None:
 @pytest.fixture
 def fresh_folder(tmp_path: Path) -> Path:
     """What a clone has of the Makefile's own."""
-    for name in ("Makefile", "constraints.txt", "pyproject.toml", ".python-version"):
+    for name in ("Makefile", "constraints.txt", "requirements.lock", "pyproject.toml", ".python-version"):
         shutil.copy(ROOT / name, tmp_path)
     (tmp_path / "tools").mkdir()
     for path in ROOT.glob("tools/*.sh"):
@@ -164,7 +166,7 @@ def test_the_first_html_takes_what_was_read_for_paper_if_that_was_well_and_nothi
 def test_no_fitting_python_is_one_line_that_says_what_to_do(fresh_folder):
     tools = fresh_folder / "bin"
     tools.mkdir()
-    for name in ("bash", "cat", "sed", "cmp"):
+    for name in ("bash", "cat", "cksum", "sed", "cmp"):
         (tools / name).symlink_to(shutil.which(name))
     make = shutil.which("make")
     run = subprocess.run(
@@ -246,6 +248,54 @@ def test_one_that_was_killed_leaves_no_lock(target, fresh_folder, start):
     assert code == 0, said
     assert "Waiting" not in said
     assert CUT_OFF[target] in said
+
+
+PIP = """\
+#!{shell}
+# Its pip is the real one, which finds what is in `wheels` and installs into `site`.
+set -eu
+case "$*" in
+  -c*) ;;
+  tools/locked.py*) exec {python} "$@" ;;
+  "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+  *requirements.lock*) exec {python} "$@" --no-index --find-links wheels --target site ;;
+  *--constraint*) echo "$*" > asked ;;
+  *) ;;
+esac
+"""
+
+
+def wheel(folder: Path, content: str) -> str:
+    """Make a package of one module, and give its hash."""
+    path = folder / "tiny-1.0-py3-none-any.whl"
+    folder.mkdir(exist_ok=True)
+    about = {"METADATA": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n", "RECORD": ""}
+    about["WHEEL"] = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("tiny.py", content)
+        for name, text in about.items():
+            archive.writestr(f"tiny-1.0.dist-info/{name}", text)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_an_altered_wheel_is_not_installed(fresh_folder, start):
+    write(fresh_folder / "python", PIP)
+    whole = wheel(fresh_folder / "wheels", "right = True")
+    (fresh_folder / "requirements.lock").write_text(f"tiny==1.0 --hash=sha256:{whole}\n")
+    code, said = outcome(start("env"))
+    assert code == 0, said
+    assert (fresh_folder / "site" / "tiny.py").read_text() == "right = True"
+    shutil.rmtree(fresh_folder / "site")
+    shutil.rmtree(fresh_folder / ".venv")
+    assert wheel(fresh_folder / "wheels", "right = False") != whole
+    code, said = outcome(start("env"))
+    assert code != 0
+    assert "DO NOT MATCH THE HASHES" in said
+    assert not (fresh_folder / "site").exists()
+    assert not (fresh_folder / ".venv" / ".pins").exists()
+    code, said = outcome(start("env", "HASHES=no"))  # whose versions are then all that is compared
+    assert code == 0, said
+    assert (fresh_folder / "asked").read_text().endswith("--constraint constraints.txt --editable .[dev]\n")
 
 
 APT = """\

@@ -4,12 +4,15 @@
 # The first of the interpreters that runs and is new enough is taken. What decides whether to install again: the pins and
 # what pyproject.toml says of the project and its packages, and nothing else. `.pins` is written last. pip takes a package
 # for installed of which a kill left a part: then all is installed anew.
+#
+# pip compares each file that it fetches with its hash in requirements.lock, and builds with the setuptools of that file.
+# HASHES=no takes any build of the pinned versions: torch's for the CPU alone, a site's own wheels.
 set -euo pipefail
 venv=$1
 
-pins() { cat constraints.txt; sed -n '/^\[project/,/^\[tool\.ruff/p' pyproject.toml; }
+pins() { cat constraints.txt; cksum < requirements.lock; sed -n '/^\[project/,/^\[tool\.ruff/p' pyproject.toml; }
 
-if pins | cmp -s - "$venv/.pins"; then exit 0; fi
+if [ -e "$venv/.pins" ] && pins | cmp -s - "$venv/.pins"; then exit 0; fi
 
 if [ "${2:-}" != --locked ]; then
   for python in "${@:2}"; do
@@ -28,7 +31,14 @@ rm -f "$venv/.pins"
 mkdir -p "$venv"
 touch "$venv/.installing"
 "$python" -m venv "$venv" || { echo "Python's venv module does not work here (on Debian: apt-get install python3-venv)" >&2; exit 1; }
-"$venv/bin/python" -m pip install --quiet --upgrade "$(grep '^pip==' constraints.txt)"
-"$venv/bin/python" -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+install=("$venv/bin/python" -m pip install --quiet)
+awk '/^[A-Za-z0-9]/ { first = /^(pip|setuptools)==/ } first' requirements.lock > "$venv/.installing"
+"${install[@]}" --require-hashes --no-deps --requirement "$venv/.installing"
+if [ "${HASHES:-yes}" = no ]; then
+  "${install[@]}" --constraint constraints.txt --editable '.[dev]'
+else
+  "${install[@]}" --require-hashes --no-build-isolation --requirement requirements.lock
+  "${install[@]}" --no-deps --no-build-isolation --editable .
+fi
 rm "$venv/.installing"
 pins > "$venv/.pins"

@@ -51,6 +51,20 @@ _Results = Annotated[
 _RunId = Annotated[str, typer.Argument(help="A run's id, or its beginning; experiment/id if several have it.")]
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"{checkout.PROJECT} {checkout.version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
+
+
 @app.command("list")
 def list_runs(
     experiment: _Experiment = "all",
@@ -157,6 +171,32 @@ def show(run_id: _RunId, results: _Results = None) -> None:
     for kind, title in (("all", "mean squared error, eV²"), ("size", "mean squared error by number of atoms, eV²")):
         typer.echo(f"\n{title}")
         typer.echo(_mse(record, kind))
+
+
+@app.command()
+def export(
+    run_id: _RunId,
+    folder: Annotated[Path, typer.Argument(help="A new folder, for a script, the molecules and their split.")],
+    results: _Results = None,
+) -> None:
+    """Write what SchNetPack's own command line, spktrain, needs to train a recorded run's configuration."""
+    found = records.outline(_find(run_id, results or records.results_folder()))
+    from analysis.training import spktrain  # torch takes seconds to import
+
+    script = spktrain.export(found.config, qm9.load(), folder)
+    typer.echo(f"`sh {script}` trains it, `python -m analysis record {folder}` then makes a record of it")
+
+
+@app.command()
+def record(
+    folder: Annotated[Path, typer.Argument(help="What `export` wrote, after its script has trained.")],
+    results: _Results = None,
+) -> None:
+    """Make a record of what spktrain has trained, evaluated as every run is."""
+    from analysis.training import spktrain  # torch takes seconds to import
+
+    made = spktrain.record(folder, qm9.load(), results=results)
+    typer.echo(f"{_name(made)}\n{made.folder}")
 
 
 @app.command("verdicts")

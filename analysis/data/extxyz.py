@@ -112,7 +112,7 @@ def _escaped(text: str) -> str:
 
 
 def _read(path: Path) -> list[Atoms]:
-    atoms = []
+    atoms: list[Atoms] = []
     try:
         for frame in frames(path):
             if frame.atoms is None:

@@ -107,8 +107,8 @@ def _fits(structure: Chem.Mol, numbers: np.ndarray, positions: np.ndarray) -> bo
     """Whether atoms are those of a structure, in its order, and near enough to each other where it has bonds."""
     if [atom.GetAtomicNum() for atom in structure.GetAtoms()] != numbers.tolist():
         return False
-    ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in structure.GetBonds()]
-    ends = np.array(ends, dtype=int).reshape(-1, 2)
+    bonds = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in structure.GetBonds()]
+    ends = np.array(bonds, dtype=int).reshape(-1, 2)
     lengths = np.linalg.norm(positions[ends[:, 0]] - positions[ends[:, 1]], axis=1)
     return bool((lengths < _BOND * covalent_radii[numbers[ends]].sum(axis=1)).all())
 

@@ -116,7 +116,7 @@ class Molecules:
         for field in fields(self):
             array = getattr(self, field.name)
             if array.dtype.kind == "U":
-                content = "\0".join(array.tolist()).encode()
+                content: bytes | memoryview = "\0".join(array.tolist()).encode()
             else:
                 content = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("<"), copy=False)).data
             digest.update(f"{field.name} {array.shape} ".encode())
@@ -371,7 +371,7 @@ def to_ase(molecules: Molecules) -> list[Atoms]:
     result = []
     for m in range(len(molecules)):
         inside = slice(*molecules.offsets[m : m + 2])
-        info = {"index": int(molecules.index[m])}
+        info: dict[str, int | str] = {"index": int(molecules.index[m])}
         if molecules.smiles[m]:
             info["smiles"] = str(molecules.smiles[m])
         atoms = Atoms(numbers=molecules.numbers[inside], positions=molecules.positions[inside], info=info)

@@ -63,7 +63,7 @@ class Prediction:
         """The atomisation energy, kcal/mol."""
         return self.atomisation_energy / KCAL_PER_MOL
 
-    def row(self) -> dict[str, str | float]:
+    def row(self) -> dict[str, str | float | None]:
         """All but the warnings, by names that say the unit."""
         return {
             "molecule": self.name,
@@ -168,16 +168,19 @@ class Ensemble:
             raise PredictError(
                 f"there is no kind of geometry {unknown[0]!r}: it is one of {', '.join(KINDS)}, {UNKNOWN}"
             )
-        packed = isinstance(given, Molecules)
-        atoms = to_ase(given) if packed else list(given)
-        if names is None:
-            names = [str(name) for name in (given.index if packed else range(1, len(atoms) + 1))]
+        called: Iterable[int]
+        if isinstance(given, Molecules):
+            atoms, called = to_ase(given), given.index
+        else:
+            atoms = list(given)
+            called = range(1, len(atoms) + 1)
+        names = [str(name) for name in called] if names is None else names
         of_each = [geometry] * len(atoms) if isinstance(geometry, str) else list(geometry)
         answers = self.answers(atoms, names, of_each)
         refused = [f"{name}: {one}" for name, one in zip(names, answers, strict=True) if isinstance(one, str)]
         if refused:
             raise PredictError("; ".join(refused))
-        return answers
+        return [one for one in answers if not isinstance(one, str)]
 
     def answers(
         self, given: Sequence[Atoms], names: Sequence[str], geometries: Sequence[str]

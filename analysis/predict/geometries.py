@@ -187,7 +187,7 @@ def all_from_smiles(several: Iterable[str]) -> Iterator[Geometry]:
             smiles = Chem.MolToSmiles(Chem.RemoveHs(structure)) if text.strip().startswith(_INCHI) else text.strip()
             try:
                 if smiles != text.strip():  # an InChI's atoms come in another order
-                    atoms, _ = _unplaced(_read(smiles)[0])
+                    atoms, _ = _unplaced(_read(smiles)[0])  # type: ignore[arg-type] # RDKit reads what it wrote
                 atoms.positions, notes = conformers.of(smiles)
             except ConformerError as error:
                 yield Geometry(name, trouble=str(error))

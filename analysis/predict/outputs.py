@@ -57,9 +57,10 @@ def table(predicted: Sequence["Prediction"]) -> pd.DataFrame:
 
 def json_of(predicted: Sequence["Prediction"], refused: Refused, models: Models) -> str:
     """Models, predictions and what was refused, as one JSON object; the spread of a single model is null."""
-    rows = [one.row() | {"warnings": list(one.warnings)} for one in predicted]
-    for row in rows:
-        row["spread_eV"] = None if math.isnan(row["spread_eV"]) else row["spread_eV"]
+    rows: list[dict[str, object]] = [
+        {**one.row(), "spread_eV": None if math.isnan(one.spread) else one.spread, "warnings": list(one.warnings)}
+        for one in predicted
+    ]
     content = {
         "models": asdict(models),
         "predictions": rows,
@@ -94,7 +95,8 @@ def _csv(path: Path, _: Models) -> Iterator[Write]:
 
 @contextmanager
 def _json(path: Path, models: Models) -> Iterator[Write]:
-    predicted, refused = [], []
+    predicted: list[Prediction] = []
+    refused: list[tuple[str, str]] = []
     yield lambda some, _, others: (predicted.extend(some), refused.extend(others))
     path.write_text(json_of(predicted, refused, models) + "\n", encoding="utf-8")
 

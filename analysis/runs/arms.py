@@ -1,5 +1,7 @@
 """The arms of an experiment: what is compared with what, by name."""
 
+from typing import TYPE_CHECKING, Any
+
 from analysis.data.errors import UserError
 
 
@@ -12,6 +14,11 @@ class Arm(str):
     """
 
     __slots__ = ("random", "role", "same_updates", "split", "value")
+    role: str
+    value: float | str | None
+    random: bool
+    same_updates: bool
+    split: int | None  # type: ignore[assignment] # no arm's name is split as a text is
 
     def __new__(  # noqa: D102 - the class says it
         cls,
@@ -53,6 +60,10 @@ class Arms[Record](dict[Arm, list[Record]]):
         super().__init__({arm: of_arm for arm, of_arm in records.items() if of_arm})
         self.experiment = experiment
 
+    if TYPE_CHECKING:
+
+        def __getitem__(self, arm: str) -> list[Record]: ...
+
     def __missing__(self, arm: str) -> list[Record]:
         raise MissingArmError(
             f"the experiment {self.experiment} has no record of the arm {arm!r}, only of {'; '.join(self) or 'none'}: "
@@ -70,7 +81,8 @@ class Arms[Record](dict[Arm, list[Record]]):
 
     def at(self, end: str) -> "Arms[Record]":
         """All records at one of their trainings' two ends; see `records.Record.at`."""
-        return Arms(self.experiment, {arm: [record.at(end) for record in of_arm] for arm, of_arm in self.items()})
+        ends: Any = self  # arms of records, which have ends
+        return Arms(self.experiment, {arm: [record.at(end) for record in of_arm] for arm, of_arm in ends.items()})
 
     def of(self, role: str) -> dict[Arm, list[Record]]:
         """The arms with this role, by the order of their values; the controls of each after it.

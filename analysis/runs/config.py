@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Literal, Self
 
 from pydantic import BaseModel, Field, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -229,7 +230,7 @@ def apply_profile(config: RunConfig, profile: Profile) -> RunConfig:
     return adjust(config, data=thinned, training={"epochs": epochs, "learning_rate": 1e-3})
 
 
-def adjust(config: RunConfig, **parts: dict[str, object] | BaseModel) -> RunConfig:
+def adjust(config: RunConfig, **parts: Mapping[str, object] | BaseModel) -> RunConfig:
     """A copy with some settings changed, and validated; a setting given as None stays as it is.
 
     A part given whole replaces the old one: the way to a setting that is None.

@@ -23,8 +23,9 @@ def complain(text: str) -> None:
 
 def one_line(error: Exception) -> str:
     """What an error says, without line ends; an OSError's in our words, and not the system's."""
-    named = isinstance(error, OSError) and error.errno is not None and error.filename is not None
-    return f"{error.filename}: {reason(error)}" if named else reason(error)
+    if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+        return f"{error.filename}: {reason(error)}"
+    return reason(error)
 
 
 def aligned(rows: Sequence[Sequence[str]], *, right: int = 0) -> str:
@@ -38,7 +39,7 @@ class OneLineErrors(TyperGroup):
 
     expected: ClassVar[tuple[type[Exception], ...]] = (UserError, OSError, WayError)
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override] # a Context of typer's own
         """Run the command."""
         try:
             return super().invoke(ctx)

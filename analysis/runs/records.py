@@ -240,7 +240,7 @@ def find[Read: Outline | Record](
     data_fingerprint: str,
     results: str | os.PathLike[str],
     *,
-    read: Callable[..., Read] = load,
+    read: Callable[..., Read] = load,  # type: ignore[assignment] # which reads a Record
 ) -> Read | None:
     """The record of a run on the database of this fingerprint; None if `results` has none.
 

@@ -18,7 +18,7 @@ from analysis.data.errors import UserError
 from analysis.runs.measured import Frozen
 
 _IPYTHON_NAMES = {"In", "Out"}
-_WORDS = {"none": None, "null": None, "~": None}
+_WORDS: dict[str, bool | None] = {"none": None, "null": None, "~": None}
 _WORDS |= dict.fromkeys(("true", "yes", "on"), True) | dict.fromkeys(("false", "no", "off"), False)
 _STEPS = 3  # text to number to whole number to list, say
 _LONGEST = 80  # characters of a value that is shown
@@ -126,7 +126,7 @@ def _proposal(model: type[BaseModel], content: object, where: tuple[Any, ...], c
     while where and isinstance(where[-1], int):  # the whole list
         where = where[:-1]
     try:
-        value = content
+        value: Any = content
         for part in where:
             value = value[part]
     except (KeyError, IndexError, TypeError):

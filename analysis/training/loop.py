@@ -32,7 +32,7 @@ from analysis.data.molecules import Molecules
 from analysis.data.neighbours import check_units, neighbour_pairs
 from analysis.runs.config import RunConfig, Training
 from analysis.runs.records import Record
-from analysis.runs.selection import choose_molecules, fine_tuned, loss_weights
+from analysis.runs.selection import Chosen, choose_molecules, fine_tuned, loss_weights
 from analysis.runs.weights import LOSS_WEIGHT
 from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
@@ -236,6 +236,21 @@ def _optimizer(settings: Training) -> tuple[type[torch.optim.Optimizer], dict[st
     return GroupedSOAP, {"lr": settings.learning_rate, "max_precondition_dim": _LONGEST_SIDE}
 
 
+def pack(
+    config: RunConfig, molecules: Molecules, known: offsets.Offsets | None = None
+) -> tuple[Chosen, offsets.Offsets, PackedMolecules]:
+    """The molecules of a run, of `molecules`, the whole database; their energies' offsets; and the molecules packed.
+
+    The offsets are fitted as the configuration says unless they are `known`.
+    """
+    chosen = choose_molecules(molecules, config.data)
+    molecules = chosen.molecules
+    fitted = known or offsets.fit(molecules, chosen.parts.train, config.training.offsets)
+    pairs = neighbour_pairs(molecules, config.model.data_cutoff)
+    check_units(molecules, pairs)
+    return chosen, fitted, PackedMolecules(molecules, pairs, targets=molecules.energy - fitted.of(molecules))
+
+
 def learning_rate_schedule(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:
     """The learning rate of each step, counted from 0; None if it never changes.
 
@@ -345,12 +360,8 @@ def train(
     with _timed(seconds, "preparation"):
         neighbour_pairs(molecules.select([0]), config.model.data_cutoff)  # compiled when it is first called
     with _timed(seconds, "data"):
-        chosen = choose_molecules(molecules, config.data)
+        chosen, fitted, packed = pack(config, molecules, start.offsets() if start else None)
         molecules, parts = chosen.molecules, chosen.parts
-        fitted = start.offsets() if start else offsets.fit(molecules, parts.train, config.training.offsets)
-        pairs = neighbour_pairs(molecules, config.model.data_cutoff)
-        check_units(molecules, pairs)
-        packed = PackedMolecules(molecules, pairs, targets=molecules.energy - fitted.of(molecules))
         phases = _phases(config, packed, parts.train)
         validation = PackedLoader(
             packed, parts.validation, batch_size=_EVALUATION_BATCH, stock=config.model.convolution == "stock"

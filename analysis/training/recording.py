@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -74,7 +74,7 @@ def load_or_train(
         finally:
             # A trainer and what it trained refer to each other: a study of many runs grew beyond 4 GB.
             gc.collect()
-        return records.find(config, data, results)
+        return records.find(config, data, results)  # type: ignore[return-value] # which has just been recorded
 
 
 def start_of(config: RunConfig, results: str | os.PathLike[str]) -> Record | None:
@@ -93,19 +93,38 @@ def start_of(config: RunConfig, results: str | os.PathLike[str]) -> Record | Non
     return start
 
 
-def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **options: object) -> None:
+def _train_and_record(config: RunConfig, molecules: Molecules, folder: Path, **options: Any) -> None:
     """In a function of its own: when it has ended, nothing refers to the training any more."""
     from analysis.training import loop
 
     partial = records.partial_folder(folder)
     partial.mkdir(parents=True, exist_ok=True)
     trained = loop.train(config, molecules, partial, logs=records.log_folder(folder), **options)
+    _evaluate_and_record(config, molecules, trained, folder, partial)
+
+
+def _evaluate_and_record(
+    config: RunConfig, molecules: Molecules, trained: "Trained", folder: Path, partial: Path, **beside: object
+) -> None:
     start = time.perf_counter()
     tables = _tables(trained, trained.model)
     trained.seconds["evaluation"] = time.perf_counter() - start
     if trained.settled is not None:
         tables = records.two_ends(tables, _tables(trained, trained.settled))
-    _record(config, molecules, trained, tables, partial / "record").rename(folder)
+    _record(config, molecules, trained, tables, partial / "record", **beside).rename(folder)
+
+
+def record(
+    config: RunConfig, molecules: Molecules, trained: "Trained", folder: str | os.PathLike[str], **beside: object
+) -> Record:
+    """Make a record of a model that was trained elsewhere; `beside` is what its `run.json` says further."""
+    folder = Path(folder)
+    partial = records.partial_folder(folder)
+    partial.mkdir(parents=True, exist_ok=True)
+    with naming(folder):
+        _evaluate_and_record(config, molecules, trained, folder, partial, **beside)
+    shutil.rmtree(partial)
+    return records.load(folder, expected=config)
 
 
 def _tables(trained: "Trained", model: "NeuralNetworkPotential") -> dict[str, pd.DataFrame]:
@@ -165,7 +184,7 @@ def finished_epochs(folder: str | os.PathLike[str]) -> int | None:
 
     path = partial / CHECKPOINT
     try:
-        return int(read_checkpoint(path)["epoch"]) + 1
+        return int(read_checkpoint(path)["epoch"]) + 1  # type: ignore[call-overload] # whatever it is
     except FileNotFoundError:
         return 0
     except (KeyError, TypeError, ValueError) as error:
@@ -180,6 +199,7 @@ def _record(
     trained: "Trained",
     tables: dict[str, pd.DataFrame],
     whole: Path,
+    **beside: object,
 ) -> Path:
     """Write the record to the folder `whole`."""
     from safetensors.torch import save
@@ -215,6 +235,7 @@ def _record(
         "versions": versions(_PACKAGES),
         "machine": machine(config.model),
         "git": checkout.git_state(),
+        **beside,
         "sha256": {name: records.sha256(whole / name) for name in files},
     }
     (whole / records.DESCRIPTION).write_text(records.description(about), encoding="utf-8")
@@ -232,9 +253,8 @@ def machine(model: Model | None = None) -> dict[str, str | int | float]:
 
     from fused import choice
 
-    fused = model is not None and model.convolution == "fused" and not torch.cuda.is_available()
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 0
-    return {
+    found: dict[str, str | int | float] = {
         "system": platform.system(),
         "architecture": platform.machine(),
         "processor": choice.processor(),
@@ -242,4 +262,7 @@ def machine(model: Model | None = None) -> dict[str, str | int | float]:
         "memory_gib": round(pages / 2**30, 1),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-    } | ({"loops": str(choice.way(model.representation, model.n_atom_basis))} if fused else {})
+    }
+    if model is not None and model.convolution == "fused" and not torch.cuda.is_available():
+        found["loops"] = str(choice.way(model.representation, model.n_atom_basis))
+    return found

@@ -1,5 +1,7 @@
 """Under each figure that a page's cell draws: its data as a CSV file, its notebook and the ids of its runs.
 
+Beside the CSV file lies what is known of it as JSON, for `make archive`.
+
 The figure's file carries the data, a PNG in a text chunk and an SVG in an element (`analysis.figures.style`), so that
 nothing has to be said in the page. The notebook is the one that the page names nearest to the figure. The runs are
 those of the data's column `run`; a row that is a mean over several runs names all of them. A figure without data is
@@ -8,6 +10,7 @@ left as it is.
 
 import csv
 import io
+import json
 import os
 import posixpath
 import re
@@ -45,6 +48,9 @@ def add_sources(app: Sphinx, doctree: nodes.document) -> None:
         if notebook := notebook_of(app, figure):
             links += link_to(notebook, docname)
         figure += nodes.legend("", links, *runs(data), classes=["figure-data"])
+        caption = figure.next_node(nodes.caption)
+        about = {"page": docname, "caption": caption.astext() if caption else "", "notebook": notebook}
+        write_if_new(path.with_suffix(".json"), json.dumps(about | {"runs": runs_of(data)}, indent=2) + "\n")
 
 
 def data_of(picture: str) -> str | None:
@@ -92,10 +98,15 @@ def link_to(notebook: str, docname: str) -> addnodes.pending_xref:
     return addnodes.pending_xref("", words, reftarget=f"/{notebook}", refdoc=docname, **about)
 
 
+def runs_of(data: str) -> list[str]:
+    """The ids of the runs behind the data, each once, in the order of its rows."""
+    ids = [name for row in csv.DictReader(io.StringIO(data)) for name in (row.get("run") or "").split()]
+    return list(dict.fromkeys(ids))
+
+
 def runs(data: str) -> list[nodes.raw]:
     """The ids of the runs behind the data, in the order of its rows, folded up; nothing if it comes from no run."""
-    ids = [name for row in csv.DictReader(io.StringIO(data)) for name in (row.get("run") or "").split()]
-    distinct = list(dict.fromkeys(ids))
+    distinct = runs_of(data)
     if not distinct:
         return []
     names = " ".join(f"<code>{escape(name)}</code>" for name in distinct)

@@ -232,9 +232,9 @@ case "$*" in
   --version) echo Python ;;
   tools/*) exec {python} "$@" ;;
   "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; dies_at venv ;;
-  *--constraint*) site=$(dirname "$0")/../site; mkdir -p "$site"; echo half > "$site/package"; dies_at packages
+  *requirements.lock*) site=$(dirname "$0")/../site; mkdir -p "$site"; echo half > "$site/package"; dies_at packages
     echo whole > "$site/package" ;;
-  *--upgrade*) dies_at pip ;;
+  *--require-hashes*) dies_at pip ;;
   *) ;;
 esac
 """
@@ -244,7 +244,14 @@ def cut_off_installation(folder: Path) -> Found:
     """`make env`, killed at each step: the next start begins anew instead of taking half a package for a whole one."""
     found = Found("cut-off-installation", went_on=True)
     (folder / "tools").mkdir(parents=True)
-    for name in ("Makefile", "constraints.txt", "pyproject.toml", "tools/environment.sh", "tools/locked.py"):
+    for name in (
+        "Makefile",
+        "constraints.txt",
+        "requirements.lock",
+        "pyproject.toml",
+        "tools/environment.sh",
+        "tools/locked.py",
+    ):
         shutil.copy(ROOT / name, folder / name)
     python = folder / "python"
     python.write_text(_STANDS_IN.format(shell=shutil.which("bash"), python=sys.executable), encoding="utf-8")

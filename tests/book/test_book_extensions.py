@@ -4,6 +4,7 @@ The two languages are `test_bilingual.py`'s business.
 """
 
 import importlib
+import json
 import os
 import re
 import subprocess
@@ -166,6 +167,13 @@ def test_under_a_figure_stand_its_data_notebook_and_runs(book, page, language, d
     assert (link.get_text(), link["href"]) == (f"{notebook} one", "../notebooks/one.html")
     assert figure.summary.get_text() == f"{runs} (2)"
     assert [code.get_text() for code in figure.select("details code")] == ["0123456789ab", "fedcba987654"]
+    about = json.loads((book / "figure-data" / f"dots-{language}.json").read_text(encoding="utf-8"))
+    assert about.pop("caption")
+    assert about == {
+        "page": f"{language}/chapter",
+        "notebook": "notebooks/one",
+        "runs": ["0123456789ab", "fedcba987654"],
+    }
 
 
 def test_a_figure_without_data_is_left_as_it_is(page):

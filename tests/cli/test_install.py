@@ -71,6 +71,11 @@ def test_the_wheel_holds_the_records_of_the_models_and_no_others(wheel, qm9_mole
     assert not (ROOT / "analysis" / "models").exists()
 
 
+def test_the_wheel_says_that_its_packages_are_typed(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        assert {"analysis/py.typed", "fused/py.typed"} <= set(archive.namelist())
+
+
 def test_a_source_distribution_holds_them_too(source):
     done = python("setup.py", "--quiet", "sdist", "--formats", "zip", folder=source)
     assert done.returncode == 0, done.stderr
@@ -91,7 +96,8 @@ def test_an_editable_installation_warns_of_nothing(source, tmp_path):
 
 def test_predict_works_anywhere(installed, tmp_path):
     before = standing(installed)
-    done = python("-m", "analysis", "predict", "--smiles", "CCO", folder=tmp_path, PYTHONPATH=str(installed))
+    command = installed / "bin" / "schnet-qm9"
+    done = python(command, "predict", "--smiles", "CCO", folder=tmp_path, PYTHONPATH=str(installed))
     assert done.returncode == 0, done.stderr
     assert re.search(r"^CCO +C2H6O +-421[67]\.\d{3} ", done.stdout, re.MULTILINE)
     assert standing(installed) == before
@@ -132,7 +138,7 @@ def test_reading_and_writing_elsewhere_is_reported_in_one_line(installed, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_console_script_is_the_command(installed, tmp_path):
-    done = python(installed / "bin" / "schnet-qm9", "--help", folder=tmp_path, PYTHONPATH=str(installed))
-    assert done.returncode == 0, done.stderr
-    assert "predict" in done.stdout
+def test_the_console_script_says_its_version(wheel, installed, tmp_path):
+    done = python(installed / "bin" / "schnet-qm9", "--version", folder=tmp_path, PYTHONPATH=str(installed))
+    version = wheel.name.split("-")[1]  # without a commit: the package that is asked is the installed one
+    assert (done.returncode, done.stdout) == (0, f"schnet-qm9-compendium {version}\n"), done.stderr

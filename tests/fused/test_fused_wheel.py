@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+import fused
+
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "fused" / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -62,7 +64,7 @@ def installed(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_the_engine_and_nothing_else(installed):
     modules = {path.name for path in (ROOT / "fused").glob("*.py")}
-    assert {path.name for path in (installed / "fused").iterdir()} == modules
+    assert {path.name for path in (installed / "fused").iterdir()} == modules | {"py.typed"}
     assert [path.name for path in installed.iterdir() if path.suffix != ".dist-info"] == ["fused"]
 
 
@@ -80,6 +82,18 @@ def test_it_makes_schnetpacks_model_fast_where_there_is_schnetpack_alone(install
     *said, place = done.stdout.splitlines()
     assert said[0] == "representation: SchNet, accelerated"
     assert Path(place).parent == installed / "fused"
+
+
+def test_what_a_type_checker_sees_is_what_is_there():
+    seen = ast.parse((ROOT / "fused" / "__init__.py").read_text(encoding="utf-8"))
+    imported = {
+        alias.name: node.module.removeprefix("fused.")
+        for node in ast.walk(seen)
+        if isinstance(node, ast.ImportFrom) and node.module.startswith("fused.")
+        for alias in node.names
+    }
+    assert imported == fused._PLACES
+    assert sorted(fused.__all__) == sorted(imported)
 
 
 def test_it_asks_for_what_it_imports():

@@ -91,10 +91,10 @@ class Verdict:
 
 def holm(p: Sequence[float]) -> np.ndarray:
     """p-values corrected for their number: float [n], in the order given (Holm, Scand. J. Stat. 6, 65 (1979))."""
-    p = np.asarray(p, dtype=float)
-    order = np.argsort(p, kind="stable")
-    corrected = np.empty(len(p))
-    corrected[order] = np.minimum(1, np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)))
+    given = np.asarray(p, dtype=float)
+    order = np.argsort(given, kind="stable")
+    corrected = np.empty(len(given))
+    corrected[order] = np.minimum(1, np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1)))
     return corrected
 
 
@@ -115,7 +115,7 @@ def part_of(
     family: Family = "claim",
 ) -> Part:
     """A comparison of an estimate with a threshold; `p_chance` is a second p-value that confirming has to pass."""
-    other = "below" if side == "above" else "above"
+    other: Side = "below" if side == "above" else "above"
 
     def shown(value: float) -> float:
         return float(np.clip(value, -1, 1) if unit == "correlation" else np.exp(value))

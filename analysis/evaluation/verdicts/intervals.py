@@ -120,8 +120,9 @@ def bca(
         again = bootstrap((sample,), n_resamples=0, bootstrap_result=found, confidence_level=level, **settings)
         return again.confidence_interval.low, again.confidence_interval.high
 
-    p = {}
-    for side in ("below", "above"):
+    p: dict[Side, float] = {}
+    sides: tuple[Side, ...] = ("below", "above")
+    for side in sides:
         least, most = 1 / resamples, 1.0
         while most - least > 1e-4:
             middle = (least + most) / 2
