@@ -1,13 +1,17 @@
 """The parts of a page that can be touched, in Chromium, on pages of their own that are made without the book."""
 
+import hashlib
 import re
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from ase import Atoms
+from ase.io import read
 from axe_playwright_python.base import AXE_SCRIPT
 from built import NARROW, ROOT, Window
 from playwright.sync_api import Browser, Page
@@ -15,10 +19,13 @@ from scipy import stats
 
 from analysis import study
 from analysis.data import descriptors, thesis
+from analysis.data.molecules import Molecules, to_ase
 from analysis.evaluation import accuracy, decomposition
+from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN
 from analysis.figures import final_comparison
 from analysis.figures.words import LANGUAGES, say
-from analysis.predict.ensemble import default_records
+from analysis.predict.ensemble import Ensemble, default_records
+from analysis.runs import weights
 from analysis.runs.records import Record
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
@@ -258,6 +265,231 @@ def test_a_molecule_is_not_shown_as_its_mirror_image(opened):
     )
     (n, o, f) = (np.array([x, -y]) for _, x, y in sorted(places, key=lambda one: "NOF".index(one[0])))
     assert np.linalg.det([o - n, f - n]) > 0
+
+
+# ---- a molecule of the reader's --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def ensemble() -> Ensemble:
+    return Ensemble(default_records())
+
+
+PREDICT = """async (molecules) => {
+  const { predict } = await Prediction.predictor(MOLECULE_DATA);
+  const words = JSON.parse(document.getElementById("interactive-molecule-words").textContent);
+  return molecules.map(([numbers, positions, kind]) => {
+    const found = predict({ numbers, positions, kind, doubts: [] });
+    return found.refused ? { refused: found.refused.key } : { ...found, keys: found.warnings.map((one) => one.key) };
+  });
+}"""
+"""What the page's scripts say of molecules: arrays of atomic numbers and positions, and the kind of geometry."""
+KEYS = {
+    "atomsOutside": "atoms;",
+    "heavyOutside": "other than hydrogen",
+    "parts": "no bond holds together",
+    "environment": "no training molecule has such an atom",
+    "alone": "bonded to nothing",
+    "distance": "no training molecule has such a distance",
+    "spread": "the models differ more than usual",
+}
+"""What a warning of the package says, by the page's key of it."""
+REFUSED = {
+    "empty": "no atoms",
+    "foreign": "the models know only H, C, N, O and F",
+    "odd": "an odd number",
+    "lost": "the position of its atom",
+    "close": "Å apart, less than",
+    "nanometres": "in nm",
+    "bohr": "in bohr",
+    "picometres": "in pm",
+    "apart": "it is no molecule",
+}
+
+
+def geometries(molecules: Molecules, seed: int) -> list[Atoms]:
+    """Molecules as they are, and what may be wrong about others: stretched, atoms lost or moved, units, elements."""
+    rng = np.random.default_rng(seed)
+    found = to_ase(molecules)
+    for atoms in list(found):
+        kind = rng.integers(7)
+        changed = atoms.copy()
+        if kind == 0:
+            changed.positions *= rng.choice([0.1, 0.9, 0.97, 1.03, 1.2, 1.8897, 100])
+        elif kind == 1:
+            changed.positions += rng.normal(scale=rng.choice([0.02, 0.1, 0.3]), size=changed.positions.shape)
+        elif kind == 2:
+            del changed[rng.choice(len(changed), size=min(2, len(changed)), replace=False)]
+        elif kind == 3:
+            other = atoms.copy()
+            other.translate([rng.uniform(1.5, 9), 0, 0])
+            changed += other
+        elif kind == 4:
+            changed.numbers[rng.integers(len(changed))] = rng.choice([7, 8, 9, 16, 17])
+        elif kind == 5:
+            changed.positions[-1] = changed.positions[0] + rng.uniform(0, 0.6, 3)
+        else:
+            changed.rotate(rng.uniform(0, 360), rng.normal(size=3))
+        found.append(changed)
+    return found
+
+
+def test_the_page_predicts_what_the_package_predicts(opened, ensemble, few_molecules):
+    """Energies, spreads and intervals; refusals and warnings, of good geometries and of wrong ones."""
+    given = geometries(few_molecules.select(np.arange(0, len(few_molecules), 4)), seed=4)
+    kinds = [(*KINDS, UNKNOWN)[k % 4] for k in range(len(given))]
+    answers = ensemble.answers(given, [""] * len(given), kinds)
+    asked = [[one.numbers.tolist(), one.positions.tolist(), kind] for one, kind in zip(given, kinds, strict=True)]
+    shown = opened("molecule").evaluate(PREDICT, asked)
+    seen = Counter()
+    for answer, found, atoms in zip(answers, shown, given, strict=True):
+        if isinstance(answer, str):
+            assert REFUSED[found["refused"]] in answer
+            seen[found["refused"]] += 1
+            continue
+        assert found["energy"] == pytest.approx(answer.energy, abs=5e-4 + 1e-8 * abs(answer.energy))
+        assert found["spread"] == pytest.approx(answer.spread, abs=5e-4)
+        assert found["atomisation"] == pytest.approx(answer.atomisation_energy, abs=1e-3)
+        assert sum(each["share"] for each in found["atoms"]) == pytest.approx(found["atomisation"], abs=1e-6)
+        assert len(found["atoms"]) == len(atoms)
+        assert len(found["keys"]) == len(answer.warnings)
+        assert all(KEYS[key] in said for key, said in zip(found["keys"], answer.warnings, strict=True))
+        seen.update(found["keys"])
+        if answer.interval:
+            assert found["interval"] == pytest.approx(list(answer.interval), abs=2e-3)
+        else:
+            assert found["interval"] is None
+    assert {"atomsOutside", "heavyOutside", "parts", "environment", "distance", "spread"} <= set(seen)
+    assert {"close", "foreign", "odd", "nanometres"} <= set(seen)
+
+
+def answer(page: Page) -> str:
+    """What the page says when it is done."""
+    page.wait_for_function(
+        "document.getElementById('interactive-molecule').dataset.state !== 'working'", timeout=60_000
+    )
+    return page.inner_text(".told")
+
+
+def test_refusals_and_warnings_are_in_the_words_of_the_package(opened, ensemble, few_molecules):
+    page = opened("molecule")
+    given = geometries(few_molecules.select(np.arange(1, len(few_molecules), 23)), seed=1)
+    for atoms in given:
+        lines = [
+            f"{symbol} {' '.join(map(repr, map(float, place)))}"
+            for symbol, place in zip(atoms.symbols, atoms.positions, strict=True)
+        ]
+        page.evaluate("document.getElementById('molecule-geometry').open = true")
+        page.fill("#molecule-xyz", "\n".join([str(len(atoms)), "", *lines]))
+        page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
+        page.click("#molecule-geometry form button")
+        text = answer(page).replace("’", "'")
+        (said,) = ensemble.answers([atoms], [""], [UNKNOWN])
+        expected = [f"Refused: {said}"] if isinstance(said, str) else [f"Warning: {one}" for one in said.warnings]
+        shown = [line for line in text.splitlines() if line.startswith(("Refused", "Warning"))]
+        assert [re.sub(r"[−\-+]?\d+\.\d+", "·", line) for line in shown] == [
+            re.sub(r"[−\-+]?\d+\.\d+", "·", line) for line in expected
+        ]
+
+
+@pytest.mark.parametrize(
+    ("smiles", "said"),
+    [
+        ("", "there is no SMILES"),
+        ("not a molecule", "ends at the first space"),
+        ("C1CC", "OpenChemLib reads no structure"),
+        ("*C", "OpenChemLib reads no structure"),
+        ("CÇ", "no SMILES holds Ç"),
+        ("C.C", "several molecules"),
+        ("[NH4+]", "its charge is +1"),
+        ("[CH3]", "a radical"),
+        ("[C]", "unusual valence"),
+        ("[13CH4]", "13C; the models know only the usual isotopes"),
+        ("CCl", "it holds Cl"),
+        ("CC(C)(C)(C)C", "finds no geometry"),
+    ],
+)
+def test_a_smiles_that_cannot_be_predicted_says_why(opened, smiles, said):
+    page = opened("molecule")
+    page.fill("#molecule-smiles", smiles)
+    page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
+    page.click("form.wide button")
+    text = answer(page)
+    assert text.startswith("Refused: ")
+    assert said in text
+    assert not page.is_visible("#interactive-molecule svg.molecule")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "there are no atoms"),
+        ("2\n\nH 0 0 0", "it says 2 atoms and has 1"),
+        ("1\n\nHe 0 0 0\nH 0 0 1", "line 4: there is more than the 1 atoms"),
+        ("O 0 0 0\nH 0 0", "line 2: an element and three coordinates are expected"),
+        ("Q 0 0 0", "line 1: there is no element Q"),
+        ("2\ncharge=1\nH 0 0 0\nF 0 0 0.92", "its charge is 1"),
+        ("2\nProperties=species:S:1:pos:R:3 multiplicity=3\nO 0 0 0\nO 0 0 1.2", "its multiplicity is 3"),
+    ],
+)
+def test_a_geometry_that_cannot_be_read_says_why(opened, text, said):
+    page = opened("molecule")
+    page.evaluate("document.getElementById('molecule-geometry').open = true")
+    page.fill("#molecule-xyz", text)
+    page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
+    page.click("#molecule-geometry form button")
+    assert said in answer(page)
+
+
+def test_a_smiles_a_file_and_a_drawing_are_predicted(opened, ensemble):
+    page = opened("molecule")
+    page.fill("#molecule-smiles", "CO")
+    page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
+    page.click("form.wide button")
+    text = answer(page)
+    assert "CH₄O" in text
+    assert "OpenChemLib’s, relaxed with MMFF94" in text
+    (expected,) = ensemble.predict([read(ROOT / "examples" / "ethanol.xyz")], geometry="dft")
+    page.evaluate("document.getElementById('molecule-geometry').open = true")
+    page.select_option("#molecule-kind", "dft")
+    page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
+    page.set_input_files("#molecule-file", ROOT / "examples" / "ethanol.xyz")
+    page.wait_for_function("document.getElementById('molecule-xyz').value.includes('C')")
+    page.wait_for_function("document.querySelector('.told').innerText.includes('C₂H₆O')", timeout=60_000)
+    text = answer(page)
+    assert f"−{-expected.energy:,.3f} eV" in text
+    assert f"{expected.atomisation_energy:.3f} eV" in text
+    assert f"−{-expected.interval[0]:,.3f} to −{-expected.interval[1]:,.3f} eV" in text
+    page.evaluate("document.getElementById('molecule-drawing').open = true")
+    page.wait_for_function(
+        "document.querySelector('.editor').shadowRoot || document.querySelector('.editor').children.length"
+    )
+
+
+def test_the_vendored_library_is_what_its_checksums_say(interactive):
+    folder = interactive.HERE / "static" / "interactive" / "openchemlib"
+    lines = (folder / "SHA256SUMS").read_text(encoding="ascii").splitlines()
+    said = dict(line.split("  ")[::-1] for line in lines)
+    assert {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in said} == said
+    assert set(said) | {"SHA256SUMS"} == {path.name for path in folder.iterdir()}
+    assert "Redistribution and use" in (folder / "LICENSE").read_text(encoding="utf-8")
+
+
+# ---- the weights -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rate", [0, 0.5, 2, 10, 20])
+def test_the_weights_are_those_of_the_package(opened, rate):
+    page = opened("weights")
+    page.fill("#weights-rate", str(rate))
+    rows = cells(page, "#interactive-weights details table")
+    sizes = np.array([int(row[0]) for row in rows])
+    for column, formula in ((1, weights.size_based), (2, weights.size_and_frequency_based)):
+        expected = formula(sizes, rate)
+        shown = [np.nan if row[column] == "undefined" else numeral(row[column]) for row in rows]
+        np.testing.assert_allclose(shown, expected, atol=6e-4)
+    crosses = page.locator("#interactive-weights .alike > div:nth-child(2) .cross").count()
+    assert crosses == np.isnan(weights.size_and_frequency_based(sizes, rate)).sum()
 
 
 # ---- all of them -----------------------------------------------------------------------------------------------------

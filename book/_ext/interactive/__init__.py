@@ -70,6 +70,7 @@ NEEDS: Mapping[str, Part] = MappingProxyType(
     {
         "slider": Part(("core.js", "chart.js"), lambda: explorer.slider(models(), qm9.load())),
         "explorer": Part(("core.js", "view.js"), lambda: explorer.explorer(models(), qm9.load())),
+        "weights": Part(("core.js", "chart.js")),
         "molecule": Part(
             (*OPENCHEMLIB, "core.js", "view.js", "painn.js", "domain.js", "prediction.js"),
             lambda: {"networks": exported.networks(ensemble()), "limits": exported.limits(ensemble())},

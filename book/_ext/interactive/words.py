@@ -149,9 +149,31 @@ MOLECULE = messages(
         "networks": "± between networks (eV)",
     }
 )
+WEIGHTS = messages(
+    {
+        "rate": "The rate r:",
+        "size": "The weight by size",
+        "frequency": "The weight by size and frequency",
+        "sizePicture": "The weight by size, by number of atoms, at the slider’s rate; the numbers stand in the table "
+        "below.",
+        "frequencyPicture": "The weight by size and frequency, by number of atoms, at the slider’s rate; the numbers "
+        "stand in the table below.",
+        "atoms": "Number of atoms",
+        "weight": "Weight v",
+        "table": "The numbers behind the curves",
+        "undefined": "undefined",
+        "wrong": "Sizes where it is undefined (crosses): {undefined}; where it is not positive (orange): {negative}.",
+        "right": "Defined and positive at every size.",
+    }
+)
 WITHOUT_SCRIPTS = messages({"here": "With JavaScript, there is something here to touch."})
 
 PARTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {"slider": {**_MODELS, **SLIDER}, "explorer": {**_MODELS, **EXPLORER}, "molecule": {**SAID, **MOLECULE}}
+    {
+        "slider": {**_MODELS, **SLIDER},
+        "explorer": {**_MODELS, **EXPLORER},
+        "molecule": {**SAID, **MOLECULE},
+        "weights": WEIGHTS,
+    }
 )
 """The words of each part."""

@@ -64,8 +64,8 @@ globalThis.MoleculeView = (() => {
           const half = Math.hypot(...middle.map((value, k) => value - seen[a][k]));
           const start = seen[a].map((value, k) => value + ((middle[k] - value) * 0.9 * SIZES[numbers[a]]) / half);
           const ends = { x1: start[0], y1: start[1], x2: middle[0], y2: middle[1] };
-          const look = { stroke: COLOURS[numbers[a]], "stroke-width": 0.2, "stroke-linecap": "round" };
-          const rim = { ...ends, stroke: "#222", "stroke-width": 0.26, "stroke-linecap": "round" };
+          const look = { stroke: COLOURS[numbers[a]], "stroke-width": 0.2 };
+          const rim = { ...ends, stroke: "#222", "stroke-width": 0.26 };
           const depth = (start[2] + middle[2]) / 2 - 0.01;
           parts.push([depth - 0.001, make("line", rim)], [depth, make("line", { ...ends, ...look })]);
         }
