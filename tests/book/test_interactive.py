@@ -347,16 +347,17 @@ def test_the_page_predicts_what_the_package_predicts(opened, ensemble, few_molec
             assert REFUSED[found["refused"]] in answer
             seen[found["refused"]] += 1
             continue
-        assert found["energy"] == pytest.approx(answer.energy, abs=5e-4 + 1e-8 * abs(answer.energy))
-        assert found["spread"] == pytest.approx(answer.spread, abs=5e-4)
-        assert found["atomisation"] == pytest.approx(answer.atomisation_energy, abs=1e-3)
+        near = 1e-4 + 2e-3 * answer.spread  # of a wrong geometry, on which networks differ, sixteen bits say less
+        assert found["energy"] == pytest.approx(answer.energy, abs=near)
+        assert found["spread"] == pytest.approx(answer.spread, abs=near)
+        assert found["atomisation"] == pytest.approx(answer.atomisation_energy, abs=near)
         assert sum(each["share"] for each in found["atoms"]) == pytest.approx(found["atomisation"], abs=1e-6)
         assert len(found["atoms"]) == len(atoms)
         assert len(found["keys"]) == len(answer.warnings)
         assert all(KEYS[key] in said for key, said in zip(found["keys"], answer.warnings, strict=True))
         seen.update(found["keys"])
         if answer.interval:
-            assert found["interval"] == pytest.approx(list(answer.interval), abs=2e-3)
+            assert found["interval"] == pytest.approx(list(answer.interval), abs=1e-3)
         else:
             assert found["interval"] is None
     assert {"atomsOutside", "heavyOutside", "parts", "environment", "distance", "spread"} <= set(seen)
