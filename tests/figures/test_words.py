@@ -25,6 +25,7 @@ SAME = {"Beyond", "Custom", "Default", "Descriptor", "Element", "MAE (meV)", "MS
     "No",
     "RMSE (meV)",
     "SMILES",
+    "Error (meV)",
     "U0",
     "Zwitterions",
     "commit {commit}",

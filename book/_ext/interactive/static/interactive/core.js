@@ -159,14 +159,14 @@ globalThis.Interactive = (() => {
   /**
    * Fill the page's places for one part, and show them.
    * @param {string} name
-   * @param {function(Element, Object<string, string>): (void|Promise<void>)} fill gets the place and the words
+   * @param {function(Element, Object<string, string>): (void|Promise<void>)} build gets the place and the words
    */
-  function fill(name, fill) {
+  function fill(name, build) {
     document.addEventListener("DOMContentLoaded", async () => {
       const place = document.getElementById(`interactive-${name}`);
       if (!place) return;
       const words = JSON.parse(document.getElementById(`interactive-${name}-words`).textContent);
-      await fill(place, words);
+      await build(place, words);
       place.hidden = false;
       place.dataset.ready = "";
     });

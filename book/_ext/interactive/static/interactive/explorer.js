@@ -11,9 +11,9 @@
   /** The molecules, with what can be read off their atoms. */
   function molecules(data, arrays) {
     const count = arrays.n_atoms.length, first = new Int32Array(count + 1), index = new Int32Array(count);
-    for (let m = 0, so_far = 0; m < count; m++) {
+    for (let m = 0; m < count; m++) {
       first[m + 1] = first[m] + arrays.n_atoms[m];
-      index[m] = so_far += arrays.index[m];
+      index[m] = (m ? index[m - 1] : 0) + arrays.index[m];
     }
     const atoms = first[count], smiles = new TextDecoder().decode(arrays.smiles).split("\n");
     const numbers = (m) => arrays.numbers.subarray(first[m], first[m + 1]);
@@ -89,8 +89,8 @@
     const map = make("canvas", { role: "img", "aria-label": words.map });
     const view = make("svg", { class: "molecule" });
     const about = make("div", { class: "about" });
-    const step = (words, by) => {
-      const button = make("button", { type: "button", text: words });
+    const step = (text, by) => {
+      const button = make("button", { type: "button", text });
       button.addEventListener("click", () => go(by));
       return button;
     };
