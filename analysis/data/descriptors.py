@@ -21,10 +21,11 @@ ELEMENTS = MappingProxyType({"hydrogens": 1, "carbons": 6, "nitrogens": 7, "oxyg
 
 CUTOFF = 5.0
 """Å: pairs of atoms farther apart are left out of `novelty`, as in the model "Default"."""
+NODES = 20
+"""On which `novelty` notes a distance, from 0 to `CUTOFF`: as many as the model has Gaussians."""
 
 _IN_BRACKETS = re.compile(r"\[[^]]*\]")  # an atom, with numbers of its own
 _RING_LABEL = re.compile(r"%\d\d|\d")
-_NODES = 20  # on which a distance is noted: as many as the model has Gaussians
 _BLOCK = 8_192  # molecules whose pairs are counted in one go: some 100 MB
 _QUERIES = 512  # molecules compared with all of the training set in one go: some 200 MB
 
@@ -196,10 +197,10 @@ def _pair_counts(molecules: Molecules) -> np.ndarray:
         first, second = (kinds[block.numbers[block.offsets[of] + side]] for side in (pairs.first, pairs.second))
         elements = np.maximum(first, second) * len(ELEMENTS) + np.minimum(first, second)
         # Shared between the two nodes around it, so that nothing jumps as a distance passes a limit.
-        node = np.minimum(pairs.distance.astype(float) * ((_NODES - 1) / CUTOFF), np.nextafter(_NODES - 1, 0))
+        node = np.minimum(pairs.distance.astype(float) * ((NODES - 1) / CUTOFF), np.nextafter(NODES - 1, 0))
         below = node.astype(np.int64)
-        place = (of * len(ELEMENTS) ** 2 + elements) * _NODES + below
-        shape = (len(block), len(ELEMENTS) ** 2 * _NODES)
+        place = (of * len(ELEMENTS) ** 2 + elements) * NODES + below
+        shape = (len(block), len(ELEMENTS) ** 2 * NODES)
         counted = np.bincount(place, 1 - (node - below), minlength=shape[0] * shape[1])
         counted += np.bincount(place + 1, node - below, minlength=shape[0] * shape[1])
         blocks.append(counted.reshape(shape).astype(np.float32))

@@ -76,6 +76,17 @@ def decompose(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
     )
 
 
+def with_mean_at(sums: pd.DataFrame, kind: str, share: float) -> pd.Series:
+    """The error of each whole set, eV², with a mean a share of the way from the training set's to the set's own.
+
+    At 1 it is the error as reported; at 0 that of the same molecules, those trained on included, with the training
+    set's mean. Parameters and groups as for `decompose`.
+    """
+    parts = decompose(sums, kind)
+    network = parts["as_reported"] - parts["cross"] - parts["offset"]
+    return (network + share * parts["cross"] + share**2 * parts["offset"]).rename("mse")
+
+
 def shares(parts: pd.DataFrame) -> pd.DataFrame:
     """Which share of the error as reported each effect explains: rows as in `decompose`, columns that add up to 1.
 

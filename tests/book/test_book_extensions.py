@@ -51,6 +51,9 @@ Without data; see {{numref}}`fig-dots-{0}`.
 
 {{doc}}`../notebooks/two`, {{ref}}`{0}-abstract`, $E = mc^2$.
 
+```{{interactive}} weights
+```
+
 ## Another
 
 :::{{figure}} ../data.png
@@ -141,6 +144,24 @@ def extension(monkeypatch):
     """Module of the book's extensions, by its name."""
     monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
     return importlib.import_module
+
+
+@pytest.mark.parametrize(("language", "weight"), [("ca", "Pes v"), ("en", "Weight v")])
+def test_what_can_be_touched_is_loaded_by_its_page_alone(page, language, weight):
+    chapter, other = (page(f"html/{language}/{name}") for name in ("chapter", "abstract"))
+    ours = [path.rpartition("/")[2].partition("?")[0] for path in loaded(chapter) if "/interactive/" in path]
+    assert ours == ["core.js", "chart.js", "weights.js"]
+    assert chapter.select_one("#interactive-weights").has_attr("hidden")
+    assert json.loads(chapter.select_one("#interactive-weights-words").string)["weight"] == weight
+    policies = [each.select('meta[http-equiv="Content-Security-Policy"]') for each in (chapter, other)]
+    assert [[one["content"] for one in of_page] for of_page in policies] == [["connect-src 'none'"], []]
+    assert len(chapter.select('link[href*="interactive.css"]')) == 1
+    assert "interactive" not in " ".join(loaded(other)) + str(other.head.select("link"))
+    assert not page(f"singlehtml/{language}").select('[id^="interactive"]')
+
+
+def loaded(of: BeautifulSoup) -> list[str]:
+    return [script["src"] for script in of.select("script[src]")]
 
 
 def test_what_a_cell_wrote_to_the_standard_error_is_left_out(page):

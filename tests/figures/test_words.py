@@ -25,10 +25,13 @@ SAME = {"Beyond", "Custom", "Default", "Descriptor", "Element", "MAE (meV)", "MS
     "No",
     "RMSE (meV)",
     "SMILES",
+    "Error (meV)",
+    "U0",
     "Zwitterions",
     "commit {commit}",
     "zwitterions",
     "no",
+    "{value} meV",
 }
 """Messages that are the same in Catalan."""
 
