@@ -149,13 +149,13 @@ DRAWINGS = {
 }
 """Figures without data, by name, and why they have none."""
 WITHOUT_NOTEBOOK = {
-    "artefact": "takes the records of all experiments apart, and trains nothing itself",
+    "artefact": "takes recorded runs apart; `python -m analysis run sensitivity` trains those of other references",
     "benchmark": "is measured by a tool, `make bench`",
     "error-drivers": "is computed by `python -m analysis error-sources`, which records it in results/drivers",
     "large-molecules": "compares runs that `python -m analysis run large-molecules` trains",
     "model-card": "shows what `python -m harness.calibration` records of the models that `predict` takes",
+    "predictions": "sets the records of all experiments beside what the data alone predict, and trains nothing itself",
     "preregistration": "compares runs of other pages; `python -m analysis run confirmation` trains those that it plans",
-    "sensitivity": "compares runs that `python -m analysis run sensitivity` trains",
 }
 """Pages whose figures no notebook makes, and why."""
 WITHOUT_RUNS = {
@@ -257,6 +257,14 @@ def test_the_switch_leads_to_the_twin_and_back(browser, name):
         page.click("a.language-switch")
         page.wait_for_url(f"**/{name}")
         assert page.evaluate("document.documentElement.lang") == "ca"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_old_address_leads_to_the_section_that_the_page_has_become(browser, language):
+    with window(browser) as reader:
+        reader.open(f"{language}/sensitivity.html")
+        reader.page.wait_for_url(f"**/{language}/artefact.html#{language}-sensitivity")
+        expect(reader.page.locator(f"#{language}-sensitivity")).to_have_count(1)
 
 
 @pytest.mark.parametrize(

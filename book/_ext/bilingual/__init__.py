@@ -3,7 +3,8 @@
 - ``<html lang>``, the interface's words, "Figura 2.1", the book's title: in the language of the page.
 - A switch to the twin page, ``hreflang`` links for search engines, and a warning where a twin is missing.
 - Figures and tables are counted afresh in each language; previous and next stop at its border; the sidebar shows the
-  page's language and the parts that belong to none; each language has a search page of its own.
+  parts of the page's language and those that belong to none, whose captions hold the words of every language
+  ("Quaderns · Notebooks"); each language has a search page of its own.
 - Pages outside the language folders (landing page, notebooks) hold every language: their interface does so too, and
   the switch leads to the first page in a language. Their text is taken to be in the first language, save paragraphs
   that begin with another's name in bold ("**English.** ...") and what has the class ``language-en`` (docutils makes
@@ -22,8 +23,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -209,7 +211,7 @@ def frame_page(app: Sphinx, pagename: str, _template: str, context: dict[str, An
     for key, neighbour in zip(("prev", "next"), neighbours(app, pagename), strict=True):
         if neighbour is None or language_of(app, neighbour) != language:
             context[key] = None
-    context["toctree"] = without_other_languages(context["toctree"], language)
+    context["toctree"] = without_other_languages(context["toctree"], language, pagename)
     context["pathto"] = to_own_search(context["pathto"], language)
     add_scripts(app, pagename, context["language"])
 
@@ -242,21 +244,39 @@ def neighbours(app: Sphinx, pagename: str) -> tuple[str | None, str | None]:
     return before, after
 
 
-def without_other_languages(toctree: Callable[..., str], language: str | None) -> Callable[..., str]:
-    """Let the sidebar leave out the parts of the table of contents whose caption is another language's name."""
+def without_other_languages(toctree: Callable[..., str], language: str | None, pagename: str) -> Callable[..., str]:
+    """Let the sidebar leave out the parts of other languages, and words of theirs in the captions of shared parts."""
     if language is None:
         return toctree
-    others = {name for other, name in NAMES.items() if other != language}
 
     def own_toctree(**options: Any) -> str:
         parts = BeautifulSoup(toctree(**options) or "", "html.parser")
-        drop = False
+        caption = None
         for element in parts.find_all(recursive=False):
             if "caption" in element.get("class", ()):
-                drop = element.get_text(strip=True) in others
-            if drop:
-                element.decompose()
+                caption = element
+                continue
+            shown = language_of_part(element, language, pagename)
+            if caption and shown is None:
+                say_in(caption, language)
+            elif shown not in (None, language):
+                for dropped in (caption, element):
+                    if dropped:
+                        dropped.decompose()
+            caption = None
         return str(parts)
+
+    def language_of_part(part: Tag, own: str, page: str) -> str | None:
+        """Language of a list of links in the sidebar; a lone link to the page itself has no address of its own."""
+        link = next((each["href"] for each in part.select("a[href]") if each["href"] != "#"), None)
+        folder = own if link is None else urljoin(f"/{page}", link).strip("/").partition("/")[0]
+        return folder if folder in NAMES else None
+
+    def say_in(caption: Tag, own: str) -> None:
+        """Keep the words of a caption that are in this language, in the order in which languages are named."""
+        said = caption.get_text(strip=True).split(" · ")
+        if len(said) == len(NAMES):
+            (caption.find(class_="caption-text") or caption).string = said[list(NAMES).index(own)]
 
     return own_toctree
 
