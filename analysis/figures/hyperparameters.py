@@ -16,7 +16,7 @@ from scipy.stats import spearmanr
 
 from analysis.data import thesis
 from analysis.evaluation.verdicts import Verdict
-from analysis.figures import baseline, style
+from analysis.figures import baseline, groups, style
 from analysis.figures.replication import VERDICTS
 from analysis.figures.words import mark, messages, say
 from analysis.runs.records import Record
@@ -56,7 +56,7 @@ _SERIES = messages(
 
 
 def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
-    """Validation MSE against wall time, a point per trial, its colour the value of the hyperparameter `coloured`.
+    """Validation MSE against wall time, a point per trial; colour and mark tell the value of one hyperparameter, `coloured`.
 
     A line joins the trials than which no other is both as quick and as good; marks show the one that our rule chooses
     (`trials.choose`) and the report's. Other seeds are not shown: what else the machine did when they ran, rather than
@@ -67,8 +67,8 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     outside = _outside(complete)
     data = complete.drop(columns=_BESIDE, errors="ignore").assign(on_front=complete["run"].isin(front["run"]))
     alt = mark(
-        "Validation mean squared error against the time of a run, with a point per trial and a colour per value of "
-        "a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
+        "Validation mean squared error against the time of a run, with a point per trial, a colour and a mark per "
+        "value of a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
         "frames mark the rule’s choice and the thesis’s values."
     )
     with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=4.6, legend=2) as figure:
@@ -77,7 +77,8 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
             points = complete[(complete[coloured] == value) & ~outside]
             colour = colormaps["cividis"](place / max(1, len(values) - 1))
             name = f"{say(_NAMES[coloured], lang)}: {_value(value, lang)}"
-            axes.plot(points["seconds"] / 60, points["validation_mse"], "o", color=colour, markersize=6, label=name)
+            look = {"color": colour, "marker": groups.MARKERS[place % len(groups.MARKERS)], "markersize": 6}
+            axes.plot(points["seconds"] / 60, points["validation_mse"], linestyle="", **look, label=name)
         steps = {"color": style.GREY, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 0}
         axes.plot(front["seconds"] / 60, front["validation_mse"], label=say("Pareto front", lang), **steps)
         for name, records in _points(stage).items():

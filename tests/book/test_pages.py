@@ -32,7 +32,7 @@ PACKAGES = {"ca": "hunspell hunspell-ca", "en": "hunspell hunspell-en-gb"}
 
 EXTENSIONS = {"amsmath", "attrs_block", "attrs_inline", "colon_fence", "deflist", "dollarmath", "substitution"}
 EQUATIONS = {"math_block", "math_block_label", "amsmath"}
-TABLE_DIRECTIVES = {"table", "list-table", "csv-table"}
+TABLE_DIRECTIVES = {"table", "list-table", "csv-table", "caption"}
 FIGURE_DIRECTIVES = {"figure", "image"}
 LITERAL_DIRECTIVES = {"code-cell", "code-block", "code", "math", "bibliography", "raw"}
 LINK_ROLES = {"ref", "numref", "eq", "doc"}

@@ -88,7 +88,8 @@ def test_the_table_and_the_facts(records):
 @EACH_LANGUAGE
 def test_the_figures(records, lang):
     by_size = balancing.error_by_size(records, lang=lang)
-    assert [len(axes.get_lines()) for axes in by_size.axes] == [3, 3]
+    assert [len(axes.get_lines()) for axes in by_size.axes] == [5, 5]
+    assert [line.get_linestyle() for line in by_size.axes[0].get_lines()] == ["-", "-", "-", "--", ":"]
     figure = balancing.unevenness(records, lang=lang)
     for axes in figure.axes:
         mean, *kinds = axes.get_lines()

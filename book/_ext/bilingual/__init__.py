@@ -1,7 +1,8 @@
 """One book in several languages: a folder per language, the same file names in each (``ca/x`` and ``en/x`` are twins).
 
 - ``<html lang>``, the interface's words, "Figura 2.1", the book's title: in the language of the page.
-- A switch to the twin page, ``hreflang`` links for search engines, and a warning where a twin is missing.
+- A switch to the same section of the twin page, ``hreflang`` links for search engines, and a warning where a twin is
+  missing.
 - Figures and tables are counted afresh in each language; previous and next stop at its border; the sidebar shows the
   parts of the page's language and those that belong to none, whose captions hold the words of every language
   ("Quaderns · Notebooks"); each language has a search page of its own.
@@ -322,6 +323,7 @@ def copy_script_catalogues(app: Sphinx) -> None:
 
 def add_scripts(app: Sphinx, pagename: str, language: str) -> None:
     """Load a language's words on this page, after the scripts that use them (English is what these come with)."""
+    app.add_js_file("language-switch.js", priority=900)
     if is_search(pagename):
         app.add_js_file("search-page.js", priority=900)
     if language == "en":
