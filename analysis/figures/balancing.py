@@ -169,8 +169,8 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
             found[f"spread_{protocol}_{name}"] = style.mean_and_deviation(values, lang, 2)
     for protocol in baseline.PROTOCOLS:
         for name, other in {"whole": whole, "random_same": kinds["random_same"]}.items():
-            found[f"better_{name}_{protocol}"] = groups.better(kinds["capped"], other, protocol, lang)
-        found[f"better_longer_{protocol}"] = groups.better(kinds["same_updates"], whole, protocol, lang)
+            found[f"better_{name}_{protocol}"] = groups.lower_in_words(kinds["capped"], other, protocol, lang)
+        found[f"better_longer_{protocol}"] = groups.lower_in_words(kinds["same_updates"], whole, protocol, lang)
     return found
 
 

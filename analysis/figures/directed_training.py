@@ -104,5 +104,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     for name, other in ((name, other) for name, others in compared.items() for other in others):
         found[f"ratio_{name}_{other}"] = style.number(means[name, "above"] / means[other, "above"], lang, 2)
         for protocol in ("held_out", "as_reported"):
-            found[f"better_{name}_{other}_{protocol}"] = groups.better(shown[name], shown[other], protocol, lang)
+            found[f"better_{name}_{other}_{protocol}"] = groups.lower_in_words(
+                shown[name], shown[other], protocol, lang
+            )
     return found

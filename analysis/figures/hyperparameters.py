@@ -18,7 +18,7 @@ from analysis.data import thesis
 from analysis.evaluation.verdicts import Verdict
 from analysis.figures import baseline, groups, style
 from analysis.figures.replication import VERDICTS
-from analysis.figures.words import mark, messages, say
+from analysis.figures.words import counted, mark, messages, say
 from analysis.runs.records import Record
 from analysis.study.sweeps import parameters_of
 from analysis.study.trials import TOLERANCE, Stage, objectives, pareto_front
@@ -56,7 +56,7 @@ _SERIES = messages(
 
 
 def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
-    """Validation MSE against wall time, a point per trial; colour and mark tell the value of one hyperparameter, `coloured`.
+    """Validation MSE against wall time, a point per trial, its colour and mark the value of `coloured`.
 
     A line joins the trials than which no other is both as quick and as good; marks show the one that our rule chooses
     (`trials.choose`) and the report's. Other seeds are not shown: what else the machine did when they ran, rather than
@@ -68,8 +68,8 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     data = complete.drop(columns=_BESIDE, errors="ignore").assign(on_front=complete["run"].isin(front["run"]))
     alt = mark(
         "Validation mean squared error against the time of a run, with a point per trial, a colour and a mark per "
-        "value of a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
-        "frames mark the rule’s choice and the thesis’s values."
+        "value of a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and "
+        "two frames mark the rule’s choice and the thesis’s values."
     )
     with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=4.6, legend=2) as figure:
         axes = figure.subplots()
@@ -225,6 +225,9 @@ def parameters_table(verdict: Verdict, *, lang: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Hyperparameter", lang))
 
 
+_HAVE = messages({"none": "none has", "one": "one has", "many": "{number} have"})
+
+
 def facts(stage: Stage, *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on a stage quotes; the same keys in both languages.
 
@@ -289,7 +292,8 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         same = complete["batch_size"] == stage.report[0].config.training.batch_size
         of_batch = complete[same & (complete["run"] != stage.report[0].id)]["validation_mse"]
         found["of_batch"] = style.number(len(of_batch), lang)
-        found["better_of_batch"] = style.number(int((of_batch < np.mean(reports)).sum()), lang)
+        better = int((of_batch < np.mean(reports)).sum())
+        found["better_of_batch"] = counted(_HAVE, better, lang, number=style.number(better, lang))
         if ours[1:]:
             found["times"] = style.number(float(np.mean(reports) / np.mean(ours[1:])), lang, 1)
     return found

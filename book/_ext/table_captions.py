@@ -52,7 +52,7 @@ class JoinTables(SphinxTransform):
     default_priority = 400
 
     def apply(self, **_kwargs: Any) -> None:
-        """Join what belongs together; a cell that shows nothing has no caption. Raises ExtensionError without a cell."""
+        """Join what belongs together; what shows nothing has no caption. Raises ExtensionError if no cell follows."""
         for table in list(self.document.findall(CaptionedTable)):
             cell = table.next_node(descend=False, siblings=True)
             if not isinstance(cell, nodes.container) or cell.get("nb_element") != "cell_code":

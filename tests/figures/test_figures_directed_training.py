@@ -94,8 +94,8 @@ def test_what_the_page_says_of_directing_holds_in_the_records(records):
         assert 0.7 < far < 1 < near < 1.3
         assert below > 1.5
     facts = directed_training.facts(records, lang="en")
-    assert facts["better_chosen_whole_held_out"] == "none"
-    assert facts["better_chosen_whole_as_reported"] == "20–25"
+    assert facts["better_chosen_whole_held_out"] == "is better at no size"
+    assert facts["better_chosen_whole_as_reported"] == "is better at sizes 20–25"
 
 
 def test_the_facts_are_the_same_in_both_languages(records):
