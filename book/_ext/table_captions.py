@@ -1,8 +1,8 @@
 """Captions and numbers for tables that a page's cells make: the directive ``caption`` right before the cell.
 
-    ```{caption} What the table shows, with {term}`terms` and numbers.
+    :::{caption} What the table shows, with {term}`terms` and numbers.
     :name: tab-name-en
-    ```
+    :::
 
 The table is then numbered with the others, and ``numref`` finds it by its name. MyST-NB has captions for pictures
 alone.

@@ -83,9 +83,9 @@ CAPTION = """# Taula · Table {0}
 
 See {{numref}}`tab-one-{0}`.
 
-```{{caption}} Words with *emphasis* and {{numref}}`fig-dots-{0}`.
+:::{{caption}} Words with *emphasis* and {{numref}}`fig-dots-{0}`.
 :name: tab-one-{0}
-```"""
+:::"""
 TABLE = {"text/html": '<table class="dataframe"><tbody><tr><td>1</td></tr></tbody></table>', "text/plain": "1"}
 PARTS = [
     {"caption": "Català", "chapters": [{"file": "ca/abstract"}]},
@@ -439,15 +439,15 @@ def test_a_language_is_on_one_page_with_a_table_of_contents(page, language, firs
     printed = page(f"singlehtml/{language}")
     assert printed.html["lang"] == language
     titles = [heading.get_text().rstrip("#") for heading in printed.select("main h1")]
-    assert [re.sub(r"^[\d.]+\s*", "", title) for title in titles] == [first, second]
+    assert [re.sub(r"^[\d.]+\s*", "", title) for title in titles] == [first, second, f"Taula · Table {language}"]
     entries = printed.select(".book-contents a")
-    assert [entry.get_text() for entry in entries] == [first, f"1. {second}"]
+    assert [entry.get_text() for entry in entries] == [first, f"1. {second}", f"2. Taula · Table {language}"]
     inside = {element["id"] for element in printed.select("[id]")}
     links = [link["href"] for link in printed.select("a[href^='#']")]
     assert {f"#{language}-abstract", f"#fig-dots-{language}"} <= set(links)
     assert not [link for link in links if link[1:] not in inside]
     numbers = [number.get_text(strip=True) for number in printed.select(".caption-number")]
-    assert [number.split()[-1] for number in numbers] == ["1.1", "1.2"]
+    assert [number.split()[-1] for number in numbers] == ["1.1", "1.2", "2.1"]
     assert {link["href"] for link in printed.select("main a[href*=notebooks]")} == {
         f"{ADDRESS}/notebooks/{name}.html" for name in ("one", "two")
     }

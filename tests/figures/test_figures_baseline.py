@@ -124,12 +124,14 @@ def test_a_page_shows_every_figure(page):
     assert all(re.search(rf"^baseline\.{draw.__name__}\(.*lang={lang}", called, re.MULTILINE) for draw in DRAWN)
 
 
-@pytest.mark.parametrize("name", ["error-by-size", "social-card"])
-def test_the_pictures_of_the_readme_and_the_card_are_the_recorded_ones(records, name):
-    figure = social_card.picture(records) if name == "social-card" else baseline.error_by_size(records, lang="en")
+@pytest.mark.parametrize("name", ["error-by-size", "error-by-size-ca", "social-card"])
+def test_the_pictures_of_the_readme_the_landing_page_and_the_card_are_the_recorded_ones(records, name):
+    lang = "ca" if name.endswith("-ca") else "en"
+    figure = social_card.picture(records) if name == "social-card" else baseline.error_by_size(records, lang=lang)
     drawn = Image.open(io.BytesIO(figure.png())).convert("L")
     committed = Image.open(ROOT / "book" / "_static" / f"{name}.png").convert("L")
-    assert f"{name}.png" in (ROOT / "README.md").read_text() + (ROOT / "_config.yml").read_text(encoding="utf-8")
+    shown = "".join((ROOT / path).read_text(encoding="utf-8") for path in ("README.md", "_config.yml", "book/index.md"))
+    assert f"{name}.png" in shown
     difference = np.abs(np.asarray(drawn, float) - np.asarray(committed, float))
     assert difference.mean() < 0.5, "run `make notebooks`"
 
