@@ -276,6 +276,26 @@ def test_the_switch_keeps_the_section(browser):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+def test_a_notebook_speaks_the_language_that_the_reader_comes_from(browser, language):
+    with window(browser) as reader:
+        page = reader.page
+        reader.open("notebooks/09_recipe.html")
+        assert "·" in page.locator("article h1").inner_text()
+        for each in LANGUAGES:
+            expect(page.locator(f"article p[lang={each}]").first).to_be_visible()
+        reader.open(f"{language}/balancing.html")
+        reader.open("notebooks/09_recipe.html")
+        other = next(each for each in LANGUAGES if each != language)
+        expect(page.locator(f"article p[lang={language}]").first).to_be_visible()
+        expect(page.locator(f"article p[lang={other}]").first).to_be_hidden()
+        assert "·" not in page.locator("article h1").inner_text()
+        links = page.locator(".bd-docs-nav a").filter(visible=True)
+        folders = {Path(address).parent.name for address in links.evaluate_all("all => all.map(one => one.pathname)")}
+        assert language in folders
+        assert other not in folders
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_an_old_address_leads_to_the_section_that_the_page_has_become(browser, language):
     with window(browser) as reader:
         reader.open(f"{language}/sensitivity.html")

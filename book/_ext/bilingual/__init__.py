@@ -9,7 +9,7 @@
 - Pages outside the language folders (landing page, notebooks) hold every language: their interface does so too, and
   the switch leads to the first page in a language. Their text is taken to be in the first language, save paragraphs
   that begin with another's name in bold ("**English.** ...") and what has the class ``language-en`` (docutils makes
-  ``lang`` of it).
+  ``lang`` of it). Who comes to a notebook from a page in a language reads it in that one.
 
 Pages have to be written one after the other, as Jupyter Book does it: Sphinx has one translator for all of them.
 
@@ -324,6 +324,10 @@ def copy_script_catalogues(app: Sphinx) -> None:
 def add_scripts(app: Sphinx, pagename: str, language: str) -> None:
     """Load a language's words on this page, after the scripts that use them (English is what these come with)."""
     app.add_js_file("language-switch.js", priority=900)
+    if language_of(app, pagename):
+        app.add_js_file("remember-language.js", priority=900)
+    elif pagename in app.env.found_docs and pagename != app.config.root_doc:
+        app.add_js_file("shared-page.js", priority=900)
     if is_search(pagename):
         app.add_js_file("search-page.js", priority=900)
     if language == "en":
