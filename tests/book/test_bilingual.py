@@ -269,6 +269,8 @@ def test_the_sidebar_shows_the_pages_language_and_what_belongs_to_none(page):
     assert captions("ca/abstract") == ["Català", "I. Part", "II. Una altra", "Quaderns"]
     assert shown("en/abstract") == ["index", "en/chapter", "en/later", "notebooks/one"]
     assert captions("en/later") == ["English", "I. Part one", "II. Part two", "Notebooks"]
+    links = [link.get_text(strip=True) for link in page("en/later").select(".bd-docs-nav a")]
+    assert "Notebook" in links  # and not "Quadern · Notebook"
     catalan = ["ca/abstract", "ca/chapter", "ca/later", "ca/alone"]
     assert shown("index") == [*catalan, "en/abstract", "en/chapter", "en/later", "notebooks/one"]
     assert captions("index")[-1] == "Quaderns · Notebooks"

@@ -258,8 +258,9 @@ def without_other_languages(toctree: Callable[..., str], language: str | None, p
                 caption = element
                 continue
             shown = language_of_part(element, language, pagename)
-            if caption and shown is None:
-                say_in(caption, language)
+            if shown is None:
+                for words_of in filter(None, (caption, element)):
+                    say_in(words_of, language)
             elif shown not in (None, language):
                 for dropped in (caption, element):
                     if dropped:
@@ -273,11 +274,12 @@ def without_other_languages(toctree: Callable[..., str], language: str | None, p
         folder = own if link is None else urljoin(f"/{page}", link).strip("/").partition("/")[0]
         return folder if folder in NAMES else None
 
-    def say_in(caption: Tag, own: str) -> None:
-        """Keep the words of a caption that are in this language, in the order in which languages are named."""
-        said = caption.get_text(strip=True).split(" · ")
-        if len(said) == len(NAMES):
-            (caption.find(class_="caption-text") or caption).string = said[list(NAMES).index(own)]
+    def say_in(part: Tag, own: str) -> None:
+        """Keep those of the words "in one · in the other" that are in this language."""
+        for words in part.find_all(string=True):
+            said = words.split(" · ")
+            if len(said) == len(NAMES):
+                words.replace_with(said[list(NAMES).index(own)])
 
     return own_toctree
 
