@@ -259,8 +259,8 @@ def without_other_languages(toctree: Callable[..., str], language: str | None, p
                 continue
             shown = language_of_part(element, language, pagename)
             if shown is None:
-                for words_of in filter(None, (caption, element)):
-                    say_in(words_of, language)
+                for shared in filter(None, (caption, element)):
+                    say_in(shared, language)
             elif shown not in (None, language):
                 for dropped in (caption, element):
                     if dropped:
@@ -276,10 +276,10 @@ def without_other_languages(toctree: Callable[..., str], language: str | None, p
 
     def say_in(part: Tag, own: str) -> None:
         """Keep those of the words "in one · in the other" that are in this language."""
-        for words in part.find_all(string=True):
-            said = words.split(" · ")
+        for text in part.find_all(string=True):
+            said = text.split(" · ")
             if len(said) == len(NAMES):
-                words.replace_with(said[list(NAMES).index(own)])
+                text.replace_with(said[list(NAMES).index(own)])
 
     return own_toctree
 
