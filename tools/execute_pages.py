@@ -22,7 +22,7 @@ from sphinx_external_toc.parsing import parse_toc_yaml
 BOOK = Path(__file__).resolve().parent.parent / "book"
 READER = {"name": "myst_nb_md", "type": "plugin"}
 # Begun last, one of these would leave the other cores with nothing to do at the end.
-LONGEST = ("artefact", "state-of-the-art", "replication")
+LONGEST = ("predictions", "artefact", "state-of-the-art", "replication", "index", "abstract")
 
 
 def pages() -> list[Path]:

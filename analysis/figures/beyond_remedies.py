@@ -17,8 +17,8 @@ from analysis.data.molecules import Molecules
 from analysis.evaluation import accuracy
 from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.figures import groups, style
-from analysis.figures.large_molecules import in_factors, listed, same_seeds, weighting_name
-from analysis.figures.words import mark, messages, say
+from analysis.figures.large_molecules import in_factors, same_seeds, weighting_name
+from analysis.figures.words import counted, mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
@@ -120,6 +120,22 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
     return figure
 
 
+_HELPED = messages(
+    {
+        "none": "no remedy surely lowers the error",
+        "one": "one remedy surely lowers the error ({remedies})",
+        "many": "some remedies surely lower the error ({remedies})",
+    }
+)
+_HURT = messages(
+    {
+        "none": "none surely raises it",
+        "one": "one surely raises it ({remedies})",
+        "many": "some surely raise it ({remedies})",
+    }
+)
+
+
 def facts(records: Arms[Record], molecules: Molecules, *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on these remedies quotes; the same keys in both languages.
 
@@ -137,7 +153,8 @@ def facts(records: Arms[Record], molecules: Molecules, *, lang: str) -> dict[str
         found |= {f"remedy_{key}_{remedy}": style.number(value, lang, 2) for remedy, (value, _, _) in ratios.items()}
         helped = [shown[remedy].name for remedy, (_, _, high) in ratios.items() if high < 1]
         hurt = [shown[remedy].name for remedy, (_, low, _) in ratios.items() if low > 1]
-        found |= {f"remedies_helped_{key}": listed(helped, lang), f"remedies_hurt_{key}": listed(hurt, lang)}
+        found[f"remedies_helped_{key}"] = counted(_HELPED, len(helped), lang, remedies="; ".join(helped))
+        found[f"remedies_hurt_{key}"] = counted(_HURT, len(hurt), lang, remedies="; ".join(hurt))
     return found
 
 

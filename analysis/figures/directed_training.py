@@ -86,6 +86,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     whole, chosen, longer = (shown[name].records for name in ("whole", "chosen", "chosen_longer"))
     counts = {
         "seeds": len(chosen),
+        "seeds_whole": len(whole),
         "train_whole": groups.training_molecules(whole),
         "train_large": groups.training_molecules(chosen),
         "epochs": chosen[0].config.training.epochs,
@@ -104,5 +105,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     for name, other in ((name, other) for name, others in compared.items() for other in others):
         found[f"ratio_{name}_{other}"] = style.number(means[name, "above"] / means[other, "above"], lang, 2)
         for protocol in ("held_out", "as_reported"):
-            found[f"better_{name}_{other}_{protocol}"] = groups.better(shown[name], shown[other], protocol, lang)
+            found[f"better_{name}_{other}_{protocol}"] = groups.lower_in_words(
+                shown[name], shown[other], protocol, lang
+            )
     return found

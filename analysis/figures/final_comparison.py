@@ -80,7 +80,7 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         found[f"settled_{name}"] = style.mean_and_deviation(_settled(of_model), lang, 1)
     shown = _groups(records, lang=lang)
     for protocol in baseline.PROTOCOLS:
-        found[f"better_{protocol}"] = groups.better(shown["custom"], shown["default"], protocol, lang)
+        found[f"better_{protocol}"] = groups.lower_in_words(shown["custom"], shown["default"], protocol, lang)
     return found
 
 

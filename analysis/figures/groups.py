@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 
 from analysis.data import statistics, thesis
 from analysis.figures import baseline, style
-from analysis.figures.words import messages, say
+from analysis.figures.words import counted, messages, say
 from analysis.runs import protocols
 from analysis.runs.arms import DEFAULT, Arms
 from analysis.runs.records import Record
@@ -97,6 +97,37 @@ def lower_at(group: Group, other: Group, protocol: str, sizes: Collection[int] =
     """The sizes at which a group's mean MSE over seeds is below another's."""
     means = [baseline.by_seed(each.records, "size", protocol).mean(axis=1).reindex(sizes) for each in (group, other)]
     return means[0].index[means[0] < means[1]].tolist()
+
+
+BETTER = messages(
+    {
+        "none": "is better at no size",
+        "one": "is better at size {sizes}",
+        "many": "is better at sizes {sizes}",
+    }
+)
+FALLS = messages(
+    {
+        "none": "falls at no size",
+        "one": "falls at size {sizes}",
+        "many": "falls at sizes {sizes}",
+    }
+)
+"""What is said of a group, and of its error, at the sizes of `lower_at`."""
+
+
+def lower_in_words(
+    group: Group,
+    other: Group,
+    protocol: str,
+    lang: str,
+    *,
+    forms: Mapping[str, str] = BETTER,
+    sizes: Collection[int] = thesis.COMMON_SIZES,
+) -> str:
+    """The predicate of a sentence: at which sizes a group's mean MSE over seeds is below another's."""
+    found = lower_at(group, other, protocol, sizes)
+    return counted(forms, len(found), lang, sizes=style.ranges(found, lang))
 
 
 def better(group: Group, other: Group, protocol: str, lang: str, sizes: Collection[int] = thesis.COMMON_SIZES) -> str:

@@ -16,9 +16,9 @@ from scipy.stats import spearmanr
 
 from analysis.data import thesis
 from analysis.evaluation.verdicts import Verdict
-from analysis.figures import baseline, style
+from analysis.figures import baseline, groups, style
 from analysis.figures.replication import VERDICTS
-from analysis.figures.words import mark, messages, say
+from analysis.figures.words import counted, mark, messages, say
 from analysis.runs.records import Record
 from analysis.study.sweeps import parameters_of
 from analysis.study.trials import TOLERANCE, Stage, objectives, pareto_front
@@ -56,7 +56,7 @@ _SERIES = messages(
 
 
 def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
-    """Validation MSE against wall time, a point per trial, its colour the value of the hyperparameter `coloured`.
+    """Validation MSE against wall time, a point per trial, its colour and mark the value of `coloured`.
 
     A line joins the trials than which no other is both as quick and as good; marks show the one that our rule chooses
     (`trials.choose`) and the report's. Other seeds are not shown: what else the machine did when they ran, rather than
@@ -67,9 +67,9 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     outside = _outside(complete)
     data = complete.drop(columns=_BESIDE, errors="ignore").assign(on_front=complete["run"].isin(front["run"]))
     alt = mark(
-        "Validation mean squared error against the time of a run, with a point per trial and a colour per value of "
-        "a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and two "
-        "frames mark the rule’s choice and the thesis’s values."
+        "Validation mean squared error against the time of a run, with a point per trial, a colour and a mark per "
+        "value of a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and "
+        "two frames mark the rule’s choice and the thesis’s values."
     )
     with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=4.6, legend=2) as figure:
         axes = figure.subplots()
@@ -77,7 +77,8 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
             points = complete[(complete[coloured] == value) & ~outside]
             colour = colormaps["cividis"](place / max(1, len(values) - 1))
             name = f"{say(_NAMES[coloured], lang)}: {_value(value, lang)}"
-            axes.plot(points["seconds"] / 60, points["validation_mse"], "o", color=colour, markersize=6, label=name)
+            look = {"color": colour, "marker": groups.MARKERS[place % len(groups.MARKERS)], "markersize": 6}
+            axes.plot(points["seconds"] / 60, points["validation_mse"], linestyle="", **look, label=name)
         steps = {"color": style.GREY, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 0}
         axes.plot(front["seconds"] / 60, front["validation_mse"], label=say("Pareto front", lang), **steps)
         for name, records in _points(stage).items():
@@ -224,6 +225,9 @@ def parameters_table(verdict: Verdict, *, lang: str) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Hyperparameter", lang))
 
 
+_HAVE = messages({"none": "none has", "one": "one has", "many": "{number} have"})
+
+
 def facts(stage: Stage, *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on a stage quotes; the same keys in both languages.
 
@@ -288,10 +292,21 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         same = complete["batch_size"] == stage.report[0].config.training.batch_size
         of_batch = complete[same & (complete["run"] != stage.report[0].id)]["validation_mse"]
         found["of_batch"] = style.number(len(of_batch), lang)
-        found["better_of_batch"] = style.number(int((of_batch < np.mean(reports)).sum()), lang)
+        better = int((of_batch < np.mean(reports)).sum())
+        found["better_of_batch"] = counted(_HAVE, better, lang, number=style.number(better, lang))
         if ours[1:]:
             found["times"] = style.number(float(np.mean(reports) / np.mean(ours[1:])), lang, 1)
     return found
+
+
+def default_facts(stage: Stage, default: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """The model Default's validation loss, eV², and whether a stage's report point has a lower one (means)."""
+    losses = _losses(default)
+    better = float(np.mean(_losses(stage.report))) < float(np.mean(losses))
+    return {
+        "mse": style.mean_and_deviation(losses, lang, 4),
+        "compared": say("less than" if better else "no less than", lang),
+    }
 
 
 def verdict_facts(verdict: Verdict, *, lang: str) -> dict[str, str]:

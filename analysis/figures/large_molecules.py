@@ -15,7 +15,7 @@ import pandas as pd
 from analysis.data import thesis
 from analysis.evaluation.verdicts.intervals import Estimate, over_seeds
 from analysis.figures import baseline, groups, style
-from analysis.figures.words import mark, messages, say
+from analysis.figures.words import counted, mark, messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
@@ -139,6 +139,15 @@ def in_factors(of_logs: Estimate) -> tuple[float, float, float]:
     return float(middle), float(low), float(high)
 
 
+_BELOW_ONE = messages(
+    {
+        "none": "no interval of the last column lies below 1 as a whole",
+        "one": "one interval of the last column lies below 1 as a whole ({remedies})",
+        "many": "some intervals of the last column lie below 1 as a whole ({remedies})",
+    }
+)
+
+
 def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     """Every number that the book's prose on the remedies quotes; the same keys in both languages.
 
@@ -158,7 +167,10 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
             found[f"ratio_{side}_{key}"] = style.number(middle, lang, 2)
     helped = [shown[key].name for key, (_, (_, _, high)) in ratios.items() if high < 1]
     hurt = [shown[key].name for key, ((_, low, _), _) in ratios.items() if low > 1]
-    return found | {"helped": listed(helped, lang), "hurt": listed(hurt, lang)}
+    return found | {
+        "helped": counted(_BELOW_ONE, len(helped), lang, remedies="; ".join(helped)),
+        "hurt": listed(hurt, lang),
+    }
 
 
 def listed(names: Sequence[str], lang: str) -> str:

@@ -167,7 +167,9 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         found[f"highest_{key}"] = style.plain_number(last, lang)
         found[f"mse_highest_{key}"] = style.mean_and_deviation(groups.of_sizes(rates[last].records, large), lang, 4)
         found[f"effective_{key}"] = style.percent(_effective(rates[last].records[0]), lang)
-        found[f"helped_{key}"] = groups.better(rates[last], rates[0.0], "held_out", lang, _sizes(records))
+        found[f"helped_{key}"] = groups.lower_in_words(
+            rates[last], rates[0.0], "held_out", lang, forms=groups.FALLS, sizes=_sizes(records)
+        )
     return found
 
 

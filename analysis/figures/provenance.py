@@ -1,12 +1,15 @@
-"""Where recorded numbers come from: how many runs, on what machines, in what time."""
+"""Where recorded numbers come from: how many runs, on what machines, in what time; and which edition shows them."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import pandas as pd
+import yaml
 
 from analysis.figures import style
 from analysis.figures.baseline import minutes
 from analysis.figures.words import say
+from analysis.runs import checkout
 from analysis.runs.records import Record
 
 
@@ -25,3 +28,13 @@ def took(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
         say("Minutes in all", lang): times["sum"].map(lambda total: style.number(total, lang)),
     }
     return pd.DataFrame(columns).rename_axis(index=None, columns=say("Processor", lang))
+
+
+def edition(*, lang: str) -> dict[str, str]:
+    """The `version` of the compendium and the `date` of its release, as `CITATION.cff` of the checkout has them."""
+    home = checkout.folder()
+    if home is None:
+        raise FileNotFoundError("no checkout of the compendium, and so no CITATION.cff: run this in a clone")
+    said = yaml.safe_load((home / "CITATION.cff").read_text(encoding="utf-8"))
+    released = date.fromisoformat(str(said["date-released"]))
+    return {"version": str(said["version"]), "date": style.day(released, lang), "year": str(released.year)}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from itertools import groupby
 from types import MappingProxyType
@@ -15,6 +16,7 @@ import matplotlib.style
 import numpy as np
 import pandas as pd
 from babel import Locale
+from babel.dates import format_date
 from babel.lists import format_list
 from babel.numbers import format_decimal
 from matplotlib.axes import Axes
@@ -170,6 +172,11 @@ def figure(
         # Laid out once: the engine starts from its last result, so that each drawing would move things a little.
         drawn.draw_without_rendering()
         drawn.set_layout_engine("none")
+
+
+def day(value: date, lang: str) -> str:
+    """A date in words."""
+    return format_date(value, "long", locale=_LOCALES[lang])
 
 
 def number(value: float, lang: str, decimals: int = 0) -> str:

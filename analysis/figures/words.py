@@ -29,6 +29,11 @@ def say(message: str, lang: str, **values: str) -> str:
     return (catalan()[message] if lang == "ca" else message).format(**values)
 
 
+def counted(forms: Mapping[str, str], count: int, lang: str, **values: str) -> str:
+    """The form of a message that a number asks for, of `messages` for "none", "one" and "many"."""
+    return say(forms["none" if count == 0 else "one" if count == 1 else "many"], lang, **values)
+
+
 def mark(message: str) -> str:
     """The message as it is: for one that stands in a table and is said elsewhere."""
     return message

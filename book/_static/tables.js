@@ -17,9 +17,12 @@ document.addEventListener("DOMContentLoaded", () => {
   for (const place of [...places, ...code]) place.addEventListener("scroll", () => goesOn(place), { passive: true });
   const nameWideOnes = () => {
     for (const place of places) {
-      const title = place.querySelector("caption .caption-text") ?? place.closest("section")?.querySelector("h1, h2, h3, h4");
+      const title =
+        place.querySelector("caption .caption-text") ??
+        place.closest(".captioned-table")?.querySelector(".caption-text") ??
+        place.closest("section")?.querySelector("h1, h2, h3, h4");
       const kind = place.matches(".math") ? words.formula : words.table;
-      const said = { role: "region", tabindex: "0", "aria-label": `${kind}: ${title?.firstChild.textContent.trim()}` };
+      const said = { role: "region", tabindex: "0", "aria-label": `${kind}: ${(title?.matches(".caption-text") ? title : title?.firstChild)?.textContent.trim()}` };
       const wide = place.scrollWidth > place.clientWidth;
       for (const name of Object.keys(said)) wide ? place.setAttribute(name, said[name]) : place.removeAttribute(name);
     }
@@ -28,6 +31,15 @@ document.addEventListener("DOMContentLoaded", () => {
   window.addEventListener("resize", nameWideOnes);
   for (const details of document.querySelectorAll(".bd-article details")) details.addEventListener("toggle", nameWideOnes);
   window.addEventListener("load", () => (window.MathJax?.startup?.promise ?? Promise.resolve()).then(nameWideOnes));
+
+  // ---- cards: on a phone each row of a table of words is one, and each of its cells says what it is
+  for (const table of document.querySelectorAll(".bd-article table.dataframe.words")) {
+    if (table.tHead?.rows.length !== 1) continue;
+    const headings = [...table.tHead.rows[0].cells].map((cell) => cell.textContent.trim());
+    table.classList.add("cards");
+    for (const row of table.tBodies[0].rows)
+      for (const [column, cell] of [...row.cells].entries()) if (cell.matches("td")) cell.dataset.label = headings[column];
+  }
 
   // ---- sorting: ascending, descending, as written; rows without a name sum up the others and stay at the end
   const FEWEST = 5;

@@ -43,6 +43,16 @@ _CONTESTANTS = messages(
         "ours": "(d) this compendium",
     }
 )
+_IN_A_HEAD = messages(
+    {
+        "schnetpack": "(a) SchNetPack",
+        "accelerated": "(a) accelerated",
+        "packed": "(b) packed batches",
+        "geometric": "(c) PyTorch Geometric",
+        "ours": "(d) this compendium",
+    }
+)
+"""The same, short, for the head of a column."""
 _VARIANTS = messages({"schnetpack": "SchNetPack as it is", "ours": "this compendium"})
 _LINES = MappingProxyType(
     {"accelerated": "+ accelerate", "half_list": "+ HalfNeighborList", "in_memory": "+ in_memory=True"}
@@ -161,8 +171,8 @@ def rate_table(record: Benchmark, *, lang: str) -> pd.DataFrame:
                 for letter, name in (("a", "schnetpack"), ("c", "geometric"))
             }
             floor = {say("(d) / floor", lang): _number(benchmark.over_floor(record, **sizes), lang, 1)}
-            letters = {_letter(name, lang): _number(found, lang) for name, found in rates.items()}
-            rows.append({say("Features", lang): style.number(width, lang)} | letters | ratios | floor)
+            shown = {_short(name, lang): _number(found, lang) for name, found in rates.items()}
+            rows.append({say("Features", lang): style.number(width, lang)} | shown | ratios | floor)
             names.append(style.number(batch, lang))
     return _table(rows, names, say("Batch", lang))
 
@@ -517,10 +527,9 @@ def _shown(record: Benchmark) -> list[str]:
     return [name for name in LOOKS if name in measured]
 
 
-def _letter(contestant: str, lang: str) -> str:
+def _short(contestant: str, lang: str) -> str:
     """A contestant in a table's head."""
-    name = say(_CONTESTANTS[contestant], lang)
-    return name if contestant == "accelerated" else name[:3]
+    return say(_IN_A_HEAD[contestant], lang)
 
 
 def _rates(record: Benchmark) -> pd.DataFrame:

@@ -3,12 +3,12 @@
 Tables are data frames of strings. What the programs printed is shown as printed, in English.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
 from analysis.figures import style
-from analysis.figures.words import mark, messages, say
+from analysis.figures.words import counted, mark, messages, say
 from analysis.training.repetition import Repetition, Training
 from harness.robustness.record import ProcessUnderTest, Robustness, StudyMemory
 
@@ -220,6 +220,28 @@ def memory_facts(record: StudyMemory, *, lang: str) -> dict[str, str]:
     }
 
 
+_HALF_READ = messages(
+    {
+        "none": "Nothing half-written was taken for whole",
+        "one": "Once something half-written was taken for whole",
+        "many": "{times} times something half-written was taken for whole",
+    }
+)
+_LOST = messages(
+    {
+        "none": "nothing that had been recorded or checkpointed was lost",
+        "one": "once something that had been recorded or checkpointed was lost",
+        "many": "{times} times something that had been recorded or checkpointed was lost",
+    }
+)
+_REFUSED = messages({"none": "no start failed", "one": "one start failed", "many": "{times} starts failed"})
+_WRONG = messages({"none": "That never happened", "one": "That happened once", "many": "That happened {times} times"})
+
+
+def _times(forms: Mapping[str, str], count: int, lang: str) -> str:
+    return counted(forms, count, lang, times=style.number(count, lang))
+
+
 def facts(record: Robustness, *, lang: str) -> dict[str, str]:
     """Every number in the book's prose on kills, faults and fuzzing; the same keys in both languages."""
     if record.load is None:
@@ -231,13 +253,13 @@ def facts(record: Robustness, *, lang: str) -> dict[str, str]:
             sum(not kill.all_processes for process in record.processes for kill in process.kills), lang
         ),
         "writing": style.number(sum(map(_in_writing, record.processes)), lang),
-        "half_read": style.number(sum(process.half_read for process in record.processes), lang),
-        "lost": style.number(sum(process.lost for process in record.processes), lang),
-        "refused": style.number(sum(process.refused for process in record.processes), lang),
+        "half_read": _times(_HALF_READ, sum(process.half_read for process in record.processes), lang),
+        "lost": _times(_LOST, sum(process.lost for process in record.processes), lang),
+        "refused": _times(_REFUSED, sum(process.refused for process in record.processes), lang),
         "compared": style.number(sum(process.compared for process in record.processes), lang),
         "differing": style.number(sum(process.differing for process in record.processes), lang),
         "inputs": style.number(sum(target.inputs for target in record.fuzz_targets), lang),
-        "wrong": style.number(sum(target.wrong for target in record.fuzz_targets), lang),
+        "wrong": _times(_WRONG, sum(target.wrong for target in record.fuzz_targets), lang),
         "cores": style.number(machine.cores, lang),
         "memory_gib": style.number(machine.memory_gib, lang, 1),
         "commit": "–" if record.git is None else record.git.commit[:7],

@@ -82,6 +82,7 @@ def build(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
         "ca/chapter": CHAPTER.format("ca", "Capítol", "La meva"),
         "en/chapter": CHAPTER.format("en", "Chapter", "Mine"),
     }
+    pages |= {f"{language}/later": CHAPTER.format(f"{language}-later", "2", "3") for language in ("ca", "en")}
     for name, text in pages.items():
         path = book / f"{name}.md"
         path.parent.mkdir(exist_ok=True)
@@ -97,10 +98,17 @@ def build(tmp_path_factory) -> tuple[Path, subprocess.CompletedProcess]:
         "root": "index",
         "parts": [
             {"caption": "Català", "chapters": [{"file": "ca/abstract"}]},
-            {"numbered": 2, "chapters": [{"file": "ca/chapter"}, {"file": "ca/alone"}]},
+            {"caption": "I. Part", "numbered": 2, "chapters": [{"file": "ca/chapter"}]},
+            {
+                "caption": "II. Una altra",
+                "numbered": 2,
+                "restart_numbering": False,
+                "chapters": [{"file": "ca/later"}, {"file": "ca/alone"}],
+            },
             {"caption": "English", "chapters": [{"file": "en/abstract"}]},
-            {"numbered": 2, "chapters": [{"file": "en/chapter"}]},
-            {"caption": "Quaderns", "chapters": [{"file": "notebooks/one"}]},
+            {"caption": "I. Part one", "numbered": 2, "chapters": [{"file": "en/chapter"}]},
+            {"caption": "II. Part two", "numbered": 2, "restart_numbering": False, "chapters": [{"file": "en/later"}]},
+            {"caption": "Quaderns · Notebooks", "chapters": [{"file": "notebooks/one"}]},
         ],
     }
     for name, content in (("_config.yml", config), ("_toc.yml", toc)):
@@ -177,6 +185,16 @@ def test_figures_are_named_and_counted_in_each_language(page, language, figure, 
     assert chapter.select_one(".std-numref").get_text() == f"{figure} 1.1"
 
 
+@pytest.mark.parametrize("language", ["ca", "en"])
+def test_chapters_are_counted_through_the_parts_of_a_language(page, language):
+    later = page(f"{language}/later")
+    assert later.select_one("h1 .section-number").get_text().startswith("2.")
+    assert later.select_one("h2 .section-number").get_text().startswith("2.1.")
+    assert later.select_one(".caption-number").get_text().split()[1] == "2.1"
+    links = [link.get_text(strip=True) for link in page(f"{language}/chapter").select(".bd-docs-nav a")]
+    assert [link[:2] for link in links if link[:1].isdigit()] == ["1.", "2.", "3."][: 3 if language == "ca" else 2]
+
+
 WORDS = {
     "dialog input[placeholder]": {"ca": "Cerca...", "en": "Search..."},
     ".search-button__default-text": {"ca": "Cerca", "en": "Search"},
@@ -234,9 +252,9 @@ def test_previous_and_next_stop_at_the_border(page):
         return [leads_to(name, link) for link in page(name).select(".prev-next-area a")]
 
     assert steps("ca/abstract") == ["ca/chapter"]
-    assert steps("ca/alone") == ["ca/chapter"]
+    assert steps("ca/alone") == ["ca/later"]
     assert steps("en/abstract") == ["en/chapter"]
-    assert steps("en/chapter") == ["en/abstract"]
+    assert steps("en/chapter") == ["en/abstract", "en/later"]
     assert steps("index") == steps("notebooks/one") == []
 
 
@@ -244,10 +262,18 @@ def test_the_sidebar_shows_the_pages_language_and_what_belongs_to_none(page):
     def shown(name):
         return [leads_to(name, link) for link in page(name).select(".bd-docs-nav a") if link["href"] != "#"]
 
-    assert shown("ca/abstract") == ["index", "ca/chapter", "ca/alone", "notebooks/one"]
-    assert shown("en/abstract") == ["index", "en/chapter", "notebooks/one"]
-    everything = ["ca/abstract", "ca/chapter", "ca/alone", "en/abstract", "en/chapter", "notebooks/one"]
-    assert shown("index") == everything
+    def captions(name):
+        return [caption.get_text(strip=True) for caption in page(name).select(".bd-docs-nav .caption")]
+
+    assert shown("ca/abstract") == ["index", "ca/chapter", "ca/later", "ca/alone", "notebooks/one"]
+    assert captions("ca/abstract") == ["Català", "I. Part", "II. Una altra", "Quaderns"]
+    assert shown("en/abstract") == ["index", "en/chapter", "en/later", "notebooks/one"]
+    assert captions("en/later") == ["English", "I. Part one", "II. Part two", "Notebooks"]
+    links = [link.get_text(strip=True) for link in page("en/later").select(".bd-docs-nav a")]
+    assert "Notebook" in links  # and not "Quadern · Notebook"
+    catalan = ["ca/abstract", "ca/chapter", "ca/later", "ca/alone"]
+    assert shown("index") == [*catalan, "en/abstract", "en/chapter", "en/later", "notebooks/one"]
+    assert captions("index")[-1] == "Quaderns · Notebooks"
 
 
 def test_each_language_searches_on_its_own_page(page):
@@ -281,7 +307,7 @@ def test_nothing_is_loaded_from_the_network(build, page):
         for path in html.rglob("*.html")
         if "_static" not in path.parts
     ]
-    assert len(names) == 11
+    assert len(names) == 13
     for name in names:
         loaded = page(name).select("script[src], img, iframe, source") + page(name).select('link[rel~="stylesheet"]')
         outside = [tag.get("src") or tag.get("href") for tag in loaded]

@@ -82,11 +82,19 @@ PICTURES = {
     "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==",
     "image/svg+xml": "<svg xmlns='http://www.w3.org/2000/svg' width='2' height='2'/>",
 }
+CAPTION = """# Taula · Table {0}
+
+See {{numref}}`tab-one-{0}`.
+
+:::{{caption}} Words with *emphasis* and {{numref}}`fig-dots-{0}`.
+:name: tab-one-{0}
+:::"""
+TABLE = {"text/html": '<table class="dataframe"><tbody><tr><td>1</td></tr></tbody></table>', "text/plain": "1"}
 PARTS = [
     {"caption": "Català", "chapters": [{"file": "ca/abstract"}]},
-    {"numbered": 2, "chapters": [{"file": "ca/chapter"}]},
+    {"numbered": 2, "chapters": [{"file": "ca/chapter"}, {"file": "ca/tables"}]},
     {"caption": "English", "chapters": [{"file": "en/abstract"}]},
-    {"numbered": 2, "chapters": [{"file": "en/chapter"}]},
+    {"numbered": 2, "chapters": [{"file": "en/chapter"}, {"file": "en/tables"}]},
     {"caption": "Quaderns", "chapters": [{"file": f"notebooks/{name}"} for name in ("one", "two", "three")]},
 ]
 
@@ -116,6 +124,13 @@ def book(tmp_path_factory) -> Path:
     cells = [new_markdown_cell("# Tres · Three"), new_code_cell("2 + 2", outputs=outputs + pictures)]
     notebook = new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
     nbformat.write(notebook, book / "notebooks" / "three.ipynb")
+    for language in ("ca", "en"):
+        cells = [
+            new_markdown_cell(CAPTION.format(language)),
+            new_code_cell("table", outputs=[new_output("display_data", TABLE)]),
+        ]
+        tables = new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+        nbformat.write(tables, book / language / "tables.ipynb")
     for name, content in (("_config", config), ("_toc", {"format": "jb-book", "root": "index", "parts": PARTS})):
         (book / f"{name}.yml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
     pdf = book / "_build/pdf" / f"{config['sphinx']['config']['printed_name']}.ca.pdf"
@@ -216,6 +231,31 @@ def test_data_that_come_from_no_run_name_none(extension):
     figure_data = extension("figure_data")
     assert figure_data.runs("n_atoms,molecules\n9,3\n") == []
     assert figure_data.runs("run,x\n,1\n") == []
+
+
+# ---- table_captions
+
+
+@pytest.mark.parametrize(("language", "table", "figure"), [("ca", "Taula", "Figura"), ("en", "Table", "Figure")])
+def test_the_table_of_a_cell_has_its_caption_and_a_number(page, language, table, figure):
+    chapter = page(f"html/{language}/tables")
+    place = chapter.select_one(f"#tab-one-{language}")
+    caption = place.select_one(".table-caption")
+    assert caption.select_one(".caption-number").get_text(strip=True) == f"{table} 2.1"
+    assert caption.select_one(".caption-text").get_text() == f"Words with emphasis and {figure} 1.2."
+    assert place.select_one(".text_html table td").get_text() == "1"
+    assert chapter.select_one("article p a.reference").get_text() == f"{table} 2.1"
+
+
+# ---- search_excerpts
+
+
+def test_the_texts_for_excerpts_from_disk_have_every_page_and_section(book):
+    script = (book / "html/_static/search-texts.js").read_text(encoding="utf-8")
+    texts = json.loads(script.removeprefix("const SearchTexts = ").rstrip(";\n"))
+    assert {"ca/chapter", "en/chapter", "notebooks/two", "index"} <= texts.keys()
+    assert "\x02another\x03" in texts["en/chapter"]
+    assert "A first paragraph." in texts["en/chapter"]
 
 
 # ---- folded_search
@@ -427,15 +467,15 @@ def test_a_language_is_on_one_page_with_a_table_of_contents(page, language, firs
     printed = page(f"singlehtml/{language}")
     assert printed.html["lang"] == language
     titles = [heading.get_text().rstrip("#") for heading in printed.select("main h1")]
-    assert [re.sub(r"^[\d.]+\s*", "", title) for title in titles] == [first, second]
+    assert [re.sub(r"^[\d.]+\s*", "", title) for title in titles] == [first, second, f"Taula · Table {language}"]
     entries = printed.select(".book-contents a")
-    assert [entry.get_text() for entry in entries] == [first, f"1. {second}"]
+    assert [entry.get_text() for entry in entries] == [first, f"1. {second}", f"2. Taula · Table {language}"]
     inside = {element["id"] for element in printed.select("[id]")}
     links = [link["href"] for link in printed.select("a[href^='#']")]
     assert {f"#{language}-abstract", f"#fig-dots-{language}"} <= set(links)
     assert not [link for link in links if link[1:] not in inside]
     numbers = [number.get_text(strip=True) for number in printed.select(".caption-number")]
-    assert [number.split()[-1] for number in numbers] == ["1.1", "1.2"]
+    assert [number.split()[-1] for number in numbers] == ["1.1", "1.2", "2.1"]
     assert {link["href"] for link in printed.select("main a[href*=notebooks]")} == {
         f"{ADDRESS}/notebooks/{name}.html" for name in ("one", "two")
     }

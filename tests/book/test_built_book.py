@@ -3,7 +3,11 @@
 import importlib
 import os
 import re
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from urllib.parse import unquote, urldefrag, urlencode
 
 import pandas as pd
@@ -149,13 +153,13 @@ DRAWINGS = {
 }
 """Figures without data, by name, and why they have none."""
 WITHOUT_NOTEBOOK = {
-    "artefact": "takes the records of all experiments apart, and trains nothing itself",
+    "artefact": "takes recorded runs apart; `python -m analysis run sensitivity` trains those of other references",
     "benchmark": "is measured by a tool, `make bench`",
     "error-drivers": "is computed by `python -m analysis error-sources`, which records it in results/drivers",
     "large-molecules": "compares runs that `python -m analysis run large-molecules` trains",
     "model-card": "shows what `python -m harness.calibration` records of the models that `predict` takes",
+    "predictions": "sets the records of all experiments beside what the data alone predict, and trains nothing itself",
     "preregistration": "compares runs of other pages; `python -m analysis run confirmation` trains those that it plans",
-    "sensitivity": "compares runs that `python -m analysis run sensitivity` trains",
 }
 """Pages whose figures no notebook makes, and why."""
 WITHOUT_RUNS = {
@@ -259,6 +263,46 @@ def test_the_switch_leads_to_the_twin_and_back(browser, name):
         assert page.evaluate("document.documentElement.lang") == "ca"
 
 
+def test_the_switch_keeps_the_section(browser):
+    with window(browser) as reader:
+        reader.open("en/methodology.html")
+        page = reader.page
+        page.locator("#data-split").scroll_into_view_if_needed()
+        page.evaluate("document.querySelector('#data-split').scrollIntoView()")
+        page.click("a.language-switch")
+        page.wait_for_url(re.compile(r"ca/methodology\.html#"))
+        place = "document.querySelector('#ca-split').closest('section, div').getBoundingClientRect().top"
+        page.wait_for_function(f"Math.abs({place}) < innerHeight / 3")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_notebook_speaks_the_language_that_the_reader_comes_from(browser, language):
+    with window(browser) as reader:
+        page = reader.page
+        reader.open("notebooks/09_recipe.html")
+        assert "·" in page.locator("article h1").inner_text()
+        for each in LANGUAGES:
+            expect(page.locator(f"article p[lang={each}]").first).to_be_visible()
+        reader.open(f"{language}/balancing.html")
+        reader.open("notebooks/09_recipe.html")
+        other = next(each for each in LANGUAGES if each != language)
+        expect(page.locator(f"article p[lang={language}]").first).to_be_visible()
+        expect(page.locator(f"article p[lang={other}]").first).to_be_hidden()
+        assert "·" not in page.locator("article h1").inner_text()
+        links = page.locator(".bd-docs-nav a").filter(visible=True)
+        folders = {Path(address).parent.name for address in links.evaluate_all("all => all.map(one => one.pathname)")}
+        assert language in folders
+        assert other not in folders
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_old_address_leads_to_the_section_that_the_page_has_become(browser, language):
+    with window(browser) as reader:
+        reader.open(f"{language}/sensitivity.html")
+        reader.page.wait_for_url(f"**/{language}/artefact.html#{language}-sensitivity")
+        expect(reader.page.locator(f"#{language}-sensitivity")).to_have_count(1)
+
+
 @pytest.mark.parametrize(
     ("language", "query", "title", "status"),
     [
@@ -323,6 +367,59 @@ def test_the_browser_looks_for_words_as_the_index_has_them(browser, pages, monke
     indexed = [search.stem(word) for word in words]
     assert not [(ours, theirs) for ours, theirs in zip(indexed, stems, strict=True) if not ours.startswith(theirs)]
     assert sum(map(str.__eq__, indexed, stems)) > 0.99 * len(words)
+
+
+@pytest.fixture
+def hosted() -> Iterator[str]:
+    """Address of the book on a server of its own."""
+    handler = partial(SimpleHTTPRequestHandler, directory=HTML)
+    handler.log_message = lambda *_words: None
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("hosts", [True, False], ids=["hosted", "from disk"])
+def test_an_excerpt_shows_the_word_that_was_looked_for(browser, hosted, hosts):
+    with window(browser) as reader:
+        page = reader.page
+        page.goto(f"{hosted if hosts else HTML.as_uri()}/search-ca.html?{urlencode({'q': 'epoques'})}")
+        page.wait_for_selector("#search-results p:has-text('Cerca acabada')")
+        chapter = page.locator("#search-results li", has=page.locator("a[href*='hyperparameters']")).first
+        expect(chapter.locator("p.context .highlighted").first).to_have_text(
+            re.compile("^[èe]po(ca|ques)$", re.IGNORECASE)
+        )
+        assert 100 < len(chapter.locator("p.context").inner_text()) < 300
+
+
+def test_on_a_phone_each_claim_is_a_card_with_its_verdicts(browser):
+    with window(browser, viewport=NARROW) as reader:
+        reader.open("en/replication.html")
+        card = reader.page.locator("table.cards tbody tr").first
+        for cell in card.locator("td").all():
+            box = cell.bounding_box()
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= NARROW["width"]
+            assert cell.get_attribute("data-label")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_table_has_a_number_and_a_caption(pages, language):
+    of_language = {name: page for name, page in pages.items() if name.startswith(f"{language}/")}
+    bare = [
+        (name, table.get_text(" ", strip=True)[:60])
+        for name, page in of_language.items()
+        for table in page.main.select("article table")
+        if not (table.caption or table.find_parent(class_="captioned-table")) and "preregistration" not in name
+    ]
+    assert bare == []
+    numbers = [
+        number.get_text(strip=True)
+        for page in of_language.values()
+        for number in page.main.select(".table-caption .caption-number, table .caption-number")
+    ]
+    assert len(numbers) > 40
+    assert len(set(numbers)) == len(numbers)
 
 
 def test_figures_stay_on_a_light_ground_in_dark_mode(browser, pages):
@@ -402,7 +499,7 @@ def test_a_table_is_sorted_by_its_headings_with_numbers_as_the_language_writes_t
             texts = table.locator(f"tbody tr > :nth-child({number + 1})").all_text_contents()
             return [float(text.strip().replace(thousands, "").replace(point, ".")) for text in texts]
 
-        rates = headings.all_text_contents().index("(d)")
+        rates = next(place for place, said in enumerate(headings.all_text_contents()) if "compendi" in said)
         written = column(rates)
         assert len(written) >= 5
         assert written not in (sorted(written), sorted(written, reverse=True))

@@ -88,7 +88,8 @@ def test_the_table_and_the_facts(records):
 @EACH_LANGUAGE
 def test_the_figures(records, lang):
     by_size = balancing.error_by_size(records, lang=lang)
-    assert [len(axes.get_lines()) for axes in by_size.axes] == [3, 3]
+    assert [len(axes.get_lines()) for axes in by_size.axes] == [5, 5]
+    assert [line.get_linestyle() for line in by_size.axes[0].get_lines()] == ["-", "-", "-", "--", ":"]
     figure = balancing.unevenness(records, lang=lang)
     for axes in figure.axes:
         mean, *kinds = axes.get_lines()
@@ -142,7 +143,7 @@ def test_what_the_page_says_of_the_balance_holds_in_the_records(recorded):
     assert [cap for cap, (capped, drawn) in spreads.items() if capped < drawn] == [2000]
     whole = np.mean(groups.spread(groups.of_baseline(recorded, lang="en").records, "held_out"))
     assert all(capped > whole for capped, _ in spreads.values())
-    assert facts["better_random_same_held_out"] == "10–13"
+    assert facts["better_random_same_held_out"] == "is better at sizes 10–13"
     for kinds in caps.values():  # the error falls with size, whatever the distribution
         means = pd.concat([protocols.mse(r.groups, "size")["held_out"] for r in kinds["capped"].records], axis=1).mean(
             axis=1
@@ -153,9 +154,9 @@ def test_what_the_page_says_of_the_balance_holds_in_the_records(recorded):
 def test_what_the_page_says_of_the_report_holds_in_the_records(recorded):
     """The cap helps on the side of the small molecules, under the own means alone: they are nearer."""
     facts = balancing.facts(recorded, lang="en")
-    assert facts["better_whole_held_out"] == "none"
-    assert facts["better_whole_as_reported"] == "10–17"
-    assert facts["better_longer_held_out"] == "10–14 and 22–25"
+    assert facts["better_whole_held_out"] == "is better at no size"
+    assert facts["better_whole_as_reported"] == "is better at sizes 10–17"
+    assert facts["better_longer_held_out"] == "is better at sizes 10–14 and 22–25"
     whole = groups.of_baseline(recorded, lang="en").records[0]
     capped = balancing.by_cap(recorded, lang="en")[2000]["capped"].records[0]
     shift = [

@@ -9,7 +9,7 @@ from analysis import study
 from analysis.data import descriptors
 from analysis.evaluation import accuracy
 from analysis.figures import beyond_remedies
-from analysis.figures.words import LANGUAGES
+from analysis.figures.words import LANGUAGES, say
 from analysis.runs.arms import Arm, Arms, MissingArmError
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
@@ -106,6 +106,8 @@ def test_the_facts_of_the_prose(records, qm9_molecules, lang):
     assert found["remedies_epochs"] == str(study.EPOCHS_OF_BUDGET[5])
     assert found["remedy_above_size_10"].replace(",", ".") == "0.80"
     names = {key: group.name for key, group in beyond_remedies.by_remedy(records, lang=lang).items()}
-    assert found["remedies_helped_above"] == names["size_10"]
-    assert found["remedies_helped_up_to"] == names["per_atom_2"]
-    assert found["remedies_hurt_above"] == "; ".join((names["per_atom_2"], names["cap_4000"]))
+    lowers, raise_it = "one remedy surely lowers the error ({remedies})", "some surely raise it ({remedies})"
+    assert found["remedies_helped_above"] == say(lowers, lang, remedies=names["size_10"])
+    assert found["remedies_helped_up_to"] == say(lowers, lang, remedies=names["per_atom_2"])
+    both = "; ".join((names["per_atom_2"], names["cap_4000"]))
+    assert found["remedies_hurt_above"] == say(raise_it, lang, remedies=both)

@@ -63,7 +63,7 @@ def test_the_facts_of_the_prose(records):
             if means["custom"] < means["default"]:
                 better.append(size)
         said = en[f"better_{protocol}"]
-        assert (said == "none") == (not better)
+        assert (said == "is better at no size") == (not better)
         assert not better or (str(min(better)) in said and str(max(better)) in said)
     assert en["minutes_ratio"].endswith("%")
 

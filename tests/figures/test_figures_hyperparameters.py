@@ -205,7 +205,7 @@ def test_the_facts_of_a_stage(stage):
     assert en["spread"] == en["spread_smooth"] == f"{np.exp(high - low):.1f}"
     assert (en["correlation_batch_size"], en["correlation_learning_rate"]) == ("0.95", "−0.32")
     assert "correlation_n_rbf" not in en
-    assert (en["of_batch"], en["better_of_batch"]) == ("1", "0")
+    assert (en["of_batch"], en["better_of_batch"]) == ("1", "none has")
     assert (en["report_batch_minutes"], en["chosen_batch_minutes"]) == ("1.8", "5.0")
     assert "report" not in hyperparameters.facts(replace(stage, report=[]), lang="en")
 
@@ -277,7 +277,7 @@ def test_what_the_page_says_of_the_first_stage_holds_in_the_records(shown, qm9_m
     facts = hyperparameters.facts(stage, lang="en")
     assert float(facts["correlation_batch_size"]) > 0.6
     assert abs(float(facts["correlation_learning_rate"])) < 0.3
-    assert facts["better_of_batch"] == "1"  # "has", "té"
+    assert facts["better_of_batch"] == "one has"
     assert int(facts["lowest_at"]) > thesis.STAGE1_EPOCHS
     lowest = [record.history["validation_loss"].argmin() + 1 for record in stage.records.values()]
     assert np.mean(np.array(lowest) > 24) > 0.9  # "nearly all were still learning"

@@ -69,7 +69,7 @@ def test_the_facts_name_the_best_rate_of_each_function(records):
     assert (en["best_size"], en["best_inverse_frequency"]) == ("10", "0")
     assert en["mse_inverse_frequency"] == en["mse_plain"]
     assert en["highest_size"] == "10"
-    assert (en["helped_size"], en["helped_inverse_frequency"]) == ("18–23", "none")
+    assert (en["helped_size"], en["helped_inverse_frequency"]) == ("falls at sizes 18–23", "falls at no size")
     assert "best_size_frequency" not in en
 
 

@@ -33,3 +33,13 @@ def test_the_time_is_that_of_the_records(records, lang):
     table = provenance.took(records, lang=lang)
     said = sum(map(int, table[say("Minutes in all", lang)]))
     assert said == pytest.approx(sum(sum(r.about["seconds"].values()) for r in records) / 60, abs=0.5 * len(table))
+
+
+@pytest.mark.parametrize(("lang", "day"), [("ca", "22 de novembre del 2026"), ("en", "22 November 2026")])
+def test_the_edition_is_that_of_the_citation_file(tmp_path, monkeypatch, lang, day):
+    monkeypatch.setattr(provenance.checkout, "folder", lambda: tmp_path)
+    (tmp_path / "CITATION.cff").write_text("version: 1.2.3\ndate-released: 2026-11-22\n", encoding="utf-8")
+    assert provenance.edition(lang=lang) == {"version": "1.2.3", "date": day, "year": "2026"}
+    monkeypatch.setattr(provenance.checkout, "folder", lambda: None)
+    with pytest.raises(FileNotFoundError, match="run this in a clone"):
+        provenance.edition(lang=lang)

@@ -17,7 +17,19 @@ SOURCES = [
     for path in sorted((ROOT / part).rglob("*.py"))
     if "from analysis.figures.words import" in path.read_text(encoding="utf-8")
 ]
-SAME = {"Beyond", "Custom", "Default", "Descriptor", "Element", "MAE (meV)", "MSE (eV²)", "Model", "N, nitrogen"} | {
+SAME = {
+    "(a) SchNetPack",
+    "(c) PyTorch Geometric",
+    "Beyond",
+    "Custom",
+    "Default",
+    "Descriptor",
+    "Element",
+    "MAE (meV)",
+    "MSE (eV²)",
+    "Model",
+    "N, nitrogen",
+} | {
     "32 bytes / 64 bytes",
     "GFN2-xTB",
     "H4",

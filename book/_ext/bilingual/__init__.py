@@ -1,13 +1,15 @@
 """One book in several languages: a folder per language, the same file names in each (``ca/x`` and ``en/x`` are twins).
 
 - ``<html lang>``, the interface's words, "Figura 2.1", the book's title: in the language of the page.
-- A switch to the twin page, ``hreflang`` links for search engines, and a warning where a twin is missing.
+- A switch to the same section of the twin page, ``hreflang`` links for search engines, and a warning where a twin is
+  missing.
 - Figures and tables are counted afresh in each language; previous and next stop at its border; the sidebar shows the
-  page's language and the parts that belong to none; each language has a search page of its own.
+  parts of the page's language and those that belong to none, whose captions hold the words of every language
+  ("Quaderns · Notebooks"); each language has a search page of its own.
 - Pages outside the language folders (landing page, notebooks) hold every language: their interface does so too, and
   the switch leads to the first page in a language. Their text is taken to be in the first language, save paragraphs
   that begin with another's name in bold ("**English.** ...") and what has the class ``language-en`` (docutils makes
-  ``lang`` of it).
+  ``lang`` of it). Who comes to a notebook from a page in a language reads it in that one.
 
 Pages have to be written one after the other, as Jupyter Book does it: Sphinx has one translator for all of them.
 
@@ -22,8 +24,9 @@ from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
-from bs4 import BeautifulSoup
+from bs4 import BeautifulSoup, Tag
 from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -209,7 +212,7 @@ def frame_page(app: Sphinx, pagename: str, _template: str, context: dict[str, An
     for key, neighbour in zip(("prev", "next"), neighbours(app, pagename), strict=True):
         if neighbour is None or language_of(app, neighbour) != language:
             context[key] = None
-    context["toctree"] = without_other_languages(context["toctree"], language)
+    context["toctree"] = without_other_languages(context["toctree"], language, pagename)
     context["pathto"] = to_own_search(context["pathto"], language)
     add_scripts(app, pagename, context["language"])
 
@@ -242,21 +245,41 @@ def neighbours(app: Sphinx, pagename: str) -> tuple[str | None, str | None]:
     return before, after
 
 
-def without_other_languages(toctree: Callable[..., str], language: str | None) -> Callable[..., str]:
-    """Let the sidebar leave out the parts of the table of contents whose caption is another language's name."""
+def without_other_languages(toctree: Callable[..., str], language: str | None, pagename: str) -> Callable[..., str]:
+    """Let the sidebar leave out the parts of other languages, and words of theirs in the captions of shared parts."""
     if language is None:
         return toctree
-    others = {name for other, name in NAMES.items() if other != language}
 
     def own_toctree(**options: Any) -> str:
         parts = BeautifulSoup(toctree(**options) or "", "html.parser")
-        drop = False
+        caption = None
         for element in parts.find_all(recursive=False):
             if "caption" in element.get("class", ()):
-                drop = element.get_text(strip=True) in others
-            if drop:
-                element.decompose()
+                caption = element
+                continue
+            shown = language_of_part(element, language, pagename)
+            if shown is None:
+                for shared in filter(None, (caption, element)):
+                    say_in(shared, language)
+            elif shown not in (None, language):
+                for dropped in (caption, element):
+                    if dropped:
+                        dropped.decompose()
+            caption = None
         return str(parts)
+
+    def language_of_part(part: Tag, own: str, page: str) -> str | None:
+        """Language of a list of links in the sidebar; a lone link to the page itself has no address of its own."""
+        link = next((each["href"] for each in part.select("a[href]") if each["href"] != "#"), None)
+        folder = own if link is None else urljoin(f"/{page}", link).strip("/").partition("/")[0]
+        return folder if folder in NAMES else None
+
+    def say_in(part: Tag, own: str) -> None:
+        """Keep those of the words "in one · in the other" that are in this language."""
+        for text in part.find_all(string=True):
+            said = text.split(" · ")
+            if len(said) == len(NAMES):
+                text.replace_with(said[list(NAMES).index(own)])
 
     return own_toctree
 
@@ -302,6 +325,11 @@ def copy_script_catalogues(app: Sphinx) -> None:
 
 def add_scripts(app: Sphinx, pagename: str, language: str) -> None:
     """Load a language's words on this page, after the scripts that use them (English is what these come with)."""
+    app.add_js_file("language-switch.js", priority=900)
+    if language_of(app, pagename):
+        app.add_js_file("remember-language.js", priority=900)
+    elif pagename in app.env.found_docs and pagename != app.config.root_doc:
+        app.add_js_file("shared-page.js", priority=900)
     if is_search(pagename):
         app.add_js_file("search-page.js", priority=900)
     if language == "en":

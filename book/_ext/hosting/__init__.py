@@ -3,12 +3,15 @@
 - Each page says its title, description and picture in Open Graph's and Twitter's terms. The description is the page's
   own (`html_meta`); a page without one is described by its first paragraph.
 - `404.html`, in every language. A server shows it at any depth: with `html_baseurl` set, its links hold everywhere.
+- Where a page has moved, its old address leads on to the new one.
 - The environment variable `BOOK_URL` sets `html_baseurl`, so that whoever hosts the book changes no file.
 
-Configuration: ``hosting_card`` (picture, below the built book's root; width and height in pixels; what it shows).
+Configuration: ``hosting_card`` (picture, below the built book's root; width and height in pixels; what it shows),
+``hosting_moved`` (the address of each page that has moved, below the built book's root, by its old name).
 """
 
 import os
+import posixpath
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
@@ -99,11 +102,35 @@ def make_links_absolute(app: Sphinx, failed: Exception | None) -> None:
     path.write_text(str(page), encoding="utf-8")
 
 
+# ---- pages that have moved -------------------------------------------------------------------------------------------
+
+MOVED = """<!DOCTYPE html>
+<html lang="{language}"><head><meta charset="utf-8" /><title>{address}</title>
+<link rel="canonical" href="{address}" /><meta http-equiv="refresh" content="0; url={address}" /></head>
+<body><p><a href="{address}">{address}</a></p></body></html>
+"""
+
+
+def lead_on(app: Sphinx, failed: Exception | None) -> None:
+    """Write a page at each old address that leads to the new one."""
+    if failed or app.builder.name != "html":
+        return
+    for old, new in app.config.hosting_moved.items():
+        if new.partition(".html")[0] not in app.env.found_docs:
+            continue  # another book, or a part of it
+        address = posixpath.relpath(new, posixpath.dirname(old))
+        language = bilingual.language_of(app, old) or app.config.bilingual_languages[0]
+        page = Path(app.outdir, f"{old}.html")
+        page.write_text(MOVED.format(language=language, address=escape(address)), encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.add_config_value("hosting_card", None, "html", list)
+    app.add_config_value("hosting_moved", {}, "html", dict)
     app.connect("config-inited", take_address)
     app.connect("html-page-context", add_card, priority=950)  # after bilingual's last word
     app.connect("html-collect-pages", make_not_found)
     app.connect("build-finished", make_links_absolute)
+    app.connect("build-finished", lead_on)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

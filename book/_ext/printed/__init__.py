@@ -42,7 +42,7 @@ class OnePagePerLanguage(SingleFileHTMLBuilder):
         (sections,), (figures,) = self.assemble_toc_secnumbers().values(), self.assemble_toc_fignumbers().values()
         for language in self.config.bilingual_languages:
             self.language = language
-            self.globalcontext["chapters"] = self.contents()
+            self.globalcontext["parts"] = self.contents()
             tree = self.assemble_doctree()
             self.env.toc_secnumbers[language] = sections
             self.env.toc_fignumbers[language] = figures
@@ -53,13 +53,19 @@ class OnePagePerLanguage(SingleFileHTMLBuilder):
         """The language's chapters in a part of the table of contents."""
         return [name for name in part["includefiles"] if bilingual.language_of(self.app, name) == self.language]
 
-    def contents(self) -> list[dict[str, str]]:
-        """Title (with its number) and address of each chapter."""
+    def contents(self) -> list[dict[str, Any]]:
+        """Caption of each part with chapters in the language, and title (with its number) and address of these."""
         root = self.env.get_doctree(self.config.root_doc)
         return [
-            {"title": self.render_partial(self.env.titles[name])["title"], "address": f"#document-{name}"}
+            {
+                "caption": part.get("caption"),
+                "chapters": [
+                    {"title": self.render_partial(self.env.titles[name])["title"], "address": f"#document-{name}"}
+                    for name in chapters
+                ],
+            }
             for part in root.findall(addnodes.toctree)
-            for name in self.chapters_of(part)
+            if (chapters := self.chapters_of(part))
         ]
 
     def assemble_doctree(self) -> nodes.document:

@@ -108,7 +108,8 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
         if "custom" in models:
             found[f"ratio_{key}"] = style.number(means["custom"] / means["default"], lang, 1)
             for protocol in baseline.PROTOCOLS:
-                found[f"better_{key}_{protocol}"] = _better(models, protocol, lang)
+                better = groups.lower_in_words(models["custom"], models["default"], protocol, lang)
+                found[f"better_{key}_{protocol}"] = better
     return found
 
 

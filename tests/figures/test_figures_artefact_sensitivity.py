@@ -6,7 +6,7 @@ from made_up import arms_of, only
 from test_figures_state_of_the_art import assert_readable
 
 from analysis import study
-from analysis.figures import baseline, groups, sensitivity
+from analysis.figures import artefact_sensitivity, baseline, groups
 from analysis.figures.words import LANGUAGES
 from analysis.runs import protocols
 from analysis.runs.arms import Arm, Arms, MissingArmError
@@ -30,14 +30,14 @@ def records(recorded, qm9_molecules) -> Arms[Record]:
 
     def record(arm: Arm, config: RunConfig) -> Record:
         found = recorded[arm.role][config.seed]
-        groups = found.groups.assign(sum_ee=found.groups["sum_ee"] * FACTORS[sensitivity._variant(arm)])
+        groups = found.groups.assign(sum_ee=found.groups["sum_ee"] * FACTORS[artefact_sensitivity._variant(arm)])
         return replace(found, config=config, groups=groups)
 
     return arms_of(study.SensitivityParameters(), qm9_molecules, record)
 
 
 def test_every_variant_is_told_apart_and_has_both_models_but_for_one(records):
-    found = sensitivity.by_variant(records, lang="en")
+    found = artefact_sensitivity.by_variant(records, lang="en")
     assert list(found) == list(FACTORS)
     assert [list(models) for models in found.values()] == [["default", "custom"]] * 4 + [["default"]]
     for models in found.values():
@@ -55,11 +55,11 @@ def test_every_variant_is_told_apart_and_has_both_models_but_for_one(records):
 
 def test_without_the_report_s_own_there_is_nothing_to_compare(records):
     with pytest.raises(MissingArmError, match="no record of the arm 'default', only of custom; default split 1"):
-        sensitivity.by_variant(only(records, lambda arm: arm != "default"), lang="en")
+        artefact_sensitivity.by_variant(only(records, lambda arm: arm != "default"), lang="en")
 
 
 def test_the_table_has_the_errors_on_both_sides_and_who_wins(records, recorded):
-    table = sensitivity.summary(records, lang="en")
+    table = artefact_sensitivity.summary(records, lang="en")
     squared = []
     for seed in (0, 1, 2):
         atoms = recorded["default"][seed].errors["n_atoms"].to_numpy()
@@ -73,9 +73,9 @@ def test_the_table_has_the_errors_on_both_sides_and_who_wins(records, recorded):
 
 
 def test_the_facts_of_the_prose(records):
-    ca, en = (sensitivity.facts(records, lang=lang) for lang in LANGUAGES)
+    ca, en = (artefact_sensitivity.facts(records, lang=lang) for lang in LANGUAGES)
     assert ca.keys() == en.keys()
-    shown = sensitivity.by_variant(records, lang="en")
+    shown = artefact_sensitivity.by_variant(records, lang="en")
     means = [np.mean(baseline.general(shown[f"split_{n}"]["default"].records)) for n in (0, 1, 2)]
     assert en["between_splits"] == f"{np.std(means, ddof=1):.3f}"
     ratios = {en[f"ratio_{name}"] for name in ("split_0", "split_1", "split_2", "least_squares")}
@@ -86,8 +86,8 @@ def test_the_facts_of_the_prose(records):
 
 @EACH_LANGUAGE
 def test_the_figure_has_a_plot_per_model_and_readable_words_within_it(records, lang):
-    figure = sensitivity.error_by_size(records, lang=lang)
-    found = sensitivity.by_variant(records, lang=lang)
+    figure = artefact_sensitivity.error_by_size(records, lang=lang)
+    found = artefact_sensitivity.by_variant(records, lang=lang)
     assert [axes.get_title() for axes in figure.axes] == ["Default", "Custom"]
     for axes, model in zip(figure.axes, ("default", "custom"), strict=True):
         lines = axes.get_lines()
@@ -96,7 +96,7 @@ def test_the_figure_has_a_plot_per_model_and_readable_words_within_it(records, l
             of_seeds = [protocols.mse(r.groups, "size").loc[10:25, "held_out"] for r in found[name][model].records]
             np.testing.assert_allclose(line.get_ydata(), np.mean(of_seeds, axis=0))
     assert figure.data["model"].unique().tolist() == ["default", "custom"]
-    assert figure.png() == sensitivity.error_by_size(records, lang=lang).png()
+    assert figure.png() == artefact_sensitivity.error_by_size(records, lang=lang).png()
     assert_readable(figure)
 
 
@@ -110,9 +110,9 @@ def studied(qm9_molecules) -> Arms[Record]:
 
 
 def test_what_the_page_says_of_splits_and_references_holds_in_the_records(studied):
-    found = sensitivity.by_variant(studied, lang="en")
+    found = artefact_sensitivity.by_variant(studied, lang="en")
     assert list(found) == list(FACTORS)
-    facts = sensitivity.facts(studied, lang="en")
+    facts = artefact_sensitivity.facts(studied, lang="en")
     splits = ("split_0", "split_1", "split_2")
     for name in splits:
         assert float(facts[f"ratio_{name}"]) > 2  # Custom's error is larger with each
