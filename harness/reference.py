@@ -11,6 +11,7 @@ polarisation of 6-31G(2df,p) has two d shells of exponents 1.6 and 0.4, and thes
 """
 
 import time
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -48,6 +49,12 @@ SAME = 0.2
 _STIFFEST_LAX = 3.0  # eV/Å²: no softer a mode is believed when the first step is made
 _SHIFT = 0.005  # Å
 _PACKAGES = ("pyscf", "ase", "tblite", "qm9pack")
+
+
+@cache
+def _git() -> measured.Git:
+    """The code as it was when this process began to use it."""
+    return measured.Git.model_validate(checkout.git_state())
 
 
 def molecule(atoms: Atoms) -> gto.Mole:
@@ -172,7 +179,7 @@ def computed(atoms: Atoms) -> Found:
         frequencies=waves.round(2).tolist(),
         force=float(force),
         seconds=round(time.process_time() - begun, 1),
-        git=checkout.git_state(),
+        git=_git(),
         versions=measured.versions(_PACKAGES),
     )
 
@@ -208,7 +215,8 @@ def held(molecules: Molecules, wanted: dict[str, Atoms]) -> dict[str, Found]:
                 numbers=best[2].numbers.tolist(),
                 positions=best[2].positions.round(10).tolist(),
                 U0=best[3],
-                git=checkout.git_state(),
+                frequencies=[],
+                git=_git(),
                 versions=measured.versions(_PACKAGES),
             )
     return found
@@ -256,6 +264,7 @@ def main(
     """Compute what is missing, or compare what is there."""
     out = out or default_folder()
     out.mkdir(parents=True, exist_ok=True)
+    _git()
     molecules = qm9.load()
     if compare:
         ensemble = Ensemble(default_records(molecules), molecules)

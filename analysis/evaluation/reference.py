@@ -32,7 +32,7 @@ _TABLE = "g2.csv"
 _AGAIN = "python -m harness.reference"
 
 
-class ReferenceError(UserError, RuntimeError):
+class ReferenceRecordError(UserError, RuntimeError):
     """A record of the reference is missing or was damaged; the message names the file."""
 
 
@@ -51,7 +51,7 @@ class Found(Frozen):
     U0: float
     electronic: float = 0.0
     zpve: NonNegativeFloat = 0.0
-    frequencies: list[float] = []
+    frequencies: list[float]
     force: NonNegativeFloat = 0.0
     seconds: NonNegativeFloat = 0.0
     git: Git
@@ -75,8 +75,8 @@ class Reference(Frozen):
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str] | None = None) -> Self:
-        """That of the record; raises ReferenceError if it is missing or damaged."""
-        return read(Path(folder or default_folder()) / _NAME, cls, ReferenceError, _AGAIN)
+        """That of the record; raises ReferenceRecordError if it is missing or damaged."""
+        return read(Path(folder or default_folder()) / _NAME, cls, ReferenceRecordError, _AGAIN)
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Record it, whole or not at all."""
@@ -96,12 +96,12 @@ def write_compared(folder: str | os.PathLike[str], table: pd.DataFrame) -> None:
 
 
 def load_compared(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:
-    """The recorded comparison; raises ReferenceError if it is missing or damaged."""
+    """The recorded comparison; raises ReferenceRecordError if it is missing or damaged."""
     path = Path(folder or default_folder()) / _TABLE
     try:
         found = pd.read_csv(path, usecols=list(COLUMNS), keep_default_na=False, na_values={"low_eV": "", "high_eV": ""})
     except (OSError, ValueError) as error:
-        raise ReferenceError(f"{path} can't be read: `{_AGAIN}` makes it anew") from error
+        raise ReferenceRecordError(f"{path} can't be read: `{_AGAIN}` makes it anew") from error
     return found.astype({"U0_eV": float, "predicted_eV": float, "error_eV": float, "spread_eV": float})
 
 
