@@ -128,6 +128,12 @@ def _reliability(predicted: Sequence[Prediction], intervals: Intervals | None) -
         yield "outside: no training molecule is like it; how far it is missed is not known, and the number may be nonsense"
 
 
+def _interval(one: Prediction) -> str:
+    if one.interval is None:
+        return "outside" if one.outside else "none"
+    return " ".join(f"{end - one.energy:+.3f}" for end in one.interval)
+
+
 def _prediction_table(predicted: Sequence[Prediction]) -> str:
     heads = ("molecule", "formula", "U0, eV", "interval, eV", "U0, Hartree", "atomisation, eV", "kcal/mol")
     rows = [(*heads, "spread, eV", "warnings")]
@@ -136,11 +142,7 @@ def _prediction_table(predicted: Sequence[Prediction]) -> str:
             one.name,
             one.formula,
             f"{one.energy:.3f}",
-            "outside"
-            if one.outside
-            else "none"
-            if one.interval is None
-            else " ".join(f"{end - one.energy:+.3f}" for end in one.interval),
+            _interval(one),
             f"{one.energy_hartree:.5f}",
             f"{one.atomisation_energy:.3f}",
             f"{one.atomisation_energy_kcal:.1f}",

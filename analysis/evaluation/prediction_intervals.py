@@ -123,8 +123,8 @@ def default_folder() -> Path:
 def fitted(errors: pd.DataFrame, level: float = LEVEL) -> Scale:
     """The interval that holds for a share `level` of molecules like these, which have no warning.
 
-    `errors` has the columns `error` and `spread`, eV; those beyond the widest spread are left out. Every other molecule chooses the floor, by the smallest mean
-    width; the others give the quantiles, each tail the same share.
+    `errors` has the columns `error` and `spread`, eV; those beyond the widest spread are left out. Every other molecule
+    chooses the floor, by the smallest mean width; the others give the quantiles, each tail the same share.
     """
     widest = float(errors["spread"].astype(float).quantile(1 - BEYOND))
     errors = errors[errors["spread"] <= widest]

@@ -43,8 +43,8 @@ class Prediction:
     models have no intervals, or for a molecule that is `outside`: unlike all that the models have seen, so that nobody
     knows how far they miss it.
     `atomisation_energy`, eV, is what it takes to set the free atoms apart at 0 K, Σ U0(atom) − U0: *positive* for
-    whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts` and,
-    of a molecule outside, why it is.
+    whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts`
+    and, of a molecule outside, why it is.
     """
 
     name: str
