@@ -125,7 +125,7 @@ def _reliability(predicted: Sequence[Prediction], intervals: Intervals | None) -
     if UNKNOWN in given:
         yield f"geometries of an unknown kind have the widest interval: --geometry says which of {', '.join(KINDS)}"
     if any(one.outside for one in predicted):
-        yield "outside: no training molecule is like it; how far it is missed is not known, and the number may be nonsense"
+        yield "outside: no training molecule is like it, nobody knows how far it is missed, and it may be nonsense"
 
 
 def _interval(one: Prediction) -> str:
