@@ -985,7 +985,7 @@ def test_what_is_outside_is_refused_unless_asked_for_and_marked_in_every_format(
     assert hint == "--outside gives a number for what is outside, without an interval"
     assert "F2HN" not in result.stdout
     difluoramine = from_smiles("FNF").atoms
-    with pytest.raises(predict.PredictError, match="^odd: outside what the models know: F bonded to N3"):
+    with pytest.raises(predict.PredictError, match=r"^odd: outside what the models know: F bonded to N3"):
         shipped.predict([difluoramine], ["odd"])
     out = [tmp_path / f"found.{ending}" for ending in ("json", "csv", "extxyz")]
     result = invoke("--smiles", "FNF", "--outside", *(word for one in out for word in ("--out", one)))
