@@ -280,10 +280,13 @@ def predict(
         str, typer.Option(help=f"Of what kind the geometries in files are: {', '.join(KINDS)}, or {UNKNOWN}.")
     ] = UNKNOWN,
     out: Annotated[list[Path] | None, typer.Option(help=f"Write to this file too: {outputs.ENDINGS}.")] = None,
+    outside: Annotated[
+        bool, typer.Option("--outside", help="Predict molecules that the models know none like, too; no interval.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
     results: _Results = None,
 ) -> None:
-    """Predict U0 and the energy of atomisation of molecules, with a warning where the models are out of their depth.
+    """Predict U0 and the energy of atomisation of molecules, with an interval; refuse where none would hold.
 
     Exit codes: 0, every molecule is predicted; 1, some are refused, or something else is wrong; 2, wrong usage.
     """
@@ -302,7 +305,7 @@ def predict(
         for one in geometries.read_file(path, form=form, column=column)
     )
     given = chain(of_files, geometries.all_from_smiles(smiles or ()))
-    predicting.predict_all(given, found, out or (), as_json=as_json, results=results)
+    predicting.predict_all(given, found, out or (), outside=outside, as_json=as_json, results=results)
 
 
 def _judge_again(molecules: Molecules, results: Path | None) -> None:

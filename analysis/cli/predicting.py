@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN, Intervals
 from analysis.predict import outputs
-from analysis.predict.ensemble import Ensemble, Prediction, default_records
+from analysis.predict.ensemble import OUTSIDE, Ensemble, Prediction, default_records, outside_of
 from analysis.predict.geometries import Geometry
 from analysis.runs.console import aligned, complain
 from analysis.runs.records import Record
@@ -27,10 +27,13 @@ def predict_all(
     found: Sequence[Record],
     out: Iterable[str | os.PathLike[str]],
     *,
+    outside: bool,
     as_json: bool,
     results: str | os.PathLike[str] | None,
 ) -> None:
     """Say what an ensemble predicts of each molecule, and write it to `out`; ends the command if one is refused.
+
+    Molecules unlike all that the models have seen are refused, but not with `outside`.
 
     `found` are the models' records, none for the five of `default_records`. Molecules are taken up `_CHUNK` at a time;
     of more than that the table shows the first.
@@ -42,7 +45,7 @@ def predict_all(
         bar = stack.enter_context(tqdm(unit=" molecules", disable=None, delay=_LATE, leave=False))
         writers = [stack.enter_context(outputs.writing(path, models)) for path in out]
         for chunk in batched(given, _CHUNK):
-            some, atoms, others = _predicted(ensemble, chunk)
+            some, atoms, others = _predicted(ensemble, chunk, outside=outside)
             for write in writers:
                 write(some, atoms, others)
             if as_json or count == 0:
@@ -58,38 +61,44 @@ def predict_all(
             typer.echo(f"{count:,} molecules are predicted, {len(predicted):,} of them shown: --out writes all")
     for name, why in refused:
         complain(f"refused: {name}: {why}")
+    if any(why.startswith(OUTSIDE) for _, why in refused):
+        complain("--outside gives a number for what is outside, without an interval")
     if refused:
         raise typer.Exit(1)
 
 
 def _predicted(
-    ensemble: Ensemble, given: Sequence[Geometry]
+    ensemble: Ensemble, given: Sequence[Geometry], *, outside: bool
 ) -> tuple[list[Prediction], list[Atoms], list[tuple[str, str]]]:
     """Predictions, their atoms, and the names of what is refused with the reason."""
     read = [one for one in given if not one.trouble]
     answers = iter(
-        ensemble.answers([one.atoms for one in read], [one.name for one in read], [one.kind for one in read])
+        ensemble.answers(
+            [one.atoms for one in read], [one.name for one in read], [one.kind for one in read], outside=outside
+        )
     )
     predicted, atoms, refused = [], [], []
     for one in given:
         answer = one.trouble or next(answers)
+        if one.notes and not isinstance(answer, str):  # a conformer that is not as calibration's were
+            answer = replace(answer, warnings=(*one.notes, *answer.warnings), interval=None, outside=True)
+            answer = answer if outside else outside_of(answer.warnings)
         if isinstance(answer, str):
             refused.append((one.name, answer))
         else:
-            interval = None if one.notes else answer.interval
-            predicted.append(replace(answer, warnings=(*one.notes, *answer.warnings), interval=interval))
+            predicted.append(answer)
             atoms.append(one.atoms)
     return predicted, atoms, refused
 
 
 def _tell(predicted: Sequence[Prediction], models: outputs.Models, intervals: Intervals | None) -> None:
-    """A table, what the models are, how far their predictions may be off, and the warnings."""
-    typer.echo(_prediction_table(predicted))
+    """How far these predictions may be off, a table of them, what the models are, and the warnings."""
+    for line in _reliability(predicted, intervals):
+        typer.echo(line)
+    typer.echo(f"\n{_prediction_table(predicted)}")
     typer.echo(
         f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(models.records)} models, {models.description}"
     )
-    for line in _reliability(predicted, intervals):
-        typer.echo(line)
     for one in predicted:
         for warning in one.warnings:
             typer.echo(f"warning: {one.name}: {warning}")
@@ -115,8 +124,14 @@ def _reliability(predicted: Sequence[Prediction], intervals: Intervals | None) -
         )
     if UNKNOWN in given:
         yield f"geometries of an unknown kind have the widest interval: --geometry says which of {', '.join(KINDS)}"
-    if any(one.interval is None for one in predicted):
-        yield "no interval where there is a warning: how far such molecules are missed is not known"
+    if any(one.outside for one in predicted):
+        yield "outside: no training molecule is like it, nobody knows how far it is missed, and it may be nonsense"
+
+
+def _interval(one: Prediction) -> str:
+    if one.interval is None:
+        return "outside" if one.outside else "none"
+    return " ".join(f"{end - one.energy:+.3f}" for end in one.interval)
 
 
 def _prediction_table(predicted: Sequence[Prediction]) -> str:
@@ -127,7 +142,7 @@ def _prediction_table(predicted: Sequence[Prediction]) -> str:
             one.name,
             one.formula,
             f"{one.energy:.3f}",
-            "none" if one.interval is None else " ".join(f"{end - one.energy:+.3f}" for end in one.interval),
+            _interval(one),
             f"{one.energy_hartree:.5f}",
             f"{one.atomisation_energy:.3f}",
             f"{one.atomisation_energy_kcal:.1f}",

@@ -4,7 +4,9 @@ An interval is split-conformal (Papadopoulos et al., Lect. Notes Comput. Sci. 24
 Algorithmic Learning in a Random World (2005)). An error counts in units of the models' spread plus a floor, and the
 interval is what lies between two quantiles of that number over calibration molecules: those of the validation part, at
 the same kind of geometry. It holds as often as it says for molecules drawn as these were, with no assumption on the
-errors; of others nothing follows, and a molecule that the applicability domain warns of has no interval.
+errors; of others nothing follows. So a molecule that the applicability domain warns of has no interval, nor has one on
+which the models differ more than on all but one in two hundred calibration molecules at its kind of geometry: of the
+validation molecules beyond that, at QM9's own geometries, an interval would hold for half.
 """
 
 import math
@@ -27,6 +29,8 @@ KINDS = get_args(Kind)
 MMFF: Kind = "mmff"
 UNKNOWN = "unknown"
 LEVEL = 0.9
+BEYOND = 0.005
+"""Share of the calibration molecules whose spread is too large for an interval."""
 COLUMNS = ("index", "part", "geometry", "error", "spread", "warnings")
 """Of the errors that intervals are fitted on: QM9's index, part of the split, kind of geometry, predicted − true U0 and
 the models' standard deviation (eV), and the kinds of warnings, with a space between two."""
@@ -45,10 +49,11 @@ class IntervalError(UserError, RuntimeError):
 class Scale(Frozen):
     """The interval at one kind of geometry: errors between `low` and `high` times the spread plus `floor`, eV.
 
-    Fitted on so many `molecules`, whose mean absolute error is `mae`, eV.
+    It is given for a spread up to `widest`, eV. Fitted on so many `molecules`, whose mean absolute error is `mae`, eV.
     """
 
     floor: PositiveFloat
+    widest: PositiveFloat
     low: float
     high: float
     molecules: PositiveInt
@@ -72,7 +77,7 @@ class About(Frozen):
 class Intervals(Frozen):
     """Intervals of the ensemble of the runs in `about`: a scale per kind of geometry, and the level they hold at."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     level: float
     scales: dict[str, Scale]
     about: About
@@ -94,8 +99,17 @@ class Intervals(Frozen):
         found = cls.load(folder)
         return found if sorted(found.about.models) == sorted(record.id for record in records) else None
 
-    def of(self, kind: str, energy: float, spread: float) -> tuple[float, float]:
-        """Where U0 lies, eV, for a molecule without a warning; of an unknown kind, whatever any kind allows."""
+    def widest(self, kind: str) -> float:
+        """The largest spread, eV, that has an interval; of an unknown kind, the largest of any."""
+        return max(self.scales[each].widest for each in (KINDS if kind == UNKNOWN else (kind,)))
+
+    def of(self, kind: str, energy: float, spread: float) -> tuple[float, float] | None:
+        """Where U0 lies, eV, for a molecule without a warning; of an unknown kind, whatever any kind allows.
+
+        None where the models differ too much.
+        """
+        if spread > self.widest(kind):
+            return None
         kinds = KINDS if kind == UNKNOWN else (kind,)
         ends = [self.scales[each].around(energy, spread) for each in kinds]
         return min(low for low, _ in ends), max(high for _, high in ends)
@@ -109,9 +123,11 @@ def default_folder() -> Path:
 def fitted(errors: pd.DataFrame, level: float = LEVEL) -> Scale:
     """The interval that holds for a share `level` of molecules like these, which have no warning.
 
-    `errors` has the columns `error` and `spread`, eV. Every other molecule chooses the floor, by the smallest mean
-    width; the others give the quantiles, each tail the same share.
+    `errors` has the columns `error` and `spread`, eV; those beyond the widest spread are left out. Every other molecule
+    chooses the floor, by the smallest mean width; the others give the quantiles, each tail the same share.
     """
+    widest = float(errors["spread"].astype(float).quantile(1 - BEYOND))
+    errors = errors[errors["spread"] <= widest]
     e, s = errors["error"].to_numpy(float), errors["spread"].to_numpy(float)
     order = np.random.default_rng(0).permutation(len(e))
     choosing, fitting = order[::2], order[1::2]
@@ -127,7 +143,8 @@ def fitted(errors: pd.DataFrame, level: float = LEVEL) -> Scale:
 
     floor = float(min(_FLOORS, key=width))
     low, high = ends(floor, fitting)
-    return Scale(floor=floor, low=low, high=high, molecules=len(fitting), mae=float(np.abs(e).mean()))
+    mae = float(np.abs(e).mean())
+    return Scale(floor=floor, widest=widest, low=low, high=high, molecules=len(fitting), mae=mae)
 
 
 def calibrated(errors: pd.DataFrame) -> dict[str, Scale]:
@@ -136,8 +153,14 @@ def calibrated(errors: pd.DataFrame) -> dict[str, Scale]:
     return {kind: fitted(of_kind) for kind, of_kind in known.groupby("geometry")}
 
 
+def told(errors: pd.DataFrame, scales: Mapping[str, Scale]) -> pd.Series:
+    """Whether each row of errors has an interval: bool, the rows' index."""
+    widest = errors["geometry"].map({kind: scale.widest for kind, scale in scales.items()})
+    return (errors["warnings"] == "") & (errors["spread"].astype(float) <= widest)
+
+
 def inside(errors: pd.DataFrame, scales: Mapping[str, Scale]) -> pd.Series:
-    """Whether the interval of each row of errors holds: bool, the rows' index. Warnings are not looked at."""
+    """Whether the interval of each row of errors holds: bool, the rows' index. Whether there is one is `told`."""
     found = pd.Series(data=False, index=errors.index)
     for kind, of_kind in errors.groupby("geometry"):
         unit = of_kind["spread"].astype(float) + scales[kind].floor

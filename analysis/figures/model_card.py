@@ -8,7 +8,7 @@ from rdkit import Chem
 
 from analysis.data.descriptors import structure
 from analysis.data.molecules import Molecules
-from analysis.evaluation.prediction_intervals import KINDS, Intervals, inside
+from analysis.evaluation.prediction_intervals import KINDS, Intervals, inside, told
 from analysis.figures import style
 from analysis.figures.words import mark, messages, say
 
@@ -44,7 +44,7 @@ def tested(errors: pd.DataFrame, intervals: Intervals) -> pd.DataFrame:
 
     `half_width` of it and `off`, how far the truth lies from its middle, eV; `inside`, whether it holds.
     """
-    known = errors[(errors["part"] == "test") & (errors["warnings"] == "")].reset_index(drop=True)
+    known = errors[(errors["part"] == "test") & told(errors, intervals.scales)].reset_index(drop=True)
     of_each = pd.DataFrame({kind: scale.model_dump() for kind, scale in intervals.scales.items()}).T
     scale = of_each.loc[known["geometry"]].astype(float).reset_index(drop=True)
     unit = known["spread"].astype(float) + scale["floor"]

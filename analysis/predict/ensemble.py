@@ -23,6 +23,8 @@ from analysis.runs.arms import Arm
 from analysis.runs.records import Record
 from fused.potential import Potential
 
+OUTSIDE = "outside what the models know"
+"""How refusals begin that `outside` overrides."""
 KCAL_PER_MOL = ase.units.kcal / ase.units.mol
 """In eV."""
 
@@ -37,11 +39,12 @@ class Prediction:
 
     `energy` is U0, the internal energy at 0 K with the zero-point vibrations (B3LYP/6-31G(2df,p), as in QM9), eV: the
     mean over the models, and `spread` their standard deviation (n − 1), eV, NaN for a single model. `interval`, eV, is
-    where U0 lies for nine in ten molecules like QM9's at such a `geometry` (see `prediction_intervals`); None for a
-    molecule with a warning, or if the models have no intervals.
+    where U0 lies for nine in ten molecules like QM9's at such a `geometry` (see `prediction_intervals`); None if the
+    models have no intervals, or for a molecule that is `outside`: unlike all that the models have seen, so that nobody
+    knows how far they miss it.
     `atomisation_energy`, eV, is what it takes to set the free atoms apart at 0 K, Σ U0(atom) − U0: *positive* for
-    whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts` and
-    of `applicability.Domain`.
+    whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts`
+    and, of a molecule outside, why it is.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     geometry: str = UNKNOWN
     interval: tuple[float, float] | None = None
+    outside: bool = False
 
     @property
     def energy_hartree(self) -> float:
@@ -76,6 +80,7 @@ class Prediction:
             "geometry": self.geometry,
             "U0_low_eV": self.interval and self.interval[0],
             "U0_high_eV": self.interval and self.interval[1],
+            "outside": self.outside,
         }
 
 
@@ -153,6 +158,7 @@ class Ensemble:
         names: Sequence[str] | None = None,
         *,
         geometry: str | Sequence[str] = UNKNOWN,
+        outside: bool = False,
     ) -> list[Prediction]:
         """U0 of each molecule (Å), in their order, and what is out of the ordinary about it.
 
@@ -160,8 +166,8 @@ class Ensemble:
         is the kind of all geometries, or of each, which decides the interval: one of `prediction_intervals.KINDS`, or
         "unknown".
 
-        Raises PredictError, which names each molecule that can't be predicted (see `applicability.refusal`), or a kind
-        of geometry that there is not.
+        Raises PredictError, which names each molecule that is refused (see `answers`), or a kind of geometry that there
+        is not. With `outside`, molecules unlike all that the models have seen are predicted too, without an interval.
         """
         kinds = {geometry} if isinstance(geometry, str) else set(geometry)
         if unknown := sorted(kinds - {*KINDS, UNKNOWN}):
@@ -176,23 +182,25 @@ class Ensemble:
             called = range(1, len(atoms) + 1)
         names = [str(name) for name in called] if names is None else names
         of_each = [geometry] * len(atoms) if isinstance(geometry, str) else list(geometry)
-        answers = self.answers(atoms, names, of_each)
+        answers = self.answers(atoms, names, of_each, outside=outside)
         refused = [f"{name}: {one}" for name, one in zip(names, answers, strict=True) if isinstance(one, str)]
         if refused:
             raise PredictError("; ".join(refused))
         return [one for one in answers if not isinstance(one, str)]
 
     def answers(
-        self, given: Sequence[Atoms], names: Sequence[str], geometries: Sequence[str]
+        self, given: Sequence[Atoms], names: Sequence[str], geometries: Sequence[str], *, outside: bool = False
     ) -> list[Prediction | str]:
-        """The prediction of each molecule or, in a line, why it can't be predicted (see `applicability.refusal`).
+        """The prediction of each molecule or, in a line, why it is refused.
 
-        `geometries` are their kinds, as in `predict`.
+        It is if it can't be predicted (see `applicability.refusal`), if its atoms would be better off apart, and,
+        without `outside`, if it is unlike all that the models have seen (see `applicability.Domain` and
+        `prediction_intervals`). `geometries` are their kinds, as in `predict`.
         """
         troubles = [refusal(one) for one in given]
         accepted = [of_one for *of_one, why in zip(given, names, geometries, troubles, strict=True) if not why]
         predicted = iter(self._predicted(*zip(*accepted, strict=True)) if accepted else ())
-        return [why or next(predicted) for why in troubles]
+        return [why or _refused(one := next(predicted), outside) or one for why in troubles]
 
     def _predicted(self, atoms: Sequence[Atoms], names: Sequence[str], kinds: Sequence[str]) -> list[Prediction]:
         molecules = without_energies(atoms)
@@ -201,15 +209,25 @@ class Ensemble:
         alone = len(energies) == 1
         spread = np.full(len(molecules), np.nan) if alone else energies.std(axis=0, ddof=1)
         atomisation = reference_energies(molecules) - mean
-        doubts = map(electrons.doubts, atoms)
-        warnings = [doubt + words for doubt, words in zip(doubts, self.domain.warnings(molecules, spread), strict=True)]
+        unlike = self.domain.warnings(molecules, spread)
+        if self.intervals is not None and not alone:
+            unlike = [words or self._divided(*one) for words, *one in zip(unlike, kinds, spread.tolist(), strict=True)]
+        warnings = [electrons.doubts(one) + words for one, words in zip(atoms, unlike, strict=True)]
         formulas = [one.get_chemical_formula() for one in atoms]
         intervals = [
-            None if warned or alone or self.intervals is None else self.intervals.of(kind, *said)
-            for kind, warned, *said in zip(kinds, warnings, mean.tolist(), spread.tolist(), strict=True)
+            None if words or alone or self.intervals is None else self.intervals.of(kind, *said)
+            for kind, words, *said in zip(kinds, unlike, mean.tolist(), spread.tolist(), strict=True)
         ]
-        columns = (names, formulas, mean.tolist(), atomisation.tolist(), spread.tolist(), warnings, kinds, intervals)
+        numbers = (mean.tolist(), atomisation.tolist(), spread.tolist())
+        columns = (names, formulas, *numbers, warnings, kinds, intervals, map(bool, unlike))
         return [Prediction(*values) for values in zip(*columns, strict=True)]
+
+    def _divided(self, kind: str, spread: float) -> tuple[str, ...]:
+        """That models differ too much for an interval, if they do."""
+        widest = self.intervals.widest(kind)
+        if spread <= widest:
+            return ()
+        return (f"the models differ by {spread:.3f} eV: above {widest:.3f} eV no interval holds at such geometries",)
 
     def energies(self, molecules: Molecules) -> np.ndarray:
         """U0 by each model: float64 [models, M], eV. Nothing is refused here but what `Potential` does."""
@@ -220,6 +238,19 @@ class Ensemble:
                 for model, offsets in zip(self._models, self._offsets, strict=True)
             ]
         )
+
+
+def _refused(one: Prediction, outside: bool) -> str:
+    """Why a prediction is not believed, in a line; "" if it is, or if it is asked for all the same."""
+    if one.atomisation_energy <= 0:
+        return f"the models say {one.atomisation_energy:.3g} eV of its atomisation: it is unbound, or nothing they know"
+    return "" if outside or not one.outside else outside_of(one.warnings)
+
+
+def outside_of(warnings: Sequence[str]) -> str:
+    """Why a molecule is outside, in a line."""
+    more = f" (and {len(warnings) - 1} more)" if len(warnings) > 1 else ""
+    return f"{OUTSIDE}: {warnings[0]}{more}"
 
 
 def without_energies(atoms: Sequence[Atoms]) -> Molecules:

@@ -34,13 +34,16 @@ class OutputError(UserError, ValueError):
 
 @dataclass(frozen=True)
 class Models:
-    """What predicted: the records' ids, how they were trained, and the errors of their mean over the test part, eV."""
+    """What predicted: the records' ids, how they were trained, and how far their mean misses the test part, eV.
+
+    That is said of QM9's own test molecules at QM9's own geometries, and of no other: those have their intervals.
+    """
 
     records: tuple[str, ...]
     description: str
-    test_molecules: int
-    mae_eV: float  # noqa: N815 - as in the JSON
-    rmse_eV: float  # noqa: N815
+    dft_test_molecules: int
+    dft_test_mae_eV: float  # noqa: N815 - as in the JSON
+    dft_test_rmse_eV: float  # noqa: N815
 
     @classmethod
     def of(cls, records: Sequence[Record], scores: Scores) -> Self:

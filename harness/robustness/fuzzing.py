@@ -389,9 +389,12 @@ class FuzzTargets:
             return "wrong", "neither a molecule nor a message"
         refused = [f"{one.name}: {one.trouble or applicability.refusal(one.atoms)}" for one in given if _refused(one)]
         known = [one for one in given if not _refused(one)]
-        found = self._ensemble.predict([one.atoms for one in known], [one.name for one in known])
-        if not all(np.isfinite(one.energy) for one in found):
-            return "wrong", f"energies {[one.energy for one in found]}"
+        names, kinds = [one.name for one in known], [one.kind for one in known]
+        found = self._ensemble.answers([one.atoms for one in known], names, kinds, outside=True)
+        refused += [f"{name}: {one}" for name, one in zip(names, found, strict=True) if isinstance(one, str)]
+        energies = [one.energy for one in found if not isinstance(one, str)]
+        if not np.isfinite(energies).all():
+            return "wrong", f"energies {energies}"
         if refused:
             return "refused", min(refused, key=len)
         return ("same" if [one.atoms for one in given] == [one.atoms for one in whole] else "other"), ""

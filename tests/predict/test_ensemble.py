@@ -81,7 +81,7 @@ def ethanol(qm9_molecules) -> Atoms:
 
 
 def said(ensemble: predict.Ensemble, atoms: Atoms) -> str:
-    (one,) = ensemble.predict([atoms])
+    (one,) = ensemble.predict([atoms], outside=True)
     return "; ".join(one.warnings)
 
 
@@ -106,7 +106,7 @@ def test_held_out_molecules_get_the_energies_of_which_the_errors_were_recorded(n
 
 def test_a_prediction_is_mean_and_spread_of_the_models(shipped, held_out):
     energies = shipped.energies(held_out)
-    predicted = shipped.predict(held_out)
+    predicted = shipped.predict(held_out, outside=True)
     assert [one.energy for one in predicted] == pytest.approx(energies.mean(axis=0), abs=FLOAT32)
     assert [one.spread for one in predicted] == pytest.approx(energies.std(axis=0, ddof=1), abs=FLOAT32)
     assert [one.name for one in predicted] == [str(index) for index in held_out.index]
@@ -127,7 +127,7 @@ def test_the_atomisation_energy_is_positive_for_what_is_bound(shipped, ethanol):
 
 
 def test_the_table_has_a_row_per_molecule_and_units_in_its_columns(shipped, held_out):
-    predicted = shipped.predict(held_out)
+    predicted = shipped.predict(held_out, outside=True)
     frame = outputs.table(predicted)
     assert len(frame) == len(held_out)
     assert frame["U0_eV"].tolist() == [one.energy for one in predicted]
@@ -178,7 +178,7 @@ def test_where_a_molecule_stands_and_how_it_is_written_changes_nothing(shipped, 
     shift = data.draw(st.lists(st.floats(-1e4, 1e4), min_size=3, max_size=3))
     turn = Rotation.random(rng=np.random.default_rng(data.draw(st.integers(0, 2**32))))
     moved = Atoms(atoms.numbers[order], turn.apply(atoms.positions[order]) + shift)
-    before, after = shipped.predict([atoms, moved])
+    before, after = shipped.predict([atoms, moved], outside=True)
     assert after.energy == pytest.approx(before.energy, abs=FLOAT32)
     assert after.spread == pytest.approx(before.spread, abs=FLOAT32)
 
@@ -556,7 +556,7 @@ def test_a_record_of_the_warnings_that_cannot_be_read_is_named(tmp_path):
 def test_models_that_disagree_are_warned_of(shipped, qm9_molecules):
     spread = np.std([record.errors["error"] for record in shipped.records], axis=0)
     index = shipped.records[0].errors["index"].iloc[int(spread.argmax())]
-    (one,) = shipped.predict(qm9_molecules.select(np.flatnonzero(qm9_molecules.index == index)))
+    (one,) = shipped.predict(qm9_molecules.select(np.flatnonzero(qm9_molecules.index == index)), outside=True)
     assert one.spread > shipped.domain.spread
     limit = f"by {one.spread:.3f} eV, above {shipped.domain.spread:.3f} eV"
     assert f"the models differ more than usual: {limit}" in one.warnings
@@ -580,7 +580,7 @@ ELSEWHERE = {
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_molecules_that_qm9_does_not_hold_are_sensible_and_warned_of(name, shipped, qm9_molecules):
     atoms = from_smiles(ELSEWHERE[name]).atoms
-    (one,) = shipped.predict([atoms])
+    (one,) = shipped.predict([atoms], outside=True)
     assert any("atoms other than hydrogen" in warning for warning in one.warnings)
     # As a sum over atoms, with an energy per element fitted to all of QM9, gives it.
     per_element = np.linalg.lstsq(
@@ -936,10 +936,10 @@ def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_mol
     path, csv = tmp_path / "many.xyz", tmp_path / "found.csv"
     some = few_molecules.select(range(100, 103))
     extxyz.write(path, some)
-    result = invoke(path, "--smiles", "CCO", "--smiles", "FNF", "--out", csv)
+    result = invoke(path, "--smiles", "CCO", "--smiles", "FNF", "--outside", "--out", csv)
     assert result.exit_code == 0, result.output
     assert result.stderr == ""
-    head, *rows = result.stdout.split("\n\n")[0].splitlines()
+    head, *rows = result.stdout.split("\n\n")[1].splitlines()
     assert head.split()[:4] == ["molecule", "formula", "U0,", "eV"]
     assert len(rows) == 5
     expected = shipped.predict(some)
@@ -960,8 +960,8 @@ def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_mol
     line = f"from a SMILES alone: molecules like QM9's are missed by {mae:.3g} meV on average, and 90% of them lie in "
     assert line in result.stdout
     assert "\ngeometries of an unknown kind have the widest interval: --geometry says which of dft, " in result.stdout
-    assert "\nno interval where there is a warning: " in result.stdout
-    assert " none " in rows[4]
+    assert "\noutside: no training molecule is like it, nobody knows how far it is missed, " in result.stdout
+    assert " outside " in rows[4]
     assert "\nwarning: FNF: F bonded to N3 (atom 1; " in result.stdout
     written = pd.read_csv(csv)
     assert written["U0_eV"].tolist()[:3] == pytest.approx([one.energy for one in expected], abs=FLOAT32)
@@ -970,6 +970,55 @@ def test_the_command_predicts_files_and_smiles_and_writes_them(tmp_path, few_mol
     (alone,) = shipped.predict([from_smiles("CCO").atoms], geometry="mmff")
     assert written.loc[3, ["U0_low_eV", "U0_high_eV"]].tolist() == pytest.approx(alone.interval, abs=FLOAT32)
     assert written.loc[4, ["U0_low_eV", "U0_high_eV"]].isna().all()
+    assert written["outside"].tolist() == [False] * 4 + [True]
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_what_is_outside_is_refused_unless_asked_for_and_marked_in_every_format(tmp_path, shipped):
+    why = (
+        "outside what the models know: F bonded to N3 (atom 1; a digit is the neighbour's number of bonds): no training"
+    )
+    result = invoke("--smiles", "FNF", "--smiles", "CCO")
+    assert result.exit_code == 1
+    first, hint = result.stderr.splitlines()
+    assert first.startswith(f"refused: FNF: {why}")
+    assert hint == "--outside gives a number for what is outside, without an interval"
+    assert "F2HN" not in result.stdout
+    difluoramine = from_smiles("FNF").atoms
+    with pytest.raises(predict.PredictError, match=r"^odd: outside what the models know: F bonded to N3"):
+        shipped.predict([difluoramine], ["odd"])
+    out = [tmp_path / f"found.{ending}" for ending in ("json", "csv", "extxyz")]
+    result = invoke("--smiles", "FNF", "--outside", *(word for one in out for word in ("--out", one)))
+    assert result.exit_code == 0, result.output
+    (row,) = json.loads(out[0].read_text(encoding="utf-8"))["predictions"]
+    assert (row["outside"], row["U0_low_eV"], row["U0_high_eV"]) == (True, None, None)
+    assert pd.read_csv(out[1])["outside"].tolist() == [True]
+    assert ase.io.read(out[2]).info["outside"]
+    (one,) = shipped.predict([difluoramine], geometry="mmff", outside=True)
+    assert (one.outside, one.interval) == (True, None)
+    assert one.energy == pytest.approx(row["U0_eV"], abs=FLOAT32)
+
+
+def test_where_the_models_differ_too_much_for_an_interval_it_is_said(shipped, monkeypatch, ethanol):
+    (one,) = shipped.predict([ethanol], geometry="dft")
+    scale = shipped.intervals.scales["dft"].model_copy(update={"widest": one.spread / 2})
+    strict = shipped.intervals.model_copy(update={"scales": {**shipped.intervals.scales, "dft": scale}})
+    monkeypatch.setattr(shipped, "intervals", strict)
+    with pytest.raises(predict.PredictError, match=rf"the models differ by {one.spread:.3f} eV: above "):
+        shipped.predict([ethanol], geometry="dft")
+    assert shipped.predict([ethanol], geometry="dft", outside=True)[0].interval is None
+    assert shipped.predict([ethanol])[0].interval is not None  # of another kind
+
+
+def test_what_would_fall_apart_is_refused_even_if_asked_for(shipped):
+    with pytest.raises(predict.PredictError, match=r"eV of its atomisation: it is unbound, or nothing they know"):
+        shipped.predict([molecule("C60")], outside=True)
+
+
+def test_a_doubt_about_the_charge_is_a_warning_and_leaves_the_interval(shipped):
+    (plain,), (one,) = shipped.predict([molecule("H2O")]), shipped.predict([changed(cation=True)])
+    assert len(one.warnings) == 1
+    assert (one.outside, one.interval) == (False, plain.interval)
 
 
 @pytest.mark.usefixtures("_loaded_once")
@@ -979,8 +1028,9 @@ def test_what_is_refused_is_a_line_each_and_the_others_are_predicted(tmp_path, f
     molecule("SH2").write(tmp_path / "sh2.xyz")
     result = invoke(tmp_path / "sh2.xyz", path, tmp_path / "none.xyz", "--smiles", "[NH4+]")
     assert result.exit_code == 1
-    assert result.stdout.splitlines()[1].startswith(str(path))
-    assert len(result.stdout.split("\n\n")[0].splitlines()) == 2
+    _, table, *_ = result.stdout.split("\n\n")
+    assert table.splitlines()[1].startswith(str(path))
+    assert len(table.splitlines()) == 2
     first, second, third = result.stderr.splitlines()
     assert first == f"refused: {tmp_path / 'sh2.xyz'}: it holds S; the models know only H, C, N, O and F"
     assert second.startswith(f"refused: {tmp_path / 'none.xyz'}: it can't be read")
@@ -1050,7 +1100,7 @@ def test_the_command_of_the_readme_prints_what_the_readme_shows(tmp_path, monkey
         # one more or less in the last digit, as rounding elsewhere may have it
         for one, other in zip(number.findall(line), number.findall(found), strict=True):
             assert float(one) == pytest.approx(float(other), abs=1.1 * 10.0 ** -len(one.partition(".")[2]))
-    assert pd.read_csv(tmp_path / "found.csv")["formula"].tolist() == ["C2H6O", "C9H11NO2"]
+    assert pd.read_csv(tmp_path / "found.csv")["formula"].tolist() == ["C2H6O", "C2H6O"]
 
 
 @pytest.mark.parametrize(
@@ -1088,7 +1138,7 @@ def test_programs_get_the_same_as_json_and_as_extended_xyz(tmp_path, ethanol, sh
     assert [row["U0_low_eV"], row["U0_high_eV"]] == pytest.approx(one.interval, abs=FLOAT32)
     assert said["refused"] == [{"molecule": "CS", "reason": "it holds S; the models know only H, C, N, O and F"}]
     assert said["models"]["records"] == [record.id for record in shipped.records]
-    assert said["models"]["mae_eV"] == shipped.scores.mae
+    assert said["models"]["dft_test_mae_eV"] == shipped.scores.mae
     written = ase.io.read(out[1])
     assert written.info["U0_eV"] == pytest.approx(one.energy, abs=FLOAT32)
     assert written.info["name"] == str(tmp_path / "ethanol.xyz")
