@@ -5,11 +5,12 @@ Functions take what `verdicts.all_claims` gives, or the records of several exper
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 
 from analysis.data import thesis
-from analysis.evaluation.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Verdict
+from analysis.evaluation.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Claim, Outcome, Verdict
 from analysis.figures import baseline, final_comparison, groups, loss_modification, style
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
@@ -32,6 +33,22 @@ _JOINER = "\N{WORD JOINER}"  # a line may end after a dash, no-break space or no
 
 VERDICTS = messages({"confirmed": "confirmed", "rejected": "rejected", "undecided": "undecided"})
 _SAID = messages({"confirmed": "claims it", "rejected": "discards it", "partly": "claims it in part"})
+_CONTROL = mark("our control")
+_OUTCOMES = messages(
+    {
+        "stands": "stands",
+        "falls": "does not stand",
+        "open": "open",
+        "falls, stands": "stands with own means alone",
+        "open, stands": "open; stands with own means",
+        "stands, falls": "stands on held-out molecules alone",
+        "stands, open": "stands on held-out molecules",
+    }
+)
+"""What becomes of a conclusion of the report: on held-out molecules and, after a comma, with own means if that differs.
+
+What is not here has the words of held-out molecules alone.
+"""
 CLAIM_NAMES = messages(
     {
         "h1": "H1: infrequent sizes are predicted worse",
@@ -115,11 +132,27 @@ def claims(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
     rows = {}
     for verdict in verdicts:
         claim = CLAIMS[verdict.claim]
-        row = {say("Section", lang): claim.section, say("Thesis", lang): say(_SAID[claim.said], lang)}
+        row = {say("Section", lang): claim.section, say("Thesis", lang): _said(claim, lang)}
         row |= {say(baseline.SHORT_NAMES[protocol], lang): "–" for protocol in PROTOCOLS}
         column = PROTOCOLS[0] if verdict.protocol == INDEPENDENT else verdict.protocol
         judged = {say(baseline.SHORT_NAMES[column], lang): cell(verdict, lang)}
         rows[say(CLAIM_NAMES[verdict.claim], lang)] = rows.get(say(CLAIM_NAMES[verdict.claim], lang), row) | judged
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
+
+
+def box(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
+    """What opens a chapter: a row per claim with what the thesis said, the verdicts, and what becomes of it.
+
+    Each verdict is at its claim's own level, whichever claims it stands with.
+    """
+    rows = {}
+    for key in dict.fromkeys(verdict.claim for verdict in verdicts):
+        of_claim = {v.protocol: replace(v, p_in_table=0.0) for v in verdicts if v.claim == key}
+        held_out = of_claim.get("held_out", of_claim.get(INDEPENDENT))
+        cells = [cell(v, lang) if v else "–" for v in (held_out, of_claim.get("as_reported"))]
+        columns = [say("The thesis", lang), *(say(baseline.SHORT_NAMES[protocol], lang) for protocol in PROTOCOLS)]
+        row = dict(zip(columns, [_said(CLAIMS[key], lang), *cells], strict=True))
+        rows[say(CLAIM_NAMES[key], lang)] = row | {say("What becomes of it", lang): _outcome(of_claim, lang)}
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
 
 
@@ -137,21 +170,25 @@ def rules(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
 
 
 def claim_facts(verdicts: Sequence[Verdict], *, lang: str) -> dict[str, str]:
-    """How many claims of the report stand: `…_held_out` and `…_as_reported`; the same keys in both languages.
+    """What becomes of the report's claims: `…_held_out` and `…_as_reported`; the same keys in both languages.
 
-    Counted are the claims that both protocols judge: `confirmed`, `rejected` and `undecided` of `judged`.
+    Counted are its own claims (our `controls` are none) that both protocols judge: `judged` is how many, and of what it
+    concludes `confirmed` stands, `rejected` does not and `undecided` is open. Where it discards a claim that we reject,
+    it is confirmed.
     """
-    first, second = ({v.claim for v in verdicts if v.protocol == protocol} for protocol in PROTOCOLS)
+    own = [v for v in verdicts if not CLAIMS[v.claim].control]
+    first, second = ({v.claim for v in own if v.protocol == protocol} for protocol in PROTOCOLS)
     both = first & second
     found = {
         "judged": style.number(len(both), lang),
+        "controls": style.number(len({v.claim for v in verdicts} - {v.claim for v in own}), lang),
         "unstable": style.number(sum(v.verdict != v.verdict_in_table for v in verdicts), lang),
         "verdicts": style.number(len(verdicts), lang),
     }
     for protocol in PROTOCOLS:
-        said = [v.verdict for v in verdicts if v.protocol == protocol and v.claim in both]
-        for word in ("confirmed", "rejected", "undecided"):
-            found[f"{word}_{protocol}"] = style.number(said.count(word), lang)
+        found_so = [CLAIMS[v.claim].outcome(v.verdict) for v in own if v.protocol == protocol and v.claim in both]
+        for word, outcome in zip(("confirmed", "rejected", "undecided"), get_args(Outcome), strict=True):
+            found[f"{word}_{protocol}"] = style.number(found_so.count(outcome), lang)
     return found
 
 
@@ -210,6 +247,18 @@ def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
         "own": style.mean_and_deviation(_own(models["custom"], "held_out"), lang, 3),
         "own_reported": style.mean_and_deviation(_own(models["custom"], "as_reported"), lang, 3),
     }
+
+
+def _said(claim: Claim, lang: str) -> str:
+    return say(_CONTROL if claim.control else _SAID[claim.said], lang)
+
+
+def _outcome(of_claim: Mapping[str, Verdict], lang: str) -> str:
+    """What becomes of a claim, by its verdicts by protocol; a control speaks of its claim in the row before."""
+    found = {protocol: CLAIMS[v.claim].outcome(v.verdict) for protocol, v in of_claim.items()}
+    first = found.get("held_out", found.get(INDEPENDENT))
+    both = f"{first}, {found.get('as_reported', first)}"
+    return say(_OUTCOMES.get(both, _OUTCOMES[first]), lang)
 
 
 def cell(verdict: Verdict, lang: str) -> str:

@@ -17,7 +17,7 @@ from analysis.runs.arms import CUSTOM, DEFAULT, Arm
 from analysis.runs.config import FineTuning, Loss, Profile, RunConfig, Selection, adjust
 from analysis.runs.selection import fine_tuned, loss_weights, training_part
 from analysis.runs.weights import DEFAULT_FLOOR
-from analysis.study.base import ExperimentParameters, matched_updates, steps_per_epoch
+from analysis.study.base import MODEL_SEEDS, ExperimentParameters, matched_updates, steps_per_epoch
 
 BEYOND = {
     "model": {"representation": "painn", "n_atom_basis": 64, "n_interactions": 3, "n_rbf": 20},
@@ -60,6 +60,7 @@ class BaselineParameters(ExperimentParameters):
     """
 
     experiment = "baseline"
+    seeds: list[NonNegativeInt] = Field(list(MODEL_SEEDS), min_length=1, description="at least one, each once")
     worst_of: PositiveInt | None = Field(None, description="a number of atoms, or None for molecules of any size")
     in_3d: bool = Field(default=False, description="True or False")
 
@@ -162,7 +163,7 @@ class FinalComparisonParameters(ExperimentParameters):
     """
 
     experiment = "final-comparison"
-    seeds: list[NonNegativeInt] = Field([0, 1, 2, 3, 4], min_length=1, description="at least one, each once")
+    seeds: list[NonNegativeInt] = Field(list(MODEL_SEEDS), min_length=1, description="at least one, each once")
 
     @override
     def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
@@ -217,6 +218,7 @@ class ExtrapolationParameters(ExperimentParameters):
     """
 
     experiment = "extrapolation"
+    models = ()  # its arms are compared seed by seed
     heavy: PositiveInt = Field(8, description="a number of heavy atoms")
     minutes: _Budget = Field(5, description=f"one of {_BUDGETS}")
 

@@ -53,4 +53,4 @@ given, and `Verdict.verdict_in_table` says which of them still stand.
 from analysis.evaluation.verdicts.claims import CLEAR, INDEPENDENT, seed_deviation, stage2
 from analysis.evaluation.verdicts.curves import PROTOCOLS
 from analysis.evaluation.verdicts.decisions import FACTOR, Part, Verdict, holm, rule_of, together
-from analysis.evaluation.verdicts.table import CLAIMS, Claim, Evidence, all_claims
+from analysis.evaluation.verdicts.table import CLAIMS, Claim, Evidence, Outcome, all_claims

@@ -10,9 +10,11 @@ import pandas as pd
 from analysis.data.molecules import Molecules
 from analysis.evaluation.verdicts import claims
 from analysis.evaluation.verdicts.curves import PROTOCOLS
-from analysis.evaluation.verdicts.decisions import Verdict, together
+from analysis.evaluation.verdicts.decisions import Decision, Verdict, together
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
+
+Outcome = Literal["stands", "falls", "open"]
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Claim:
 
     `section` is where the report makes it, and `said` what the report concludes ("partly": confirmed in part;
     "nothing": the claim is ours).
+    `control` marks what the report does not say itself: its claim once more, with the number of updates held fixed.
     `experiments` are those whose records it needs, `needs_trials` whether it needs the trials of the search's second
     stage and its repeats, and `protocols` those under which `test` judges it.
     """
@@ -48,15 +51,30 @@ class Claim:
     test: Callable[[Evidence, str], Verdict]
     protocols: tuple[str, ...] = PROTOCOLS
     needs_trials: bool = False
+    control: bool = False
+
+    def outcome(self, decision: Decision) -> Outcome:
+        """What becomes of the report's conclusion: one that discards a claim stands where the claim is rejected."""
+        if decision == "undecided":
+            return "open"
+        return "stands" if (decision == "confirmed") == (self.said != "rejected") else "falls"
 
 
-def _claim(section: str, said: str, experiment: str, test: Callable[..., Verdict], **settings: object) -> Claim:
+def _claim(
+    section: str,
+    said: str,
+    experiment: str,
+    test: Callable[..., Verdict],
+    *,
+    control: bool = False,
+    **settings: object,
+) -> Claim:
     """A claim whose test takes one experiment's records and a protocol."""
 
     def judged(evidence: Evidence, protocol: str) -> Verdict:
         return test(evidence.records[experiment], protocol=protocol, **settings)
 
-    return Claim(section, said, (experiment,), judged)
+    return Claim(section, said, (experiment,), judged, control=control)
 
 
 def _independent(section: str, said: str, experiment: str, test: Callable[[Arms[Record]], Verdict]) -> Claim:
@@ -76,13 +94,15 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType(
         ),
         "h3": _claim("5.3.2", "rejected", "balancing", claims.h3),
         "threshold_2000": _claim("5.3.2", "confirmed", "balancing", claims.threshold_2000),
-        "threshold_2000_same_updates": _claim("5.3.2", "confirmed", "balancing", claims.threshold_2000, longer=True),
+        "threshold_2000_same_updates": _claim(
+            "5.3.2", "confirmed", "balancing", claims.threshold_2000, longer=True, control=True
+        ),
         "best_rate_size": _claim("5.3.4", "confirmed", "loss-modification", claims.best_rate, weighting="size"),
         "best_rate_size_frequency": _claim(
             "5.3.4", "confirmed", "loss-modification", claims.best_rate, weighting="size-frequency"
         ),
         "h4": _claim("5.3.4", "partly", "directed-training", claims.h4),
-        "h4_same_updates": _claim("5.3.4", "partly", "directed-training", claims.h4, longer=True),
+        "h4_same_updates": _claim("5.3.4", "partly", "directed-training", claims.h4, longer=True, control=True),
         "directed_by_size": _claim("5.3.4", "confirmed", "directed-training", claims.directed_by_size),
         "general_mse": _claim("5.3.4", "confirmed", "final-comparison", claims.general_mse),
         "custom_by_size": _claim("5.3.4", "confirmed", "final-comparison", claims.custom_by_size),
@@ -99,7 +119,7 @@ CLAIMS: Mapping[str, Claim] = MappingProxyType(
         ),
     }
 )
-"""Every claim of the report that is judged, by its key, in the order of the report."""
+"""Every claim of the report that is judged, each with its control if it has one, by its key, in the report's order."""
 
 OURS: Mapping[str, Claim] = MappingProxyType(
     {
