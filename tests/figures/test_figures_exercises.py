@@ -1,0 +1,193 @@
+"""The exercises: a reader who reads the CSV under a figure comes to the number of the solution."""
+
+import csv
+import io
+import math
+import re
+from collections import defaultdict
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean, median
+
+import pytest
+
+from analysis import study
+from analysis.figures import (
+    artefact,
+    balancing,
+    baseline,
+    beyond,
+    beyond_learning_curve,
+    directed_training,
+    exercises,
+    final_comparison,
+    hyperparameters,
+    loss_modification,
+    preregistration,
+    state_of_the_art,
+)
+from analysis.figures.words import LANGUAGES
+from analysis.study import search, sweeps
+
+BOOK = Path(__file__).resolve().parents[2] / "book"
+
+
+def rows(figure) -> list[dict[str, str]]:
+    """What a reader downloads, read without pandas."""
+    return list(csv.DictReader(io.StringIO(figure.csv())))
+
+
+def means(table: list[dict[str, str]], group: str, column: str) -> dict[float, float]:
+    found = defaultdict(list)
+    for row in table:
+        found[float(row[group])].append(float(row[column]))
+    return {key: fmean(values) for key, values in found.items()}
+
+
+def of_series(table: list[dict[str, str]], place: int) -> list[dict[str, str]]:
+    names = list(dict.fromkeys(row["series"] for row in table))
+    return [row for row in table if row["series"] == names[place]]
+
+
+def recorded(name: str, molecules):
+    return study.recorded(study.EXPERIMENTS[name](), molecules)
+
+
+def test_of_the_census(qm9_molecules):
+    histogram = state_of_the_art.size_histogram(qm9_molecules, lang="en")
+    heat_map = state_of_the_art.element_size_heatmap(qm9_molecules, lang="en")
+    counts = {int(row["n_atoms"]): int(row["molecules"]) for row in rows(histogram)}
+    found = exercises.state_of_the_art(histogram.data, heat_map.data, lang="en")
+    assert found["middle"] == f"{100 * sum(counts[size] for size in (17, 18, 19)) / sum(counts.values()):.0f}%"
+    fluorine = [row for row in rows(heat_map) if row["element"] == "F"]
+    assert found["fluorine"] == max(fluorine, key=lambda row: float(row["share_of_row"] or 0))["n_atoms"]
+
+
+def test_of_the_search(qm9_molecules):
+    stages = [
+        search.load_or_search(sweeps.load_sweep(n), search.SearchParameters(), qm9_molecules)
+        for n in ("stage1", "stage2")
+    ]
+    first, second = (
+        hyperparameters.pareto(stage, name, lang="en")
+        for stage, name in zip(stages, ("batch_size", "data_cutoff"), strict=True)
+    )
+    found = exercises.hyperparameters(first.data, second.data, lang="en")
+    of_batch = defaultdict(list)
+    for row in rows(first):
+        of_batch[int(float(row["batch_size"]))].append(float(row["validation_mse_eV2"]))
+    assert found["batches"] == f"{median(of_batch[1024]) / median(of_batch[64]):.1f}"
+    best = min(rows(second), key=lambda row: float(row["validation_mse_eV2"]))
+    assert found["features"] == f"{float(best['n_atom_basis']):.0f}"
+
+
+def test_of_the_baseline(qm9_molecules):
+    records = recorded("baseline", qm9_molecules)["default"]
+    curves, by_size = baseline.learning_curves(records, lang="en"), baseline.error_by_size(records, lang="en")
+    found = exercises.baseline(curves.data, by_size.data, lang="en")
+    losses = means(rows(curves), "epoch", "validation_loss_eV2")
+    assert found["epoch"] == str(int(min(epoch for epoch, loss in losses.items() if loss <= 0.0643)))
+    held_out, own = (means(rows(by_size), "n_atoms", f"mse_{name}_eV2") for name in ("held_out", "as_reported"))
+    assert len(own) == 16  # as the exercise says
+    assert found["sizes"] == str(sum(own[size] > 10 * held_out[size] for size in own))
+
+
+def test_of_balancing(qm9_molecules):
+    records = recorded("balancing", qm9_molecules)
+    sizes, spread = balancing.capped_sizes(records, lang="en"), balancing.unevenness(records, lang="en")
+    found = exercises.balancing(sizes.data, spread.data, lang="en")
+    of_18 = {row["series"]: int(row["training_molecules"]) for row in rows(sizes) if row["n_atoms"] == "18"}
+    assert found["left"] == f"{100 * of_18['at most 2,000 per size'] / of_18['the whole training part']:.0f}%"
+    ours, drawn = (
+        [float(row["spread_held_out"]) for row in rows(spread) if row["series"] == name]
+        for name in ("at most 2,000 per size", "random, as many as with 2,000")
+    )
+    assert found["even"] == str(sum(value < min(drawn) for value in ours))
+
+
+def test_of_the_loss(qm9_molecules):
+    weights = loss_modification.weight_curves(recorded("loss-modification", qm9_molecules), lang="en")
+    found = exercises.loss_modification(weights.data, lang="en")
+    strongest = [row for row in rows(weights) if float(row["rate"]) == 10]
+    by_size = {row["n_atoms"]: float(row["weight"]) for row in strongest if row["weighting"] == "size"}
+    assert found["times"] == f"{by_size['23'] / by_size['13']:,.0f}"
+    both = [row for row in strongest if row["weighting"] == "size-frequency" and row["weight"]]
+    assert found["from"] == str(min(int(row["n_atoms"]) for row in both if float(row["weight"]) > 1))
+
+
+def test_of_directed_training(qm9_molecules):
+    figure = directed_training.error_by_size(recorded("directed-training", qm9_molecules), lang="en")
+    found = exercises.directed_training(figure.data, lang="en")
+    whole, longer = (
+        [row for row in rows(figure) if row["series"] == name]
+        for name in ("the whole training part", "more than 17 atoms, same updates")
+    )
+    at_10 = [means(table, "n_atoms", "mse_held_out_eV2")[10] for table in (longer, whole)]
+    assert found["times"] == f"{at_10[0] / at_10[1]:.0f}"
+    at_20 = [{r["seed"]: float(r["mse_held_out_eV2"]) for r in t if r["n_atoms"] == "20"} for t in (longer, whole)]
+    assert found["seeds"] == str(sum(value < at_20[1][seed] for seed, value in at_20[0].items()))
+    assert found["of"] == str(len(at_20[0]))
+
+
+def test_of_the_final_comparison(qm9_molecules):
+    learning = final_comparison.stability(recorded("final-comparison", qm9_molecules), lang="en")
+    steps = final_comparison.steps(recorded("default-to-custom", qm9_molecules), lang="en")
+    found = exercises.final_comparison(learning.data, steps.data, lang="en")
+    last = [row for row in rows(learning) if row["series"] == "Default"][-1]
+    quotient = float(last["highest_eV2"]) / float(last["lowest_eV2"])
+    assert float(found["quotient"].replace(",", "")) == pytest.approx(quotient, rel=0.5)
+    errors = [fmean(float(row["mse_eV2"]) for row in of_series(rows(steps), place)) for place in range(6)]
+    assert found["factor"] == f"{max(after / before for before, after in pairwise(errors)):.1f}"
+
+
+def test_of_the_artefact(qm9_molecules):
+    terms = artefact.terms_by_size(recorded("final-comparison", qm9_molecules), lang="en")
+    found = exercises.artefact(terms.data, lang="en")
+    default, custom = ([row for row in rows(terms) if row["series"] == name] for name in ("default", "custom"))
+    errors = means(custom, "n_atoms", "as_reported_eV2")
+    best = min(errors, key=errors.get)
+    assert found == {
+        "best": f"{best:.0f}",
+        "shift": f"{abs(1e3 * means(default, 'n_atoms', 'shift_eV_per_atom')[best]):.0f}",
+    }
+
+
+def test_of_the_preregistration(qm9_molecules):
+    names = ("final-comparison", "directed-training", "balancing", "beyond")
+    arms = preregistration.drifting(*(recorded(name, qm9_molecules) for name in names), lang="en")
+    figure = preregistration.drift_by_arm(arms, lang="en")
+    found = exercises.preregistration(figure.data, lang="en")
+    for key, decimals in (("default", 0), ("beyond", 1)):
+        values = [float(row["per_atom_meV"]) for row in rows(figure) if row["arm"] == key.capitalize()]
+        assert found[key] == f"{18 * (max(values) - min(values)):,.{decimals}f}"
+
+
+def test_of_beyond(qm9_molecules):
+    budget = beyond.budget(recorded("beyond", qm9_molecules), lang="en")
+    curve = beyond_learning_curve.curve(
+        study.recorded(study.LearningCurveParameters(seeds=[0, 1]), qm9_molecules), lang="en"
+    )
+    found = exercises.beyond(budget.data, curve.data, lang="en")
+    ours = [row for row in rows(budget) if row["run"]]
+    accurate = 1000 * 0.0433641  # 1 kcal/mol in meV
+    assert found["minutes"] == f"{min(float(r['minutes']) for r in ours if float(r['mae_meV']) < accurate):.1f}"
+    errors = means([row for row in rows(curve) if row["run"]], "molecules", "mae_meV")
+    few, many = sorted(errors)[-2:]
+    power = math.log(errors[many] / errors[few]) / math.log(many / few)
+    assert found["power"] == f"{power:.2f}".replace("-", "−")
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_every_answer_is_shown_in_its_chapter(lang):
+    """Two exercises a chapter, each with a folded solution that shows an answer."""
+    pages = [path for path in sorted((BOOK / lang).glob("*.md")) if "exercises." in path.read_text(encoding="utf-8")]
+    assert {path.stem.replace("-", "_") for path in pages} == {
+        name
+        for name, value in vars(exercises).items()
+        if getattr(value, "__module__", "") == exercises.__name__ and name[0] != "_"
+    }
+    for path in pages:
+        text = path.read_text(encoding="utf-8")
+        solutions = re.findall(r":::\{admonition\} .*?\n:class: dropdown\n(.*?)\n:::", text, re.DOTALL)
+        assert len(solutions) == 2, path.name
+        assert all(f"{{glue:text}}`{lang}-exercise_" in solution for solution in solutions), path.name
