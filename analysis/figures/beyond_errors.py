@@ -88,7 +88,9 @@ def facts(records: Sequence[Record], molecules: Molecules, *, lang: str) -> dict
     """
     errors = 1e3 * accuracy.test_errors(records)
     drawn = np.abs(errors).mean(axis=0)
+    seven = molecules.select(accuracy.test_positions(records[0], molecules)).heavy_atoms == 7
     found = {"errors_sampling": style.number(float(drawn.std(ddof=1) / np.sqrt(len(drawn))), lang, 2)}
+    found["errors_mae_7"] = whole_or_tenths(float(drawn[seven].mean()), lang)
     for name, inside in kinds(records, molecules).items():
         found[f"errors_number_{name}"] = style.number(inside.sum(), lang)
         found[f"errors_mae_{name}"] = whole_or_tenths(float(np.abs(errors[:, inside]).mean()), lang)

@@ -299,6 +299,16 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
     return found
 
 
+def default_facts(stage: Stage, default: Sequence[Record], *, lang: str) -> dict[str, str]:
+    """The model Default's validation loss, eV², and whether a stage's report point has a lower one (means)."""
+    losses = _losses(default)
+    better = float(np.mean(_losses(stage.report))) < float(np.mean(losses))
+    return {
+        "mse": style.mean_and_deviation(losses, lang, 4),
+        "compared": say("less than" if better else "no less than", lang),
+    }
+
+
 def verdict_facts(verdict: Verdict, *, lang: str) -> dict[str, str]:
     """What the prose quotes of a verdict on the second stage; the same keys in both languages.
 

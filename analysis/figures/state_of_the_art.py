@@ -249,14 +249,13 @@ def own_facts(records: Sequence[Record], searched: Sequence[Record], *, lang: st
     Parameters
     ----------
     records
-        The baseline's, one per seed: `mae` and `rmse` over their held-out molecules (meV), `times_published` how many
+        The baseline's, one per seed: `mae` and `rmse` over their test half (meV), `times_published` how many
         times SchNet's published error that is, `epochs`, `updates`, `minutes`.
     searched
         The same network with what the hyperparameter search chose, one per seed: `searched_mae`, `searched_lowest` and
         `searched_highest` are of their errors over the test half (meV), and `searched_…` their settings.
     """
-    mae, found = _mae(records), mev(searched)
-    rmse = [_MEV * float(np.sqrt(np.mean(record.errors["error"].astype(float) ** 2))) for record in records]
+    mae, rmse, found = mev(records), mev(records, "rmse"), mev(searched)
     config, chosen = records[0].config, searched[0].config.training
     return {
         "mae": style.mean_and_deviation(mae, lang, 0),
@@ -279,7 +278,7 @@ def beside_ours(records: Sequence[Record], searched: Sequence[Record], *, lang: 
 
     Parameters are those of `own_facts`. Of ours, a point is a seed.
     """
-    rows = [(say("Default, this book", lang), _mae(records), "own")]
+    rows = [(say("Default, this book", lang), mev(records), "own")]
     rows.append((say("the search’s choice", lang), mev(searched), "own"))
     rows += [(one.name, [one.mae], "read" if one.read_in else "unread") for one in published.MODELS.values()]
     looks = {
@@ -318,7 +317,3 @@ def _cells(axes: Axes, table: pd.DataFrame, *, smallest: float) -> QuadMesh:
     values = np.ma.masked_where(~(table.to_numpy() > 0), table)
     look = {"norm": LogNorm(smallest, values.max()), "edgecolors": "white", "linewidth": 0.5}
     return axes.pcolormesh(table.columns, table.index, values, **look)
-
-
-def _mae(records: Sequence[Record]) -> list[float]:
-    return [_MEV * float(record.errors["error"].astype(float).abs().mean()) for record in records]

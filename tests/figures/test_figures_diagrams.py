@@ -114,7 +114,7 @@ def test_the_path_has_the_numbers_of_the_split(lang, few_molecules):
     for name, members in (("Training", split.train), ("Validation", split.validation), ("Test", split.test)):
         place = said.index(say(name, lang))
         assert said[place + 1] == say("{count} molecules", lang, count=style.number(len(members), lang))
-    assert {"held_out", "as_reported"} <= set(said)
+    assert {say("held-out molecules", lang), say("own mean", lang)} <= set(said)
 
 
 # ---- both
