@@ -301,6 +301,79 @@ def test_every_reference_has_a_doi():
     assert without == {"DeepChem2024", "SchNetPack2021", "Tibau2023"}
 
 
+# ---- numbers -------------------------------------------------------------------------------------------------
+
+_UNIT = (
+    r"%|meV|eV²|eV|kcal/mol|kJ/mol|min|h|s|GB|GiB|MB|minutes?|minuts?|hours?|hor(?:a|es)|seconds?|segons?|times|vegades"
+)
+_WORDS = {
+    "en": "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand",
+    "ca": "dues|tres|quatre|cinc|sis|set|vuit|nou|deu|onze|dotze|vint|trenta|quaranta|cinquanta|cent|mil",
+}
+QUOTED = {
+    "95%": "the level of every interval",
+    "80%": "the split: training",
+    "20%": "the split: held out",
+    "10%": "the split: validation and test",
+    "100%": "a share by definition",
+    "1%": "what is called infrequent, and the worst hundredth",
+    "0.0643 eV²": "the thesis's error of Default",
+    "0.0925 eV²": "the thesis's error of Custom",
+    "254 meV": "the root of the thesis's error of Default",
+    "1 h": "the thesis's times, both of an hour and some minutes",
+    "46 min": "the thesis's time of Default",
+    "28 min": "the thesis's time of Custom",
+    "1 kcal/mol": "chemical accuracy, by definition",
+    "43 meV": "chemical accuracy in another unit",
+    "23.06 kcal/mol": "an electronvolt in another unit",
+    "96.5 kJ/mol": "an electronvolt in another unit",
+    "12 meV": "published: SchNet of SchNetPack 1.0",
+    "14 meV": "published: SchNet",
+    "0.1 eV": "a thought experiment",
+    "1 eV": "a thought experiment, and an electronvolt in other units",
+    "1 eV²": "a thought experiment",
+    "4 eV²": "a thought experiment",
+}
+"""What prose may say in digits with a unit: settings, definitions and what others wrote, each with its reason."""
+
+
+def written_numbers(lang: str, text: str) -> set[str]:
+    """Numbers with a unit that could be a result, as English writes them; words for numbers where they are factors."""
+    digits = re.findall(rf"(?<![\w.,])(\d[\d.,]*)[ \u00a0]?({_UNIT})(?!\w)", text)
+    swap = str.maketrans(".,", ",.") if lang == "ca" else {}
+    found = {f"{number.translate(swap)}{'' if unit == '%' else ' '}{unit}" for number, unit in digits}
+    return found | set(re.findall(rf"\b(?:{_WORDS[lang]}) (?:times|vegades)\b", text))
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_result_is_typed_into_prose(lang):
+    """Results come from the records: what has a unit and stands in a page's own text is none of ours."""
+    factors = {"introduction.md", "baseline.md", "conclusions.md"}  # laws of growth, a question, models elsewhere
+    found = {}
+    for path in sorted((BOOK / lang).glob("*.md")):
+        for text in page_of(lang, path.name).prose:
+            for number in written_numbers(lang, text) - QUOTED.keys():
+                if not (path.name in factors and number[0].isalpha()):
+                    found.setdefault(number, path.name)
+    assert not found, "a result is glued from the records; what is none has its reason in QUOTED"
+
+
+def test_a_typed_result_would_be_seen():
+    assert written_numbers("en", "It errs by 5.4 meV, 21% less, in 25 minutes, ten times less.") == {
+        "5.4 meV",
+        "21%",
+        "25 minutes",
+        "ten times",
+    }
+    assert written_numbers("ca", "S'erra de 5,4 meV, un 21 % menys, en 25 minuts, deu vegades menys.") == {
+        "5.4 meV",
+        "21%",
+        "25 minuts",
+        "deu vegades",
+    }
+    assert written_numbers("en", "QM9 has SchNet2, 6-31G(2df,p) and 17 atoms in 2023.") == set()
+
+
 # ---- spelling ------------------------------------------------------------------------------------------------
 
 
