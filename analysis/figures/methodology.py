@@ -5,6 +5,7 @@ from types import MappingProxyType
 from analysis.data import splits
 from analysis.data.molecules import Molecules
 from analysis.figures import style
+from analysis.figures.baseline import SHORT_NAMES
 from analysis.figures.boxes import DATA, LEARNED, PLAIN, WIDTH, Canvas
 from analysis.figures.words import mark, say
 from analysis.runs.config import Data
@@ -64,7 +65,8 @@ def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:
     training = steps[-1]
     top = training.bottom + 2 * _GAP
     reported, held_out = (
-        canvas.box(x, top, _HALF, [name, *lines(name)]) for x, name in ((_MARGIN, "as_reported"), (_RIGHT, "held_out"))
+        canvas.box(x, top, _HALF, [say(SHORT_NAMES[name], lang), *lines(name)])
+        for x, name in ((_MARGIN, "as_reported"), (_RIGHT, "held_out"))
     )
     right = training.x + training.width
     between = (right + _RIGHT) / 2
