@@ -308,7 +308,7 @@ _UNIT = (
 )
 _WORDS = {
     "en": "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand",
-    "ca": "dues|tres|quatre|cinc|sis|set|vuit|nou|deu|onze|dotze|vint|trenta|quaranta|cinquanta|cent|mil",
+    "ca": "tres|quatre|cinc|sis|set|vuit|nou|deu|onze|dotze|vint|trenta|quaranta|cinquanta|cent|mil",
 }
 QUOTED = {
     "95%": "the level of every interval",
@@ -327,6 +327,8 @@ QUOTED = {
     "43 meV": "chemical accuracy in another unit",
     "23.06 kcal/mol": "an electronvolt in another unit",
     "96.5 kJ/mol": "an electronvolt in another unit",
+    "62%": "the thesis's shares of nitrogen and fluorine, among its errata",
+    "2%": "the thesis's shares of nitrogen and fluorine, among its errata",
     "12 meV": "published: SchNet of SchNetPack 1.0",
     "14 meV": "published: SchNet",
     "0.1 eV": "a thought experiment",
