@@ -244,10 +244,11 @@ def predictions(records: Mapping[str, Arms[Record]], molecules: Molecules, *, la
 def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> list[Statement]:
     """What the report says of its figures and its last table, in their order."""
     sets = _sets(molecules)
-    curves_of = partial(_curves, cases(records, molecules, lang=lang), sets)
+    found = cases(records, molecules, lang=lang)
+    curves_of, tables_of = partial(_curves, found, sets), partial(_tables, found, sets)
     return [
-        *_of_figures_3_and_4(curves_of, sets, lang),
-        *_of_figure_6(curves_of, sets, lang),
+        *_of_figures_3_and_4(curves_of, tables_of, sets, lang),
+        *_of_figure_6(curves_of, tables_of, sets, lang),
         *_of_figures_7_and_8(records["loss-modification"], lang),
         *_of_figures_9_and_10(curves_of, sets, lang),
         _of_best_sizes(curves_of),
@@ -257,12 +258,19 @@ def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lan
 
 _Curves = Callable[..., dict[str, pd.Series]]
 """`_curves` of a case by its key and, if it isn't "size", the kind of sets."""
+_Tables = Callable[..., dict[str, pd.DataFrame]]
+"""`_tables` of a case likewise."""
 
 
-def _of_figures_3_and_4(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+def _of_figures_3_and_4(
+    curves_of: _Curves, tables_of: _Tables, sets: Mapping[str, pd.DataFrame], lang: str
+) -> list[Statement]:
     curves, elements = (curves_of("default", kind) for kind in ("size", "element"))
     frequency = sets["size"]["molecules"].loc[list(SIZES)]
-    correlation = {column: float(stats.spearmanr(frequency, curve).statistic) for column, curve in curves.items()}
+    correlation = {
+        column: float(np.mean([stats.spearmanr(frequency, table[seed]).statistic for seed in table]))
+        for column, table in tables_of("default").items()
+    }
     best = {column: int(curve.idxmin()) for column, curve in curves.items()}
     worst_first = {column: list(curve.sort_values(ascending=False).index) for column, curve in elements.items()}
     frequent = say("a frequent one ({sizes})", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang))
@@ -284,14 +292,17 @@ def _of_figures_3_and_4(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], la
     ]
 
 
-def _of_figure_6(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+def _of_figure_6(
+    curves_of: _Curves, tables_of: _Tables, sets: Mapping[str, pd.DataFrame], lang: str
+) -> list[Statement]:
     claimed, strictest = thesis.BETTER["cap"], thesis.CAPS[0]
-    default = curves_of("default")
+    default, of_default = curves_of("default"), tables_of("default")
     said = []
     for draw in ("cap", "in_order"):
         curves = {cap: curves_of(f"{draw}_{cap}") for cap in thesis.CAPS}
         better = {column: _below(curve, default[column]) for column, curve in curves[strictest].items()}
-        change = {column: [_change(curves[cap][column], default[column]) for cap in thesis.CAPS] for column in better}
+        tables = {cap: tables_of(f"{draw}_{cap}") for cap in thesis.CAPS}
+        change = {column: [_change(of[column], of_default[column]) for of in tables.values()] for column in better}
         alone = [curve["predicted"] for curve in curves.values()]
         visible, claimed_too = (
             STATEMENTS[key].true_of(sets["size"]["molecules"], *compared, default["predicted"])
@@ -398,20 +409,28 @@ def _curves(
     found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], key: str, kind: str = "size"
 ) -> dict[str, pd.Series]:
     """The error of each set, eV², by column: the offset alone, and mean over seeds under both protocols if recorded."""
+    return {column: table.mean(axis=1) for column, table in _tables(found, sets, key, kind).items()}
+
+
+def _tables(
+    found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], key: str, kind: str = "size"
+) -> dict[str, pd.DataFrame]:
+    """The same with a column per seed; the offset alone has one."""
     case = found[key]
-    curves = {"predicted": decomposition.offset_of(sets[kind], case.training_mean)}
+    tables = {"predicted": decomposition.offset_of(sets[kind], case.training_mean).to_frame("none")}
     for protocol in baseline.PROTOCOLS if case.records else ():
-        curves[protocol] = baseline.by_seed(case.records, kind, protocol).mean(axis=1)
-    return {column: curve.loc[list(SIZES)] if kind == "size" else curve for column, curve in curves.items()}
+        tables[protocol] = baseline.by_seed(case.records, kind, protocol)
+    return {column: table.loc[list(SIZES)] if kind == "size" else table for column, table in tables.items()}
 
 
 def _below(one: pd.Series, other: pd.Series) -> list[int]:
     return one.index[one < other].tolist()
 
 
-def _change(one: pd.Series, other: pd.Series, sizes: range = _ABOVE) -> float:
-    """One curve over another, geometric mean over sizes."""
-    return float(np.exp(np.log(one / other).loc[list(sizes)].mean()))
+def _change(one: pd.DataFrame, other: pd.DataFrame, sizes: range = _ABOVE) -> float:
+    """One curve over another, geometric mean over sizes and the seeds that both have, as the verdicts compare them."""
+    seeds = one.columns.intersection(other.columns)
+    return float(np.exp(np.log(one[seeds] / other[seeds]).loc[list(sizes)].to_numpy().mean()))
 
 
 def _sizes_in_words(sizes: Sequence[int], lang: str) -> str:
@@ -435,7 +454,7 @@ def _facts_of_means(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame],
     """
     means = {key: case.training_mean for key, case in found.items()}
     strictest = f"in_order_{thesis.CAPS[0]}"
-    first, default = (_curves(found, sets, key)["predicted"] for key in (strictest, "default"))
+    first, default = (_tables(found, sets, key)["predicted"] for key in (strictest, "default"))
     return {
         "in_order_above": style.number(_change(first, default), lang, 2),
         "in_order_below": style.number(_change(first, default, _BELOW), lang, 2),
