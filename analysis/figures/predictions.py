@@ -250,7 +250,7 @@ def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lan
         *_of_figures_3_and_4(curves_of, tables_of, sets, lang),
         *_of_figure_6(curves_of, tables_of, sets, lang),
         *_of_figures_7_and_8(records["loss-modification"], lang),
-        *_of_figures_9_and_10(curves_of, sets, lang),
+        *_of_figures_9_and_10(curves_of, tables_of, sets, lang),
         _of_best_sizes(curves_of),
         _of_the_last_table(curves_of, lang),
     ]
@@ -300,8 +300,8 @@ def _of_figure_6(
     said = []
     for draw in ("cap", "in_order"):
         curves = {cap: curves_of(f"{draw}_{cap}") for cap in thesis.CAPS}
-        better = {column: _below(curve, default[column]) for column, curve in curves[strictest].items()}
         tables = {cap: tables_of(f"{draw}_{cap}") for cap in thesis.CAPS}
+        better = {column: _below(table, of_default[column]) for column, table in tables[strictest].items()}
         change = {column: [_change(of[column], of_default[column]) for of in tables.values()] for column in better}
         alone = [curve["predicted"] for curve in curves.values()]
         visible, claimed_too = (
@@ -329,13 +329,18 @@ def _of_figures_7_and_8(weighted: Arms[Record], lang: str) -> list[Statement]:
     return said
 
 
-def _of_figures_9_and_10(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
-    default = curves_of("default")
+def _of_figures_9_and_10(
+    curves_of: _Curves, tables_of: _Tables, sets: Mapping[str, pd.DataFrame], lang: str
+) -> list[Statement]:
+    default, of_default = curves_of("default"), tables_of("default")
     said = []
     for figure, case in ((9, "large"), (10, "custom")):
         curves = curves_of(case)
-        better = {column: _below(curve, default[column]) for column, curve in curves.items()}
-        crossing = {column: decomposition.crossings(curve, default[column]) for column, curve in curves.items()}
+        pairs = {column: _paired(table, of_default[column]) for column, table in tables_of(case).items()}
+        better = {column: _below(*pair) for column, pair in pairs.items()}
+        crossing = {
+            column: decomposition.crossings(*(each.mean(axis=1) for each in pair)) for column, pair in pairs.items()
+        }
         claimed = thesis.BETTER["directed" if case == "large" else "custom"]
         sizes = {column: _sizes_in_words(found, lang) for column, found in better.items()}
         places = {
@@ -423,14 +428,22 @@ def _tables(
     return {column: table.loc[list(SIZES)] if kind == "size" else table for column, table in tables.items()}
 
 
-def _below(one: pd.Series, other: pd.Series) -> list[int]:
-    return one.index[one < other].tolist()
+def _paired(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both with the seeds that both have: what seeds differ in must not decide which is better."""
+    seeds = one.columns.intersection(other.columns)
+    return one[seeds], other[seeds]
+
+
+def _below(one: pd.DataFrame, other: pd.DataFrame) -> list[int]:
+    """The sizes at which the mean of one, over the seeds of both, is below that of the other."""
+    first, second = (each.mean(axis=1) for each in _paired(one, other))
+    return first.index[first < second].tolist()
 
 
 def _change(one: pd.DataFrame, other: pd.DataFrame, sizes: range = _ABOVE) -> float:
     """One curve over another, geometric mean over sizes and the seeds that both have, as the verdicts compare them."""
-    seeds = one.columns.intersection(other.columns)
-    return float(np.exp(np.log(one[seeds] / other[seeds]).loc[list(sizes)].to_numpy().mean()))
+    first, second = _paired(one, other)
+    return float(np.exp(np.log(first / second).loc[list(sizes)].to_numpy().mean()))
 
 
 def _sizes_in_words(sizes: Sequence[int], lang: str) -> str:
@@ -490,7 +503,7 @@ def _facts_of_splits(molecules: Molecules, sets: Mapping[str, pd.DataFrame], lan
         for name, sizes in best.items():
             sizes.add(int(curve[name].idxmin()))
         for capped in (f"cap_{thesis.CAPS[0]}", "cap_first"):
-            better |= set(_below(curve[capped], curve["default"]))
+            better |= set(curve[capped].index[curve[capped] < curve["default"]])
     return {
         "splits": style.number(len(SPLITS), lang),
         "crossing_low": style.number(min(crossing), lang, 2),
