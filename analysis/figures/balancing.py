@@ -156,7 +156,6 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     shown = {"whole": whole} | kinds
     found = {
         "seeds": style.number(len(kinds["capped"].records), lang),
-        "seeds_whole": style.number(len(whole.records), lang),
         "cap": style.number(cap, lang),
         "caps": style.number(len(caps), lang),
         "train": style.number(groups.training_molecules(kinds["capped"].records), lang),

@@ -99,7 +99,6 @@ def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str
         "minutes": style.number(float(np.mean(times)), lang, 1),
         "minutes_most": style.number(max(times), lang, 1),
         "times_report": style.number(_MEV * float(np.sqrt(thesis.MSE["default"])) / rmse, lang),
-        "share_of_report_time": style.percent(float(np.mean(times)) / thesis.MINUTES["default"], lang),
         "minutes_report": style.number(thesis.MINUTES["default"], lang),
         "demanded_minutes": style.number(DEMANDS["second"][1], lang),
         "features": style.number(model.n_atom_basis, lang),

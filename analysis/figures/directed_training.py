@@ -86,7 +86,6 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     whole, chosen, longer = (shown[name].records for name in ("whole", "chosen", "chosen_longer"))
     counts = {
         "seeds": len(chosen),
-        "seeds_whole": len(whole),
         "train_whole": groups.training_molecules(whole),
         "train_large": groups.training_molecules(chosen),
         "epochs": chosen[0].config.training.epochs,

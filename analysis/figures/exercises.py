@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.data import thesis
 from analysis.figures import style
 from analysis.figures.published import CHEMICAL_ACCURACY
+from analysis.study import RECIPE
 
 
 def state_of_the_art(sizes: pd.DataFrame, shares: pd.DataFrame, *, lang: str) -> dict[str, str]:
@@ -101,10 +102,39 @@ def final_comparison(learning: pd.DataFrame, steps: pd.DataFrame, *, lang: str) 
 
 def artefact(terms: pd.DataFrame, *, lang: str) -> dict[str, str]:
     """Where Custom's error with own means is smallest, and how far that size's mean is from Default's training's."""
-    default, custom = (terms[terms["series"] == name] for name in ("default", "custom"))
+    default, custom = (terms[terms["series"] == name] for name in ("Default", "Custom"))
     best = custom.groupby("n_atoms")["as_reported_eV2"].mean().idxmin()
     shift = default.loc[default["n_atoms"] == best, "shift_eV_per_atom"].mean()
     return {"best": style.number(best, lang), "shift": style.number(1e3 * abs(shift), lang)}
+
+
+def error_drivers(by_size: pd.DataFrame, *, lang: str) -> dict[str, str]:
+    """How many times larger two errors are at the smallest size that the report shows than at the largest."""
+    errors = {"root": np.sqrt(by_size["mse_eV2"]), "median": by_size["median_error_eV"]}
+    means = {name: values.groupby(by_size["n_atoms"]).mean() for name, values in errors.items()}
+    smallest, largest = thesis.COMMON_SIZES[0], thesis.COMMON_SIZES[-1]
+    return {name: style.number(of[smallest] / of[largest], lang, 1) for name, of in means.items()}
+
+
+def large_molecules(trade_off: pd.DataFrame, *, lang: str) -> dict[str, str]:
+    """The remedies better than none on both sides; what directed training, the second of them, costs the others."""
+    sides = [f"mse_{side}_{thesis.LARGE}_atoms_eV2" for side in ("up_to", "above")]
+    means = trade_off.groupby("series", sort=False)[sides].mean()
+    none, directed = means.iloc[0], means.iloc[1]
+    return {
+        "both": style.number((means < none).all(axis=1).sum(), lang),
+        "cost": style.number(directed[sides[0]] / none[sides[0]], lang, 1),
+    }
+
+
+def beyond_recipe(way: pd.DataFrame, *, lang: str) -> dict[str, str]:
+    """The first row, Default, against the last change: how much smaller its error, how much longer its training."""
+    means = way.groupby("series", sort=False)[["validation_mae_meV", "minutes"]].mean()
+    first, last = means.iloc[0], means.iloc[len(RECIPE)]
+    return {
+        "error": style.number(first["validation_mae_meV"] / last["validation_mae_meV"], lang),
+        "time": style.number(last["minutes"] / first["minutes"], lang, 1),
+    }
 
 
 def preregistration(drifts: pd.DataFrame, *, lang: str) -> dict[str, str]:

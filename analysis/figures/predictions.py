@@ -244,12 +244,13 @@ def predictions(records: Mapping[str, Arms[Record]], molecules: Molecules, *, la
 def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lang: str) -> list[Statement]:
     """What the report says of its figures and its last table, in their order."""
     sets = _sets(molecules)
-    curves_of = partial(_curves, cases(records, molecules, lang=lang), sets)
+    found = cases(records, molecules, lang=lang)
+    curves_of, tables_of = partial(_curves, found, sets), partial(_tables, found, sets)
     return [
-        *_of_figures_3_and_4(curves_of, sets, lang),
-        *_of_figure_6(curves_of, sets, lang),
+        *_of_figures_3_and_4(curves_of, tables_of, sets, lang),
+        *_of_figure_6(curves_of, tables_of, sets, lang),
         *_of_figures_7_and_8(records["loss-modification"], lang),
-        *_of_figures_9_and_10(curves_of, sets, lang),
+        *_of_figures_9_and_10(curves_of, tables_of, sets, lang),
         _of_best_sizes(curves_of),
         _of_the_last_table(curves_of, lang),
     ]
@@ -257,12 +258,19 @@ def statements(records: Mapping[str, Arms[Record]], molecules: Molecules, *, lan
 
 _Curves = Callable[..., dict[str, pd.Series]]
 """`_curves` of a case by its key and, if it isn't "size", the kind of sets."""
+_Tables = Callable[..., dict[str, pd.DataFrame]]
+"""`_tables` of a case likewise."""
 
 
-def _of_figures_3_and_4(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+def _of_figures_3_and_4(
+    curves_of: _Curves, tables_of: _Tables, sets: Mapping[str, pd.DataFrame], lang: str
+) -> list[Statement]:
     curves, elements = (curves_of("default", kind) for kind in ("size", "element"))
     frequency = sets["size"]["molecules"].loc[list(SIZES)]
-    correlation = {column: float(stats.spearmanr(frequency, curve).statistic) for column, curve in curves.items()}
+    correlation = {
+        column: float(np.mean([stats.spearmanr(frequency, table[seed]).statistic for seed in table]))
+        for column, table in tables_of("default").items()
+    }
     best = {column: int(curve.idxmin()) for column, curve in curves.items()}
     worst_first = {column: list(curve.sort_values(ascending=False).index) for column, curve in elements.items()}
     frequent = say("a frequent one ({sizes})", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang))
@@ -284,14 +292,17 @@ def _of_figures_3_and_4(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], la
     ]
 
 
-def _of_figure_6(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
+def _of_figure_6(
+    curves_of: _Curves, tables_of: _Tables, sets: Mapping[str, pd.DataFrame], lang: str
+) -> list[Statement]:
     claimed, strictest = thesis.BETTER["cap"], thesis.CAPS[0]
-    default = curves_of("default")
+    default, of_default = curves_of("default"), tables_of("default")
     said = []
     for draw in ("cap", "in_order"):
         curves = {cap: curves_of(f"{draw}_{cap}") for cap in thesis.CAPS}
-        better = {column: _below(curve, default[column]) for column, curve in curves[strictest].items()}
-        change = {column: [_change(curves[cap][column], default[column]) for cap in thesis.CAPS] for column in better}
+        tables = {cap: tables_of(f"{draw}_{cap}") for cap in thesis.CAPS}
+        better = {column: _below(table, of_default[column]) for column, table in tables[strictest].items()}
+        change = {column: [_change(of[column], of_default[column]) for of in tables.values()] for column in better}
         alone = [curve["predicted"] for curve in curves.values()]
         visible, claimed_too = (
             STATEMENTS[key].true_of(sets["size"]["molecules"], *compared, default["predicted"])
@@ -318,13 +329,18 @@ def _of_figures_7_and_8(weighted: Arms[Record], lang: str) -> list[Statement]:
     return said
 
 
-def _of_figures_9_and_10(curves_of: _Curves, sets: Mapping[str, pd.DataFrame], lang: str) -> list[Statement]:
-    default = curves_of("default")
+def _of_figures_9_and_10(
+    curves_of: _Curves, tables_of: _Tables, sets: Mapping[str, pd.DataFrame], lang: str
+) -> list[Statement]:
+    default, of_default = curves_of("default"), tables_of("default")
     said = []
     for figure, case in ((9, "large"), (10, "custom")):
         curves = curves_of(case)
-        better = {column: _below(curve, default[column]) for column, curve in curves.items()}
-        crossing = {column: decomposition.crossings(curve, default[column]) for column, curve in curves.items()}
+        pairs = {column: _paired(table, of_default[column]) for column, table in tables_of(case).items()}
+        better = {column: _below(*pair) for column, pair in pairs.items()}
+        crossing = {
+            column: decomposition.crossings(*(each.mean(axis=1) for each in pair)) for column, pair in pairs.items()
+        }
         claimed = thesis.BETTER["directed" if case == "large" else "custom"]
         sizes = {column: _sizes_in_words(found, lang) for column, found in better.items()}
         places = {
@@ -398,20 +414,36 @@ def _curves(
     found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], key: str, kind: str = "size"
 ) -> dict[str, pd.Series]:
     """The error of each set, eV², by column: the offset alone, and mean over seeds under both protocols if recorded."""
+    return {column: table.mean(axis=1) for column, table in _tables(found, sets, key, kind).items()}
+
+
+def _tables(
+    found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame], key: str, kind: str = "size"
+) -> dict[str, pd.DataFrame]:
+    """The same with a column per seed; the offset alone has one."""
     case = found[key]
-    curves = {"predicted": decomposition.offset_of(sets[kind], case.training_mean)}
+    tables = {"predicted": decomposition.offset_of(sets[kind], case.training_mean).to_frame("none")}
     for protocol in baseline.PROTOCOLS if case.records else ():
-        curves[protocol] = baseline.by_seed(case.records, kind, protocol).mean(axis=1)
-    return {column: curve.loc[list(SIZES)] if kind == "size" else curve for column, curve in curves.items()}
+        tables[protocol] = baseline.by_seed(case.records, kind, protocol)
+    return {column: table.loc[list(SIZES)] if kind == "size" else table for column, table in tables.items()}
 
 
-def _below(one: pd.Series, other: pd.Series) -> list[int]:
-    return one.index[one < other].tolist()
+def _paired(one: pd.DataFrame, other: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Both with the seeds that both have: what seeds differ in must not decide which is better."""
+    seeds = one.columns.intersection(other.columns)
+    return one[seeds], other[seeds]
 
 
-def _change(one: pd.Series, other: pd.Series, sizes: range = _ABOVE) -> float:
-    """One curve over another, geometric mean over sizes."""
-    return float(np.exp(np.log(one / other).loc[list(sizes)].mean()))
+def _below(one: pd.DataFrame, other: pd.DataFrame) -> list[int]:
+    """The sizes at which the mean of one, over the seeds of both, is below that of the other."""
+    first, second = (each.mean(axis=1) for each in _paired(one, other))
+    return first.index[first < second].tolist()
+
+
+def _change(one: pd.DataFrame, other: pd.DataFrame, sizes: range = _ABOVE) -> float:
+    """One curve over another, geometric mean over sizes and the seeds that both have, as the verdicts compare them."""
+    first, second = _paired(one, other)
+    return float(np.exp(np.log(first / second).loc[list(sizes)].to_numpy().mean()))
 
 
 def _sizes_in_words(sizes: Sequence[int], lang: str) -> str:
@@ -435,7 +467,7 @@ def _facts_of_means(found: Mapping[str, Case], sets: Mapping[str, pd.DataFrame],
     """
     means = {key: case.training_mean for key, case in found.items()}
     strictest = f"in_order_{thesis.CAPS[0]}"
-    first, default = (_curves(found, sets, key)["predicted"] for key in (strictest, "default"))
+    first, default = (_tables(found, sets, key)["predicted"] for key in (strictest, "default"))
     return {
         "in_order_above": style.number(_change(first, default), lang, 2),
         "in_order_below": style.number(_change(first, default, _BELOW), lang, 2),
@@ -471,7 +503,7 @@ def _facts_of_splits(molecules: Molecules, sets: Mapping[str, pd.DataFrame], lan
         for name, sizes in best.items():
             sizes.add(int(curve[name].idxmin()))
         for capped in (f"cap_{thesis.CAPS[0]}", "cap_first"):
-            better |= set(_below(curve[capped], curve["default"]))
+            better |= set(curve[capped].index[curve[capped] < curve["default"]])
     return {
         "splits": style.number(len(SPLITS), lang),
         "crossing_low": style.number(min(crossing), lang, 2),

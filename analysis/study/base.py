@@ -8,13 +8,16 @@ from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_va
 
 from analysis.data.molecules import Molecules
 from analysis.runs import selection
-from analysis.runs.arms import CUSTOM, DEFAULT, Arm
+from analysis.runs.arms import Arm
 from analysis.runs.config import Profile, RunConfig, adjust, apply_profile
 from analysis.study.parameters import NotebookParameters, refused
 
-SEEDS = (0, 1, 2)
 MODEL_SEEDS = (0, 1, 2, 3, 4)
-"""The seeds of the models "Default" and "Custom", in every experiment that has them among its arms."""
+"""The seeds of the models "Default" and "Custom" where they stand for themselves.
+
+What is compared with them has the first three, and is compared seed by seed: the error per atom that a training ends
+with differs so much between seeds that a mean over other seeds would decide the comparison.
+"""
 _POSITIVE_INTEGER = "a positive whole number, or None for the profile's"
 
 
@@ -22,10 +25,8 @@ class ExperimentParameters(NotebookParameters):
     """What every experiment's notebook can be asked for."""
 
     experiment: ClassVar[str]
-    models: ClassVar[tuple[Arm, ...]] = (DEFAULT, CUSTOM)
-    """The arms that have all of `MODEL_SEEDS` where nothing but the experiment's own set is asked for."""
     profile: Profile = Field("full", description='"smoke", "quick" or "full"')
-    seeds: list[NonNegativeInt] = Field(list(SEEDS), min_length=1, description="at least one, each once")
+    seeds: list[NonNegativeInt] = Field([0, 1, 2], min_length=1, description="at least one, each once")
     epochs: PositiveInt | None = Field(None, description=_POSITIVE_INTEGER)
     learning_rate: PositiveFloat | None = Field(None, description="a positive number, or None for the profile's")
     batch_size: PositiveInt | None = Field(None, description=_POSITIVE_INTEGER)
@@ -44,10 +45,6 @@ class ExperimentParameters(NotebookParameters):
     def by_arm(self, molecules: Molecules) -> dict[Arm, list[RunConfig]]:
         """The runs of each arm, one per seed that has it.
 
-        With the study's own settings a model has the same seeds wherever it is an arm, so that one model has one error:
-        those of `MODEL_SEEDS` beside three of every other arm. Whoever asks for seeds, a profile or other settings gets
-        what was asked for.
-
         Raises ParameterError if one of them could not be trained: a weight that is undefined, a selection that leaves
         no molecule, or fewer than the profile draws from it, a batch larger than the training set.
         """
@@ -56,20 +53,10 @@ class ExperimentParameters(NotebookParameters):
             for seed in self.seeds:
                 for arm, config in self.arms(seed, molecules).items():
                     found.setdefault(arm, []).append(config)
-            for seed in self._further_seeds():
-                for arm, config in self.arms(seed, molecules).items():
-                    if arm in self.models:
-                        found[arm].append(config)
             _check_batches({config for configs in found.values() for config in configs}, molecules)
         except ValueError as error:
             raise refused(self, error) from error
         return found
-
-    def _further_seeds(self) -> tuple[int, ...]:
-        """The seeds that the models have and other arms have not."""
-        asked = (self.profile, self.epochs, self.learning_rate, self.batch_size, *self.seeds)
-        own = type(self).model_fields["seeds"].default == list(SEEDS)
-        return MODEL_SEEDS[len(SEEDS) :] if own and asked == ("full", None, None, None, *SEEDS) else ()
 
     def configs(self, molecules: Molecules) -> list[RunConfig]:
         """The runs of all arms, each once, seed by seed; errors are those of `by_arm`."""

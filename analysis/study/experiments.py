@@ -218,7 +218,6 @@ class ExtrapolationParameters(ExperimentParameters):
     """
 
     experiment = "extrapolation"
-    models = ()  # its arms are compared seed by seed
     heavy: PositiveInt = Field(8, description="a number of heavy atoms")
     minutes: _Budget = Field(5, description=f"one of {_BUDGETS}")
 

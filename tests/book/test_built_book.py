@@ -267,8 +267,7 @@ def test_the_switch_keeps_the_section(browser):
     with window(browser) as reader:
         reader.open("en/methodology.html")
         page = reader.page
-        page.locator("#data-split").scroll_into_view_if_needed()
-        page.evaluate("document.querySelector('#data-split').scrollIntoView()")
+        page.evaluate("document.querySelector('#data-split').scrollIntoView({ behavior: 'instant' })")
         page.click("a.language-switch")
         page.wait_for_url(re.compile(r"ca/methodology\.html#"))
         place = "document.querySelector('#ca-split').closest('section, div').getBoundingClientRect().top"

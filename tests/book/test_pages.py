@@ -281,6 +281,28 @@ def test_the_objectives_are_all_there_and_lead_somewhere(lang):
     assert all(len(row) == 4 and "{ref}" in row[2] for row in rows)
 
 
+JUDGING = {"hyperparameters", "baseline", "balancing", "loss-modification", "directed-training", "final-comparison"}
+OPENING = {"artefact", "predictions", "error-drivers", "large-molecules", "preregistration", "beyond", "beyond-recipe"}
+"""Chapters that open with the claims they judge, and with a sentence in short; all of them close with what follows."""
+
+
+@pytest.mark.parametrize(
+    ("lang", "short", "follows"), [("ca", "En resum", "Què se'n"), ("en", "In short", "What follows")]
+)
+def test_chapters_say_first_what_came_out_and_last_what_follows(lang, short, follows):
+    for name in sorted(
+        JUDGING | OPENING | {"model-card", "benchmark", "methodology", "state-of-the-art", "replication"}
+    ):
+        text = (BOOK / lang / f"{name}.md").read_text(encoding="utf-8")
+        opening = text.partition("\n# ")[2].split("\n\n")[1:3]
+        if name in JUDGING:
+            assert opening[0].startswith(":::{caption}"), name
+            assert "tags: [remove-input, claim-box]" in opening[1], name
+        elif name in OPENING:
+            assert opening[0].startswith(f"**{short}.** "), name
+        assert re.findall("^## (.*)", text, re.MULTILINE)[-1].startswith(follows), name
+
+
 # ---- citations -----------------------------------------------------------------------------------------------
 
 
@@ -308,7 +330,7 @@ _UNIT = (
 )
 _WORDS = {
     "en": "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|twenty|thirty|forty|fifty|hundred|thousand",
-    "ca": "dues|tres|quatre|cinc|sis|set|vuit|nou|deu|onze|dotze|vint|trenta|quaranta|cinquanta|cent|mil",
+    "ca": "tres|quatre|cinc|sis|set|vuit|nou|deu|onze|dotze|vint|trenta|quaranta|cinquanta|cent|mil",
 }
 QUOTED = {
     "95%": "the level of every interval",
@@ -327,6 +349,8 @@ QUOTED = {
     "43 meV": "chemical accuracy in another unit",
     "23.06 kcal/mol": "an electronvolt in another unit",
     "96.5 kJ/mol": "an electronvolt in another unit",
+    "62%": "the thesis's shares of nitrogen and fluorine, among its errata",
+    "2%": "the thesis's shares of nitrogen and fluorine, among its errata",
     "12 meV": "published: SchNet of SchNetPack 1.0",
     "14 meV": "published: SchNet",
     "0.1 eV": "a thought experiment",

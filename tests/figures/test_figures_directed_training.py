@@ -30,9 +30,7 @@ def updates(group: groups.Group) -> int:
 def test_the_training_sets_and_their_seeds(records):
     found = shown(records)
     assert list(found) == ["whole", "chosen", "random", "chosen_longer", "random_longer"]
-    seeds = {name: [record.config.seed for record in group.records] for name, group in found.items()}
-    assert seeds.pop("whole") == [0, 1, 2, 3, 4]  # as everywhere
-    assert set(map(tuple, seeds.values())) == {(0, 1, 2)}
+    assert all([record.config.seed for record in group.records] == [0, 1, 2] for group in found.values())
     assert found["chosen"].name == "more than 17 atoms"
     assert len({groups.training_molecules(found[kind].records) for kind in list(found)[1:]}) == 1
     assert groups.training_molecules(found["whole"].records) > 1.5 * groups.training_molecules(found["chosen"].records)

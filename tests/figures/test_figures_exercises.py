@@ -12,16 +12,20 @@ from statistics import fmean, median
 import pytest
 
 from analysis import study
+from analysis.evaluation import error_sources
 from analysis.figures import (
     artefact,
     balancing,
     baseline,
     beyond,
     beyond_learning_curve,
+    beyond_recipe,
     directed_training,
+    error_drivers,
     exercises,
     final_comparison,
     hyperparameters,
+    large_molecules,
     loss_modification,
     preregistration,
     state_of_the_art,
@@ -143,7 +147,7 @@ def test_of_the_final_comparison(qm9_molecules):
 def test_of_the_artefact(qm9_molecules):
     terms = artefact.terms_by_size(recorded("final-comparison", qm9_molecules), lang="en")
     found = exercises.artefact(terms.data, lang="en")
-    default, custom = ([row for row in rows(terms) if row["series"] == name] for name in ("default", "custom"))
+    default, custom = ([row for row in rows(terms) if row["series"] == name] for name in ("Default", "Custom"))
     errors = means(custom, "n_atoms", "as_reported_eV2")
     best = min(errors, key=errors.get)
     assert found == {
@@ -175,6 +179,36 @@ def test_of_beyond(qm9_molecules):
     few, many = sorted(errors)[-2:]
     power = math.log(errors[many] / errors[few]) / math.log(many / few)
     assert found["power"] == f"{power:.2f}".replace("-", "−")
+
+
+def test_of_what_drives_the_error():
+    figure = error_drivers.errors_by_size(error_sources.load("default"), lang="en")
+    found = exercises.error_drivers(figure.data, lang="en")
+    roots = [{**row, "rmse": str(float(row["mse_eV2"]) ** 0.5)} for row in rows(figure)]
+    for name, column in (("root", "rmse"), ("median", "median_error_eV")):
+        of_sizes = means(roots, "n_atoms", column)
+        assert found[name] == f"{of_sizes[10] / of_sizes[25]:.1f}"
+
+
+def test_of_large_molecules(qm9_molecules):
+    figure = large_molecules.trade_off(recorded("large-molecules", qm9_molecules), lang="en")
+    found = exercises.large_molecules(figure.data, lang="en")
+    names = list(dict.fromkeys(row["series"] for row in rows(figure)))
+    sides = ("mse_up_to_17_atoms_eV2", "mse_above_17_atoms_eV2")
+    tables = [of_series(rows(figure), place) for place in range(len(names))]
+    errors = [[fmean(float(row[side]) for row in table) for side in sides] for table in tables]
+    assert found["both"] == str(sum(a < errors[0][0] and b < errors[0][1] for a, b in errors))
+    directed = errors[names.index("only those of more than 17 atoms")]
+    assert found["cost"] == f"{directed[0] / errors[0][0]:.1f}"
+
+
+def test_of_the_way_to_beyond(qm9_molecules):
+    steps = study.recorded(study.RecipeParameters(seeds=[0]), qm9_molecules)
+    figure = beyond_recipe.waterfall(steps, lang="en")
+    found = exercises.beyond_recipe(figure.data, lang="en")
+    first, last = rows(figure)[0], rows(figure)[7]  # seven changes above the line, a run each
+    assert found["error"] == f"{float(first['validation_mae_meV']) / float(last['validation_mae_meV']):.0f}"
+    assert found["time"] == f"{float(last['minutes']) / float(first['minutes']):.1f}"
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

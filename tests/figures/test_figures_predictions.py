@@ -6,8 +6,9 @@ from scipy import stats
 
 from analysis import study
 from analysis.data import thesis
-from analysis.evaluation import decomposition
-from analysis.figures import final_comparison, predictions, replication
+from analysis.evaluation import decomposition, verdicts
+from analysis.evaluation.verdicts import claims
+from analysis.figures import final_comparison, predictions, replication, style
 from analysis.figures.words import LANGUAGES, say
 from analysis.runs import protocols
 from analysis.runs.arms import Arms
@@ -142,6 +143,15 @@ def test_the_facts_of_the_prose(records, qm9_molecules, facts):
     ca = predictions.facts(records, qm9_molecules, lang="ca")
     assert ca.keys() == facts.keys()
     assert ca["mean_default"] == facts["mean_default"].replace(".", ",")
+
+
+@pytest.mark.parametrize("protocol", verdicts.PROTOCOLS)
+def test_a_number_that_a_verdict_gives_too_is_the_same_here(records, statements, protocol):
+    h1 = claims.h1(records["baseline"], protocol, resamples=10)
+    assert statements["fig3_correlation"].cells[protocol] == style.number(h1.effect, "en", 2)
+    cap = claims.threshold_2000(records["balancing"], protocol, resamples=10)
+    strictest, *_ = statements["fig6_cap_change"].cells[protocol].split("; ")
+    assert strictest == f"×\N{NO-BREAK SPACE}{style.number(cap.effect, 'en', 2)}"
 
 
 # ---- what the page says holds in the records

@@ -6,7 +6,6 @@ from pydantic import ValidationError
 
 from analysis import study
 from analysis.runs import records, selection
-from analysis.runs.arms import CUSTOM, DEFAULT
 from analysis.runs.config import Data, FineTuning, Loss, RunConfig, Selection, adjust
 from analysis.runs.failures import TrainingDivergedError
 from analysis.study.parameters import ParameterError
@@ -82,12 +81,9 @@ def test_an_experiment_names_its_arms(parameters, qm9_molecules):
     asked = parameters(caps=[2000]) if parameters.experiment == "balancing" else parameters()
     by_arm = asked.by_arm(qm9_molecules)
     assert "; ".join(by_arm) == ARMS[parameters.experiment]
-    apart = parameters.experiment in ("extrapolation", "confirmation")
-    models = set() if apart else {DEFAULT, CUSTOM} & set(by_arm)
-    assert all([config.seed for config in by_arm[model]] == list(range(5)) for model in models)
-    of_all = [[config.seed for config in of] for arm, of in by_arm.items() if arm not in models]
+    of_all = [seeds for seeds in ([config.seed for config in of] for of in by_arm.values()) if len(seeds) > 1]
     some = {tuple(asked.split_seeds)} if parameters.experiment == "confirmation" else set()
-    assert {tuple(seeds) for seeds in of_all if len(seeds) > 1} <= {tuple(asked.seeds), *some}
+    assert {tuple(seeds) for seeds in of_all} == {tuple(asked.seeds), *some}
     assert {config for of in by_arm.values() for config in of} == set(asked.configs(qm9_molecules))
 
 
@@ -101,12 +97,6 @@ def test_other_geometries_begin_with_beyond_of_the_same_seed(qm9_molecules):
     assert (tuned.training.epochs, tuned.training.learning_rate) == (2, 1e-4)
     smoke = study.GeometriesParameters(profile="smoke").by_arm(qm9_molecules)
     assert smoke["mmff94 0.001"][0].epochs == smoke["beyond"][0].epochs
-
-
-@pytest.mark.parametrize("asked", [{"seeds": [0, 1]}, {"epochs": 3}, {"profile": "quick"}])
-def test_whoever_asks_for_settings_gets_no_further_seeds_of_a_model(asked, qm9_molecules):
-    parameters = study.DirectedTrainingParameters(**asked)
-    assert [config.seed for config in parameters.by_arm(qm9_molecules)[DEFAULT]] == parameters.seeds
 
 
 def test_the_baseline_is_the_model_default_on_everything(qm9_molecules):

@@ -212,7 +212,7 @@ def frame_page(app: Sphinx, pagename: str, _template: str, context: dict[str, An
     for key, neighbour in zip(("prev", "next"), neighbours(app, pagename), strict=True):
         if neighbour is None or language_of(app, neighbour) != language:
             context[key] = None
-    context["toctree"] = without_other_languages(context["toctree"], language, pagename)
+    context["toctree"] = without_other_languages(app, context["toctree"], language, pagename)
     context["pathto"] = to_own_search(context["pathto"], language)
     add_scripts(app, pagename, context["language"])
 
@@ -245,7 +245,9 @@ def neighbours(app: Sphinx, pagename: str) -> tuple[str | None, str | None]:
     return before, after
 
 
-def without_other_languages(toctree: Callable[..., str], language: str | None, pagename: str) -> Callable[..., str]:
+def without_other_languages(
+    app: Sphinx, toctree: Callable[..., str], language: str | None, pagename: str
+) -> Callable[..., str]:
     """Let the sidebar leave out the parts of other languages, and words of theirs in the captions of shared parts."""
     if language is None:
         return toctree
@@ -277,8 +279,11 @@ def without_other_languages(toctree: Callable[..., str], language: str | None, p
     def say_in(part: Tag, own: str) -> None:
         """Keep those of the words "in one · in the other" that are in this language."""
         for text in part.find_all(string=True):
-            said = text.split(" · ")
-            if len(said) == len(NAMES):
+            link, said = text.find_parent("a"), text.split(" · ")
+            is_title = (
+                link is not None and Path(link["href"]).stem == app.config.root_doc
+            )  # of the book, in no language
+            if len(said) == len(NAMES) and not is_title:
                 text.replace_with(said[list(NAMES).index(own)])
 
     return own_toctree

@@ -5,8 +5,8 @@ document.addEventListener("DOMContentLoaded", () => {
   if (asked) {
     const section = asked.closest("section[id]");
     history.replaceState(null, "", section ? `#${section.id}` : location.pathname + location.search);
-    asked.scrollIntoView();
-    window.addEventListener("load", () => asked.scrollIntoView()); // pictures have their height only now
+    asked.scrollIntoView({ behavior: "instant" });
+    window.addEventListener("load", () => asked.scrollIntoView({ behavior: "instant" })); // pictures have their height only now
   }
   const file = (path) => path.split("/").pop();
   for (const link of document.querySelectorAll("a.language-switch")) {

@@ -16,7 +16,8 @@ document.addEventListener("DOMContentLoaded", () => {
     const said = text.split(" · ");
     return said.length === LANGUAGES.length ? said[LANGUAGES.indexOf(reading)] : text;
   };
-  for (const place of document.querySelectorAll("article :is(h1, h2, h3), .bd-sidebar :is(.caption, a), .page-toc a")) {
+  const places = "article :is(h1, h2, h3), .bd-docs-nav :is(.caption, a:not([href$='index.html'])), .page-toc a";
+  for (const place of document.querySelectorAll(places)) {
     const words = document.createTreeWalker(place, NodeFilter.SHOW_TEXT);
     for (let text = words.nextNode(); text; text = words.nextNode()) text.nodeValue = own(text.nodeValue);
   }
