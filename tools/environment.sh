@@ -5,8 +5,9 @@
 # what pyproject.toml says of the project and its packages, and nothing else. `.pins` is written last. pip takes a package
 # for installed of which a kill left a part: then all is installed anew.
 #
-# pip compares each file that it fetches with its hash in requirements.lock, and builds with the setuptools of that file.
-# HASHES=no takes any build of the pinned versions: torch's for the CPU alone, a site's own wheels.
+# pip compares each file that it fetches with its hash in requirements.lock. On x86-64 Linux two plain packages come as
+# source alone, and are built with that file's setuptools; elsewhere there are some that bring a build system, which pip
+# fetches as it is. HASHES=no takes any build of the pinned versions: torch's for the CPU alone, a site's own wheels.
 set -euo pipefail
 venv=$1
 
@@ -37,7 +38,9 @@ awk '/^[A-Za-z0-9]/ { first = /^(pip|setuptools)==/ } first' requirements.lock >
 if [ "${HASHES:-yes}" = no ]; then
   "${install[@]}" --constraint constraints.txt --editable '.[dev]'
 else
-  "${install[@]}" --require-hashes --no-build-isolation --requirement requirements.lock
+  locked=("${install[@]}" --require-hashes --requirement requirements.lock)
+  if [ "$(uname -sm)" = "Linux x86_64" ]; then locked+=(--no-build-isolation); fi
+  "${locked[@]}"
   "${install[@]}" --no-deps --no-build-isolation --editable .
 fi
 rm "$venv/.installing"

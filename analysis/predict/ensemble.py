@@ -224,8 +224,7 @@ class Ensemble:
 
     def _divided(self, kind: str, spread: float) -> tuple[str, ...]:
         """That models differ too much for an interval, if they do."""
-        widest = self.intervals.widest(kind)
-        if spread <= widest:
+        if self.intervals is None or spread <= (widest := self.intervals.widest(kind)):
             return ()
         return (f"the models differ by {spread:.3f} eV: above {widest:.3f} eV no interval holds at such geometries",)
 

@@ -250,6 +250,18 @@ def test_a_record_that_does_not_hold_its_last_loss_is_asked_for_its_history(resu
 # ---- run -------------------------------------------------------------------------------------------------------------
 
 
+def test_export_hands_a_run_to_spktrain_and_record_asks_for_its_training(results, recorded, tmp_path):
+    folder = tmp_path / "exported"
+    done = invoke("export", recorded.id[:6], folder, "--results", results)
+    assert done.exit_code == 0, done.output
+    script = folder / "train.sh"
+    said = f"`sh {script}` trains it, `python -m analysis record {folder}` then makes a record of it\n"
+    assert (done.stdout, script.is_file()) == (said, True)
+    log = folder / "runs" / "trained" / "cli.log"
+    missing = f"error: {log} does not say that a training has ended: run train.sh to its end"
+    assert refused("record", folder, "--results", results) == missing
+
+
 def test_run_trains_what_is_missing_and_nothing_else(results, monkeypatch):
     asked = ["run", "baseline", *SMOKE, "--seeds", "0,1", "--results", results]
     result = invoke(*asked)

@@ -20,7 +20,7 @@ from analysis.training import recording, spktrain
 CONFIG = adjust(
     RunConfig(experiment="tests", seed=3),
     data={"train_molecules": 40, "held_out_molecules": 20},
-    model={"n_atom_basis": 16, "n_interactions": 2, "data_cutoff": 4.0},
+    model={"n_atom_basis": 16, "n_interactions": 2, "data_cutoff": 4.0, "convolution": "stock"},
     training={"batch_size": 40, "epochs": 3, "learning_rate": 1e-3},
 )
 
