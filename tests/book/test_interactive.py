@@ -281,8 +281,10 @@ PREDICT = """async (molecules) => {
   const { predict } = await Prediction.predictor(MOLECULE_DATA);
   const words = JSON.parse(document.getElementById("interactive-molecule-words").textContent);
   return molecules.map(([numbers, positions, kind]) => {
-    const found = predict({ numbers, positions, kind, doubts: [] });
-    return found.refused ? { refused: found.refused.key } : { ...found, keys: found.warnings.map((one) => one.key) };
+    const given = { numbers, positions, kind, doubts: [] }, first = predict(given);
+    const found = first.canBeAsked ? predict(given, true) : first;
+    if (found.refused) return { refused: found.refused.key };
+    return { ...found, keys: found.warnings.map((one) => one.key), outside: Boolean(first.canBeAsked) };
   });
 }"""
 """What the page's scripts say of molecules: arrays of atomic numbers and positions, and the kind of geometry."""
@@ -294,6 +296,7 @@ KEYS = {
     "alone": "bonded to nothing",
     "distance": "no training molecule has such a distance",
     "spread": "the models differ more than usual",
+    "divided": "no interval holds at such geometries",
 }
 """What a warning of the package says, by the page's key of it."""
 REFUSED = {
@@ -306,6 +309,7 @@ REFUSED = {
     "bohr": "in bohr",
     "picometres": "in pm",
     "apart": "it is no molecule",
+    "unbound": "of its atomisation",
 }
 
 
@@ -340,7 +344,7 @@ def test_the_page_predicts_what_the_package_predicts(opened, ensemble, few_molec
     """Energies, spreads and intervals; refusals and warnings, of good geometries and of wrong ones."""
     given = geometries(few_molecules.select(np.arange(0, len(few_molecules), 6)), seed=4)
     kinds = [(*KINDS, UNKNOWN)[k % 4] for k in range(len(given))]
-    answers = ensemble.answers(given, [""] * len(given), kinds)
+    answers = ensemble.answers(given, [""] * len(given), kinds, outside=True)
     asked = [[one.numbers.tolist(), one.positions.tolist(), kind] for one, kind in zip(given, kinds, strict=True)]
     shown = opened("molecule").evaluate(PREDICT, asked)
     seen = Counter()
@@ -355,6 +359,7 @@ def test_the_page_predicts_what_the_package_predicts(opened, ensemble, few_molec
         assert found["atomisation"] == pytest.approx(answer.atomisation_energy, abs=near)
         assert sum(each["share"] for each in found["atoms"]) == pytest.approx(found["atomisation"], abs=1e-6)
         assert len(found["atoms"]) == len(atoms)
+        assert found["outside"] == answer.outside
         assert len(found["keys"]) == len(answer.warnings)
         assert all(KEYS[key] in said for key, said in zip(found["keys"], answer.warnings, strict=True))
         seen.update(found["keys"])
@@ -452,6 +457,15 @@ def test_a_smiles_a_file_and_a_drawing_are_predicted(opened, ensemble):
     text = answer(page)
     assert "CH₄O" in text
     assert "OpenChemLib’s, relaxed with MMFF94" in text
+    page.fill("#molecule-smiles", "NC(Cc1ccccc1)C(=O)O")
+    page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
+    page.click("form.wide button")
+    assert answer(page).startswith("Refused: outside what the models know: 12 atoms other than hydrogen")
+    page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
+    page.click(".told button")
+    text = answer(page)
+    assert "C₉H₁₁NO₂" in text
+    assert "it may be nonsense" in text
     (expected,) = ensemble.predict([read(ROOT / "examples" / "ethanol.xyz")], geometry="dft")
     page.evaluate("document.getElementById('molecule-geometry').open = true")
     page.select_option("#molecule-kind", "dft")

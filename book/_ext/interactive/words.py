@@ -87,6 +87,10 @@ SAID = messages(
         "distance": "{one} and {other} {distance} Å apart (atoms {first} and {second}): no training molecule has such "
         "a distance; is the geometry relaxed?",
         "spread": "the models differ more than usual: by {spread} eV, above {usual} eV",
+        "divided": "the models differ by {spread} eV: above {widest} eV no interval holds at such geometries",
+        "unbound": "the models say {atomisation} eV of its atomisation: it is unbound, or nothing they know",
+        "outside": "outside what the models know: {said}",
+        "outsideMore": "outside what the models know: {said} (and {more} more)",
         "notClosed": "its {key} is {value}; the models know only neutral closed shells",
         "doubt": "its {key} is {value}; the models know only neutral closed shells",
         "withoutValue": "it says {key} without a value: write charge=… and multiplicity=… if it has any",
@@ -133,7 +137,9 @@ MOLECULE = messages(
         "energy": "U0",
         "interval": "Interval of U0",
         "between": "{low} to {high} eV, for {level}% of molecules like QM9’s",
-        "noInterval": "none where there is a warning: how far such molecules are missed is not known",
+        "noInterval": "none: no training molecule is like it, nobody knows how far it is missed, and it may be "
+        "nonsense",
+        "askOutside": "Give a number all the same",
         "spreadName": "Spread of the networks",
         "refusal": "Refused: {said}",
         "warning": "Warning: {said}",
@@ -151,13 +157,13 @@ MOLECULE = messages(
 )
 WEIGHTS = messages(
     {
-        "rate": "The rate r:",
+        "rate": "The exponent r:",
         "size": "The weight by size",
         "frequency": "The weight by size and frequency",
-        "sizePicture": "The weight by size, by number of atoms, at the slider’s rate; the numbers stand in the table "
-        "below.",
-        "frequencyPicture": "The weight by size and frequency, by number of atoms, at the slider’s rate; the numbers "
-        "stand in the table below.",
+        "sizePicture": "The weight by size, by number of atoms, at the slider’s exponent; the numbers stand in the "
+        "table below.",
+        "frequencyPicture": "The weight by size and frequency, by number of atoms, at the slider’s exponent; the "
+        "numbers stand in the table below.",
         "atoms": "Number of atoms",
         "weight": "Weight v",
         "table": "The numbers behind the curves",

@@ -5,7 +5,7 @@
   const { Prediction, Domain, MoleculeView } = globalThis;
   const EXAMPLES = { ethanol: "CCO", benzene: "c1ccccc1", glycine: "NCC(=O)O", phenylalanine: "NC(Cc1ccccc1)C(=O)O" };
   const WATER = "3\n\nO 0.000 0.000 0.119\nH 0.000 0.763 -0.477\nH 0.000 -0.763 -0.477";
-  const SIGNIFICANT = ["typical", "close", "apart"]; // written with three digits
+  const SIGNIFICANT = ["close", "apart", "unbound"]; // whose numbers are written with three digits
 
   fill("molecule", async (place, words) => {
     const data = globalThis.MOLECULE_DATA, { limits } = data;
@@ -45,6 +45,10 @@
 
     /** A refusal or a warning in words. */
     function sentence({ key, values }) {
+      if (key === "outside") {
+        const said = sentence(values.warnings[0]), more = values.warnings.length - 1;
+        return more ? say(words.outsideMore, { said, more: number(more) }) : say(words.outside, { said });
+      }
       const written = { ...values };
       for (const [name, value] of Object.entries(values))
         if (typeof value === "number" && !Number.isInteger(value)) {
@@ -83,19 +87,24 @@
       view.removeAttribute("hidden");
     }
 
-    function refuse(refused) {
-      told.replaceChildren(make("p", { class: "warnings", text: say(words.refusal, { said: sentence(refused) }) }));
+    function refuse({ refused, canBeAsked }, again) {
+      const button = make("button", { type: "button", text: words.askOutside });
+      button.addEventListener("click", again);
+      told.replaceChildren(
+        make("p", { class: "warnings", text: say(words.refusal, { said: sentence(refused) }) }),
+        ...(canBeAsked ? [button] : []),
+      );
       whole.hidden = true;
       view.setAttribute("hidden", "");
     }
 
     /** Read, predict, show; what is said first is painted before the browser is busy. */
-    function go(read, fromSmiles) {
+    function go(read, fromSmiles, outside = false) {
       place.dataset.state = "working";
       told.replaceChildren(make("p", { text: words.working }));
       setTimeout(() => {
-        const given = read(), found = given.refused ? given : predictor.predict(given);
-        if (found.refused) refuse(found.refused);
+        const given = read(), found = given.refused ? given : predictor.predict(given, outside);
+        if (found.refused) refuse(found, () => go(() => given, fromSmiles, true));
         else show({ ...found, fromSmiles });
         place.dataset.state = found.refused ? "refused" : "done";
       }, 30);

@@ -14,7 +14,8 @@ globalThis.Prediction = (() => {
    * @property {number[]} numbers atomic numbers
    * @property {number[][]} positions Å
    * @property {string} kind of geometry: one of those of the intervals, or "unknown"
-   * @property {Array<{key: string, values: Object}>} doubts
+   * @property {Array<{key: string, values: Object}>} doubts what may mean a charge or a spin
+   * @property {Array<{key: string, values: Object}>} [notes] what is unusual about how the geometry was made
    */
 
   const refuse = (key, values = {}) => ({ refused: { key, values } });
@@ -115,8 +116,8 @@ globalThis.Prediction = (() => {
       best = { energy, numbers: atoms.map((a) => one.getAtomicNo(a)), positions };
     }
     if (!best) return refuse("noGeometry");
-    const doubts = best.energy === Infinity ? [{ key: "withoutField", values: {} }] : [];
-    return { numbers: best.numbers, positions: best.positions, kind: "mmff", doubts };
+    const notes = best.energy === Infinity ? [{ key: "withoutField", values: {} }] : [];
+    return { numbers: best.numbers, positions: best.positions, kind: "mmff", doubts: [], notes };
   }
 
   /**
@@ -126,13 +127,22 @@ globalThis.Prediction = (() => {
   async function predictor({ networks: pack, limits }) {
     const networks = PaiNN.networks(pack, await unpack(pack)), tables = await unpack(limits);
 
-    /** @param {Geometry} geometry */
-    function predict({ numbers, positions, kind, doubts }) {
+    /**
+     * What the networks say of a molecule, or why it is refused: `canBeAsked` if it is because no training molecule is
+     * like it, which `outside` overrides.
+     * @param {Geometry} geometry
+     * @param {boolean} [outside]
+     */
+    function predict({ numbers, positions, kind, doubts, notes = [] }, outside = false) {
       const refused = Domain.refusal(limits, numbers, positions);
       if (refused) return { refused };
       const found = PaiNN.predict(pack, networks, numbers, positions);
-      const warnings = [...doubts, ...Domain.warnings(limits, tables, numbers, positions, found.spread)];
-      const interval = warnings.length ? null : Domain.interval(limits, kind, found.energy, found.spread);
+      if (found.atomisation <= 0) return refuse("unbound", { atomisation: found.atomisation });
+      const unlike = Domain.warnings(limits, tables, numbers, positions, found.spread);
+      if (!unlike.length) unlike.push(...Domain.divided(limits, kind, found.spread));
+      const warnings = [...notes, ...doubts, ...unlike], isOutside = notes.length + unlike.length > 0;
+      if (isOutside && !outside) return { refused: { key: "outside", values: { warnings } }, canBeAsked: true };
+      const interval = isOutside ? null : Domain.interval(limits, kind, found.energy, found.spread);
       return { ...found, numbers, positions, kind, warnings, interval };
     }
     return { predict, fromSmiles: (text) => fromSmiles(limits, text), fromXyz: (text, kind) => fromXyz(limits, text, kind) };
