@@ -72,7 +72,7 @@ def limits(ensemble: Ensemble) -> dict[str, Any]:
     The fields of `applicability.Domain` by their names, `codes` (int64 [E]), `distances` and the numbers that codes are
     sums of (`code_of`, int64 [elements, most_bonds + 2]) packed as `as_text.packed` does it; the limits of its rules;
     the patterns by which `electrons` knows charge and spin; the symbols of all elements; and `intervals`: the level
-    and, by kind of geometry, floor, quantiles and mean absolute error (None without intervals).
+    and, by kind of geometry, floor, widest spread, quantiles and mean absolute error (None without intervals).
     """
     domain, intervals = ensemble.domain, ensemble.intervals
     return {
@@ -108,7 +108,7 @@ def limits(ensemble: Ensemble) -> dict[str, Any]:
         else {
             "level": intervals.level,
             "scales": {
-                kind: {"floor": scale.floor, "low": scale.low, "high": scale.high, "mae": scale.mae}
+                kind: scale.model_dump(include={"floor", "widest", "low", "high", "mae"})
                 for kind, scale in intervals.scales.items()
             },
         },

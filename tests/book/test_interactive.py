@@ -294,6 +294,7 @@ KEYS = {
     "alone": "bonded to nothing",
     "distance": "no training molecule has such a distance",
     "spread": "the models differ more than usual",
+    "divided": "no interval holds at such geometries",
 }
 """What a warning of the package says, by the page's key of it."""
 REFUSED = {
@@ -306,6 +307,7 @@ REFUSED = {
     "bohr": "in bohr",
     "picometres": "in pm",
     "apart": "it is no molecule",
+    "unbound": "it is unbound",
 }
 
 
@@ -340,7 +342,7 @@ def test_the_page_predicts_what_the_package_predicts(opened, ensemble, few_molec
     """Energies, spreads and intervals; refusals and warnings, of good geometries and of wrong ones."""
     given = geometries(few_molecules.select(np.arange(0, len(few_molecules), 6)), seed=4)
     kinds = [(*KINDS, UNKNOWN)[k % 4] for k in range(len(given))]
-    answers = ensemble.answers(given, [""] * len(given), kinds)
+    answers = ensemble.answers(given, [""] * len(given), kinds, outside=True)
     asked = [[one.numbers.tolist(), one.positions.tolist(), kind] for one, kind in zip(given, kinds, strict=True)]
     shown = opened("molecule").evaluate(PREDICT, asked)
     seen = Counter()
@@ -387,7 +389,7 @@ def test_refusals_and_warnings_are_in_the_words_of_the_package(opened, ensemble,
         page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
         page.click("#molecule-geometry form button")
         text = answer(page).replace("’", "'")
-        (said,) = ensemble.answers([atoms], [""], [UNKNOWN])
+        (said,) = ensemble.answers([atoms], [""], [UNKNOWN], outside=True)
         expected = [f"Refused: {said}"] if isinstance(said, str) else [f"Warning: {one}" for one in said.warnings]
         shown = [line for line in text.splitlines() if line.startswith(("Refused", "Warning"))]
         assert [re.sub(r"[−\-+]?\d+\.\d+", "·", line) for line in shown] == [

@@ -87,6 +87,8 @@ SAID = messages(
         "distance": "{one} and {other} {distance} Å apart (atoms {first} and {second}): no training molecule has such "
         "a distance; is the geometry relaxed?",
         "spread": "the models differ more than usual: by {spread} eV, above {usual} eV",
+        "divided": "the models differ by {spread} eV: above {widest} eV no interval holds at such geometries",
+        "unbound": "the models say {atomisation} eV of its atomisation: it is unbound, or nothing they know",
         "notClosed": "its {key} is {value}; the models know only neutral closed shells",
         "doubt": "its {key} is {value}; the models know only neutral closed shells",
         "withoutValue": "it says {key} without a value: write charge=… and multiplicity=… if it has any",
@@ -133,7 +135,7 @@ MOLECULE = messages(
         "energy": "U0",
         "interval": "Interval of U0",
         "between": "{low} to {high} eV, for {level}% of molecules like QM9’s",
-        "noInterval": "none where there is a warning: how far such molecules are missed is not known",
+        "noInterval": "none: it is unlike the training molecules, and how far such molecules are missed is not known",
         "spreadName": "Spread of the networks",
         "refusal": "Refused: {said}",
         "warning": "Warning: {said}",

@@ -160,6 +160,23 @@ globalThis.Domain = (() => {
     return found;
   }
 
+  function ofKind({ intervals: { scales } }, kind) {
+    return scales[kind] ? [scales[kind]] : Object.values(scales);
+  }
+
+  /**
+   * That networks differ too much for an interval, if they do.
+   * @param {Object} limits
+   * @param {string} kind of geometry
+   * @param {number} spread
+   * @returns {Said[]}
+   */
+  function divided(limits, kind, spread) {
+    if (!limits.intervals) return [];
+    const widest = Math.max(...ofKind(limits, kind).map((scale) => scale.widest));
+    return spread > widest ? [said("divided", { spread, widest })] : [];
+  }
+
   /**
    * Where U0 lies for molecules like QM9's, eV; of an unknown kind of geometry, whatever any kind allows.
    * @param {Object} limits
@@ -170,12 +187,11 @@ globalThis.Domain = (() => {
    */
   function interval(limits, kind, energy, spread) {
     if (!limits.intervals) return null;
-    const { scales } = limits.intervals;
-    const ends = (scales[kind] ? [scales[kind]] : Object.values(scales)).map(({ floor, low, high }) => [
+    const ends = ofKind(limits, kind).map(({ floor, low, high }) => [
       energy - high * (spread + floor), energy - low * (spread + floor),
     ]);
     return [Math.min(...ends.map((one) => one[0])), Math.max(...ends.map((one) => one[1]))];
   }
 
-  return { ofComment, refusal, look, warnings, interval };
+  return { ofComment, refusal, look, warnings, divided, interval };
 })();

@@ -5,7 +5,7 @@
   const { Prediction, Domain, MoleculeView } = globalThis;
   const EXAMPLES = { ethanol: "CCO", benzene: "c1ccccc1", glycine: "NCC(=O)O", phenylalanine: "NC(Cc1ccccc1)C(=O)O" };
   const WATER = "3\n\nO 0.000 0.000 0.119\nH 0.000 0.763 -0.477\nH 0.000 -0.763 -0.477";
-  const SIGNIFICANT = ["typical", "close", "apart"]; // written with three digits
+  const SIGNIFICANT = ["typical", "close", "apart", "unbound"]; // written with three digits
 
   fill("molecule", async (place, words) => {
     const data = globalThis.MOLECULE_DATA, { limits } = data;

@@ -131,9 +131,12 @@ globalThis.Prediction = (() => {
       const refused = Domain.refusal(limits, numbers, positions);
       if (refused) return { refused };
       const found = PaiNN.predict(pack, networks, numbers, positions);
-      const warnings = [...doubts, ...Domain.warnings(limits, tables, numbers, positions, found.spread)];
-      const interval = warnings.length ? null : Domain.interval(limits, kind, found.energy, found.spread);
-      return { ...found, numbers, positions, kind, warnings, interval };
+      if (found.atomisation <= 0) return { refused: { key: "unbound", values: { atomisation: found.atomisation } } };
+      const unlike = Domain.warnings(limits, tables, numbers, positions, found.spread);
+      if (!unlike.length) unlike.push(...Domain.divided(limits, kind, found.spread));
+      const outside = unlike.length > 0 || doubts.some(({ key }) => key === "withoutField");
+      const interval = outside ? null : Domain.interval(limits, kind, found.energy, found.spread);
+      return { ...found, numbers, positions, kind, warnings: [...doubts, ...unlike], interval };
     }
     return { predict, fromSmiles: (text) => fromSmiles(limits, text), fromXyz: (text, kind) => fromXyz(limits, text, kind) };
   }
