@@ -59,7 +59,7 @@ def ten(compared: pd.DataFrame, *, lang: str) -> style.WordTable:
             say("Predicted (eV)", lang): style.number(row["predicted_eV"], lang, 3),
             say("Predicted − B3LYP (meV)", lang): style.number(_MEV * row["error_eV"], lang),
             say("Spread (meV)", lang): style.number(_MEV * row["spread_eV"], lang),
-            say("What predict says", lang): say(_FATES[fate[name]], lang),
+            say("Answer", lang): say(_FATES[fate[name]], lang),
         }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Molecule of G2", lang))
 
