@@ -59,7 +59,7 @@ def ten(compared: pd.DataFrame, *, lang: str) -> style.WordTable:
             say("Predicted (eV)", lang): style.number(row["predicted_eV"], lang, 3),
             say("Predicted − B3LYP (meV)", lang): style.number(_MEV * row["error_eV"], lang),
             say("Spread (meV)", lang): style.number(_MEV * row["spread_eV"], lang),
-            say("What predict says", lang): say(_FATES[fate[name]], lang),
+            say("Answer", lang): say(_FATES[fate[name]], lang),
         }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Molecule of G2", lang))
 
@@ -67,9 +67,9 @@ def ten(compared: pd.DataFrame, *, lang: str) -> style.WordTable:
 def errors(compared: pd.DataFrame, *, runs: list[str], lang: str) -> style.BookFigure:
     """The error of each molecule of G2, those that QM9 holds beside those that it lacks; the interval as a bar."""
     alt = mark(
-        "Two plots with the error of each molecule of G2 in order, on a scale that is linear around nought and "
-        "logarithmic beyond: most molecules that QM9 holds lie near nought, in their intervals; those that it lacks "
-        "lie far from it, and the largest errors are drawn as refused."
+        "Two plots with the error of each small molecule in order, on a scale that is linear around nought and "
+        "logarithmic beyond: most molecules that the database holds lie near nought, in their intervals; those that it "
+        "lacks lie far from it, and the largest errors are drawn as refused."
     )
     shown = compared.dropna(subset=["predicted_eV"])
     shown = shown.assign(fate=fates(shown), held=shown["source"] == "QM9").sort_values(["held", "error_eV"])

@@ -71,7 +71,7 @@ def test_the_table_has_what_is_known_of_the_ten(compared, lang):
     assert table.index.tolist() == [name for name in pages.TEN if name in by_name.index]
     for name, row in table.iterrows():
         assert row[say("Predicted − B3LYP (meV)", lang)] == style.number(1e3 * by_name.loc[name, "error_eV"], lang)
-        refused = row[say("What predict says", lang)] == say("refused", lang)
+        refused = row[say("Answer", lang)] == say("refused", lang)
         assert refused == (by_name.loc[name, "refused"] != "")
 
 
