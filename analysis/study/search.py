@@ -16,6 +16,7 @@ import logging
 import os
 import platform
 import re
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,11 +39,12 @@ from tqdm import tqdm
 
 from analysis.data import qm9, thesis
 from analysis.data.errors import UserError
-from analysis.data.files import whole_file
+from analysis.data.files import make_folder, whole_file
 from analysis.data.molecules import Molecules
-from analysis.runs import records
+from analysis.runs import devices, records
 from analysis.runs.config import Profile
 from analysis.runs.console import INTERRUPTED, OneLineErrors, complain
+from analysis.runs.devices import Device
 from analysis.runs.failures import TrainingDivergedError
 from analysis.study import sweeps
 from analysis.study.parameters import NotebookParameters, check, parsed
@@ -165,7 +167,7 @@ def search(
         frame = trials_of(study)
     if profile == "full":
         path = results / sweep.experiment / WITHOUT_RECORD
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with whole_file(path) as temporary:
             frame.to_csv(temporary, index=False)
     return frame
@@ -324,6 +326,10 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
                     grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
                     heartbeat_stale_trial_callback=_queue_again,
                 )
+                if url.startswith("sqlite"):
+                    # A trial that is done stays so after a power cut: SQLite's default leaves that to the disk.
+                    sqlalchemy.event.listen(storage.engine, "connect", _synchronous)
+                    storage.engine.dispose()  # of connections from before
                 study = optuna.create_study(
                     storage=storage,
                     sampler=sampler,
@@ -354,6 +360,10 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
         if storage is not None:
             storage.remove_session()
             storage.engine.dispose()
+
+
+def _synchronous(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous = EXTRA")
 
 
 def _reason(error: BaseException) -> str:
@@ -388,6 +398,7 @@ class SearchParameters(NotebookParameters):
     seed: NonNegativeInt = Field(0, description="0 or a positive whole number")
     trials: PositiveInt | None = Field(None, description="a positive whole number, or None for the sweep file's")
     more_seeds: list[NonNegativeInt] = Field([1, 2], description="whole numbers of 0 or more; or an empty list")
+    device: Device = Field("auto", description='"auto", "cpu" or "cuda"')
 
 
 def load_or_search(
@@ -401,7 +412,11 @@ def load_or_search(
     Raises ValueError if no trial is complete, failures.TrainingDivergedError if the report's point or the chosen one
     diverged in some seed, and what `search` raises.
     """
-    results = Path(results or records.results_folder())
+    with devices.using(parameters.device):
+        return _load_or_search(sweep, parameters, molecules, Path(results or records.results_folder()))
+
+
+def _load_or_search(sweep: Sweep, parameters: SearchParameters, molecules: Molecules, results: Path) -> Stage:
     asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}
     found = known(sweep, **asked)
     if len(found) < _cap(sweep.fitting(parameters.profile), parameters.trials):
@@ -426,6 +441,8 @@ def load_or_search(
     )
 
 
+_Device = Annotated[str, typer.Option(help="Where runs are trained: auto (a GPU if there is one), cpu or cuda.")]
+
 app = typer.Typer(cls=OneLineErrors, add_completion=False, no_args_is_help=True, help=__doc__.partition("\n\n")[0])
 
 
@@ -449,22 +466,24 @@ def _run(
     storage: Annotated[str | None, typer.Option(help="URL of Optuna's database; by default results/search.db.")] = None,
     fix: Annotated[list[str] | None, typer.Option(help="Set a parameter instead: --fix batch_size=512.")] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Stop hopeless trials.")] = False,
+    device: _Device = "auto",
 ) -> None:
     """Search. Started again it goes on; started several times with one storage, the processes share the trials."""
     found = load_sweep(sweep)
     if fix:
         found = found.fixing(_values(fix, found.file))
     try:
-        frame = search(
-            found,
-            qm9.load(),
-            profile=_profile(profile),
-            seed=seed,
-            trials=trials,
-            storage=storage,
-            pruning=Pruning() if prune else None,
-            progress=True,
-        )
+        with devices.using(device):
+            frame = search(
+                found,
+                qm9.load(),
+                profile=_profile(profile),
+                seed=seed,
+                trials=trials,
+                storage=storage,
+                pruning=Pruning() if prune else None,
+                progress=True,
+            )
     except KeyboardInterrupt as stop:
         complain("stopped: the same command goes on with the trial under way, after its last finished epoch")
         raise typer.Exit(INTERRUPTED) from stop
@@ -484,11 +503,13 @@ def _trial(
     sweep: Annotated[str, typer.Argument(help="stage1, stage2, or a sweep file (.yaml).")],
     profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "full",
     seed: Annotated[int, typer.Option(min=0, help="Of the run.")] = 0,
+    device: _Device = "auto",
 ) -> None:
     """Run one trial with the parameters given as --name=value: what the agent of Weights & Biases calls."""
     found = load_sweep(sweep)
     config = found.config(_values(context.args, found.file), profile=_profile(profile), seed=seed)
-    record = recording.load_or_train(config, qm9.load(), progress=True)
+    with devices.using(device):
+        record = recording.load_or_train(config, qm9.load(), progress=True)
     mse, seconds = objectives(record)
     if "WANDB_SWEEP_ID" in os.environ:
         import wandb  # the import of a package that few need takes a second
