@@ -112,6 +112,10 @@ study: env ## Train every missing run of the study through Snakemake: make study
 bench: env ## Measure training speed against SchNetPack and PyTorch Geometric, print and record it (ARGS=--quick: a check)
 	@$(BIN)/python -m harness.benchmark run $(ARGS)
 
+.PHONY: gpu-check
+gpu-check: env ## Compare recorded runs with the same on this machine's GPU, and measure how fast it trains
+	@$(BIN)/python -m harness.benchmark gpu $(ARGS)
+
 # ---- trust ---------------------------------------------------------------------------------------------------
 RUN ?= baseline/141dc8907d24
 .PHONY: verify
