@@ -22,7 +22,7 @@ from harness.benchmark.window import Window, WindowClosedError
 from harness.machine import Machine
 
 NETWORKS = (None, ("schnet", "stock"), ("schnet", "fused"), ("painn", "stock"))
-"""What is measured: SchNetPack as it is (None), then each network and whose layers it has, fed by our packed batches."""
+"""What is measured: SchNetPack as it is (None); networks and whose layers they have, fed by our packed batches."""
 
 
 def check(
