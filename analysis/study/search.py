@@ -30,11 +30,11 @@ import optuna
 import pandas as pd
 import sqlalchemy
 import typer
-from filelock import FileLock
+from filelock import SoftFileLease
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 from pydantic import Field, NonNegativeInt, PositiveInt
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SAWarning, SQLAlchemyError
 from tqdm import tqdm
 
 from analysis.data import qm9, thesis
@@ -307,25 +307,23 @@ def _queue_again(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
 
 @contextmanager
 def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, results: Path) -> Iterator[optuna.Study]:
-    lock = results / ".locks" / "search-storage"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    path = results / ".locks" / "search-storage.lease"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = SoftFileLease(path, lease_duration=recording.LEASE_SECONDS)
     named, url = _storage(url, results)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # a line per trial, and a traceback per failed one
     storage = None
     try:
         # Two processes that create the tables or queue trials at once get in each other's way.
-        with FileLock(lock), warnings.catch_warnings():
+        with lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             warnings.simplefilter("error", SAWarning)  # a part of the URL is ignored
             try:
-                storage = optuna.storages.RDBStorage(
-                    url,
-                    engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
-                    heartbeat_interval=HEARTBEAT_SECONDS,
-                    grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
-                    heartbeat_stale_trial_callback=_queue_again,
-                )
+                try:
+                    storage = _connected(url)
+                except (IntegrityError, ProgrammingError):  # another machine made the tables at the same moment
+                    storage = _connected(url)
                 if url.startswith("sqlite"):
                     # A trial that is done stays so after a power cut: SQLite's default leaves that to the disk.
                     sqlalchemy.event.listen(storage.engine, "connect", _synchronous)
@@ -347,7 +345,7 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
             yield study
         except BaseException:
             # Stopped by hand, or by something like a full disk: the trial has yet to be run.
-            with FileLock(lock):
+            with lock:
                 _queue_forgotten(study)
             raise
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
@@ -360,6 +358,16 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
         if storage is not None:
             storage.remove_session()
             storage.engine.dispose()
+
+
+def _connected(url: str) -> optuna.storages.RDBStorage:
+    return optuna.storages.RDBStorage(
+        url,
+        engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
+        heartbeat_interval=HEARTBEAT_SECONDS,
+        grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
+        heartbeat_stale_trial_callback=_queue_again,
+    )
 
 
 def _synchronous(connection: sqlite3.Connection, _: object) -> None:
