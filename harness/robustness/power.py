@@ -26,6 +26,7 @@ _TRACED = (
     "open,openat,creat,close,lseek,write,pwrite64,writev,pwritev,ftruncate,truncate,fallocate,fsync,fdatasync,"
     "rename,renameat,renameat2,link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,mkdirat,rmdir,copy_file_range,sendfile"
 )
+_LONGEST = 10**9  # bytes of a write that strace shows
 _MOST = 6  # unsynced writes of one file whose subsets are all built; of more only some are
 _MARK = "/power-mark/"  # a folder that there is not
 
@@ -75,7 +76,7 @@ def recorded_calls(
     strace = shutil.which("strace")
     if strace is None:
         raise PowerError("strace is missing: `make system` installs it")
-    tracing = [strace, "-f", "-qq", "-y", "-xx", "-s", str(2**30), "--seccomp-bpf", "-e", f"trace={_TRACED}"]
+    tracing = [strace, "-f", "-qq", "-y", "-xx", "-s", str(_LONGEST), "--seccomp-bpf", "-e", f"trace={_TRACED}"]
     subprocess.run([*tracing, "-o", str(log), "--", *command], check=True, **options)  # noqa: S603 - our own command
     with log.open(encoding="ascii") as lines:
         return _Reading(root, left_out).calls(lines)

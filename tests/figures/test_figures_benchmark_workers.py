@@ -32,8 +32,8 @@ def test_the_longest_run_limits_it_and_comes_last_in_the_list():
 
 
 def test_only_recorded_runs_count_with_their_preparation():
-    outline = SimpleNamespace(seconds=10.0, about={"preparation_seconds": 2.5})
-    old = SimpleNamespace(seconds=5.0, about={})
+    outline = SimpleNamespace(folder=Path("a"), seconds=10.0, about={"preparation_seconds": 2.5})
+    old = SimpleNamespace(folder=Path("c"), seconds=5.0, about={})
     found = [Status(Path(name), None, outline=one) for name, one in (("a", outline), ("b", None), ("c", old))]
     assert workers.recorded_seconds(found).to_dict() == {"a": 12.5, "c": 5.0}
 
