@@ -48,10 +48,9 @@ def url() -> Iterator[str]:
         them = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
     def run(name: str, *arguments: str) -> None:
-        subprocess.run(
-            [program(name), "-D", folder / "data", *arguments],
-            check=True, cwd=folder, stdin=subprocess.DEVNULL, stdout=(folder / "said").open("a"), **them,
-        )  # fmt: skip
+        command = [program(name), "-D", folder / "data", *arguments]
+        with (folder / "said").open("a") as said:
+            subprocess.run(command, check=True, cwd=folder, stdin=subprocess.DEVNULL, stdout=said, **them)
 
     try:
         run("initdb", "-A", "trust", "-U", "searcher", "-N")
