@@ -7,7 +7,7 @@ its record says which it was.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 from analysis.data.errors import UserError
 
@@ -17,7 +17,7 @@ Device = Literal["auto", "cpu", "cuda"]
 VARIABLE = "COMPENDIUM_DEVICE"
 """The environment variable that says so where nothing else does."""
 
-_chosen: list[Device] = []
+_chosen: list[str] = []
 
 
 class DeviceError(UserError, RuntimeError):
@@ -29,7 +29,7 @@ def asked() -> Device:
     name = _chosen[-1] if _chosen else os.environ.get(VARIABLE) or "auto"
     if name not in get_args(Device):
         raise DeviceError(f"there is no device {name!r}: write {', '.join(get_args(Device))}")
-    return name
+    return cast("Device", name)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def load_or_train(
             with naming(folder):
                 options = {"progress": progress, "callbacks": callbacks, "logger": logger}
                 _train_and_record(config, molecules, folder, lease, start=start_of(config, results), **options)
-            return records.find(config, data, results)
+            return records.find(config, data, results)  # type: ignore[return-value] # which has just been recorded
         except (LeaseLostError, FileNotFoundError) as error:  # whoever records the run removes its checkpoint
             if lease.compromise is None and not folder.exists():
                 raise
