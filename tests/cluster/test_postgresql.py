@@ -97,12 +97,14 @@ def test_machines_share_a_search_and_one_takes_up_the_trial_of_one_that_died(url
     first.join()
     assert first.exitcode == -signal.SIGKILL
     join_all([second])
-    study = optuna.load_study(study_name=None, storage=url)
+    storage = optuna.storages.RDBStorage(url)
+    study = optuna.load_study(study_name=None, storage=storage)
     try:
         done = trials.trials_of(study).query("state == 'complete'")
         assert sorted(done["learning_rate"]) == SWEEP["parameters"]["learning_rate"]["values"]
         assert len({trial.user_attrs["machine"] for trial in study.trials if trial.user_attrs}) == 2
         assert [trial.user_attrs["again"] for trial in study.trials if "again" in trial.user_attrs]
     finally:
-        study._storage._backend.engine.dispose()
+        storage.remove_session()
+        storage.engine.dispose()
     assert not list(tmp_path.glob("*/search.db"))
