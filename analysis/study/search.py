@@ -11,6 +11,7 @@ test half is never used. Optuna's database only says which trials were run and w
 
 import datetime
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -68,6 +69,7 @@ HEARTBEAT_SECONDS = 15
 
 _GRACE_HEARTBEATS = 4
 _POLL_SECONDS = 2.0  # while other processes finish their trials
+_ATTEMPTS = 20  # to make the tables while another machine does
 _SQLITE_SECONDS = 60  # to wait for another process's transaction
 _DEFAULT_DATABASE = "search.db"
 _URLS = "give a URL like sqlite:///file.db or postgresql+psycopg://user:password@host/name"
@@ -320,10 +322,7 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             warnings.simplefilter("error", SAWarning)  # a part of the URL is ignored
             try:
-                try:
-                    storage = _connected(url)
-                except (IntegrityError, ProgrammingError):  # another machine made the tables at the same moment
-                    storage = _connected(url)
+                storage = _connected(url)
                 if url.startswith("sqlite"):
                     # A trial that is done stays so after a power cut: SQLite's default leaves that to the disk.
                     sqlalchemy.event.listen(storage.engine, "connect", _synchronous)
@@ -361,13 +360,20 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
 
 
 def _connected(url: str) -> optuna.storages.RDBStorage:
-    return optuna.storages.RDBStorage(
-        url,
-        engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
-        heartbeat_interval=HEARTBEAT_SECONDS,
-        grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
-        heartbeat_stale_trial_callback=_queue_again,
-    )
+    """Optuna's storage, with its tables made; another machine may be making them at the same moment, one by one."""
+    for attempt in itertools.count(1):
+        try:
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
+                heartbeat_stale_trial_callback=_queue_again,
+            )
+        except (IntegrityError, ProgrammingError):
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(_POLL_SECONDS / 10)
 
 
 def _synchronous(connection: sqlite3.Connection, _: object) -> None:
