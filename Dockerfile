@@ -10,7 +10,8 @@ FROM debian:13-slim
 
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-        ca-certificates chromium git hunspell hunspell-ca hunspell-en-gb make python3 python3-venv \
+        ca-certificates chromium git hunspell hunspell-ca hunspell-en-gb make munge postgresql python3 python3-venv \
+        slurm-wlm strace \
     && rm -rf /var/lib/apt/lists/*
 
 ARG NB_USER=jovyan

@@ -34,7 +34,7 @@ lock: ## Renew requirements.lock: the pins of constraints.txt with the hashes of
 	@bash tools/lock.sh
 
 .PHONY: system
-system: ## Install hunspell and Chromium where missing (Debian as root; elsewhere it says what to install)
+system: ## Install what the tests need beside Python where missing (Debian as root; elsewhere it says what to install)
 	@bash tools/system.sh
 
 # ---- tests ---------------------------------------------------------------------------------------------------
@@ -102,10 +102,19 @@ archive: pdf book ## Write reruns/schnet-qm9-compendium-….zip: code, pins, rec
 check-archive: ## Check the archive's description against its profile with roc-validator (needs the network)
 	@bash tools/check_archive.sh reruns/schnet-qm9-compendium-*.zip
 
+# ---- study ---------------------------------------------------------------------------------------------------
+.PHONY: study
+study: env ## Train every missing run of the study through Snakemake: make study ARGS='--config experiment=baseline profile=smoke'
+	@$(BIN)/snakemake --profile workflow/profiles/local study $(ARGS)
+
 # ---- benchmark -----------------------------------------------------------------------------------------------
 .PHONY: bench
 bench: env ## Measure training speed against SchNetPack and PyTorch Geometric, print and record it (ARGS=--quick: a check)
 	@$(BIN)/python -m harness.benchmark run $(ARGS)
+
+.PHONY: gpu-check
+gpu-check: env ## Compare recorded runs with the same on this machine's GPU, and measure how fast it trains
+	@$(BIN)/python -m harness.benchmark gpu $(ARGS)
 
 # ---- trust ---------------------------------------------------------------------------------------------------
 RUN ?= baseline/141dc8907d24
@@ -126,5 +135,5 @@ audit: env ## Look for known vulnerabilities in the pinned packages (needs the n
 
 .PHONY: clean
 clean: ## Remove everything that these targets made, the environment too (the records stay)
-	@rm -rf $(VENV) $(VENV).lock $(BOOK) reruns .pytest_cache .ruff_cache .mypy_cache .hypothesis .coverage htmlcov *.egg-info
+	@rm -rf $(VENV) $(VENV).lock $(BOOK) reruns .pytest_cache .ruff_cache .mypy_cache .snakemake .hypothesis .coverage htmlcov *.egg-info
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

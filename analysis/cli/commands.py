@@ -1,6 +1,7 @@
 """The study from the command line: what is recorded, train what is missing or once more, show a record, predict."""
 
 import difflib
+import json
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from analysis.evaluation import error_sources, verdicts
 from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN
 from analysis.evaluation.verdicts import confirmation
 from analysis.predict import geometries, outputs
-from analysis.runs import checkout, protocols, records
+from analysis.runs import checkout, devices, protocols, records
 from analysis.runs.config import RunConfig
 from analysis.runs.console import OneLineErrors, aligned, clock, complain
 from analysis.study.parameters import parsed
@@ -48,6 +49,7 @@ _Results = Annotated[
         "results/ in the working folder.",
     ),
 ]
+_Device = Annotated[str, typer.Option(help="Where runs are trained: auto (a GPU if there is one), cpu or cuda.")]
 _RunId = Annotated[str, typer.Argument(help="A run's id, or its beginning; experiment/id if several have it.")]
 
 
@@ -72,6 +74,7 @@ def list_runs(
     seeds: _Seeds = None,
     results: _Results = None,
     check: Annotated[bool, typer.Option("--check", help="Read all files of each record and check them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the runs as JSON and nothing else.")] = False,
 ) -> None:
     """List every run of the study, or of one experiment, and records that are none of these."""
     from analysis.study import sweeps  # Optuna takes a quarter of a second to import
@@ -81,6 +84,9 @@ def list_runs(
     configs = study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds))
     data = molecules.fingerprint()
     found = [study.status(config, data, results, whole=check) for config in configs]
+    if as_json:
+        typer.echo(json.dumps(_as_data(found, molecules), indent=1))
+        return
     searches, others = [], []
     if experiment == "all":
         searches = [_over(sweeps.load_sweep(name), results) for name in sweeps.shipped()]
@@ -117,10 +123,17 @@ def run(
     experiment: _Experiment = "all",
     profile: _Profile = "full",
     seeds: _Seeds = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--run", help="Of these runs only the one with this id; once for each.")
+    ] = None,
     logger: Annotated[str, typer.Option(help="csv, tensorboard, wandb (offline) or none.")] = "csv",
+    device: _Device = "auto",
     results: _Results = None,
 ) -> None:
-    """Train and record what is missing, seed by seed; started again after a kill or Ctrl-C, it continues."""
+    """Train and record what is missing, seed by seed; started again after a kill or Ctrl-C, it continues.
+
+    Started several times, on one machine or on several that share the results, the processes share the runs.
+    """
     from analysis.cli import runner  # torch takes seconds to import
 
     results = results or records.results_folder()
@@ -129,7 +142,13 @@ def run(
         complain(f"records go to {results}")
     molecules = qm9.load()
     configs = study.seed_by_seed(study.plan(molecules, experiment, profile=profile, seeds=_numbers(seeds)))
-    runner.run(configs, molecules, results, profile=profile, logger=log)
+    if only:
+        by_id = {config.run_id(molecules.fingerprint()): config for config in configs}
+        if unknown := [one for one in only if one not in by_id]:
+            raise study.StudyError(f"no run of these has the id {unknown[0]}: `python -m analysis list` says which do")
+        configs = [by_id[one] for one in only]
+    with devices.using(device):
+        runner.run(configs, molecules, results, profile=profile, logger=log)
 
 
 @app.command()
@@ -137,13 +156,15 @@ def verify(
     run_id: _RunId,
     results: _Results = None,
     threads: Annotated[int | None, typer.Option(min=1, help="By default as many as the record's.")] = None,
+    device: _Device = "auto",
     out: Annotated[Path | None, typer.Option(help="Keep what was found in this file too, as JSON.")] = None,
 ) -> None:
     """Train a recorded run again, in a temporary folder, and compare; the record is not touched."""
     from analysis.cli import runner  # torch takes seconds to import
 
     recorded = records.load(_find(run_id, results or records.results_folder()))
-    runner.verify(recorded, _name(recorded), threads=threads, out=out)
+    with devices.using(device):
+        runner.verify(recorded, _name(recorded), threads=threads, out=out)
 
 
 @app.command()
@@ -375,6 +396,26 @@ def _no_records(results: Path) -> str:
 
 def _name(record: records.Record) -> str:
     return f"{record.id} ({record.folder.parent.name}, seed {record.config.seed}: {study.describe(record.config)})"
+
+
+def _as_data(found: Sequence[study.Status], molecules: Molecules) -> list[dict[str, object]]:
+    """What other programs are told of each run; "expected_seconds" is the whole run's, None where nothing is known."""
+    expected = study.expected_seconds(found, molecules)
+    return [
+        {
+            "id": one.folder.name,
+            "experiment": one.folder.parent.name,
+            "seed": one.config.seed,
+            "start": one.config.start,
+            "state": one.state,
+            "epochs": one.config.epochs,
+            "epochs_done": one.epochs,
+            "seconds": None if one.outline is None else one.outline.seconds,
+            "expected_seconds": seconds,
+            "problem": one.problem,
+        }
+        for one, seconds in zip(found, expected, strict=True)
+    ]
 
 
 def _table(found: Sequence[study.Status], profile: str) -> str:

@@ -19,12 +19,14 @@ from analysis.data.molecules import Molecules
 from analysis.runs import measured
 from analysis.runs.config import RunConfig, adjust
 from analysis.runs.console import INTERRUPTED, clock, complain, one_line
-from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.runs.devices import accelerator
+from analysis.runs.failures import CheckpointError, StartError, TrainingDivergedError, UnderWayError
 from analysis.runs.records import Record, RecordError
 from analysis.training import recording, repetition
 from analysis.training.loop import LoggerName, check_logger
 
 _LINE_SECONDS = 600.0  # in a log file, between two estimates of one run
+_POLL_SECONDS = 2.0  # while other processes train what is left
 
 
 def logger_named(name: str) -> LoggerName | None:
@@ -42,7 +44,12 @@ def run(
     profile: str,
     logger: LoggerName | None,
 ) -> None:
-    """Train and record those of the runs that are missing, in this order; ends the command if one of them fails."""
+    """Train and record those of the runs that are missing, in this order; ends the command if one of them fails.
+
+    Several processes that are given the same runs share them, see `recording.load_or_train`: each takes the next that
+    none trains, and in the end waits for those that others train.
+    """
+    accelerator()
     results = Path(results)
     results.mkdir(parents=True, exist_ok=True)
     data = molecules.fingerprint()
@@ -51,19 +58,43 @@ def run(
     troubles = [one.problem for one in found if one.state == "damaged"]
     recorded = len(found) - len(to_do) - len(troubles)
     overall = Overall(to_do, molecules, profile)
-    trained = 0
+    trained = by_others = waits = 0
     try:
         with closing(overall):
-            for one in to_do:
-                with overall.run(one):
-                    try:
-                        recording.load_or_train(
-                            one.config, molecules, results=results, progress=True, callbacks=[overall], logger=logger
-                        )
-                        trained += 1
-                    except (TrainingDivergedError, CheckpointError, RecordError) as error:
-                        troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {one_line(error)}")
-                        tqdm.write(f"error: {troubles[-1]}; going on with the others", file=sys.stderr)
+            while to_do:
+                left = []
+                for one in to_do:
+                    if one.folder.exists():
+                        by_others += 1
+                        overall.drop(one)
+                        continue
+                    begins_later = any(one.config.start == f"{of.folder.parent.name}/{of.folder.name}" for of in to_do)
+                    if recording.held(one.folder) or (begins_later and not (results / one.config.start).is_dir()):
+                        left.append(one)
+                        continue
+                    with overall.run(one):
+                        try:
+                            recording.load_or_train(
+                                one.config,
+                                molecules,
+                                results=results,
+                                progress=True,
+                                callbacks=[overall],
+                                logger=logger,
+                                wait=False,
+                            )
+                            trained += 1
+                        except UnderWayError:
+                            left.append(one)
+                        except (TrainingDivergedError, CheckpointError, RecordError, StartError) as error:
+                            troubles.append(f"run {one.folder.name} of {one.folder.parent.name}: {one_line(error)}")
+                            tqdm.write(f"error: {troubles[-1]}; going on with the others", file=sys.stderr)
+                to_do = left
+                if to_do:
+                    if not waits:
+                        tqdm.write(f"waiting for {len(to_do)} runs that other processes train", file=sys.stderr)
+                    waits += 1
+                    time.sleep(_POLL_SECONDS)
     # Lightning makes an exit of a Ctrl-C during training.
     except (KeyboardInterrupt, SystemExit) as stop:
         complain("stopped: the same command goes on after the last finished epoch of the run under way")
@@ -71,7 +102,9 @@ def run(
     except OSError as error:  # a full disk, a folder that may not be written
         complain(f"error: {one_line(error)}; once that is mended, the same command continues")
         raise typer.Exit(1) from error
-    typer.echo(f"{len(found)} runs: {trained} trained, {recorded} recorded before, {len(troubles)} failed")
+    shared = f"{by_others} by other processes, " if by_others else ""
+    counted = f"{trained} trained, {shared}{recorded} recorded before, {len(troubles)} failed"
+    typer.echo(f"{len(found)} runs: {counted}")
     for trouble in troubles:
         complain(f"failed: {trouble}")
     if troubles:
@@ -83,6 +116,7 @@ def verify(recorded: Record, name: str, *, threads: int | None, out: str | os.Pa
 
     `name` is how the run is called in what is said. What was found is kept in `out` (see `repetition`), a new file.
     """
+    accelerator()
     out = None if out is None else Path(out)
     if out is not None:
         if out.exists():
@@ -145,7 +179,8 @@ class Overall(Callback):
         changed = [adjust(one.config, training={"epochs": n}) for one, n in zip(to_do, left, strict=True)]
         self._works = [study.work(config, molecules) for config in changed]
         self._profile = profile
-        self._place = -1
+        self._places = {one.folder: place for place, one in enumerate(to_do)}
+        self._place = 0
         self._done_works, self._done_seconds = 0.0, 0.0  # of the runs that this session trained
         self._start = self._said = 0.0
         self._share = 0.0  # of what was left of the run under way
@@ -158,8 +193,8 @@ class Overall(Callback):
 
     @contextmanager
     def run(self, one: study.Status) -> Iterator[None]:
-        """Within it, the next run is trained."""
-        self._place += 1
+        """Within it, this run is trained."""
+        self._place = self._places[one.folder]
         self._start, self._share, self._first_epoch = time.perf_counter(), 0.0, None
         what = study.describe(one.config, self._profile)
         left = self.seconds_left()
@@ -176,7 +211,12 @@ class Overall(Callback):
         if self._share:
             self._done_works += self._works[self._place] * self._share
             self._done_seconds += time.perf_counter() - self._start
-        self._share, self._works[self._place] = 0.0, 0.0
+        self._share = 0.0
+        self.drop(one)
+
+    def drop(self, one: study.Status) -> None:
+        """Nothing is left of this run, whoever trained it."""
+        self._works[self._places[one.folder]] = 0.0
         if self._bar is not None:
             self._show()
 
@@ -187,7 +227,7 @@ class Overall(Callback):
         if not works:
             return None
         seconds = self._done_seconds + (time.perf_counter() - self._start if under_way else 0.0)
-        return seconds / works * (sum(self._works[self._place :]) - under_way)
+        return seconds / works * (sum(self._works) - under_way)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, *_: object) -> None:
         """Note where this session takes up the run, and when: compiling, before it, happens once."""

@@ -26,6 +26,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
             to_disk(temporary)
             temporary.replace(path)
+            to_disk(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -60,6 +61,7 @@ _REASONS = {
     errno.EACCES: "no permission to read or write it: change its rights, or name another place",
     errno.EROFS: "the disk may not be written: name another place",
     errno.ENOSPC: "the disk is full: make room, or name another place",
+    errno.EEXIST: "it is there already",
 }
 
 
@@ -73,9 +75,52 @@ def reason(error: Exception) -> str:
 
 
 def to_disk(path: str | os.PathLike[str]) -> None:
-    """Wait until a file's content is on the disk: a name can reach it before, and then a power cut leaves nothing."""
-    with naming(path), Path(path).open("rb+") as file:
-        os.fsync(file.fileno())
+    """Wait until a file's content, or the names in a folder, are on the disk.
+
+    Neither brings the other: after a power cut a name may stand for an empty file, and a whole file may have no name.
+    """
+    with naming(path):
+        if not Path(path).is_dir():
+            with Path(path).open("rb+") as file:
+                os.fsync(file.fileno())
+            return
+        names = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(names)
+        except OSError as error:  # a file system that has no such thing for folders
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(names)
+
+
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder where there is none, and those above it, all with their names on the disk."""
+    path = Path(path)
+    if not path.is_dir():
+        make_folder(path.parent)
+        with naming(path):
+            path.mkdir(exist_ok=True)
+            to_disk(path.parent)
+
+
+def put_folder(whole: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Move a folder of files to `path`, and all to the disk: after a power cut it is there whole or not at all.
+
+    Raises FileExistsError, with `path` as it was, if there is one that holds something.
+    """
+    whole, path = Path(whole), Path(path)
+    for file in whole.iterdir():
+        to_disk(file)
+    to_disk(whole)
+    with naming(path):
+        try:
+            whole.rename(path)
+        except OSError as error:
+            if error.errno == errno.ENOTEMPTY:
+                raise FileExistsError(errno.EEXIST, "", str(path)) from error
+            raise
+        to_disk(path.parent)
 
 
 def remove_leftovers(path: str | os.PathLike[str]) -> None:

@@ -13,3 +13,11 @@ class CheckpointError(UserError, RuntimeError):
 
 class StartError(UserError, RuntimeError):
     """The record that a run begins with is missing, or of another network; the message names it."""
+
+
+class UnderWayError(UserError, RuntimeError):
+    """Another process trains the run; the message says which one and where."""
+
+
+class LeaseLostError(RuntimeError):
+    """Another process took the run over: this one gave no sign of life, or could not reach the file of its lease."""

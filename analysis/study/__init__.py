@@ -23,4 +23,14 @@ from analysis.study.experiments import (
     RecipeParameters,
     SensitivityParameters,
 )
-from analysis.study.runs import Status, StudyError, load_or_train, other_records, plan, recorded, recorded_arms, status
+from analysis.study.runs import (
+    Status,
+    StudyError,
+    expected_seconds,
+    load_or_train,
+    other_records,
+    plan,
+    recorded,
+    recorded_arms,
+    status,
+)

@@ -10,6 +10,7 @@ from analysis.data.molecules import Molecules
 from analysis.runs import selection
 from analysis.runs.arms import Arm
 from analysis.runs.config import Profile, RunConfig, adjust, apply_profile
+from analysis.runs.devices import Device
 from analysis.study.parameters import NotebookParameters, refused
 
 MODEL_SEEDS = (0, 1, 2, 3, 4)
@@ -30,6 +31,7 @@ class ExperimentParameters(NotebookParameters):
     epochs: PositiveInt | None = Field(None, description=_POSITIVE_INTEGER)
     learning_rate: PositiveFloat | None = Field(None, description="a positive number, or None for the profile's")
     batch_size: PositiveInt | None = Field(None, description=_POSITIVE_INTEGER)
+    device: Device = Field("auto", description='"auto", "cpu" or "cuda"')
 
     @field_validator("*", mode="after")
     @classmethod

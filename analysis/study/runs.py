@@ -1,6 +1,7 @@
 """The runs of the study: planned, trained, read, and the state of each."""
 
 import os
+import statistics
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,13 +13,13 @@ from tqdm import tqdm
 
 from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
-from analysis.runs import records
+from analysis.runs import devices, records
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.console import in_notebook, one_line
 from analysis.runs.failures import CheckpointError, TrainingDivergedError
 from analysis.runs.records import Record
-from analysis.study.base import ExperimentParameters, each_once
+from analysis.study.base import ExperimentParameters, each_once, work
 from analysis.study.description import describe
 from analysis.study.experiments import EXPERIMENTS
 from analysis.study.parameters import check
@@ -48,7 +49,8 @@ def load_or_train(
     diverged = []
     for config in tqdm(missing, desc="runs", unit="run", disable=hidden, initial=len(found) - len(missing)):
         try:
-            found[config] = recording.load_or_train(config, molecules, results=results, progress=True)
+            with devices.using(parameters.device):
+                found[config] = recording.load_or_train(config, molecules, results=results, progress=True)
         except TrainingDivergedError as error:
             diverged.append(f"{describe(config, parameters.profile)}, seed {config.seed}: {error}")
     if diverged:
@@ -157,6 +159,20 @@ def status(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[
         return Status(folder, config, epochs=recording.finished_epochs(folder), trained=recording.under_way(folder))
     except (records.RecordError, CheckpointError) as error:
         return Status(folder, config, problem=one_line(error))
+
+
+def expected_seconds(found: Sequence[Status], molecules: Molecules) -> list[float | None]:
+    """How long each run takes from beginning to end, s: as its record says, or else as others of its size took.
+
+    That is at the median pace of the runs that are recorded among `found`; None where none is.
+    """
+    works = [None if one.config is None else work(one.config, molecules) for one in found]
+    paces = [one.outline.seconds / its for one, its in zip(found, works, strict=True) if one.outline is not None]
+    pace = statistics.median(paces) if paces else None
+    return [
+        one.outline.seconds if one.outline is not None else None if None in (pace, its) else pace * its
+        for one, its in zip(found, works, strict=True)
+    ]
 
 
 def other_records(

@@ -11,11 +11,13 @@ test half is never used. Optuna's database only says which trials were run and w
 
 import datetime
 import hashlib
+import itertools
 import json
 import logging
 import os
 import platform
 import re
+import sqlite3
 import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,20 +31,21 @@ import optuna
 import pandas as pd
 import sqlalchemy
 import typer
-from filelock import FileLock
+from filelock import SoftFileLease
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.trial import TrialState
 from pydantic import Field, NonNegativeInt, PositiveInt
-from sqlalchemy.exc import SAWarning, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SAWarning, SQLAlchemyError
 from tqdm import tqdm
 
 from analysis.data import qm9, thesis
 from analysis.data.errors import UserError
-from analysis.data.files import whole_file
+from analysis.data.files import make_folder, whole_file
 from analysis.data.molecules import Molecules
-from analysis.runs import records
+from analysis.runs import devices, records
 from analysis.runs.config import Profile
 from analysis.runs.console import INTERRUPTED, OneLineErrors, complain
+from analysis.runs.devices import Device
 from analysis.runs.failures import TrainingDivergedError
 from analysis.study import sweeps
 from analysis.study.parameters import NotebookParameters, check, parsed
@@ -66,6 +69,7 @@ HEARTBEAT_SECONDS = 15
 
 _GRACE_HEARTBEATS = 4
 _POLL_SECONDS = 2.0  # while other processes finish their trials
+_ATTEMPTS = 20  # to make the tables while another machine does
 _SQLITE_SECONDS = 60  # to wait for another process's transaction
 _DEFAULT_DATABASE = "search.db"
 _URLS = "give a URL like sqlite:///file.db or postgresql+psycopg://user:password@host/name"
@@ -165,7 +169,7 @@ def search(
         frame = trials_of(study)
     if profile == "full":
         path = results / sweep.experiment / WITHOUT_RECORD
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         with whole_file(path) as temporary:
             frame.to_csv(temporary, index=False)
     return frame
@@ -305,25 +309,24 @@ def _queue_again(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
 
 @contextmanager
 def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, results: Path) -> Iterator[optuna.Study]:
-    lock = results / ".locks" / "search-storage"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+    path = results / ".locks" / "search-storage.lease"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = SoftFileLease(path, lease_duration=recording.LEASE_SECONDS)
     named, url = _storage(url, results)
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # a line per trial, and a traceback per failed one
     storage = None
     try:
         # Two processes that create the tables or queue trials at once get in each other's way.
-        with FileLock(lock), warnings.catch_warnings():
+        with lock, warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             warnings.simplefilter("error", SAWarning)  # a part of the URL is ignored
             try:
-                storage = optuna.storages.RDBStorage(
-                    url,
-                    engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
-                    heartbeat_interval=HEARTBEAT_SECONDS,
-                    grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
-                    heartbeat_stale_trial_callback=_queue_again,
-                )
+                storage = _connected(url)
+                if url.startswith("sqlite"):
+                    # A trial that is done stays so after a power cut: SQLite's default leaves that to the disk.
+                    sqlalchemy.event.listen(storage.engine, "connect", _synchronous)
+                    storage.engine.dispose()  # of connections from before
                 study = optuna.create_study(
                     storage=storage,
                     sampler=sampler,
@@ -341,7 +344,7 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
             yield study
         except BaseException:
             # Stopped by hand, or by something like a full disk: the trial has yet to be run.
-            with FileLock(lock):
+            with lock:
                 _queue_forgotten(study)
             raise
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
@@ -354,6 +357,27 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
         if storage is not None:
             storage.remove_session()
             storage.engine.dispose()
+
+
+def _connected(url: str) -> optuna.storages.RDBStorage:
+    """Optuna's storage, with its tables made; another machine may be making them at the same moment, one by one."""
+    for attempt in itertools.count(1):
+        try:
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
+                heartbeat_stale_trial_callback=_queue_again,
+            )
+        except (IntegrityError, ProgrammingError):
+            if attempt == _ATTEMPTS:
+                raise
+            time.sleep(_POLL_SECONDS / 10)
+
+
+def _synchronous(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous = EXTRA")
 
 
 def _reason(error: BaseException) -> str:
@@ -388,6 +412,7 @@ class SearchParameters(NotebookParameters):
     seed: NonNegativeInt = Field(0, description="0 or a positive whole number")
     trials: PositiveInt | None = Field(None, description="a positive whole number, or None for the sweep file's")
     more_seeds: list[NonNegativeInt] = Field([1, 2], description="whole numbers of 0 or more; or an empty list")
+    device: Device = Field("auto", description='"auto", "cpu" or "cuda"')
 
 
 def load_or_search(
@@ -401,7 +426,11 @@ def load_or_search(
     Raises ValueError if no trial is complete, failures.TrainingDivergedError if the report's point or the chosen one
     diverged in some seed, and what `search` raises.
     """
-    results = Path(results or records.results_folder())
+    with devices.using(parameters.device):
+        return _load_or_search(sweep, parameters, molecules, Path(results or records.results_folder()))
+
+
+def _load_or_search(sweep: Sweep, parameters: SearchParameters, molecules: Molecules, results: Path) -> Stage:
     asked = {"profile": parameters.profile, "seed": parameters.seed, "results": results}
     found = known(sweep, **asked)
     if len(found) < _cap(sweep.fitting(parameters.profile), parameters.trials):
@@ -426,6 +455,8 @@ def load_or_search(
     )
 
 
+_Device = Annotated[str, typer.Option(help="Where runs are trained: auto (a GPU if there is one), cpu or cuda.")]
+
 app = typer.Typer(cls=OneLineErrors, add_completion=False, no_args_is_help=True, help=__doc__.partition("\n\n")[0])
 
 
@@ -449,22 +480,24 @@ def _run(
     storage: Annotated[str | None, typer.Option(help="URL of Optuna's database; by default results/search.db.")] = None,
     fix: Annotated[list[str] | None, typer.Option(help="Set a parameter instead: --fix batch_size=512.")] = None,
     prune: Annotated[bool, typer.Option("--prune", help="Stop hopeless trials.")] = False,
+    device: _Device = "auto",
 ) -> None:
     """Search. Started again it goes on; started several times with one storage, the processes share the trials."""
     found = load_sweep(sweep)
     if fix:
         found = found.fixing(_values(fix, found.file))
     try:
-        frame = search(
-            found,
-            qm9.load(),
-            profile=_profile(profile),
-            seed=seed,
-            trials=trials,
-            storage=storage,
-            pruning=Pruning() if prune else None,
-            progress=True,
-        )
+        with devices.using(device):
+            frame = search(
+                found,
+                qm9.load(),
+                profile=_profile(profile),
+                seed=seed,
+                trials=trials,
+                storage=storage,
+                pruning=Pruning() if prune else None,
+                progress=True,
+            )
     except KeyboardInterrupt as stop:
         complain("stopped: the same command goes on with the trial under way, after its last finished epoch")
         raise typer.Exit(INTERRUPTED) from stop
@@ -484,11 +517,13 @@ def _trial(
     sweep: Annotated[str, typer.Argument(help="stage1, stage2, or a sweep file (.yaml).")],
     profile: Annotated[str, typer.Option(help="smoke, quick or full.")] = "full",
     seed: Annotated[int, typer.Option(min=0, help="Of the run.")] = 0,
+    device: _Device = "auto",
 ) -> None:
     """Run one trial with the parameters given as --name=value: what the agent of Weights & Biases calls."""
     found = load_sweep(sweep)
     config = found.config(_values(context.args, found.file), profile=_profile(profile), seed=seed)
-    record = recording.load_or_train(config, qm9.load(), progress=True)
+    with devices.using(device):
+        record = recording.load_or_train(config, qm9.load(), progress=True)
     mse, seconds = objectives(record)
     if "WANDB_SWEEP_ID" in os.environ:
         import wandb  # the import of a package that few need takes a second

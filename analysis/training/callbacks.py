@@ -18,14 +18,15 @@ import numpy as np
 import pandas as pd
 import pytorch_lightning as pl
 import torch
+from filelock import SoftFileLease
 from pytorch_lightning.callbacks import Callback, Checkpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from schnetpack import properties
 from tqdm import tqdm
 
-from analysis.data.files import reason, whole_file
+from analysis.data.files import make_folder, reason, whole_file
 from analysis.runs.console import clock, complain, in_notebook
-from analysis.runs.failures import CheckpointError, TrainingDivergedError
+from analysis.runs.failures import CheckpointError, LeaseLostError, TrainingDivergedError
 from analysis.runs.weights import LOSS_WEIGHT
 
 SQUARED_ERRORS = "squared_errors"
@@ -245,7 +246,7 @@ class WholeCheckpoints(TorchCheckpointIO):
         """Replace the checkpoint at `path`, which stays as it was if that fails."""
         content = io.BytesIO()
         torch.save(checkpoint, content)
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        make_folder(Path(path).parent)
         with whole_file(Path(path)) as temporary:
             temporary.write_bytes(content.getvalue())
 
@@ -328,6 +329,20 @@ class KeepLast(Checkpoint):
                 f"{self._path} is the checkpoint of run {state_dict['run']}, not of {self._run_id}; delete it to train "
                 "from the beginning"
             )
+
+
+class KeepLease(Callback):
+    """Stops a training whose run another process took over: raises LeaseLostError at the end of an epoch."""
+
+    def __init__(self, lease: SoftFileLease) -> None:
+        self._lease = lease
+
+    def on_train_epoch_end(self, *_: object) -> None:
+        """Look at the lease."""
+        if (lost := self._lease.compromise) is not None:
+            raise LeaseLostError(f"{lost.lock_file} is no longer this process's ({lost.reason})")
+
+    on_fit_end = on_train_epoch_end
 
 
 class EpochLog(Callback):

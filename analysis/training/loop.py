@@ -31,6 +31,7 @@ from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import check_units, neighbour_pairs
 from analysis.runs.config import RunConfig, Training
+from analysis.runs.devices import accelerator
 from analysis.runs.records import Record
 from analysis.runs.selection import Chosen, choose_molecules, fine_tuned, loss_weights
 from analysis.runs.weights import LOSS_WEIGHT
@@ -352,9 +353,12 @@ def train(
         A loss weight is not finite, or negative.
     LoggerError
         The logger is unknown, or its package is not installed.
+    devices.DeviceError
+        It is to be trained on a GPU, and there is none.
     """
     folder = Path(folder)
     check_logger(logger)
+    accelerator()
     whole = molecules.fingerprint()
     seconds: dict[str, float] = {}
     with _timed(seconds, "preparation"):
@@ -406,7 +410,7 @@ def train(
 
 
 def lone_trainer(*, plugins: Sequence[object] = (), **settings: object) -> pl.Trainer:
-    """Lightning's trainer for one process with one device: a GPU that torch can use, or else the CPU.
+    """Lightning's trainer for one process with one device, see `devices.accelerator`.
 
     Lightning by itself looks at its surroundings: it takes every GPU there is, a scheduler's number of tasks for that
     of its own processes, and PL_TRAINER_… variables for settings. Here none of them counts. `plugins` and `settings`
@@ -415,17 +419,13 @@ def lone_trainer(*, plugins: Sequence[object] = (), **settings: object) -> pl.Tr
     usual = {name: parameter.default for name, parameter in inspect.signature(pl.Trainer).parameters.items()}
     alone = LightningEnvironment()
     alone.set_global_rank(0)  # loggers write nothing in what a launcher's variables call a later process
-    ours = {"accelerator": _accelerator(), "devices": 1, "plugins": [alone, *plugins]}
+    ours = {"accelerator": accelerator(), "devices": 1, "plugins": [alone, *plugins]}
     return pl.Trainer(**usual | ours | settings)
-
-
-def _accelerator() -> str:
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def _prepare(task: EnergyTask, training: PackedLoader, validation: PackedLoader) -> None:
     """Let a copy take the first step and validate the first batch: numba compiles a loop when it is first called."""
-    twin = copy.deepcopy(task).to(device := torch.device(_accelerator()))
+    twin = copy.deepcopy(task).to(device := torch.device(accelerator()))
     first, of_validation = (
         {key: tensor.to(device) for key, tensor in next(iter(loader)).items()} for loader in (training, validation)
     )
@@ -502,13 +502,15 @@ def _logging_to(name: LoggerName | None, folder: Path, config: RunConfig) -> Ite
 
 @contextmanager
 def _quiet_lightning() -> Iterator[None]:
-    """Keep Lightning's banners out of a notebook, and its one call that torch marks for removal."""
+    """Keep Lightning's banners and advice out of a notebook, and its one call that torch marks for removal."""
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+            # Where SLURM is installed it asks for srun, whose tasks don't count here, see `lone_trainer`.
+            warnings.filterwarnings("ignore", "The `srun` command is available on your system but is not used")
             yield
     finally:
         logger.setLevel(level)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from analysis.data.errors import UserError
 from harness.benchmark import plan
 from harness.benchmark import record as benchmark
 
@@ -97,6 +98,55 @@ def forces(
         typer.echo(f"error: {out} exists: name another file, or remove it to measure it again", err=True)
         raise typer.Exit(1)
     trial.measure(out, repeats=repeats, say=typer.echo)
+
+
+@app.command()
+def gpu(
+    out: Annotated[Path | None, typer.Argument(help="The record; the book shows results/benchmark/gpu-*.json.")] = None,
+    repeats: Annotated[int, typer.Option(min=1)] = 3,
+    widths: _Integers = "38,64,128",
+    batches: _Integers = "128,512,2048",
+) -> None:
+    """Compare recorded runs with the same on a GPU, and measure how fast it trains; exit code 0 only if they agree."""
+    from analysis.data import qm9
+    from analysis.data.files import check_output
+    from analysis.runs import devices, records
+    from harness.benchmark import gpu as trial
+
+    out = out or plan.ROOT / "reruns" / "gpu-check.json"
+    if out.exists():
+        typer.echo(f"error: {out} exists: name another file, or remove it to measure it again", err=True)
+        raise typer.Exit(1)
+    asked = plan.settings(repeats=repeats, widths=_numbers(widths), batches=_numbers(batches))
+    try:
+        with devices.using("cuda"):
+            devices.accelerator()
+        out.parent.mkdir(parents=True, exist_ok=True)
+        check_output(out)
+        recorded = trial.book_records(records.results_folder())
+    except (UserError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
+    found = trial.check(out, recorded, qm9.load(), asked, say=typer.echo)
+    typer.echo(f"recorded in {out}")
+    if not found.agrees:
+        typer.echo("error: this GPU does not give what the records say, within the tolerance", err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
+def workers(
+    out: Annotated[Path, typer.Argument(help="The record, such as results/benchmark/workers-NAME.json.")],
+    repeats: Annotated[int, typer.Option(min=1)] = 3,
+    profile: Annotated[str, typer.Option(help="Of the runs: smoke or quick.")] = "quick",
+) -> None:
+    """Measure how long some runs take with one worker and with two, each of one thread; nothing else may be running."""
+    from harness.benchmark import workers as trial
+
+    if out.exists():
+        typer.echo(f"error: {out} exists: name another file, or remove it to measure it again", err=True)
+        raise typer.Exit(1)
+    trial.measure(out, repeats=repeats, profile=profile, say=typer.echo)
 
 
 @app.command()

@@ -13,10 +13,10 @@ from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullFormatter, NullLocator
 
 from analysis.figures import style
-from analysis.figures.words import messages, say
+from analysis.figures.words import mark, messages, say
 from analysis.runs.measured import Git
 from harness.benchmark import record as benchmark
-from harness.benchmark.record import Bar, Benchmark, Programs, Spread, Trial, Ways
+from harness.benchmark.record import Bar, Benchmark, GpuCheck, Programs, Spread, Trial, Ways, WorkerTimes
 from harness.machine import Machine
 
 # colour, marker and line: told apart in grey, too
@@ -350,6 +350,47 @@ def _small_share(share: float, lang: str) -> str:
         return style.percent(0, lang)
     unit = 10.0 ** math.floor(math.log10(share))
     return style.threshold(math.ceil(share / unit) * unit, lang)
+
+
+def gpu_facts(records: Sequence[GpuCheck], *, lang: str) -> dict[str, str]:
+    """A sentence: on which cards `make gpu-check` was run, and whether they agree; or that none was at hand."""
+    if not records:
+        none = mark("No graphics card was at hand, neither for this page nor for any run of the book.")
+        return {"gpu": say(none, lang)}
+    cards = ", ".join(dict.fromkeys(record.device for record in records))
+    agree = mark("{cards}: the runs that were trained again there agree with the records.")
+    differ = mark("{cards}: not all runs that were trained again there agree with the records.")
+    return {"gpu": say(agree if all(record.agrees for record in records) else differ, lang, cards=cards)}
+
+
+def gpu_table(records: Sequence[GpuCheck], *, lang: str) -> pd.DataFrame | None:
+    """Molecules per second on each card, a row per number of features and batch size; None without a record."""
+    rows, names = [], []
+    for record in records:
+        for width, batch in dict.fromkeys((one.width, one.batch) for one in record.steps):
+            rates = {
+                mark("(a) SchNetPack as it is"): record.rate("schnet", "schnetpack", width, batch),
+                mark("(b) SchNetPack, packed batches"): record.rate("schnet", "stock", width, batch),
+                mark("(d) this compendium"): record.rate("schnet", "fused", width, batch),
+                mark("PaiNN, packed batches"): record.rate("painn", "stock", width, batch),
+            }
+            names.append(record.device)
+            sizes = {say("Features", lang): style.number(width, lang), say("Batch", lang): style.number(batch, lang)}
+            rows.append(
+                sizes
+                | {say(name, lang): "–" if one is None else style.number(one, lang) for name, one in rates.items()}
+            )
+    return pd.DataFrame(rows, index=names) if rows else None
+
+
+def worker_facts(records: Sequence[WorkerTimes], *, lang: str) -> dict[str, str]:
+    """A sentence that says what two workers gained where it was measured; or that it was not."""
+    if not records:
+        return {"workers_measured": say(mark("It was not measured with real workers yet."), lang)}
+    said = mark("Two workers of one thread each trained the same runs {times} times as fast as one ({processors}).")
+    times = ", ".join(style.number(record.gain, lang, 2) for record in records)
+    processors = ", ".join(record.machine.processor for record in records)
+    return {"workers_measured": say(said, lang, times=times, processors=processors)}
 
 
 def ways_table(records: Sequence[Ways], *, lang: str) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from analysis.data.errors import UserError
 from analysis.runs.measured import Frozen, Git, read
 from analysis.runs.records import results_folder
+from analysis.training.repetition import Repetition
 from harness.machine import Machine
 
 SCHEMA_VERSION = 2
@@ -379,6 +380,89 @@ def load(path: str | os.PathLike[str] | None = None) -> Benchmark:
     Raises BenchmarkError, which names the file and what is wrong with it.
     """
     return read(Path(path or default_path()), Benchmark, BenchmarkError, "make bench")
+
+
+class GpuStep(Frozen):
+    """A training on a GPU for a while: how many `molecules` in how many `seconds` of wall time.
+
+    `layers` are "schnetpack" for SchNetPack as it is, data loading included; "stock" for its modules and "fused" for
+    ours, both fed by packed batches.
+    """
+
+    network: Literal["schnet", "painn"]
+    layers: Literal["schnetpack", "stock", "fused"]
+    width: PositiveInt
+    batch: PositiveInt
+    repeat: int = Field(ge=0)
+    molecules: PositiveInt
+    seconds: PositiveFloat
+
+
+class GpuCheck(Frozen):
+    """What `make gpu-check` found on the GPU `device`: recorded runs trained again there, and how fast it trains."""
+
+    machine: Machine
+    device: str
+    versions: dict[str, str]
+    git: Git | None
+    agreement: tuple[Repetition, ...]
+    steps: tuple[GpuStep, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether every run that was trained again is within the tolerance."""
+        return all(one.within_tolerance for one in self.agreement)
+
+    def rate(self, network: str, layers: str, width: int, batch: int) -> float | None:
+        """Molecules per second, the median over repeats; None if that was not measured."""
+        sizes = (network, layers, width, batch)
+        found = [one for one in self.steps if (one.network, one.layers, one.width, one.batch) == sizes]
+        return statistics.median(one.molecules / one.seconds for one in found) if found else None
+
+
+def load_gpu(folder: str | os.PathLike[str] | None = None) -> list[GpuCheck]:
+    """The records of `make gpu-check`, by default the book's: one per card, by file name.
+
+    Raises BenchmarkError, which names the file and what is wrong with it.
+    """
+    found = sorted(Path(folder or default_path().parent).glob("gpu-*.json"))
+    return [read(path, GpuCheck, BenchmarkError, "make gpu-check") for path in found]
+
+
+class WorkerTurn(Frozen):
+    """So many workers at once, and the wall time from the start of the first to the end of the last, s."""
+
+    workers: PositiveInt
+    repeat: int = Field(ge=0)
+    seconds: PositiveFloat
+
+
+class WorkerTimes(Frozen):
+    """The same `runs` with one worker and with two; `load` is that of the machine before."""
+
+    machine: Machine
+    versions: dict[str, str]
+    git: Git | None
+    profile: str
+    runs: PositiveInt
+    load: NonNegativeFloat
+    turns: tuple[WorkerTurn, ...]
+
+    @property
+    def gain(self) -> float:
+        """How many times as fast two workers are as one, the median over repeats."""
+        seconds = {(one.workers, one.repeat): one.seconds for one in self.turns}
+        repeats = {one.repeat for one in self.turns}
+        return statistics.median(seconds[1, repeat] / seconds[2, repeat] for repeat in repeats)
+
+
+def load_workers(folder: str | os.PathLike[str] | None = None) -> list[WorkerTimes]:
+    """The records of `python -m harness.benchmark workers`, by default the book's: one per machine, by file name.
+
+    Raises BenchmarkError, which names the file and what is wrong with it.
+    """
+    found = sorted(Path(folder or default_path().parent).glob("workers-*.json"))
+    return [read(path, WorkerTimes, BenchmarkError, "python -m harness.benchmark workers") for path in found]
 
 
 def load_ways(folder: str | os.PathLike[str] | None = None) -> list[Ways]:

@@ -108,8 +108,8 @@ def _sha256(path: Path) -> str:
 _RECORDING = (
     "results/*/.*.partial/last.ckpt",
     "results/*/.*.partial/.last.ckpt.*",
-    "results/*/.*.partial/record/*.parquet",
-    "results/*/.*.partial/record/run.json",
+    "results/*/.*.partial/record-*/*.parquet",
+    "results/*/.*.partial/record-*/run.json",
 )
 
 

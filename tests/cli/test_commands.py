@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from filelock import SoftFileLease
 from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
@@ -121,10 +122,12 @@ def test_a_run_that_a_process_trains_is_told_from_one_whose_process_ended(config
     run_id = config.run_id(qm9_molecules.fingerprint())
     (tmp_path / "baseline" / f".{run_id}.partial").mkdir(parents=True)
     (tmp_path / ".locks").mkdir()
-    hold = "import filelock, sys\nwith filelock.FileLock(sys.argv[1]): print(flush=True); sys.stdin.read()"
+    hold = (
+        "import filelock, sys\nwith filelock.SoftFileLease(sys.argv[1], lease_duration=120): print(flush=True); input()"
+    )
     listing = ["list", "baseline", *SMOKE, "--seeds", "0", "--results", tmp_path]
     with subprocess.Popen(
-        [sys.executable, "-c", hold, str(tmp_path / ".locks" / f"baseline-{run_id}")],
+        [sys.executable, "-c", hold, str(tmp_path / ".locks" / f"baseline-{run_id}.lease")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     ) as process:
@@ -329,6 +332,49 @@ def test_ctrl_c_ends_in_one_line_and_the_next_start_goes_on(recorded, tmp_path, 
     assert epochs == [1]
     (again,) = recorded_folders(tmp_path)
     pd.testing.assert_frame_equal(load(again).history, recorded.history, check_exact=True)
+
+
+def test_a_run_that_is_none_of_these_is_refused(tmp_path):
+    said = refused("run", "baseline", *SMOKE, "--run", "0123456789ab", "--results", tmp_path)
+    assert said == "error: no run of these has the id 0123456789ab: `python -m analysis list` says which do"
+
+
+def test_other_programs_get_the_list_as_data(results, recorded):
+    """A run that is not recorded is expected to take as long for its work as those that are."""
+    shown = invoke("list", "baseline", *SMOKE, "--seeds", "0,1", "--results", results, "--json")
+    first, second = json.loads(shown.stdout)
+    assert (first["id"], first["experiment"], first["seed"], first["state"]) == (recorded.id, "baseline", 0, "recorded")
+    assert first["seconds"] == first["expected_seconds"] == pytest.approx(recorded.seconds)
+    assert (second["state"], second["seconds"], second["epochs_done"]) == ("missing", None, None)
+    assert second["expected_seconds"] == pytest.approx(recorded.seconds)
+
+
+def test_workers_that_are_given_the_same_command_share_the_runs_and_wait_for_the_last(results, monkeypatch):
+    """The other worker trains seed 1 of three while this one trains seed 2 and is then asked whether it is done."""
+    asked = ["run", "baseline", *SMOKE, "--results"]
+    elsewhere = results.parent / "elsewhere"
+    shutil.copytree(results, elsewhere)
+    assert invoke(*asked, elsewhere, "--seeds", 1).exit_code == 0
+    (theirs,) = {one.name for one in recorded_folders(elsewhere)} - {one.name for one in recorded_folders(results)}
+    lease = SoftFileLease(
+        results / ".locks" / f"baseline-{theirs}.lease", lease_duration=recording.LEASE_SECONDS, thread_local=False
+    )
+    Path(lease.lock_file).parent.mkdir(exist_ok=True)
+    lease.acquire()
+    asleep = []
+
+    def sleep(_: float) -> None:
+        asleep.append({one.name for one in recorded_folders(results)})
+        shutil.copytree(elsewhere / "baseline" / theirs, results / "baseline" / theirs)
+        lease.release()
+
+    monkeypatch.setattr(runner.time, "sleep", sleep)
+    result = invoke(*asked, results, "--seeds", "0,1,2")
+    assert result.stdout == "3 runs: 1 trained, 1 by other processes, 1 recorded before, 0 failed\n"
+    assert [len(known) for known in asleep] == [2]
+    assert "[2/2] baseline" in result.stderr
+    assert "[1/2]" not in result.stderr
+    assert "waiting for 1 runs that other processes train" in result.stderr
 
 
 # ---- the estimate ----------------------------------------------------------------------------------------------------

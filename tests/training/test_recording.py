@@ -360,8 +360,10 @@ def test_every_file_of_a_record_is_on_the_disk_before_the_record_is_in_place(qm9
     monkeypatch.setattr(os, "fsync", fsync)
     record = recording.load_or_train(CONFIG, qm9_molecules, results=tmp_path)
     written = {path.name for path in record.folder.iterdir()}
-    assert {name for name, folder, _ in seen if folder == "record"} == written
-    assert not any(recorded for *_, recorded in seen)
+    of_record = [(name, recorded) for name, folder, recorded in seen if folder.startswith("record-")]
+    assert {name for name, _ in of_record} == written
+    assert not any(recorded for _, recorded in of_record)
+    assert seen[-1] == ("tests", tmp_path.name, True)  # and its own name is when it is there
 
 
 def test_a_full_disk_leaves_no_record_and_the_next_start_goes_on(recorded, qm9_molecules, tmp_path, full_disk):

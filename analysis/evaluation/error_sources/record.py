@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.data.errors import UserError
-from analysis.data.files import reason
+from analysis.data.files import put_folder, reason
 from analysis.runs.records import results_folder, sha256
 
 MODELS = ("default", "custom")
@@ -75,7 +75,7 @@ def save(sources: ErrorSources, folder: str | os.PathLike[str]) -> None:
     about = sources.about | {"sha256": {name: sha256(partial / f"{name}.csv") for name in TABLES}}
     (partial / "about.json").write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    put_folder(partial, folder)
 
 
 def load(model: str, *, folder: str | os.PathLike[str] | None = None) -> ErrorSources:
