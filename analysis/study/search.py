@@ -11,7 +11,6 @@ test half is never used. Optuna's database only says which trials were run and w
 
 import datetime
 import hashlib
-import itertools
 import json
 import logging
 import os
@@ -361,19 +360,18 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
 
 def _connected(url: str) -> optuna.storages.RDBStorage:
     """Optuna's storage, with its tables made; another machine may be making them at the same moment, one by one."""
-    for attempt in itertools.count(1):
+    settings = {
+        "engine_kwargs": {"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
+        "heartbeat_interval": HEARTBEAT_SECONDS,
+        "grace_period": _GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
+        "heartbeat_stale_trial_callback": _queue_again,
+    }
+    for _ in range(1, _ATTEMPTS):
         try:
-            return optuna.storages.RDBStorage(
-                url,
-                engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
-                heartbeat_stale_trial_callback=_queue_again,
-            )
+            return optuna.storages.RDBStorage(url, **settings)
         except (IntegrityError, ProgrammingError):
-            if attempt == _ATTEMPTS:
-                raise
             time.sleep(_POLL_SECONDS / 10)
+    return optuna.storages.RDBStorage(url, **settings)
 
 
 def _synchronous(connection: sqlite3.Connection, _: object) -> None:
