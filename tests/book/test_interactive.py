@@ -364,7 +364,7 @@ def test_the_page_predicts_what_the_package_predicts(opened, ensemble, few_molec
         assert all(KEYS[key] in said for key, said in zip(found["keys"], answer.warnings, strict=True))
         seen.update(found["keys"])
         if answer.interval:
-            assert found["interval"] == pytest.approx(list(answer.interval), abs=1e-3)
+            assert found["interval"] == pytest.approx(list(answer.interval), abs=12 * near)  # some ten times the spread
         else:
             assert found["interval"] is None
     assert len(set(seen) & set(KEYS)) >= 4
