@@ -11,7 +11,6 @@ test half is never used. Optuna's database only says which trials were run and w
 
 import datetime
 import hashlib
-import itertools
 import json
 import logging
 import os
@@ -361,7 +360,8 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
 
 def _connected(url: str) -> optuna.storages.RDBStorage:
     """Optuna's storage, with its tables made; another machine may be making them at the same moment, one by one."""
-    for attempt in itertools.count(1):
+    attempts = 0
+    while True:
         try:
             return optuna.storages.RDBStorage(
                 url,
@@ -371,7 +371,8 @@ def _connected(url: str) -> optuna.storages.RDBStorage:
                 heartbeat_stale_trial_callback=_queue_again,
             )
         except (IntegrityError, ProgrammingError):
-            if attempt == _ATTEMPTS:
+            attempts += 1
+            if attempts == _ATTEMPTS:
                 raise
             time.sleep(_POLL_SECONDS / 10)
 
