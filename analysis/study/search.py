@@ -360,18 +360,21 @@ def _opened(name: str, sampler: optuna.samplers.BaseSampler, url: str | None, re
 
 def _connected(url: str) -> optuna.storages.RDBStorage:
     """Optuna's storage, with its tables made; another machine may be making them at the same moment, one by one."""
-    settings = {
-        "engine_kwargs": {"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
-        "heartbeat_interval": HEARTBEAT_SECONDS,
-        "grace_period": _GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
-        "heartbeat_stale_trial_callback": _queue_again,
-    }
-    for _ in range(1, _ATTEMPTS):
+    attempts = 0
+    while True:
         try:
-            return optuna.storages.RDBStorage(url, **settings)
+            return optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": {"timeout": _SQLITE_SECONDS}} if url.startswith("sqlite") else None,
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=_GRACE_HEARTBEATS * HEARTBEAT_SECONDS,
+                heartbeat_stale_trial_callback=_queue_again,
+            )
         except (IntegrityError, ProgrammingError):
+            attempts += 1
+            if attempts == _ATTEMPTS:
+                raise
             time.sleep(_POLL_SECONDS / 10)
-    return optuna.storages.RDBStorage(url, **settings)
 
 
 def _synchronous(connection: sqlite3.Connection, _: object) -> None:
