@@ -13,6 +13,7 @@ import pytest
 
 from analysis import study
 from analysis.evaluation import error_sources
+from analysis.evaluation import prediction_intervals as intervals
 from analysis.figures import (
     artefact,
     balancing,
@@ -27,7 +28,10 @@ from analysis.figures import (
     hyperparameters,
     large_molecules,
     loss_modification,
+    model_card,
+    predictions,
     preregistration,
+    replication,
     state_of_the_art,
 )
 from analysis.figures.words import LANGUAGES
@@ -209,6 +213,33 @@ def test_of_the_way_to_beyond(qm9_molecules):
     first, last = rows(figure)[0], rows(figure)[7]  # seven changes above the line, a run each
     assert found["error"] == f"{float(first['validation_mae_meV']) / float(last['validation_mae_meV']):.0f}"
     assert found["time"] == f"{float(last['minutes']) / float(first['minutes']):.1f}"
+
+
+def test_of_what_the_means_explain(qm9_molecules):
+    names = (*replication.EXPERIMENTS, "default-to-custom")
+    figure = predictions.predicted_curves(
+        {name: recorded(name, qm9_molecules) for name in names}, qm9_molecules, lang="en"
+    )
+    found = exercises.predictions(figure.data, lang="en")
+    of_sizes = [row for row in rows(figure) if row["series"] == rows(figure)[0]["series"] and row["n_atoms"]]
+    errors, alone = (means(of_sizes, "n_atoms", name) for name in ("mse_as_reported_eV2", "predicted_eV2"))
+    assert found["close"] == str(sum(0.9 < errors[size] / alone[size] < 1.1 for size in errors))
+    assert found["sizes"] == str(len(errors))
+    fluorine = [row for row in rows(figure) if row["element"] == "F"]
+    error = fmean(float(row["mse_as_reported_eV2"]) for row in fluorine)
+    assert found["fluorine"] == f"{100 * float(fluorine[0]['predicted_eV2']) / error:.0f}%"
+
+
+def test_of_the_model_card():
+    figure = model_card.errors_and_intervals(intervals.load_errors(), intervals.Intervals.load(), lang="en")
+    found = exercises.model_card(figure.data, lang="en")
+    widths, inside = defaultdict(list), []
+    for row in rows(figure):
+        widths[row["geometry"]].append(float(row["half_interval_meV"]))
+        if row["geometry"] == "mmff":
+            inside.append(float(row["off_the_middle_meV"]) <= widths["mmff"][-1])
+    assert found["holds"] == f"{100 * fmean(inside):.1f}%"
+    assert found["wider"] == f"{median(widths['mmff']) / median(widths['dft']):.0f}"
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
