@@ -1071,8 +1071,8 @@ def test_what_kind_of_geometry_it_is_decides_the_interval(tmp_path, ethanol, shi
 def test_models_without_intervals_have_none(final, ethanol, qm9_molecules):
     others = predict.Ensemble(final["custom"][:2], qm9_molecules)
     assert others.intervals is None
-    (one,) = others.predict([ethanol], geometry="dft")
-    assert one.interval is None
+    (one,) = others.predict([ethanol], geometry="dft", outside=True)  # they were trained on larger molecules
+    assert (one.interval, one.outside) == (None, True)
 
 
 def test_nothing_to_predict_is_said_in_a_line():
@@ -1180,7 +1180,7 @@ def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shi
     answers = predict.Ensemble.answers
     at_a_time = []
     monkeypatch.setattr(extxyz, "frames", counted)
-    monkeypatch.setattr(predict.Ensemble, "answers", lambda *given: at_a_time.append(len(read)) or answers(*given))
+    monkeypatch.setattr(predict.Ensemble, "answers", lambda *a, **k: at_a_time.append(len(read)) or answers(*a, **k))
     paths = [tmp_path / f"found.{ending}" for ending in ("csv", "json", "xyz")]
     result = invoke(tmp_path / "many.xyz", *(word for one in paths for word in ("--out", one)))
     assert result.exit_code == 0, result.output
@@ -1189,7 +1189,7 @@ def test_many_molecules_are_taken_up_some_at_a_time(tmp_path, few_molecules, shi
     assert pd.read_csv(paths[0])["U0_eV"].tolist() == pytest.approx(energies, abs=FLOAT32)
     assert [row["U0_eV"] for row in json.loads(paths[1].read_text())["predictions"]] == pytest.approx(energies)
     assert [one.info["U0_eV"] for one in ase.io.read(paths[2], ":")] == pytest.approx(energies)
-    assert len(result.stdout.split("\n\n")[0].splitlines()) == 3
+    assert len(result.stdout.split("\n\n")[1].splitlines()) == 3
     assert "\n5 molecules are predicted, 2 of them shown: --out writes all\n" in result.stdout
 
 
