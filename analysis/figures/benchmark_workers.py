@@ -17,6 +17,7 @@ from analysis.study import Status
 WORKERS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 _HOUR = 3600.0  # s
+_QUOTED = (4, 64, 256)  # numbers of workers
 
 
 def recorded_seconds(found: Sequence[Status]) -> pd.Series:
@@ -104,4 +105,4 @@ def facts(seconds: pd.Series, *, lang: str) -> dict[str, str]:
         "workers_total": style.number(seconds.sum() / _HOUR, lang, 1),
         "workers_longest": style.number(seconds.max() / 60, lang),
         "workers_enough": style.number(math.ceil(seconds.sum() / seconds.max()), lang),
-    } | {f"workers_hours_{workers}": style.number(row["listed_h"], lang, 1) for workers, row in found.iterrows()}
+    } | {f"workers_hours_{workers}": style.number(found["listed_h"][workers], lang, 1) for workers in _QUOTED}

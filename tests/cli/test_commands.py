@@ -114,7 +114,7 @@ def test_list_names_every_run_with_its_state(results, recorded, monkeypatch):
     assert second[3].startswith("cut off, 1 of 2 epochs done ")
     assert third[3].startswith("missing ")
     *_, counted, advice = result.stdout.splitlines()
-    assert counted == "3 runs: 1 recorded, 0 under way, 1 cut off, 1 missing, 0 damaged"
+    assert counted == "5 runs: 1 recorded, 0 under way, 1 cut off, 3 missing, 0 damaged"
     assert advice == "`python -m analysis run` continues what was cut off after its last finished epoch"
 
 

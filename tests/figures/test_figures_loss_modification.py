@@ -55,7 +55,7 @@ def test_the_table_has_a_row_per_function_and_rate(records, whole):
     assert list(table.index) == ["unweighted", "size", "size", "inverse frequency"]
     assert table[say("r\N{NO-BREAK SPACE}or\N{NO-BREAK SPACE}α", "en")].tolist() == ["–", "2", "10", "1"]
     above = []
-    for record in whole:
+    for record in whole[: len(records["unweighted"])]:
         sizes = record.errors["n_atoms"].to_numpy()
         above.append(np.mean(record.errors["error"].to_numpy(float)[(sizes > 17) & (sizes <= 23)] ** 2))
     values = [float(text.split()[0]) for text in table["MSE, more than 17 atoms (eV²)"]]

@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 import jupytext
+import pandas as pd
 import pytest
 
-from analysis.figures import style
+from analysis.figures import benchmark_workers, style
 from analysis.figures.words import LANGUAGES, say
 from harness.benchmark import figures
 from harness.benchmark import record as benchmark
@@ -240,6 +241,8 @@ def test_the_page_quotes_only_facts_and_all_that_it_needs(lang):
     text = (ROOT / "book" / lang / "benchmark.md").read_text(encoding="utf-8")
     quoted = set(re.findall(rf"\{{glue:text\}}`{lang}-(\w+)`", text))
     known = figures.facts(made(), lang=lang).keys() | figures.ways_facts([ways()], lang=lang).keys()
+    known |= figures.gpu_facts([], lang=lang).keys() | figures.worker_facts([], lang=lang).keys()
+    known |= benchmark_workers.facts(pd.Series([60.0, 90.0]), lang=lang).keys()
     assert quoted == set(known) - {"repeats"}
 
 

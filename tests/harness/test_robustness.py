@@ -237,10 +237,10 @@ def test_a_target_that_crashes_writes_or_is_deceived_is_noticed(targets, monkeyp
 
 @pytest.mark.parametrize("name", ["geometry", "smiles"])
 def test_an_energy_that_is_no_number_is_a_wrong_answer(name, targets, monkeypatch):
-    def nothing_known(_ensemble, atoms, _names):
+    def nothing_known(_ensemble, atoms, _names, _kinds, **_):
         return [SimpleNamespace(energy=float("nan")) for _ in atoms]
 
-    monkeypatch.setattr("analysis.predict.ensemble.Ensemble.predict", nothing_known)
+    monkeypatch.setattr("analysis.predict.ensemble.Ensemble.answers", nothing_known)
     answers = [targets.fuzz(name, random.Random(seed)) for seed in range(30)]
     assert any(answer == "wrong" and "nan" in said for answer, said in answers)
 

@@ -145,8 +145,9 @@ def test_a_checkpoint_is_written_beside_its_place_and_nowhere_else(tmp_path, mon
     seen = []
     monkeypatch.setattr(os, "fsync", lambda _: seen.extend(path.name for path in (tmp_path / "run").iterdir()))
     callbacks.WholeCheckpoints().save_checkpoint(CONTENT, tmp_path / "run" / "last.ckpt")
-    (name,) = seen
+    name, *after = seen  # the file, then its folder with the file in its place
     assert re.fullmatch(r"\.last\.ckpt\..*\.partial", name)
+    assert after == ["last.ckpt"]
 
 
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, full_disk):

@@ -465,6 +465,10 @@ def test_nothing_in_the_package_reads_or_writes_what_could_be_executed():
         r"\b(?:pickle|joblib|marshal|shelve|allow_pickle|torch\.load|yaml\.load)\b|(?<!\.)\b(?:eval|exec)\("
     )
     lines = [line for path in PACKAGE.rglob("*.py") for line in path.read_text(encoding="utf-8").splitlines()]
-    assert [line.strip() for line in lines if executes.search(line)] == [
-        'content = torch.load(path, map_location="cpu", weights_only=True)'
-    ]
+    found = {line.strip() for line in lines if executes.search(line) and not line.strip().startswith("#")}
+    readers = {line for line in found if "torch.load(" in line}
+    assert readers
+    assert all("weights_only=True)" in line for line in readers)
+    # The error that torch's reader raises; and an array's file, told not to hold objects.
+    harmless = re.compile(r"^import pickle$|\bpickle\.UnpicklingError\b|\ballow_pickle=False\b")
+    assert [line for line in found - readers if not harmless.search(line)] == []
