@@ -28,7 +28,7 @@ def test_the_longest_run_limits_it_and_comes_last_in_the_list():
     assert list(found.loc[2]) == [6.0, 5.0, 4.5]
     assert list(found.loc[256]) == [3.0, 3.0, 3.0]
     facts = workers.facts(SECONDS, lang="en")
-    assert (facts["workers_enough"], facts["workers_longest"], facts["workers_hours_4"]) == ("3", "180", "3.0")
+    assert (facts["workers_enough"], facts["workers_longest"], facts["workers_hours_4"]) == ("3", "180", "4.0")
 
 
 def test_only_recorded_runs_count_with_their_preparation():
