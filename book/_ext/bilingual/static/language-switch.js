@@ -13,7 +13,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (file(link.pathname) !== file(location.pathname)) continue;
     link.addEventListener("click", () => {
       const passed = headings.filter((heading) => heading.getBoundingClientRect().top < window.innerHeight / 3).length - 1;
-      link.hash = passed > 0 ? `heading-${passed}` : "";
+      link.hash = window.scrollY > 0 && passed > 0 ? `heading-${passed}` : "";
     });
   }
 });

@@ -23,7 +23,7 @@ document.addEventListener("DOMContentLoaded", () => {
     const parsed = new DOMParser().parseFromString(page, "text/html");
     const article = parsed.querySelector("article") ?? parsed.body;
     for (const one of article.querySelectorAll(".headerlink, script, style, .cell_input, details, .figure-data, .math")) one.remove();
-    const place = anchor && article.querySelector(`[id="${CSS.escape(anchor.slice(1))}"]`);
+    const place = anchor ? article.querySelector(`[id="${CSS.escape(anchor.slice(1))}"]`) : null;
     return (place?.closest("section, dl") ?? article).textContent;
   };
 
