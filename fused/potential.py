@@ -1,7 +1,7 @@
 """SchNetPack's SchNet and PaiNN, evaluated without torch, whose import takes longer than thousands of molecules do."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property, partial
 from itertools import pairwise
 
 import numpy as np
@@ -51,9 +51,8 @@ class Potential:
             self._cutoff = reach if cutoff is None else float(cutoff)
             kind = _PaiNN if "filter_net.weight" in layers else _SchNet
             self._network = kind(way, layers, min(self._cutoff, reach))
-            self._finer: Callable[[], _SchNet | _PaiNN] = lambda: (
-                kind(way, layers, min(self._cutoff, reach), finer=2) if kind is _PaiNN else self._network
-            )
+            # Made when forces are asked for; a closure here would keep a potential from being pickled.
+            self._finer = partial(_PaiNN, way, layers, min(self._cutoff, reach), finer=2) if kind is _PaiNN else None
             self._readout = _Readout(way, _below(state, "output_modules.0.outnet"), self._network.width)
         except (KeyError, ValueError) as error:
             raise ValueError(f"these are not the arrays of a SchNet or PaiNN with an Atomwise ({error})") from error
@@ -92,7 +91,7 @@ class Potential:
     @cached_property
     def _moving(self) -> "_SchNet | _PaiNN":
         """The network that forces are asked of; see `painn.FusedPaiNN` for its tables."""
-        return self._finer()
+        return self._network if self._finer is None else self._finer()
 
     def _found(
         self,

@@ -1,6 +1,7 @@
 """SchNetPack's models without torch: the numbers are the models', and what is none is refused."""
 
 import json
+import pickle
 import subprocess
 import sys
 from itertools import pairwise
@@ -230,3 +231,10 @@ def test_forces_of_molecules_do_not_depend_on_batches_and_threads(state, few_mol
     first = few_molecules.select([0])
     found = alone.with_forces(first.numbers, first.positions, first.n_atoms)[1]
     assert found == pytest.approx(expected[: len(first.numbers)], abs=1e-5)
+
+
+def test_a_potential_can_be_pickled(state):
+    water = molecule("H2O")
+    given = water.numbers, water.positions, [3]
+    again = pickle.loads(pickle.dumps(Potential(state)))  # noqa: S301 - our own
+    np.testing.assert_array_equal(again.with_forces(*given)[1], Potential(state).with_forces(*given)[1])
