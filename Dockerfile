@@ -10,8 +10,8 @@ FROM debian:13-slim
 
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
-        ca-certificates chromium git hunspell hunspell-ca hunspell-en-gb make munge postgresql python3 python3-venv \
-        slurm-wlm strace \
+        ca-certificates chromium firefox-esr git hunspell hunspell-ca hunspell-en-gb make munge postgresql python3 \
+        python3-venv qpdf slurm-wlm strace \
     && rm -rf /var/lib/apt/lists/*
 
 ARG NB_USER=jovyan
@@ -27,6 +27,8 @@ COPY --chown=${NB_UID} . ${HOME}
 WORKDIR ${HOME}
 USER ${NB_UID}
 RUN make env
+# Else each container would compile what it imports anew.
+RUN .venv/bin/python -m compileall -q -j 0 .venv/lib >/dev/null || true
 ENV PATH=${HOME}/.venv/bin:${PATH}
 
 EXPOSE 8888

@@ -76,6 +76,10 @@ pdf: env system ## Print the book into book/_build/pdf, one PDF per language
 check-book: env system ## Test the built book in headless Chromium: links, images, languages, nothing asked of the network
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m built_book tests/book
 
+.PHONY: check-rebuild
+check-rebuild: pdf book ## Build the book again in another folder, locale and time zone, and compare it byte for byte
+	@bash tools/check_rebuild.sh
+
 # ---- notebooks -----------------------------------------------------------------------------------------------
 .PHONY: notebooks
 notebooks: env ## Run the notebooks again, with what is recorded, and renew their text twins and the book's pictures

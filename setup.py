@@ -1,12 +1,16 @@
-"""The wheel brings the models that `predict` takes; the repository holds them once, as records."""
+"""The wheel brings the models that `predict` and `md` take; the repository holds them once, as records."""
 
 from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
 
-MODELS = ("181384c8f449", "3fcb6de57a53", "9db6bf4d17bb", "c1e21ffdb886", "cae142e684d5")
-"""The runs of "Beyond", a seed each; a test compares them with those that `predict` asks for."""
+MODELS = {
+    "beyond": ("181384c8f449", "3fcb6de57a53", "9db6bf4d17bb", "c1e21ffdb886", "cae142e684d5"),
+    "forces": ("18cb53e0e4a2", "387a6f5f1c1d", "5c5839f3e3d4", "6c5d32b50736", "bbd194551509"),
+}
+"""Runs of "Beyond" and of PaiNN with forces; a test compares them with those that the commands ask for."""
+FOLDERS = [f"{experiment}/{run}" for experiment, runs in MODELS.items() for run in runs]
 INTERVALS = "results/prediction/intervals.json"
 """How far their predictions may be off."""
 
@@ -18,14 +22,14 @@ class BuildWithModels(build_py):
         """Build as ever, then copy."""
         super().run()
         if not self.editable_mode:
-            for run in MODELS:
-                self.copy_tree(f"results/beyond/{run}", f"{self.build_lib}/analysis/models/beyond/{run}")
+            for run in FOLDERS:
+                self.copy_tree(f"results/{run}", f"{self.build_lib}/analysis/models/{run}")
             self.mkpath(f"{self.build_lib}/analysis/models/prediction")
             self.copy_file(INTERVALS, f"{self.build_lib}/analysis/models/prediction")
 
     def get_source_files(self) -> list[str]:
         """What a source distribution has to hold."""
-        models = (path.as_posix() for run in MODELS for path in Path("results", "beyond", run).iterdir())
+        models = (path.as_posix() for run in FOLDERS for path in Path("results", run).iterdir())
         return [*super().get_source_files(), *models, INTERVALS]
 
 

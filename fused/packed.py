@@ -1,12 +1,10 @@
 """Molecules packed in memory, and batches of them with SchNetPack's keys.
 
 SchNetPack reads each molecule from its database and collates it in every epoch; with a small network that takes most of
-a step. Here a batch is joined from arrays, while the step before it is made.
+a step. Here a batch is joined from arrays, in a third of a millisecond.
 """
 
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
@@ -36,6 +34,8 @@ class Packed:
         The molecules' neighbour pairs, `Pairs.within`.
     targets
         What is to be learnt of each molecule, float [M], by its key in the batches; none by default.
+    of_atoms
+        What is to be learnt of each atom, float [A, 3], by its key in the batches: forces, say; none by default.
 
     Raises
     ------
@@ -50,6 +50,7 @@ class Packed:
         positions: np.ndarray,
         pairs: Pairs,
         targets: Mapping[str, np.ndarray] = _NOTHING,
+        of_atoms: Mapping[str, np.ndarray] = _NOTHING,
     ) -> None:
         self.n_atoms = np.asarray(n_atoms, np.int64)
         self.pairs = pairs
@@ -62,7 +63,11 @@ class Packed:
         for values in targets.values():
             if np.shape(values) != (len(self),):
                 raise ValueError(f"targets of shape {np.shape(values)}, but there are {len(self)} molecules")
+        for values in of_atoms.values():
+            if np.shape(values) != (atoms, 3):
+                raise ValueError(f"targets of shape {np.shape(values)}, but there are {atoms} atoms")
         self._targets = {key: np.asarray(values, np.float32) for key, values in targets.items()}
+        self._of_atoms = {key: np.asarray(values, np.float32) for key, values in of_atoms.items()}
         self._pair_counts = np.diff(pairs.offsets)
         self._starts = self.n_atoms.cumsum() - self.n_atoms
         self._positions = self._near_the_origin(np.asarray(positions)).astype(np.float32)
@@ -75,7 +80,7 @@ class Packed:
 
         The dictionary holds SchNetPack's `idx` (the molecule's position), `n_atoms`, `idx_m`, `Z` (int64), `R`
         (float32 [A, 3], Å; a molecule that lies far from the origin is moved there, where float32 is fine enough) and
-        the targets, float32 [B]. Beside them it has
+        the targets, float32 [B] and [A, 3]. Beside them it has
 
         - with `stock=False`: the half list for the fused convolution, under the keys PAIR_…;
         - with `stock=True`: what SchNetPack's `AtomsLoader` gives after a neighbour list and a cast to float32:
@@ -106,6 +111,7 @@ class Packed:
             PAIR_CUTOFF: np.array([self.pairs.cutoff]),
         }
         arrays |= {key: values[chosen] for key, values in self._targets.items()}
+        arrays |= {key: join(values, *atoms) for key, values in self._of_atoms.items()}
         batch = {key: torch.from_numpy(array) for key, array in arrays.items()}
         return _as_stock(batch) if stock else batch
 
@@ -195,18 +201,9 @@ class PackedLoader:
 
     def __iter__(self) -> Iterator[dict[str, torch.Tensor]]:
         order = self.order()
-        parts = [order[start:stop] for start, stop in pairwise([*range(0, len(order), self.batch_size), len(order)])]
-        if self.stock:
-            # put together with torch's operations, whose threads would get into each other's way
-            yield from map(self._batch, parts)
-            return
-        # The next batch is put together while the caller works on this one.
-        with ThreadPoolExecutor(1, thread_name_prefix="batches") as helper:
-            ahead = helper.submit(self._batch, parts[0])
-            for part in parts[1:]:
-                ready, ahead = ahead.result(), helper.submit(self._batch, part)
-                yield ready
-            yield ahead.result()
+        # Not in a thread of its own: to wait for it takes longer than the batch.
+        for start in range(0, len(order), self.batch_size):
+            yield self._batch(order[start : start + self.batch_size])
 
     def _batch(self, part: np.ndarray) -> dict[str, torch.Tensor]:
         beside = {key: torch.from_numpy(values[part]) for key, values in self._beside.items()}

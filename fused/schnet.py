@@ -121,7 +121,8 @@ class FusedSchNet(StandIn, SchNet):
             (way, half.cutoff, half.distance.dtype, self.intervals_per_gaussian, self.radial_basis, self.cutoff_fn),
             Atoms.of(numbers, positions if positions.requires_grad else None, pairs),
             positions,
-            lambda positions, link: self._through(inputs, half, pairs, positions, link),
+            # Of `inputs` the numbers alone: they get the features, which would hold themselves through torch's graph.
+            lambda positions, link: self._through({properties.Z: numbers}, half, pairs, positions, link),
         )
         return inputs
 

@@ -1,7 +1,6 @@
 """Segments of packed arrays, joined: how a batch is made of molecules from anywhere in the data set.
 
-Compiled: it takes a quarter of the time of fancy indexing, and releases Python's lock, so that a training step in
-another thread need not wait for its next batch.
+Compiled: it takes a quarter of the time of fancy indexing.
 """
 
 import numpy as np

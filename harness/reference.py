@@ -40,6 +40,8 @@ LEVEL = "B3LYP/6-31G(2df,p)"
 START = "ASE's G2 set, MP2(full)/6-31G(d)"
 D_EXPONENTS = (1.6, 0.4)
 """Of the two d shells of C, N, O and F in Gaussian's basis."""
+FITTED = "def2-universal-jkfit"
+"""The basis in which densities are fitted, if they are."""
 GRID = 3  # PySCF's level of the grid of energies and gradients
 COARSE = 1  # … of the Hessian, whose zero-point energy it changes by less than 0.1 meV
 FORCE = 0.01  # eV/Å, where a minimum is found
@@ -69,10 +71,11 @@ def molecule(atoms: Atoms) -> gto.Mole:
     return gto.M(atom=placed, basis=basis, cart=True, verbose=0)
 
 
-def solved(atoms: Atoms, guess: np.ndarray | None = None) -> dft.rks.RKS:
+def solved(atoms: Atoms, guess: np.ndarray | None = None, *, fitted: bool = False) -> dft.rks.RKS:
     """The Kohn–Sham orbitals of a closed shell, from a density matrix if there is one.
 
-    Raises ASE's SCFError if the cycles do not converge.
+    With `fitted`, the Coulomb and exchange energy is that of fitted densities, and not quite QM9's. Raises ASE's
+    SCFError if the cycles do not converge.
     """
     mol = molecule(atoms)
     shells = [
@@ -95,7 +98,7 @@ def solved(atoms: Atoms, guess: np.ndarray | None = None) -> dft.rks.RKS:
         energies, states = scipy.linalg.eigh(pure.T @ fock @ pure, pure.T @ overlap @ pure)
         return energies, pure @ states
 
-    found = dft.RKS(mol)
+    found = dft.RKS(mol).density_fit(FITTED) if fitted else dft.RKS(mol)
     found.xc, found.grids.level, found.conv_tol = "b3lypg", GRID, 1e-9  # b3lypg: with VWN3
     found.eig, found.DIIS = eigenstates, Projected
     found.kernel(guess)

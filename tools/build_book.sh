@@ -9,7 +9,7 @@ fi
 # The build's cache of executed pages looks at their cells alone: drop it when the package or the records changed. A build
 # that was killed can leave an entry without its file there, over which every later build would stumble: then all pages are
 # executed anew, too. One that only failed keeps the cache.
-sources=$(find analysis fused harness results -type f -not -path '*/.*' -not -name '*.pyc' -newer "$book/.executed-with" 2>/dev/null || echo none)
+sources=$(find analysis fused harness results -type f -not -path '*/.*' -not -path '*/__pycache__/*' -newer "$book/.executed-with" 2>/dev/null || echo none)
 if [ -e "$book/.building" ]; then
   echo "The last build was cut off: this one begins anew"
 fi

@@ -8,6 +8,8 @@
 # pip compares each file that it fetches with its hash in requirements.lock. On x86-64 Linux two plain packages come as
 # source alone, and are built with that file's setuptools; elsewhere there are some that bring a build system, which pip
 # fetches as it is. HASHES=no takes any build of the pinned versions: torch's for the CPU alone, a site's own wheels.
+# pip would compile the modules one by one; compileall does so on every core. Were they left to their first import, others'
+# SyntaxWarnings would come out there: among a command's own lines, and as errors in the tests.
 set -euo pipefail
 venv=$1
 
@@ -32,7 +34,7 @@ rm -f "$venv/.pins"
 mkdir -p "$venv"
 touch "$venv/.installing"
 "$python" -m venv "$venv" || { echo "Python's venv module does not work here (on Debian: apt-get install python3-venv)" >&2; exit 1; }
-install=("$venv/bin/python" -m pip install --quiet)
+install=("$venv/bin/python" -m pip install --quiet --no-compile)
 awk '/^[A-Za-z0-9]/ { first = /^(pip|setuptools)==/ } first' requirements.lock > "$venv/.installing"
 "${install[@]}" --require-hashes --no-deps --requirement "$venv/.installing"
 if [ "${HASHES:-yes}" = no ]; then
@@ -43,5 +45,6 @@ else
   "${locked[@]}"
   "${install[@]}" --no-deps --no-build-isolation --editable .
 fi
+"$venv/bin/python" -W ignore -m compileall -qq -j 0 "$venv"/lib/python3*/site-packages || true  # as pip: templates are no modules
 rm "$venv/.installing"
 pins > "$venv/.pins"

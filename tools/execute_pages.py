@@ -2,6 +2,9 @@
 
 The build would execute them one after the other, and most of that time is imports. It finds them in its cache then. A
 page that fails here is executed again by the build, which says where it failed.
+
+The notebooks are shown as they were committed, with outputs in Catalan. They are executed here in English: the book
+shows readers the outputs in their language (`book/_ext/notebook_outputs.py`).
 """
 
 import logging
@@ -12,6 +15,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
+import nbformat
 import platformdirs
 import yaml
 from jupyter_cache import get_cache
@@ -23,13 +27,42 @@ BOOK = Path(__file__).resolve().parent.parent / "book"
 READER = {"name": "myst_nb_md", "type": "plugin"}
 # Begun last, one of these would leave the other cores with nothing to do at the end.
 LONGEST = ("predictions", "artefact", "state-of-the-art", "replication", "index", "abstract")
+COMMITTED, OTHER = "ca", "en"  # languages of the notebooks' outputs
+PARAMETER = 'lang: str = "{}"'
 
 
 def pages() -> list[Path]:
-    """The book's pages with cells, those that take longest first; its notebooks are shown as they were committed."""
+    """The book's pages with cells, those that take longest first."""
     found = [BOOK / f"{page}.md" for page in parse_toc_yaml(BOOK / "_toc.yml")]
     found = [page for page in found if page.exists() and "{code-cell}" in page.read_text(encoding="utf-8")]
     return sorted(found, key=lambda page: LONGEST.index(page.stem) if page.stem in LONGEST else len(LONGEST))
+
+
+def notebooks() -> list[Path]:
+    """The book's notebooks, copied to the build without outputs, and with `lang` set to the other language."""
+    folder = BOOK / "_build" / "notebooks" / OTHER
+    folder.mkdir(parents=True, exist_ok=True)
+    copies = []
+    for path in (BOOK / f"{page}.ipynb" for page in parse_toc_yaml(BOOK / "_toc.yml")):
+        if not path.exists():
+            continue
+        notebook = nbformat.read(path, as_version=4)
+        for cell in (cell for cell in notebook.cells if cell.cell_type == "code"):
+            cell.source = cell.source.replace(PARAMETER.format(COMMITTED), PARAMETER.format(OTHER))
+            cell.outputs = []
+        copies.append(folder / path.name)
+        nbformat.write(notebook, copies[-1])
+    return copies
+
+
+def keep_outputs(cache: JupyterCacheBase, notebook: Path) -> None:
+    """Write what a copy of a notebook showed into it; end the build if it failed."""
+    try:
+        _, executed = cache.merge_match_into_notebook(nbformat.read(notebook, as_version=4))
+    except KeyError:
+        why = cache.get_project_record(str(notebook)).traceback
+        sys.exit(f"error: notebooks/{notebook.name} fails with {PARAMETER.format(OTHER)}\n{why}")
+    nbformat.write(executed, notebook)
 
 
 def keep_caches_with_the_book() -> None:
@@ -72,13 +105,16 @@ def main() -> None:
     keep_caches_with_the_book()
     settings = yaml.safe_load((BOOK.parent / "_config.yml").read_text(encoding="utf-8"))["execute"]
     cache = get_cache(BOOK / "_build" / ".jupyter_cache")
+    in_other_language = notebooks()
     for page in pages():
         cache.add_nb_to_project(str(page), read_data=READER)
+    for notebook in in_other_language:
+        cache.add_nb_to_project(str(notebook))
     pending = {record.uri: record.pk for record in cache.list_unexecuted()}
     multiprocessing.get_logger().setLevel(logging.CRITICAL)
     work = [
         ProcessData(pending[str(page)], str(page), cache, settings["timeout"], allow_errors=False)
-        for page in pages()
+        for page in (*pages(), *in_other_language)
         if str(page) in pending
     ]
     # One page at a time: the cache's own executor hands them out in fours, and the cores do not end together.
@@ -86,6 +122,8 @@ def main() -> None:
         pool.map(ExecutionWorkerLocalMProc(), work, chunksize=1)
     for text, names in written_to_stderr(cache, [one.pk for one in work]).items():
         sys.stderr.write(f"{', '.join(dict.fromkeys(names))}: {text}\n")
+    for notebook in in_other_language:
+        keep_outputs(cache, notebook)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# `make system`: programs that no Python package brings. The spelling test needs hunspell, the browser tests Chromium, those
-# of a cluster SLURM and PostgreSQL, and those of a power cut strace.
+# `make system`: programs that no Python package brings. The spelling test needs hunspell, the browser tests Chromium and
+# Firefox, the book on paper qpdf, the tests of a cluster SLURM and PostgreSQL, and those of a power cut strace.
 set -euo pipefail
 PATH="$PATH:/usr/sbin:/usr/local/sbin"
 missing=""
 command -v hunspell >/dev/null || missing="hunspell hunspell-ca hunspell-en-gb"
 command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing="$missing chromium"
+command -v firefox >/dev/null || command -v firefox-esr >/dev/null || missing="$missing firefox-esr"
+command -v qpdf >/dev/null || missing="$missing qpdf"
 command -v slurmctld >/dev/null && command -v munged >/dev/null || missing="$missing slurm-wlm munge"
 { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || missing="$missing postgresql"
 command -v strace >/dev/null || missing="$missing strace"

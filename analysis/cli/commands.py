@@ -257,8 +257,7 @@ def judge(
             "stage2 is not judged: its search is not over (python -m analysis.study.search run stage2), or none of "
             "its points is recorded in several seeds (the notebook 02_hyperparameter_search runs them)"
         )
-    for name in dict.fromkeys(verdict.claim for verdict in found):
-        rule = next(verdict.rule for verdict in found if verdict.claim == name)
+    for name, rule in {verdict.claim: verdict.rule for verdict in found}.items():
         typer.echo(f"\n{name}: {rule}")
 
 
@@ -300,6 +299,9 @@ def predict(
     geometry: Annotated[
         str, typer.Option(help=f"Of what kind the geometries in files are: {', '.join(KINDS)}, or {UNKNOWN}.")
     ] = UNKNOWN,
+    relax: Annotated[
+        bool, typer.Option("--relax", help="Relax each molecule first, on models that have learnt forces.")
+    ] = False,
     out: Annotated[list[Path] | None, typer.Option(help=f"Write to this file too: {outputs.ENDINGS}.")] = None,
     outside: Annotated[
         bool, typer.Option("--outside", help="Predict molecules that the models know none like, too; no interval.")
@@ -326,7 +328,52 @@ def predict(
         for one in geometries.read_file(path, form=form, column=column)
     )
     given = chain(of_files, geometries.all_from_smiles(smiles or ()))
-    predicting.predict_all(given, found, out or (), outside=outside, as_json=as_json, results=results)
+    predicting.predict_all(given, found, out or (), relax=relax, outside=outside, as_json=as_json, results=results)
+
+
+@app.command()
+def md(
+    file: Annotated[Path | None, typer.Argument(help=f"One molecule: {', '.join(geometries.FORMATS)}.")] = None,
+    smiles: Annotated[str | None, typer.Option(help="SMILES or InChI, in place of a file.")] = None,
+    run_id: Annotated[
+        list[str] | None, typer.Option("--run", help="A model that was trained on forces; one per seed.")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="Of a file whose name does not say it, and of stdin.")] = "",
+    ps: Annotated[float, typer.Option(help="How long, ps.")] = 10.0,
+    temperature: Annotated[float, typer.Option(help="For which velocities are drawn, K.")] = 300.0,
+    timestep: Annotated[float, typer.Option(help="Of the integration, fs.")] = 0.5,
+    langevin: Annotated[bool, typer.Option("--langevin/--nve", help="A thermostat, or constant energy.")] = False,
+    friction: Annotated[float, typer.Option(help="Of the thermostat, 1/ps.")] = 2.0,
+    relax: Annotated[bool, typer.Option("--relax", help="Begin at the geometry at rest.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of the velocities and the thermostat.")] = 0,
+    every: Annotated[int, typer.Option(help="One frame is kept in so many steps.")] = 4,
+    out: Annotated[Path | None, typer.Option(help="Write the frames to this file: .extxyz or .xyz.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Draw energy and temperature into this file: .png.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+    results: _Results = None,
+) -> None:
+    """Simulate a molecule by models that have learnt forces, and say whether the simulation can be believed.
+
+    Exit codes: 0, it ran to its end; 1, it was stopped or refused, or something else is wrong; 2, wrong usage.
+    """
+    if (file is None) == (smiles is None):
+        raise study.StudyError("md takes one molecule: name a file, or give a --smiles")
+    from analysis.cli import dynamics  # numba, which the networks need, takes a third of a second to import
+
+    dynamics.check_outputs(out, plot)
+    given = geometries.all_from_smiles([smiles]) if file is None else geometries.read_file(file, form=form)
+    molecule = dynamics.only(given)
+    models = [records.load(_find(wanted, results or records.results_folder())) for wanted in run_id or ()]
+    settings = dynamics.Settings(
+        ps=ps,
+        timestep=timestep,
+        temperature=temperature,
+        thermostat="langevin" if langevin else None,
+        friction=friction,
+        seed=seed,
+        every=every,
+    )
+    dynamics.run(molecule, models, settings, at_rest=relax, out=out, plot=plot, as_json=as_json, results=results)
 
 
 def _judge_again(molecules: Molecules, results: Path | None) -> None:

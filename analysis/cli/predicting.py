@@ -3,16 +3,15 @@
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from itertools import batched
 
 import typer
-from ase import Atoms
 from tqdm import tqdm
 
-from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN, Intervals
+from analysis.evaluation.prediction_intervals import KINDS, RELAXED, UNKNOWN, Intervals
 from analysis.predict import outputs
-from analysis.predict.ensemble import OUTSIDE, Ensemble, Prediction, default_records, outside_of
+from analysis.predict.answers import answered
+from analysis.predict.ensemble import OUTSIDE, Ensemble, Prediction, default_records
 from analysis.predict.geometries import Geometry
 from analysis.runs.console import aligned, complain
 from analysis.runs.records import Record
@@ -27,25 +26,35 @@ def predict_all(
     found: Sequence[Record],
     out: Iterable[str | os.PathLike[str]],
     *,
+    relax: bool,
     outside: bool,
     as_json: bool,
     results: str | os.PathLike[str] | None,
 ) -> None:
     """Say what an ensemble predicts of each molecule, and write it to `out`; ends the command if one is refused.
 
-    Molecules unlike all that the models have seen are refused, but not with `outside`.
+    Molecules unlike all that the models have seen are refused, but not with `outside`. With `relax`, each is relaxed
+    first, on the models of `dynamics.default_records`.
 
     `found` are the models' records, none for the five of `default_records`. Molecules are taken up `_CHUNK` at a time;
     of more than that the table shows the first.
     """
     ensemble = Ensemble(found or default_records(results=results))
-    models = outputs.Models.of(ensemble.records, ensemble.scores)
+    calculator = None
+    if relax:
+        from analysis.predict import dynamics  # ASE's optimisers and dynamics take a while to import
+
+        calculator = dynamics.ForceCalculator(dynamics.default_records(results))
+    models = outputs.Models.of(ensemble.records, ensemble.scores, calculator.records if calculator else ())
     predicted, refused, count = [], [], 0
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(unit=" molecules", disable=None, delay=_LATE, leave=False))
         writers = [stack.enter_context(outputs.writing(path, models)) for path in out]
         for chunk in batched(given, _CHUNK):
-            some, atoms, others = _predicted(ensemble, chunk, outside=outside)
+            answers = answered(ensemble, chunk, relax=calculator, outside=outside)
+            some = [answer for _, answer in answers if not isinstance(answer, str)]
+            atoms = [one.atoms for one, answer in answers if not isinstance(answer, str)]
+            others = [(one.name, answer) for one, answer in answers if isinstance(answer, str)]
             for write in writers:
                 write(some, atoms, others)
             if as_json or count == 0:
@@ -67,30 +76,6 @@ def predict_all(
         raise typer.Exit(1)
 
 
-def _predicted(
-    ensemble: Ensemble, given: Sequence[Geometry], *, outside: bool
-) -> tuple[list[Prediction], list[Atoms], list[tuple[str, str]]]:
-    """Predictions, their atoms, and the names of what is refused with the reason."""
-    read = [one for one in given if not one.trouble]
-    answers = iter(
-        ensemble.answers(
-            [one.atoms for one in read], [one.name for one in read], [one.kind for one in read], outside=outside
-        )
-    )
-    predicted, atoms, refused = [], [], []
-    for one in given:
-        answer = one.trouble or next(answers)
-        if one.notes and not isinstance(answer, str):  # a conformer that is not as calibration's were
-            answer = replace(answer, warnings=(*one.notes, *answer.warnings), interval=None, outside=True)
-            answer = answer if outside else outside_of(answer.warnings)
-        if isinstance(answer, str):
-            refused.append((one.name, answer))
-        else:
-            predicted.append(answer)
-            atoms.append(one.atoms)
-    return predicted, atoms, refused
-
-
 def _tell(predicted: Sequence[Prediction], models: outputs.Models, intervals: Intervals | None) -> None:
     """How far these predictions may be off, a table of them, what the models are, and the warnings."""
     for line in _reliability(predicted, intervals):
@@ -108,6 +93,7 @@ _GEOMETRIES = {
     "dft": "QM9's own geometries, B3LYP/6-31G(2df,p)",
     "xtb": "geometries by GFN2-xTB",
     "mmff": "conformers by ETKDG and MMFF94, from a SMILES alone",
+    RELAXED: "geometries relaxed on models that have learnt forces",
 }
 
 
@@ -117,11 +103,13 @@ def _reliability(predicted: Sequence[Prediction], intervals: Intervals | None) -
         yield "how far these models may be off is not recorded: there are no intervals"
         return
     given = {one.geometry for one in predicted if one.interval}
-    for kind in (kind for kind in KINDS if kind in given):
+    for kind in (kind for kind in _GEOMETRIES if kind in given):
         yield (
             f"{_GEOMETRIES[kind]}: molecules like QM9's are missed by {_MEV * intervals.scales[kind].mae:.3g} meV on "
             f"average, and {intervals.level:.0%} of them lie in their interval"
         )
+    if any(one.geometry == RELAXED and one.interval is None for one in predicted):
+        yield f"{_GEOMETRIES[RELAXED]}: no interval is calibrated for these, so none is given"
     if UNKNOWN in given:
         yield f"geometries of an unknown kind have the widest interval: --geometry says which of {', '.join(KINDS)}"
     if any(one.outside for one in predicted):

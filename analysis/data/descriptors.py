@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import chain
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import neighbour_pairs
 
-ELEMENTS = MappingProxyType({"hydrogens": 1, "carbons": 6, "nitrogens": 7, "oxygens": 8, "fluorines": 9})
+ELEMENTS = {"hydrogens": 1, "carbons": 6, "nitrogens": 7, "oxygens": 8, "fluorines": 9}
 """Columns with the number of atoms of each of QM9's elements, and their atomic numbers."""
 
 CUTOFF = 5.0

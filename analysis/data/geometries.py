@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import batched, pairwise
 from pathlib import Path
 
@@ -69,13 +70,10 @@ def mmff94(
         raise GeometriesError(f"RDKit finds a geometry for none of {len(molecules):,} molecules")
     left = molecules.select(has)
     atoms = [made[key] for key in _keys(left)]
-    return Molecules(
-        index=left.index,
-        n_atoms=left.n_atoms,
+    return replace(
+        left,
         numbers=np.concatenate([one[:, 0] for one in atoms]).astype(np.uint8),
         positions=np.concatenate([one[:, 1:] for one in atoms]).astype(float),
-        energy=left.energy,
-        smiles=left.smiles,
     )
 
 

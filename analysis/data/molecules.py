@@ -31,8 +31,8 @@ FARTHEST = 1e6
 # Vacuum on each side of a molecule in a JARVIS box, Å: periodic images stay out of reach of a cutoff of 10 Å.
 _VACUUM = 5.0
 
-# In a box, two atoms are bonded that are nearer than so many times the sum of their covalent radii.
-_BOND = 1.3
+BOND = 1.3
+"""Two atoms count as bonded that are nearer than so many times the sum of their covalent radii."""
 
 _FLATTEST, _WIDEST = 1.0, 1e6  # a cell that a molecule may be in, Å
 
@@ -292,8 +292,10 @@ def unwrapped(atoms: Atoms) -> Atoms:
     Raises MoleculesError if it is torn into pieces that this cell does not join; with `pbc` on, if it is of several
     pieces, or there are bonds between images.
     """
+    if atoms.cell.rank == 0 or not len(atoms):
+        return atoms
     known = (atoms.numbers >= 0) & (atoms.numbers < len(covalent_radii)) & np.isfinite(atoms.positions).all(axis=1)
-    if atoms.cell.rank == 0 or not len(atoms) or not known.all():
+    if not known.all():
         return atoms
     alone, periodic = _bonded(atoms), atoms.pbc.any()
     if alone.pieces == 1 and not periodic:
@@ -342,7 +344,7 @@ def _bonded(atoms: Atoms, cell: Cell | None = None) -> _Bonded:
     first, second, cells = neighbour_list(
         "ijS",
         positions=atoms.positions,
-        cutoff=_BOND * covalent_radii[atoms.numbers],
+        cutoff=BOND * covalent_radii[atoms.numbers],
         cell=np.eye(3) if cell is None else cell.complete().array,
         pbc=np.zeros(3, dtype=bool) if cell is None else cell.any(axis=1),
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _COINCIDENT = 0.05  # Å; no bond is shorter than a tenth of the hydrogen molecule's
 _ORGANIC = (1, 6, 7, 8, 9)
-_LONGEST_BOND = 1.7  # Å; of these elements. The short ones of water, 0.96 Å, are 1.81 bohr.
+LONGEST_BOND = 1.7  # Å; of these elements. The short ones of water, 0.96 Å, are 1.81 bohr.
 _KCAL, _KJ = ase.units.kcal / ase.units.mol, ase.units.kJ / ase.units.mol
 _OTHER_UNITS = MappingProxyType(
     {"hartree": ase.units.Hartree, "rydberg": ase.units.Rydberg, "kcal/mol": _KCAL, "kJ/mol": _KJ, "meV": 1e-3}
@@ -60,10 +60,10 @@ def check_units(molecules: Molecules, pairs: "Pairs") -> None:
     organic &= molecules.n_atoms > 1
     bonded = np.zeros(len(molecules), bool)
     has_pairs = np.diff(pairs.offsets) > 0
-    bonded[has_pairs] = np.minimum.reduceat(pairs.distance, pairs.offsets[:-1][has_pairs]) < _LONGEST_BOND
-    if pairs.cutoff > _LONGEST_BOND and organic.any() and np.mean(bonded[organic]) < 0.5:
+    bonded[has_pairs] = np.minimum.reduceat(pairs.distance, pairs.offsets[:-1][has_pairs]) < LONGEST_BOND
+    if pairs.cutoff > LONGEST_BOND and organic.any() and np.mean(bonded[organic]) < 0.5:
         raise MoleculesError(
-            f"most molecules have no two atoms nearer than {_LONGEST_BOND} Å, molecule "
+            f"most molecules have no two atoms nearer than {LONGEST_BOND} Å, molecule "
             f"{molecules.index[organic & ~bonded][0]} among them: their coordinates are not in Å (in bohr?)"
         )
     z = molecules.numbers.astype(np.float64)

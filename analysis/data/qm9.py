@@ -5,7 +5,7 @@ import importlib.util
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from types import MappingProxyType
 
@@ -37,6 +37,8 @@ ATOMIC_REFERENCES_U0 = MappingProxyType({z: e * ase.units.Hartree for z, e in _R
 
 _PARTS = ("qm9_part1.csv", "qm9_part2.csv", "qm9_part3.csv")
 _COLUMNS = ("Index", "SMILES", "N_atoms", "Elements", "XYZ_Ang", "InternalEnergy_0K_au")
+
+_SAME_ZERO_POINT = 1e-5  # Ha
 
 _CACHE_FORMAT = "1"
 _CACHE_FILE = "qm9.safetensors"
@@ -104,12 +106,50 @@ def read_csv_parts(paths: Iterable[str | os.PathLike[str]]) -> Molecules:
     return check_separation(molecules)
 
 
-def _read_installed() -> Molecules:
-    # Found, not imported: qm9pack imports pkg_resources, which setuptools has removed.
+def harmonic_frequencies(indices: Collection[int]) -> dict[int, np.ndarray]:
+    """Harmonic frequencies, cm⁻¹, ascending, of those of these molecules whose list is whole, from qm9pack.
+
+    QM9 computed them at its own geometries and level, and its zero-point energy is half their sum. About a thousand
+    lists do not give it, to 1e-5 Ha: they are left out. Raises QM9NotInstalledError, and MoleculesError for a list that
+    can't be read.
+    """
+    columns = ("Index", "Harmonic_Freq_cmi", "ZPVE_au")
+    options = pyarrow.csv.ConvertOptions(
+        include_columns=columns, column_types=dict(zip(columns, (pa.int64(), pa.string(), pa.float64()), strict=True))
+    )
+    wanted = pa.array(sorted(indices), pa.int64())
+    found: dict[int, np.ndarray] = {}
+    for part in _PARTS:
+        path = _installed() / part
+        try:
+            table = pyarrow.csv.read_csv(path, convert_options=options)
+            rows = table.filter(pc.is_in(table["Index"], wanted)).to_pylist()
+            lists = {row["Index"]: (_numbers(row["Harmonic_Freq_cmi"]), row["ZPVE_au"]) for row in rows}
+        except (FileNotFoundError, pa.ArrowInvalid, pa.ArrowKeyError, ValueError) as error:
+            raise MoleculesError(f"{path} has no harmonic frequencies that can be read: {reason(error)}") from error
+        found |= {
+            index: waves
+            for index, (waves, zero_point) in lists.items()
+            if abs(waves.sum() / 2 * ase.units.invcm / ase.units.Hartree - zero_point) < _SAME_ZERO_POINT
+        }
+    return found
+
+
+def _numbers(cell: str) -> np.ndarray:
+    """Those of ``[3,1,2]``, ascending."""
+    return np.sort(np.array(cell.strip("[]").split(","), dtype=float))
+
+
+def _installed() -> Path:
+    """The folder of qm9pack's files; found, not imported: it imports pkg_resources, which setuptools has removed."""
     spec = importlib.util.find_spec("qm9pack")
     if spec is None or not spec.submodule_search_locations:
         raise QM9NotInstalledError("qm9pack's files are missing: pip install --force-reinstall qm9pack")
-    folder = Path(spec.submodule_search_locations[0]) / "data"
+    return Path(spec.submodule_search_locations[0]) / "data"
+
+
+def _read_installed() -> Molecules:
+    folder = _installed()
     try:
         molecules = read_csv_parts(folder / part for part in _PARTS)
     except FileNotFoundError as error:

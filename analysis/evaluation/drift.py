@@ -25,11 +25,6 @@ class Drift:
     mse: np.ndarray
     mse_without: np.ndarray
 
-    @property
-    def share(self) -> float:
-        """Of the variance between seeds, what the common error per atom makes."""
-        return self.common / (self.common + self.rest)
-
 
 def drift(records: Sequence[Record], *, more_than: int = 0) -> Drift:
     """The drift of one arm, from its records, one per seed, over the held-out molecules of more than so many atoms.

@@ -10,11 +10,10 @@ bits: shrunk as by Jeffreys' prior, since n trainings can't show that something 
 compares explanations; it is no likelihood, since statements on one figure go together.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import product
-from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -30,7 +29,7 @@ from analysis.evaluation.verdicts import CLEAR, FACTOR
 from analysis.runs import protocols
 from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.runs.config import Loss
-from analysis.runs.records import Record
+from analysis.runs.records import ENDS, End, Record
 from analysis.runs.weights import loss_weights
 
 Case = tuple[str, Arm]
@@ -41,7 +40,7 @@ _DEFAULT = ("final-comparison", DEFAULT)
 _CUSTOM = ("final-comparison", CUSTOM)
 _LARGE = ("directed-training", Arm("more than", thesis.LARGE))
 _CAPS = tuple(("balancing", Arm("cap", cap)) for cap in thesis.CAPS)
-_LONGER = MappingProxyType({_CUSTOM: "default-to-custom"})  # where the arm with as many updates lies elsewhere
+_LONGER = {_CUSTOM: "default-to-custom"}  # where the arm with as many updates lies elsewhere
 
 
 # ---- what the report says --------------------------------------------------------------------------------------------
@@ -118,24 +117,22 @@ def _better_at(model: str, *, nowhere_else: bool = True) -> Callable[..., bool]:
     return partial(_better, at=thesis.BETTER[model], nowhere_else=nowhere_else)
 
 
-STATEMENTS: Mapping[str, Statement] = MappingProxyType(
-    {
-        "fig3_correlation": Statement((_DEFAULT,), _inverse),
-        "fig3_best": Statement((_DEFAULT,), _lowest_where_frequent),
-        "fig4_order": Statement((_DEFAULT,), _rarest_worst, "element"),
-        "fig6_cap": Statement((_CAPS[0], _DEFAULT), _better_at("cap", nowhere_else=False)),
-        "fig6_cap_change": Statement(
-            (*_CAPS, _DEFAULT), _only_the_strictest, summary=partial(_log_mean, at=thesis.BETTER["cap"])
-        ),
-        "fig7": _best_rate("size"),
-        "fig8": _best_rate("size-frequency"),
-        "fig9_better": Statement((_LARGE, _DEFAULT), _better_at("directed")),
-        "fig9_crossing": Statement((_LARGE, _DEFAULT), _crosses_once),
-        "fig10_better": Statement((_CUSTOM, _DEFAULT), _better_at("custom")),
-        "fig10_crossing": Statement((_CUSTOM, _DEFAULT), _crosses_once),
-        "last_table": Statement((_CUSTOM, _DEFAULT), _larger, "all"),
-    }
-)
+STATEMENTS: Mapping[str, Statement] = {
+    "fig3_correlation": Statement((_DEFAULT,), _inverse),
+    "fig3_best": Statement((_DEFAULT,), _lowest_where_frequent),
+    "fig4_order": Statement((_DEFAULT,), _rarest_worst, "element"),
+    "fig6_cap": Statement((_CAPS[0], _DEFAULT), _better_at("cap", nowhere_else=False)),
+    "fig6_cap_change": Statement(
+        (*_CAPS, _DEFAULT), _only_the_strictest, summary=partial(_log_mean, at=thesis.BETTER["cap"])
+    ),
+    "fig7": _best_rate("size"),
+    "fig8": _best_rate("size-frequency"),
+    "fig9_better": Statement((_LARGE, _DEFAULT), _better_at("directed")),
+    "fig9_crossing": Statement((_LARGE, _DEFAULT), _crosses_once),
+    "fig10_better": Statement((_CUSTOM, _DEFAULT), _better_at("custom")),
+    "fig10_crossing": Statement((_CUSTOM, _DEFAULT), _crosses_once),
+    "last_table": Statement((_CUSTOM, _DEFAULT), _larger, "all"),
+}
 """What the report says of its Figures 3 to 10 and its last table, in their order."""
 
 
@@ -155,15 +152,13 @@ class Explanation:
     in_order: bool = False
 
 
-EXPLANATIONS: Mapping[str, Explanation] = MappingProxyType(
-    {
-        "networks": Explanation("held_out"),
-        "updates": Explanation("held_out", same_updates=True),
-        "weighted": Explanation("held_out", weighted=True),
-        "means": Explanation("as_reported"),
-        "in_order": Explanation("as_reported", in_order=True),
-    }
-)
+EXPLANATIONS: Mapping[str, Explanation] = {
+    "networks": Explanation("held_out"),
+    "updates": Explanation("held_out", same_updates=True),
+    "weighted": Explanation("held_out", weighted=True),
+    "means": Explanation("as_reported"),
+    "in_order": Explanation("as_reported", in_order=True),
+}
 """The networks themselves: as the report says, with as many updates, with a weighted validation; and the sets' own
 means, with caps drawn at random or in the database's order."""
 
@@ -174,6 +169,30 @@ def scores(records: Mapping[str, Arms[Record]], molecules: Molecules) -> pd.Data
     Indexed by statement and explanation. `records` are those of the experiments in `STATEMENTS` and of
     `default-to-custom`, by the experiment's name. Raises arms.MissingArmError if an arm has no record.
     """
+    return _scores(records, molecules, product(STATEMENTS, EXPLANATIONS))
+
+
+AGAIN = ("networks", "updates", "means")
+"""The explanations that the preregistered runs can be asked about: no weight but the best ones was trained again."""
+
+
+def scores_again(arms: Arms[Record], molecules: Molecules) -> dict[End, pd.DataFrame]:
+    """`scores` by end of the training, of the experiment `confirmation` on one split.
+
+    Only of the statements whose arms it has, as each explanation takes them.
+    """
+    pairs = [
+        (key, name)
+        for key, name in product(STATEMENTS, AGAIN)
+        if all(_arm(case, EXPLANATIONS[name])[1] in arms for case in STATEMENTS[key].cases)
+    ]
+    experiments = {_arm(case, EXPLANATIONS[name])[0] for key, name in pairs for case in STATEMENTS[key].cases}
+    return {end: _scores(dict.fromkeys(experiments, arms.at(end)), molecules, pairs) for end in ENDS}
+
+
+def _scores(
+    records: Mapping[str, Arms[Record]], molecules: Molecules, pairs: Iterable[tuple[str, str]]
+) -> pd.DataFrame:
     sets = {kind: decomposition.sets_of(molecules, kind) for kind in ("all", "size", "element")}
 
     @cache
@@ -181,21 +200,19 @@ def scores(records: Mapping[str, Arms[Record]], molecules: Molecules) -> pd.Data
         return [(record.config.loss, protocols.mse(record.groups, kind)) for record in records[experiment][arm]]
 
     rows = {}
-    for key, statement in STATEMENTS.items():
-        frequency = sets[statement.kind]["molecules"]
-        for name, explanation in EXPLANATIONS.items():
-            if explanation.in_order and set(_CAPS) & set(statement.cases):
-                curves = [[_offset(arm, molecules, sets["size"])] for _, arm in statement.cases]
-            else:
-                trained = (_arm(case, explanation) for case in statement.cases)
-                curves = [
-                    [_curve(table, loss, explanation) for loss, table in tables(*case, statement.kind)]
-                    for case in trained
-                ]
-            of_each = [list(map(statement.summary, of_case)) for of_case in curves]
-            found = [statement.holds(frequency, *drawn) for drawn in product(*of_each)]
-            share, trainings = float(np.mean(found)), min(map(len, curves))
-            rows[key, name] = (share, trainings, surprise(share, trainings))
+    for key, name in pairs:
+        statement, explanation = STATEMENTS[key], EXPLANATIONS[name]
+        if explanation.in_order and set(_CAPS) & set(statement.cases):
+            curves = [[_offset(arm, molecules, sets["size"])] for _, arm in statement.cases]
+        else:
+            trained = (_arm(case, explanation) for case in statement.cases)
+            curves = [
+                [_curve(table, loss, explanation) for loss, table in tables(*case, statement.kind)] for case in trained
+            ]
+        of_each = [list(map(statement.summary, of_case)) for of_case in curves]
+        found = [statement.holds(sets[statement.kind]["molecules"], *drawn) for drawn in product(*of_each)]
+        share, trainings = float(np.mean(found)), min(map(len, curves))
+        rows[key, name] = (share, trainings, surprise(share, trainings))
     columns = ["share", "trainings", "surprise"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).set_axis(
         pd.MultiIndex.from_tuples(rows, names=["statement", "explanation"])

@@ -2,9 +2,10 @@
 
 Each docstring holds a rule, written before any model of the experiment `forces` was trained and before anything was
 simulated with one. The commits that proved it were lost before they were published; what `git log` shows is the order
-in which rules and records were committed again, hours after the last record, so it is our word. Effects, intervals and decisions are those of
-`analysis.evaluation.verdicts`, with one difference: an error is the *mean absolute* error of the components of forces,
-eV/Å, as forces are compared in the literature, so that a tenth more is a tenth of the error and not of its square.
+in which rules and records were committed again, hours after the last record, so it is our word. Effects, intervals and
+decisions are those of `analysis.evaluation.verdicts`, with one difference: an error is the *mean absolute* error of the
+components of forces, eV/Å, as forces are compared in the literature, so that a tenth more is a tenth of the error and
+not of its square.
 
 Errors of forces are of PaiNN that was trained on them, over the held-out molecules that have a frame, except in
 `forces_bar`, which takes their test part: a demand is met on molecules that no choice has looked at. Survival is that

@@ -20,13 +20,17 @@ import pandas as pd
 from pydantic import PositiveFloat, PositiveInt
 
 from analysis.data.errors import UserError
+from analysis.data.tables import write_table
+from analysis.runs import measured
 from analysis.runs.measured import Frozen, Git, read
-from analysis.runs.records import Record, results_folder, write_table
+from analysis.runs.records import Record, results_folder
 
 Kind = Literal["dft", "xtb", "mmff"]
 KINDS = get_args(Kind)
 """Of geometries: B3LYP/6-31G(2df,p) as QM9's, GFN2-xTB, and a conformer by ETKDG and MMFF94 from SMILES."""
 MMFF: Kind = "mmff"
+RELAXED = "relaxed"
+"""A minimum of models that were trained on forces: a kind for which nothing was calibrated."""
 UNKNOWN = "unknown"
 LEVEL = 0.9
 BEYOND = 0.005
@@ -99,19 +103,25 @@ class Intervals(Frozen):
         found = cls.load(folder)
         return found if sorted(found.about.models) == sorted(record.id for record in records) else None
 
+    def _of_kind(self, kind: str) -> list[Scale]:
+        """Every scale for an unknown kind; none for a kind that was not calibrated."""
+        return [scale for name, scale in self.scales.items() if kind in (name, UNKNOWN)]
+
     def widest(self, kind: str) -> float:
-        """The largest spread, eV, that has an interval; of an unknown kind, the largest of any."""
-        return max(self.scales[each].widest for each in (KINDS if kind == UNKNOWN else (kind,)))
+        """The largest spread, eV, that has an interval; of an unknown kind, the largest of any.
+
+        Infinite for a kind that was not calibrated: there the spread decides nothing.
+        """
+        return max((scale.widest for scale in self._of_kind(kind)), default=math.inf)
 
     def of(self, kind: str, energy: float, spread: float) -> tuple[float, float] | None:
         """Where U0 lies, eV, for a molecule without a warning; of an unknown kind, whatever any kind allows.
 
-        None where the models differ too much.
+        None where the models differ too much, and for a kind that was not calibrated.
         """
-        if spread > self.widest(kind):
+        ends = [scale.around(energy, spread) for scale in self._of_kind(kind)]
+        if not ends or spread > self.widest(kind):
             return None
-        kinds = KINDS if kind == UNKNOWN else (kind,)
-        ends = [self.scales[each].around(energy, spread) for each in kinds]
         return min(low for low, _ in ends), max(high for _, high in ends)
 
 
@@ -120,8 +130,8 @@ def default_folder() -> Path:
     return results_folder() / FOLDER
 
 
-def fitted(errors: pd.DataFrame, level: float = LEVEL) -> Scale:
-    """The interval that holds for a share `level` of molecules like these, which have no warning.
+def fitted(errors: pd.DataFrame) -> Scale:
+    """The interval that holds for a share `LEVEL` of molecules like these, which have no warning.
 
     `errors` has the columns `error` and `spread`, eV; those beyond the widest spread are left out. Every other molecule
     chooses the floor, by the smallest mean width; the others give the quantiles, each tail the same share.
@@ -134,7 +144,7 @@ def fitted(errors: pd.DataFrame, level: float = LEVEL) -> Scale:
 
     def ends(floor: float, molecules: np.ndarray) -> tuple[float, float]:
         ranked = np.sort(e[molecules] / (s[molecules] + floor))
-        tail = math.ceil((1 - (1 - level) / 2) * (len(ranked) + 1))  # of a finite sample
+        tail = math.ceil((1 - (1 - LEVEL) / 2) * (len(ranked) + 1))  # of a finite sample
         return float(ranked[len(ranked) - tail]), float(ranked[tail - 1])
 
     def width(floor: float) -> float:
@@ -174,8 +184,7 @@ def write(folder: str | os.PathLike[str], errors: pd.DataFrame, about: About) ->
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     write_table(errors.loc[:, list(COLUMNS)], folder / "errors.parquet")
-    found = Intervals(level=LEVEL, scales=calibrated(errors), about=about)
-    (folder / _NAME).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    measured.write(folder / _NAME, Intervals(level=LEVEL, scales=calibrated(errors), about=about))
 
 
 def load_errors(folder: str | os.PathLike[str] | None = None) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
 
 from analysis.data.errors import UserError
 from analysis.data.files import whole_file
+from analysis.runs import measured
 from analysis.runs.measured import Frozen, Git, read
 from analysis.runs.records import results_folder
 
@@ -80,8 +81,7 @@ class Reference(Frozen):
 
     def write(self, folder: str | os.PathLike[str]) -> None:
         """Record it, whole or not at all."""
-        with whole_file(Path(folder) / _NAME) as partial:
-            partial.write_text(self.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        measured.write(Path(folder) / _NAME, self)
 
 
 def default_folder() -> Path:

@@ -1,7 +1,6 @@
 """Figures and tables of the artefact: the error as reported, term by term."""
 
 from collections.abc import Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -16,14 +15,12 @@ from analysis.runs.records import Record
 
 SIZES = thesis.COMMON_SIZES
 
-_TERMS = MappingProxyType(
-    {
-        "held_out": (style.BLUE, "o", mark("held-out molecules")),
-        "offset": (style.VERMILION, "s", mark("offset term")),
-        "cross": (style.PURPLE, "^", mark("cross term, absolute value")),
-        "leakage": (style.GREEN, "D", mark("leakage, absolute value")),
-    }
-)
+_TERMS = {
+    "held_out": (style.BLUE, "o", mark("held-out molecules")),
+    "offset": (style.VERMILION, "s", mark("offset term")),
+    "cross": (style.PURPLE, "^", mark("cross term, absolute value")),
+    "leakage": (style.GREEN, "D", mark("leakage, absolute value")),
+}
 
 _SHARES = messages({"held_out": "Held out", "leakage": "Leakage", "left_out": "Left out", "moved": "Offset"})
 

@@ -58,7 +58,8 @@ def summary(records: Arms[Record], *, lang: str) -> pd.DataFrame:
                 row[title] = _mse(models[model].records, sizes, lang) if model in models else "–"
         for protocol in baseline.PROTOCOLS:
             title = f"{say('Custom better', lang)}, {say(baseline.SHORT_NAMES[protocol], lang)}"
-            row[title] = _better(models, protocol, lang)
+            both = "custom" in models
+            row[title] = groups.better(models["custom"], models["default"], protocol, lang) if both else "–"
         rows[models["default"].name] = row
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What differs", lang))
 
@@ -111,10 +112,6 @@ def facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
                 better = groups.lower_in_words(models["custom"], models["default"], protocol, lang)
                 found[f"better_{key}_{protocol}"] = better
     return found
-
-
-def _better(models: dict[str, groups.Group], protocol: str, lang: str) -> str:
-    return groups.better(models["custom"], models["default"], protocol, lang) if "custom" in models else "–"
 
 
 def _mse(records: Sequence[Record], sizes: range, lang: str) -> str:

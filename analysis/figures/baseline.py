@@ -5,7 +5,6 @@ the language writes numbers.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,8 +17,7 @@ from analysis.runs import protocols
 from analysis.runs.records import Record
 
 # colour and marker: told apart in grey, too
-PROTOCOLS = MappingProxyType({"held_out": (style.BLUE, "o"), "as_reported": (style.VERMILION, "s")})
-_MEV = 1000  # meV per eV
+PROTOCOLS = {"held_out": (style.BLUE, "o"), "as_reported": (style.VERMILION, "s")}
 
 NAMES = messages(
     {"held_out": "held-out molecules, the training set’s mean", "as_reported": "the whole set, with its own mean"}
@@ -34,8 +32,8 @@ def summary(records: Sequence[Record], *, lang: str) -> pd.DataFrame:
     errors = [record.errors["error"].astype(float) for record in records]
     columns = {
         say("MSE (eV²)", lang): (4, general(records)),
-        say("RMSE (meV)", lang): (0, [_MEV * np.sqrt(np.mean(of_run**2)) for of_run in errors]),
-        say("MAE (meV)", lang): (0, [_MEV * np.mean(np.abs(of_run)) for of_run in errors]),
+        say("RMSE (meV)", lang): (0, [style.MEV * np.sqrt(np.mean(of_run**2)) for of_run in errors]),
+        say("MAE (meV)", lang): (0, [style.MEV * np.mean(np.abs(of_run)) for of_run in errors]),
         say("Time (min)", lang): (1, [minutes(record) for record in records]),
     }
     return by_run(records, columns, lang=lang)

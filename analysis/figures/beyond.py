@@ -5,7 +5,6 @@ they say otherwise; "main" are those of the longest budget that all seeds have.
 """
 
 from collections.abc import Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -21,14 +20,13 @@ from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
 
-_MEV = 1000  # meV per eV
-DEMANDS = MappingProxyType({"first": (14.0, 25), "second": (10.0, 106)})
+DEMANDS = {"first": (14.0, 25), "second": (10.0, 106)}
 """What was to be reached: a mean absolute error, meV, within so many minutes on two cores."""
 
 LOOK = (style.GREEN, "D")
 """Colour and marker of "Beyond"."""
-_LOOKS = MappingProxyType({**final_comparison.MODELS, "beyond": LOOK})  # Default and Custom as in the final comparison
-_NAMES = MappingProxyType({**final_comparison.NAMES, "beyond": mark("Beyond")})
+_LOOKS = {**final_comparison.MODELS, "beyond": LOOK}  # Default and Custom as in the final comparison
+_NAMES = {**final_comparison.NAMES, "beyond": mark("Beyond")}
 _SCORES = messages({"mae": "MAE (meV)", "rmse": "RMSE (meV)", "worst": "Worst 1% (meV)"})
 WHOLE = 30  # meV: errors from here on are written without decimals
 _BETTER = messages(
@@ -48,7 +46,7 @@ def minutes(record: Record) -> float:
 
 def mev(records: Sequence[Record], measure: str = "mae") -> list[float]:
     """A measure of `accuracy.scores` per run, meV."""
-    return [_MEV * getattr(accuracy.scores(record), measure) for record in records]
+    return [style.MEV * getattr(accuracy.scores(record), measure) for record in records]
 
 
 def scores(records: Sequence[Record], lang: str) -> dict[str, list[float]]:
@@ -98,7 +96,7 @@ def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str
         "test": style.number(about["molecules"]["test"], lang),
         "minutes": style.number(float(np.mean(times)), lang, 1),
         "minutes_most": style.number(max(times), lang, 1),
-        "times_report": style.number(_MEV * float(np.sqrt(thesis.MSE["default"])) / rmse, lang),
+        "times_report": style.number(style.MEV * float(np.sqrt(thesis.MSE["default"])) / rmse, lang),
         "minutes_report": style.number(thesis.MINUTES["default"], lang),
         "demanded_minutes": style.number(DEMANDS["second"][1], lang),
         "features": style.number(model.n_atom_basis, lang),
@@ -113,7 +111,7 @@ def facts(records: Arms[Record], others: Arms[Record], *, lang: str) -> dict[str
     }
     sizes = shown[0].errors["n_atoms"][shown[0].errors["test"]].to_numpy()
     for side, members in {"up_to": sizes <= thesis.LARGE, "above": sizes > thesis.LARGE}.items():
-        of_seeds = _MEV * np.abs(accuracy.test_errors(shown))[:, members].mean(axis=1)
+        of_seeds = style.MEV * np.abs(accuracy.test_errors(shown))[:, members].mean(axis=1)
         found[f"mae_{side}"] = style.mean_and_deviation(of_seeds, lang, 1)
     found |= {measure: style.mean_and_deviation(mev(shown, measure), lang, 1) for measure in _SCORES}
     for name, of_model in models.items():
@@ -128,8 +126,8 @@ def _ensemble_facts(shown: Sequence[Record], lang: str) -> dict[str, str]:
         return dict.fromkeys(("mae_ensemble", "rmse_ensemble", "correlation", "scale", "flagged"), "–")
     one = accuracy.ensemble(shown)
     return {
-        "mae_ensemble": style.number(_MEV * float(np.abs(one.error).mean()), lang, 1),
-        "rmse_ensemble": style.number(_MEV * float(np.sqrt(np.mean(one.error**2))), lang, 1),
+        "mae_ensemble": style.number(style.MEV * float(np.abs(one.error).mean()), lang, 1),
+        "rmse_ensemble": style.number(style.MEV * float(np.sqrt(np.mean(one.error**2))), lang, 1),
         "correlation": style.number(one.rank_correlation(), lang, 2),
         "scale": style.number(one.scale(), lang, 1),
         "flagged": style.percent(one.flagged(0.1), lang),
@@ -190,7 +188,7 @@ def error_by_size(records: Arms[Record], others: Arms[Record], molecules: Molecu
     with style.figure(say(alt, lang), _data(tables, others, records, lang), height=4.2, legend=3) as figure:
         axes = figure.subplots()
         for name, table in tables.items():
-            (colour, marker), errors = _LOOKS[name], _MEV * table
+            (colour, marker), errors = _LOOKS[name], style.MEV * table
             axes.fill_between(table.index, errors["mae_low"], errors["mae_high"], color=colour, alpha=0.25, linewidth=0)
             axes.plot(errors["mae"], color=colour, marker=marker, markersize=4, label=say(_NAMES[name], lang))
         style.size_axis(axes, lang)
@@ -213,9 +211,9 @@ def error_by_element(
         for (name, table), shift in zip(tables.items(), (-0.15, 0, 0.15), strict=True):
             colour, marker = _LOOKS[name]
             rows = table.loc[order]
-            bars = _MEV * np.array([rows["mae"] - rows["mae_low"], rows["mae_high"] - rows["mae"]])
+            bars = style.MEV * np.array([rows["mae"] - rows["mae_low"], rows["mae_high"] - rows["mae"]])
             look = {"color": colour, "marker": marker, "linestyle": "", "capsize": 4, "label": say(_NAMES[name], lang)}
-            axes.errorbar(np.arange(len(order)) + shift, _MEV * rows["mae"], yerr=bars, **look)
+            axes.errorbar(np.arange(len(order)) + shift, style.MEV * rows["mae"], yerr=bars, **look)
         axes.set_xticks(np.arange(len(order)), [say(baseline.ELEMENTS[element], lang) for element in order])
         axes.tick_params(axis="x", labelsize=10)
         error_axis(axes, lang)
@@ -294,7 +292,7 @@ def budget_facts(records: Arms[Record], *, lang: str) -> dict[str, str]:
     return found
 
 
-def calibration(records: Arms[Record], *, lang: str, bins: int = 20) -> style.BookFigure:
+def calibration(records: Arms[Record], *, lang: str) -> style.BookFigure:
     """What the spread of the main budget's seeds knows of the error of their mean, over the test part.
 
     On the left, molecules by rising spread in bins of equal numbers; on the right, how many of the worst hundredth are
@@ -302,7 +300,7 @@ def calibration(records: Arms[Record], *, lang: str, bins: int = 20) -> style.Bo
     """
     shown = main(records)
     found = accuracy.ensemble(shown)
-    binned = _MEV * found.binned(bins)
+    binned = style.MEV * found.binned()
     looked_at = np.linspace(0, 1, 101)
     seen = np.array([found.flagged(share) for share in looked_at])
     of_bins = binned.rename(columns={"spread": "spread_meV", "rmse": "rmse_meV"}).assign(series="bins")

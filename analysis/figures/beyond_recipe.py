@@ -15,8 +15,6 @@ from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
-_MEV = 1000  # meV per eV
-
 _CHANGES = messages(
     {
         "default": "Default",
@@ -135,7 +133,7 @@ def _errors(shown: Mapping[Arm, groups.Group]) -> tuple[dict[Arm, list[float]], 
 
 
 def _error(record: Record) -> float:
-    return _MEV * float(record.errors["error"][~record.errors["test"]].astype(float).abs().mean())
+    return style.MEV * float(record.errors["error"][~record.errors["test"]].astype(float).abs().mean())
 
 
 def _key(arm: Arm) -> str:

@@ -17,12 +17,11 @@ from analysis.data.molecules import Molecules
 from analysis.evaluation import accuracy
 from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.figures import groups, style
-from analysis.figures.large_molecules import in_factors, same_seeds, weighting_name
+from analysis.figures.large_molecules import same_seeds, weighting_name
 from analysis.figures.words import counted, mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
-_MEV = 1000  # meV per eV
 _RINGS = 3
 _PLAIN = "none"
 _NEAR = 2  # ratios below it are told apart by more ticks
@@ -61,7 +60,7 @@ def ratio(group: groups.Group, plain: groups.Group, members: np.ndarray) -> tupl
     logs = np.log(ours.mean(axis=1) / theirs.mean(axis=1))
     of_molecules = (ours / ours.mean(axis=1, keepdims=True) - theirs / theirs.mean(axis=1, keepdims=True)).mean(axis=0)
     n = len(of_molecules)
-    return in_factors(over_seeds(logs, float(of_molecules.var(ddof=1)) / n, n - 1))
+    return over_seeds(logs, float(of_molecules.var(ddof=1)) / n, n - 1).factor()
 
 
 def members(record: Record, molecules: Molecules) -> dict[str, np.ndarray]:
@@ -81,7 +80,7 @@ def summary(records: Arms[Record], molecules: Molecules, *, lang: str) -> pd.Dat
     inside = members(records["plain"][0], molecules)
     rows = {}
     for group in shown.values():
-        errors = _MEV * np.abs(accuracy.test_errors(group.records))
+        errors = style.MEV * np.abs(accuracy.test_errors(group.records))
         mae = {_group_name(key, lang): errors[:, chosen].mean(axis=1) for key, chosen in inside.items()}
         rows[group.name] = {name: style.mean_and_deviation(of_seeds, lang, 1) for name, of_seeds in mae.items()}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("MAE (meV), at the same updates", lang))
@@ -122,16 +121,16 @@ def ratios(records: Arms[Record], molecules: Molecules, *, lang: str) -> style.B
 
 _HELPED = messages(
     {
-        "none": "no remedy surely lowers the error",
-        "one": "one remedy surely lowers the error ({remedies})",
-        "many": "some remedies surely lower the error ({remedies})",
+        "none": "no remedy clearly lowers the error",
+        "one": "one remedy clearly lowers the error ({remedies})",
+        "many": "some remedies clearly lower the error ({remedies})",
     }
 )
 _HURT = messages(
     {
-        "none": "none surely raises it",
-        "one": "one surely raises it ({remedies})",
-        "many": "some surely raise it ({remedies})",
+        "none": "none clearly raises it",
+        "one": "one clearly raises it ({remedies})",
+        "many": "some clearly raise it ({remedies})",
     }
 )
 

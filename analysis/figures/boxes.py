@@ -63,16 +63,13 @@ class Canvas:
     title: str
     shapes: list[str] = field(default_factory=list)
 
-    def box(
-        self, x: float, y: float, width: float, lines: Sequence[str], *, fill: str = PLAIN, strong: bool = True
-    ) -> Box:
-        """A box as high as its lines; the first is bold if `strong`. Raises DoesNotFitError if one is too wide."""
+    def box(self, x: float, y: float, width: float, lines: Sequence[str], *, fill: str = PLAIN) -> Box:
+        """A box as high as its lines, the first of them bold. Raises DoesNotFitError if one is too wide."""
         drawn = Box(x, y, width, _LEADING * len(lines) + 2 * _PADDING)
         self._rectangle(drawn, fill, style.GREY)
         for number, line in enumerate(lines):
-            bold = strong and number == 0
             baseline = y + _PADDING + _LEADING * (number + 0.75)
-            self.text(drawn.centre, baseline, line, bold=bold, room=width - 2 * _PADDING)
+            self.text(drawn.centre, baseline, line, bold=number == 0, room=width - 2 * _PADDING)
         return drawn
 
     def frame(self, x: float, y: float, width: float, bottom: float, name: str, *, under: int) -> Box:

@@ -3,21 +3,24 @@
 `found` is what `confirmation.judged` gives: the verdicts by end.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from analysis.evaluation.verdicts import FACTOR, INDEPENDENT, PROTOCOLS, Verdict
-from analysis.evaluation.verdicts.confirmation import Plan, failed, planned_chance
+from analysis.data import thesis
+from analysis.evaluation.drift import drift
+from analysis.evaluation.verdicts import CLAIMS, FACTOR, INDEPENDENT, PROTOCOLS, Verdict
+from analysis.evaluation.verdicts.confirmation import Plan, failed, planned_chance, sizes_apart
 from analysis.evaluation.verdicts.table import OURS
-from analysis.figures import replication, style
-from analysis.figures.preregistration import ENDS_IN_WORDS, drifting
+from analysis.figures import predictions, replication, style
+from analysis.figures.preregistration import drift_by_arm, drifting
+from analysis.figures.replication import ENDS_IN_WORDS, cell_or_same
 from analysis.figures.words import mark, messages, say
-from analysis.runs.arms import Arms
+from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.runs.records import ENDS, End, Record
 
-_SAME = mark("no difference")
+_SQUARE = str.maketrans("()", "[]")
 _CAME = messages({True: "Yes", False: "No"})
 _LOOKS: Mapping[End, Mapping[str, object]] = {
     "last": {"color": style.VERMILION, "marker": "o"},
@@ -39,7 +42,7 @@ def claims(found: Mapping[End, Sequence[Verdict]], plan: Plan, protocol: str, *,
                 continue
             column = say(ENDS_IN_WORDS[end], lang)
             row = rows.setdefault(say(replication.CLAIM_NAMES[verdict.claim], lang), {})
-            row[column] = _cell(verdict, lang)
+            row[column] = cell_or_same(verdict, lang)
             chance = planned_chance(plan.claims[verdict.claim], end)
             if protocol == PROTOCOLS[0]:
                 row[f"{column}: {say('planned chance', lang)}"] = "–" if chance is None else style.percent(chance, lang)
@@ -55,7 +58,7 @@ def splits(of_splits: Mapping[int, Mapping[End, Sequence[Verdict]]], *, lang: st
             for verdict in verdicts:
                 if verdict.protocol == PROTOCOLS[0]:
                     name = f"{say(replication.CLAIM_NAMES[verdict.claim], lang)} · {say(ENDS_IN_WORDS[end], lang)}"
-                    rows.setdefault(name, {})[say("Split {seed}", lang, seed=split)] = _cell(verdict, lang)
+                    rows.setdefault(name, {})[say("Split {seed}", lang, seed=split)] = cell_or_same(verdict, lang)
     ordered = dict(sorted(rows.items(), key=lambda row: row[0].rpartition(" · ")[0]))
     return style.WordTable.from_dict(ordered, orient="index").rename_axis(columns=say("Claim and end", lang))
 
@@ -68,7 +71,7 @@ def failures(found: Mapping[End, Sequence[Verdict]], plan: Plan, *, lang: str) -
         row[say("Came about", lang)] = say(_CAME[bool(ends)], lang)
         for end, verdicts in found.items():
             verdict = next(v for v in verdicts if v.claim == name and v.protocol != "as_reported")
-            row[say(ENDS_IN_WORDS[end], lang)] = _cell(verdict, lang)
+            row[say(ENDS_IN_WORDS[end], lang)] = cell_or_same(verdict, lang)
         rows[say(replication.CLAIM_NAMES[name], lang)] = row
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
 
@@ -84,39 +87,92 @@ def changed(before: Sequence[Verdict], found: Mapping[End, Sequence[Verdict]], *
             if (verdict.claim, verdict.protocol) == (old.claim, old.protocol)
         }
         if old.protocol != PROTOCOLS[1] and any(verdict.verdict != old.verdict for verdict in new.values()):
-            row = {say("First records", lang): _cell(old, lang)}
+            row = {say("First records", lang): cell_or_same(old, lang)}
             rows[say(replication.CLAIM_NAMES[old.claim], lang)] = row | {
-                end: _cell(verdict, lang) for end, verdict in new.items()
+                end: cell_or_same(verdict, lang) for end, verdict in new.items()
             }
     return style.WordTable.from_dict(rows, orient="index").fillna("–").rename_axis(columns=say("Claim", lang))
 
 
+def explained(scores: Mapping[End, pd.DataFrame], *, lang: str) -> style.WordTable:
+    """`predictions.explained` with a column per explanation and end of a training: of `explanations.scores_again`."""
+    tables = [
+        predictions.explained(of_end, lang=lang).rename(
+            columns=lambda name, end=end: f"{name}: {say(ENDS_IN_WORDS[end], lang).lower()}"
+        )
+        for end, of_end in scores.items()
+    ]
+    return style.WordTable(pd.concat(tables, axis=1)).rename_axis(columns=say("What the report says", lang))
+
+
 def facts(found: Mapping[End, Sequence[Verdict]], plan: Plan, *, lang: str) -> dict[str, str]:
-    """How many of the report's claims are decided, and how: by end and, in the keys, protocol; and our own failures.
+    """What becomes of the report's claims by end, and of our own explanation; the same keys in both languages.
 
-    `…_held_out` counts the claims that depend on no protocol too, since they are judged by the course of the training.
+    Counted as in `replication.claim_facts`, with the end before each of its keys; `{end}_same` of them are not
+    confirmed over held-out molecules, and differ by less than a tenth. `failures` of our explanation were named,
+    `failures_came` came about.
     """
-    counted: dict[str, int] = {}
+    counted = {}
     for end, verdicts in found.items():
-        for protocol in PROTOCOLS:
-            shown = (protocol, INDEPENDENT) if protocol == PROTOCOLS[0] else (protocol,)
-            of_report = [v for v in verdicts if v.protocol in shown and v.claim not in OURS]
-            key = f"{end}_{protocol}"
-            counted[f"judged_{key}"] = len(of_report)
-            for word in replication.VERDICTS:
-                counted[f"{word}_{key}"] = sum(v.verdict == word for v in of_report)
-            counted[f"same_{key}"] = sum(v.verdict != "confirmed" and v.no_difference for v in of_report)
-            counted[f"open_{key}"] = sum(v.verdict == "undecided" and not v.no_difference for v in of_report)
+        of_report = [v for v in verdicts if v.claim not in OURS]
+        own = [v for v in of_report if v.protocol == PROTOCOLS[0] and not CLAIMS[v.claim].control]
+        counted |= {f"{end}_{key}": value for key, value in replication.claim_facts(of_report, lang=lang).items()}
+        counted[f"{end}_same"] = style.number(sum(v.verdict != "confirmed" and v.no_difference for v in own), lang)
     ends = failed(plan, found)
-    counted |= {"failures": len(ends), "failures_came": sum(map(bool, ends.values()))}
-    return {name: style.number(value, lang) for name, value in counted.items()}
+    return counted | {
+        "failures": style.number(len(ends), lang),
+        "failures_came": style.number(sum(map(bool, ends.values())), lang),
+    }
 
 
-def at_both_ends(arms: Arms[Record], *, lang: str) -> dict[str, list[Record]]:
-    """The records of the arms whose drift is shown, at both ends, by label: for `preregistration.drift_by_arm`."""
-    return {
+def effects(found: Mapping[End, Sequence[Verdict]], *, lang: str) -> dict[str, str]:
+    """Effects over held-out molecules: `{claim}_{end}` with its interval, `{claim}_{part}_{end}` of each part alone.
+
+    Intervals stand in square brackets: in a sentence the effect itself is often in round ones.
+    """
+    told = {}
+    for end, verdicts in found.items():
+        for verdict in verdicts:
+            if verdict.protocol == PROTOCOLS[1]:
+                continue
+            told[f"{verdict.claim}_{end}"] = replication.effect(verdict, lang).translate(_SQUARE)
+            for part in verdict.parts:
+                told[f"{verdict.claim}_{part.name}_{end}"] = replication.rounded(part.effect, lang)
+    return told
+
+
+def size_facts(arms: Arms[Record], *, lang: str, of: str) -> dict[str, str]:
+    """The sizes at which a settled arm's error is surely below and above another's: `{pair}_lower`, `{pair}_higher`.
+
+    `of` is a key of `_PAIRS`: the pairs of a chapter.
+    """
+    told = {}
+    sizes, pairs = _PAIRS[of]
+    for name, (first, other) in pairs.items():
+        for word, found in zip(("lower", "higher"), sizes_apart(arms, first, other, sizes), strict=True):
+            told[f"{name}_{word}"] = style.ranges(found, lang) or say("none", lang)
+    return told
+
+
+def drifts(arms: Arms[Record], *, lang: str) -> style.BookFigure:
+    """`preregistration.drift_by_arm` at both ends of each arm's trainings."""
+    alt = mark(
+        "Deviation between seeds on a log scale, two rows per arm with two marks each. At the last step the common "
+        "error per atom lies near the rest; settled, it lies far to the left of it, and the rest stays where it was."
+    )
+    both = {
         f"{label}, {say(ENDS_IN_WORDS[end], lang).lower()}": [record.at(end) for record in records]
         for label, records in drifting(arms, lang=lang).items()
+        for end in ENDS
+    }
+    return drift_by_arm(both, lang=lang, alt=alt)
+
+
+def drift_facts(arms: Arms[Record], *, lang: str) -> dict[str, str]:
+    """What one error per atom makes Default's and Custom's seeds differ by at both ends, meV: `{model}_drift_{end}`."""
+    return {
+        f"{model}_drift_{end}": style.number(1e3 * drift([one.at(end) for one in arms[model]]).common ** 0.5, lang)
+        for model in (DEFAULT, CUSTOM)
         for end in ENDS
     }
 
@@ -160,11 +216,24 @@ def forest(found: Mapping[End, Sequence[Verdict]], *, lang: str) -> style.BookFi
     return figure
 
 
-def _cell(verdict: Verdict, lang: str) -> str:
-    said = replication.cell(verdict, lang)
-    return f"{said} ({say(_SAME, lang)})" if verdict.no_difference else said
-
-
+_CAP = thesis.CAPS[0]
+_PAIRS: Mapping[str, tuple[Collection[int], Mapping[str, tuple[str, str]]]] = {
+    "balancing": (
+        thesis.COMMON_SIZES,
+        {
+            "capped": (Arm("cap", _CAP), Arm("cap", _CAP, random=True)),
+            "longer": (Arm("cap", _CAP, same_updates=True), DEFAULT),
+        },
+    ),
+    "weights": (
+        range(thesis.MODIFIED_SIZES[0], thesis.MODIFIED_SIZES[1] + 1),
+        {
+            "size": (Arm("size", thesis.BEST_RATE), "unweighted"),
+            "size_frequency": (Arm("size-frequency", thesis.BEST_RATE), "unweighted"),
+        },
+    ),
+}
+"""The arms that chapters compare size by size, beyond what was preregistered: the sizes, and the pairs by name."""
 _SHORT = messages(
     {
         "h2": "H2: fluorine",

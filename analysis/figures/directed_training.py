@@ -4,7 +4,6 @@ Every function takes the records of `study.DirectedTrainingParameters`, the base
 """
 
 from collections.abc import Collection
-from types import MappingProxyType
 
 import pandas as pd
 
@@ -14,14 +13,12 @@ from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.records import Record
 
-KINDS = MappingProxyType(
-    {
-        "chosen": {},
-        "random": {"random": True},
-        "chosen_longer": {"same_updates": True},
-        "random_longer": {"random": True, "same_updates": True},
-    }
-)
+KINDS = {
+    "chosen": {},
+    "random": {"random": True},
+    "chosen_longer": {"same_updates": True},
+    "random_longer": {"random": True, "same_updates": True},
+}
 """The large molecules; as many drawn at random; and both with as many updates as the baseline."""
 
 _NAMES = messages(

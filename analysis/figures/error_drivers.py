@@ -6,7 +6,6 @@ records, by the model's name.
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -21,19 +20,16 @@ from analysis.figures import style
 from analysis.figures.final_comparison import MODELS, NAMES
 from analysis.figures.words import mark, messages, say
 
-_MEV = 1000  # meV per eV
 _LEAST = {"n_atoms": 30, "unsaturation": 50}  # molecules, for a point in a figure
 _ATOMS = 3  # more, for a factor: a CH2 group has as many
 
-_SIDES = MappingProxyType(
-    {
-        "rmse": (style.BLUE, "o", mark("root of the mean squared error")),
-        "median": (style.VERMILION, "s", mark("median absolute error")),
-        "per_atom": (style.GREEN, "D", mark("mean absolute error per atom")),
-    }
-)
+_SIDES = {
+    "rmse": (style.BLUE, "o", mark("root of the mean squared error")),
+    "median": (style.VERMILION, "s", mark("median absolute error")),
+    "per_atom": (style.GREEN, "D", mark("mean absolute error per atom")),
+}
 _SCORES = ((style.BLUE, "o"), (style.VERMILION, "s"))
-_DECIMALS = MappingProxyType({"distance": 1, "hydrogen_share": 2, "sp3_share": 2, "longest_bond": 2})
+_DECIMALS = {"distance": 1, "hydrogen_share": 2, "sp3_share": 2, "longest_bond": 2}
 _LINE_WIDTH = 30  # characters
 _JOINT = "\N{NO-BREAK SPACE}"  # keeps a name on one line
 _POINT = ["value", "low", "high"]
@@ -125,7 +121,7 @@ def errors_by_size(drivers: ErrorSources, *, lang: str) -> style.BookFigure:
     with style.figure(say(alt, lang), _with_runs(drivers, data), height=4.4, legend=1) as figure:
         axes = figure.subplots()
         for name, (colour, marker, said) in _SIDES.items():
-            of_seeds = _MEV * table.assign(error=shown[name]).pivot_table("error", "n_atoms", "seed")
+            of_seeds = style.MEV * table.assign(error=shown[name]).pivot_table("error", "n_atoms", "seed")
             style.band(axes, of_seeds, color=colour, marker=marker, markersize=4, label=say(said, lang))
         style.size_axis(axes, lang, minor=None)
         style.log_axis(axes, lang, name=say("Error in meV", lang))
@@ -305,7 +301,7 @@ def worst_table(drivers: ErrorSources, *, lang: str, reasons: int = 4) -> style.
     for index, row in drivers.worst.iterrows():
         why = drivers.reasons[drivers.reasons["index"] == index].head(reasons)
         words = [_reason(reason, lang) for reason in why.itertuples()] or [say("nothing", lang)]
-        error, deviation = (style.number(_MEV * row[name], lang) for name in ("signed", "deviation"))
+        error, deviation = (style.number(style.MEV * row[name], lang) for name in ("signed", "deviation"))
         rows[f"{index} {row['smiles']}"] = {
             say("Number of atoms", lang): style.number(row["n_atoms"], lang),
             say("Prediction − reference (meV)", lang): f"{error} ± {deviation}".replace(" ", "\N{NO-BREAK SPACE}"),
@@ -349,7 +345,7 @@ def _facts(drivers: ErrorSources, lang: str) -> dict[str, str]:
     found |= {f"worst_{share.replace('0.', '')}": style.percent(v, lang) for share, v in about["worst_share"].items()}
     found |= {
         "repeated": style.percent(about["repeated"], lang),
-        "mean_errors": ", ".join(style.number(_MEV * value, lang) for value in about["mean_error"]),
+        "mean_errors": ", ".join(style.number(style.MEV * value, lang) for value in about["mean_error"]),
         "training": style.number(about["training_molecules"], lang),
         "weak": say(_CLASSES[about["weak_group"]], lang).lower() if about["weak_group"] else say("none", lang),
     }
@@ -364,8 +360,8 @@ def _facts(drivers: ErrorSources, lang: str) -> dict[str, str]:
     found |= {f"factor_{target}_{name}": _interval(*row, lang, 2) for (target, name), *row in effects.itertuples()}
     sizes = drivers.sizes.groupby("n_atoms")[["mse", "median"]].mean()
     for size in (10, 25):
-        found[f"rms_{size}"] = style.number(_MEV * float(np.sqrt(sizes.loc[size, "mse"])), lang)
-        found[f"median_{size}"] = style.number(_MEV * float(sizes.loc[size, "median"]), lang)
+        found[f"rms_{size}"] = style.number(style.MEV * float(np.sqrt(sizes.loc[size, "mse"])), lang)
+        found[f"median_{size}"] = style.number(style.MEV * float(sizes.loc[size, "median"]), lang)
     ranks = drivers.ranks.loc["n_atoms"]
     for way in ("plain", "partial"):
         found[f"{way}_n_atoms"] = _interval(ranks[way], ranks[f"{way}_low"], ranks[f"{way}_high"], lang, 2)

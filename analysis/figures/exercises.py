@@ -1,14 +1,17 @@
-"""The answers to the chapters' exercises, each from the data that stand as a CSV file under a figure.
+"""The answers to the chapters' exercises, from the CSV file under a figure or from what a rerun notebook shows.
 
-A function per chapter: it takes the data of figures (`style.BookFigure.data`) and gives the numbers of the solutions as
-the language writes them, the same keys in both.
+A function per chapter: it takes the data of figures (`style.BookFigure.data`) or a notebook's table and gives the
+numbers of the solutions as the language writes them, the same keys in both.
 """
 
 import numpy as np
 import pandas as pd
+from ase.data import chemical_symbols
 
 from analysis.data import thesis
+from analysis.evaluation.force_claims import ARM
 from analysis.evaluation.prediction_intervals import MMFF
+from analysis.evaluation.verdicts.curves import LEAST_MOLECULES
 from analysis.figures import style
 from analysis.figures.published import CHEMICAL_ACCURACY
 from analysis.study import RECIPE
@@ -34,16 +37,16 @@ def hyperparameters(first: pd.DataFrame, second: pd.DataFrame, *, lang: str) -> 
     }
 
 
-def baseline(curves: pd.DataFrame, by_size: pd.DataFrame, *, lang: str) -> dict[str, str]:
-    """The first epoch at which the mean validation loss is at most the report's error; sizes with ten times the error.
+def baseline(curves: pd.DataFrame, worst: pd.DataFrame, *, lang: str) -> dict[str, str]:
+    """The first epoch at which the mean validation loss is at most the report's error; index and formula of a molecule.
 
-    These are the sizes whose error with their own mean is more than ten times that of held-out molecules.
+    It is the first of the table of the worst predictions (`structures.worst`).
     """
     losses = curves.groupby("epoch")["validation_loss_eV2"].mean()
-    means = by_size.groupby("n_atoms")[["mse_held_out_eV2", "mse_as_reported_eV2"]].mean()
     return {
         "epoch": style.number(losses.index[losses <= thesis.MSE["default"]][0], lang),
-        "sizes": style.number(sum(means["mse_as_reported_eV2"] > 10 * means["mse_held_out_eV2"]), lang),
+        "index": worst.index[0],
+        "formula": worst.iloc[0, 0],
     }
 
 
@@ -62,13 +65,16 @@ def balancing(sizes: pd.DataFrame, spread: pd.DataFrame, *, lang: str) -> dict[s
 
 
 def loss_modification(weights: pd.DataFrame, *, lang: str) -> dict[str, str]:
-    """The report's r: the weight by size at the largest size over that at the smallest; where the other exceeds 1."""
+    """The report's r: the weight by size at the largest size over that at the smallest; from where the other is one.
+
+    The other formula, by size and frequency, is negative or undefined below that size.
+    """
     strongest = weights[weights["rate"] == thesis.BEST_RATE].set_index("n_atoms")
     by_size, by_both = (strongest.loc[strongest["weighting"] == name, "weight"] for name in ("size", "size-frequency"))
     smallest, largest = thesis.MODIFIED_SIZES
     return {
         "times": style.number(by_size[largest] / by_size[smallest], lang),
-        "from": style.number(by_both.index[by_both > 1].min(), lang),
+        "from": style.number(by_both.index[by_both >= 0].min(), lang),
     }
 
 
@@ -88,15 +94,17 @@ def directed_training(by_size: pd.DataFrame, *, lang: str) -> dict[str, str]:
     }
 
 
-def final_comparison(learning: pd.DataFrame, steps: pd.DataFrame, *, lang: str) -> dict[str, str]:
-    """Default's largest errors of a batch over its smallest, at the end; the largest factor of a change.
+def final_comparison(steps: pd.DataFrame, *, lang: str) -> dict[str, str]:
+    """Custom's error over Default's with each seed, the first one apart; the largest factor of a change.
 
-    Series stand in the figures' order: Default comes first, and the last of the steps is no change but more updates.
+    Series stand in the figure's order: Default comes first, Custom last but one, and then no change but more updates.
     """
-    last = _series(learning, 0).iloc[-1]
-    means = [_series(steps, place)["mse_eV2"].mean() for place in range(steps["series"].nunique() - 1)]
+    changes = [_series(steps, place).set_index("seed")["mse_eV2"] for place in range(steps["series"].nunique() - 1)]
+    means = [of_seeds.mean() for of_seeds in changes]
+    single, *others = (style.number(ratio, lang, 1) for ratio in changes[-1] / changes[0])
     return {
-        "quotient": style.number(float(f"{last['highest_eV2'] / last['lowest_eV2']:.1g}"), lang),
+        "single": single,
+        "others": style.listed(others, lang),
         "factor": style.number(max(np.divide(means[1:], means[:-1])), lang, 1),
     }
 
@@ -174,6 +182,19 @@ def preregistration(drifts: pd.DataFrame, *, lang: str) -> dict[str, str]:
     return {"default": style.number(apart.iloc[0], lang), "beyond": style.number(apart.iloc[-1], lang, 1)}
 
 
+def confirmation(effects: pd.DataFrame, *, lang: str) -> dict[str, str]:
+    """How much narrower H4's interval is at the settled end, with the same updates; how many claims' intervals are."""
+    indexed = effects.set_index("claim")
+    of_end = (indexed[indexed["end"] == end] for end in ("last", "settled"))
+    last, settled = (each["high"] / each["low"] - 1 for each in of_end)
+    times = last / settled
+    return {
+        "narrower": style.number(times["h4_same_updates"], lang, 1),
+        "claims": style.number(sum(times > 1), lang),
+        "of": style.number(len(times), lang),
+    }
+
+
 def beyond(budget: pd.DataFrame, curve: pd.DataFrame, *, lang: str) -> dict[str, str]:
     """The quickest run below chemical accuracy, minutes; the power law between the last two numbers of molecules."""
     ours = budget[budget["run"].notna()]
@@ -183,6 +204,24 @@ def beyond(budget: pd.DataFrame, curve: pd.DataFrame, *, lang: str) -> dict[str,
     return {
         "minutes": style.number(quick, lang, 1),
         "power": style.number(np.log(after / before) / np.log(many / few), lang, 2),
+    }
+
+
+def forces(sizes: pd.DataFrame, elements: pd.DataFrame, *, lang: str) -> dict[str, str]:
+    """How many times PaiNN's error at the worst size is that at the best; and on atoms of the worst element.
+
+    Of the sizes, those of which at least `LEAST_MOLECULES` were held out; errors are means over seeds.
+    """
+    enough = sizes[sizes["held_out_molecules"] >= LEAST_MOLECULES]
+    of_sizes, of_elements = (
+        table[table["arm"] == ARM].groupby(group)["mae_meV_per_A"].mean()
+        for table, group in ((enough, "n_atoms"), (elements, "atomic_number"))
+    )
+    return {
+        "worst_size": style.number(of_sizes.idxmax(), lang),
+        "times_size": style.number(of_sizes.max() / of_sizes.min(), lang, 1),
+        "worst_element": chemical_symbols[of_elements.idxmax()],
+        "times_element": style.number(of_elements.max() / of_elements.min(), lang, 1),
     }
 
 

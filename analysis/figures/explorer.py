@@ -14,7 +14,7 @@ from matplotlib import colormaps
 from analysis.data import thesis
 from analysis.data.as_text import packed
 from analysis.data.descriptors import CUTOFF, ELEMENTS, NODES, ring_counts
-from analysis.data.molecules import Molecules
+from analysis.data.molecules import BOND, Molecules
 from analysis.evaluation import accuracy, decomposition
 from analysis.figures import final_comparison, style
 from analysis.figures.words import mark, say
@@ -22,8 +22,6 @@ from analysis.runs.records import Record
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How far of the way from the training set's mean to each size's own the curves of `sliding_mean` are."""
-BOND = 1.3
-"""Two atoms are drawn as bonded that are nearer than so many times the sum of their covalent radii."""
 ERROR_STEP, LENGTH_STEP = 1e-4, 1e-3
 """Errors (eV) and positions (Å) of `explorer` are whole numbers of these."""
 

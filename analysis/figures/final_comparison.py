@@ -6,7 +6,6 @@ between the two take the records of `study.DefaultToCustomParameters`.
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -17,14 +16,12 @@ from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
 from analysis.runs.records import Record
 
-MODELS = MappingProxyType({"default": (style.ORANGE, "o"), "custom": (style.BLUE, "s")})
+MODELS = {"default": (style.ORANGE, "o"), "custom": (style.BLUE, "s")}
 """Colour, as in Figure 10 of the report, and marker."""
 NAMES = messages({"default": "Default", "custom": "Custom"})
 
-STEPS = MappingProxyType(
-    {step: Arm(step) for step in ("default", "large", "batch", "features", "cutoff", "custom")}
-    | {"custom_longer": Arm("custom", same_updates=True)}
-)
+STEPS = {step: Arm(step) for step in ("default", "large", "batch", "features", "cutoff", "custom")}
+STEPS["custom_longer"] = Arm("custom", same_updates=True)
 """From Default to Custom, a change more in each, and Custom with as many updates as Default."""
 
 _STEPS = messages(

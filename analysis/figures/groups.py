@@ -5,7 +5,6 @@ A group's records are those of its seeds.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,9 +17,7 @@ from analysis.runs import protocols
 from analysis.runs.arms import DEFAULT, Arms
 from analysis.runs.records import Record
 
-SIDES = MappingProxyType(
-    {"up_to": range(1, thesis.LARGE + 1), "above": range(thesis.LARGE + 1, statistics.LARGEST_SIZE + 1)}
-)
+SIDES = {"up_to": range(1, thesis.LARGE + 1), "above": range(thesis.LARGE + 1, statistics.LARGEST_SIZE + 1)}
 """The sizes up to 17, and those above."""
 MSE = messages({"up_to": "MSE, up to {atoms} atoms (eV²)", "above": "MSE, more than {atoms} atoms (eV²)"})
 COLOURS = (style.BLUE, style.VERMILION, style.GREEN, style.PURPLE, style.ORANGE, style.SKY)
@@ -130,9 +127,9 @@ def lower_in_words(
     return counted(forms, len(found), lang, sizes=style.ranges(found, lang))
 
 
-def better(group: Group, other: Group, protocol: str, lang: str, sizes: Collection[int] = thesis.COMMON_SIZES) -> str:
+def better(group: Group, other: Group, protocol: str, lang: str) -> str:
     """The sizes of `lower_at`, as the language says them."""
-    return style.ranges(lower_at(group, other, protocol, sizes), lang) or say("none", lang)
+    return style.ranges(lower_at(group, other, protocol), lang) or say("none", lang)
 
 
 def of_both_sides(

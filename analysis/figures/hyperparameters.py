@@ -5,7 +5,6 @@ Functions take a stage of the search as `search.load_or_search` gives it, or its
 
 from collections.abc import Sequence
 from textwrap import fill
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -16,6 +15,7 @@ from scipy.stats import spearmanr
 
 from analysis.data import thesis
 from analysis.evaluation.verdicts import Verdict
+from analysis.evaluation.verdicts.intervals import deciles_apart
 from analysis.figures import baseline, groups, style
 from analysis.figures.replication import VERDICTS
 from analysis.figures.words import counted, mark, messages, say
@@ -29,19 +29,18 @@ _OUTSIDE = 10.0
 _POINTS = {"our_choice": ("o", style.VERMILION), "report_choice": ("s", style.BLUE)}
 _BESIDE = ("number", "state", "done", "said")
 """Columns of the trials that say nothing of a complete one."""
-_UNITS = MappingProxyType(
-    {
-        "data_cutoff": "data_cutoff_angstrom",
-        "training_cutoff": "training_cutoff_angstrom",
-        "validation_mse": "validation_mse_eV2",
-        "validation_loss": "validation_loss_eV2",
-        "seconds": "wall_time_s",
-    }
-)
+UNITS = {
+    "data_cutoff": "data_cutoff_angstrom",
+    "training_cutoff": "training_cutoff_angstrom",
+    "validation_mse": "validation_mse_eV2",
+    "validation_loss": "validation_loss_eV2",
+    "seconds": "wall_time_s",
+}
+"""What columns are called in the figures' data, with their units."""
 _LAST = 5
 """How many of a run's last epochs tell how much its validation loss jumps."""
 
-_NAMES = messages(
+NAMES = messages(
     {
         "batch_size": "Batch size",
         "learning_rate": "Learning rate",
@@ -50,7 +49,7 @@ _NAMES = messages(
         "n_atom_basis": "Features",
     }
 )
-_SERIES = messages(
+SERIES = messages(
     {"our_choice": "the rule’s choice", "report_choice": "the thesis’s values", "front_runs": "trials on the front"}
 )
 
@@ -65,25 +64,29 @@ def pareto(stage: Stage, coloured: str, *, lang: str) -> style.BookFigure:
     complete, front = _complete(stage.trials), pareto_front(stage.trials)
     values = sorted(complete[coloured].unique())
     outside = _outside(complete)
-    data = complete.drop(columns=_BESIDE, errors="ignore").assign(on_front=complete["run"].isin(front["run"]))
+    marked = {records[0].id: say(SERIES[name], lang) for name, records in _points(stage).items()}
+    data = complete.drop(columns=_BESIDE, errors="ignore").assign(
+        on_front=complete["run"].isin(front["run"]),
+        series=complete["run"].map(marked).fillna(say("a trial", lang)),
+    )
     alt = mark(
         "Validation mean squared error against the time of a run, with a point per trial, a colour and a mark per "
         "value of a hyperparameter; a stepped line joins the trials that no other beats in both time and error, and "
         "two frames mark the rule’s choice and the thesis’s values."
     )
-    with style.figure(say(alt, lang), data.rename(columns=_UNITS), height=4.6, legend=2) as figure:
+    with style.figure(say(alt, lang), data.rename(columns=UNITS), height=4.6, legend=2) as figure:
         axes = figure.subplots()
         for place, value in enumerate(values):
             points = complete[(complete[coloured] == value) & ~outside]
             colour = colormaps["cividis"](place / max(1, len(values) - 1))
-            name = f"{say(_NAMES[coloured], lang)}: {_value(value, lang)}"
+            name = f"{say(NAMES[coloured], lang)}: {_value(value, lang)}"
             look = {"color": colour, "marker": groups.MARKERS[place % len(groups.MARKERS)], "markersize": 6}
             axes.plot(points["seconds"] / 60, points["validation_mse"], linestyle="", **look, label=name)
         steps = {"color": style.GREY, "linewidth": 1.2, "drawstyle": "steps-post", "zorder": 0}
         axes.plot(front["seconds"] / 60, front["validation_mse"], label=say("Pareto front", lang), **steps)
         for name, records in _points(stage).items():
             mse, seconds = objectives(records[0])
-            axes.plot([seconds / 60], [mse], label=say(_SERIES[name], lang), **_mark(name, 13))
+            axes.plot([seconds / 60], [mse], label=say(SERIES[name], lang), **_mark(name, 13))
         _at_the_edge(axes, complete.loc[outside, "seconds"] / 60, complete.loc[outside, "validation_mse"], lang)
         axes.set(xlabel=say("Time (min)", lang), ylabel=say("Validation MSE (eV²)", lang))
         axes.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
@@ -102,7 +105,7 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
     inside = complete[~outside]
     points = {
         point: pd.DataFrame([parameters_of(record.config) for record in records]).assign(
-            run=[record.id for record in records], validation_mse=_losses(records), series=say(_SERIES[point], lang)
+            run=[record.id for record in records], validation_mse=_losses(records), series=say(SERIES[point], lang)
         )
         for point, records in _points(stage).items()
     }
@@ -111,15 +114,15 @@ def effects(stage: Stage, names: Sequence[str], *, lang: str) -> style.BookFigur
         "A plot per hyperparameter with the validation mean squared error on a log scale and a point per trial; two "
         "kinds of frame mark the rule’s choice and the thesis’s values, one per seed."
     )
-    with style.figure(say(alt, lang), data[shown].rename(columns=_UNITS), height=3.6, legend=3) as figure:
+    with style.figure(say(alt, lang), data[shown].rename(columns=UNITS), height=3.6, legend=3) as figure:
         plots = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
         for axes, name in zip(plots, names, strict=True):
             look = {"color": style.GREY, "markersize": 5, "alpha": 0.7, "label": say("a trial", lang)}
             axes.plot(inside[name], inside["validation_mse"], "o", **look)
             for point, rows in points.items():
-                axes.plot(rows[name], rows["validation_mse"], label=say(_SERIES[point], lang), **_mark(point, 9))
+                axes.plot(rows[name], rows["validation_mse"], label=say(SERIES[point], lang), **_mark(point, 9))
             _at_the_edge(axes, complete.loc[outside, name], complete.loc[outside, "validation_mse"], lang)
-            axes.set_xlabel(fill(say(_NAMES[name], lang), 60 // len(names)), fontsize=9.5)
+            axes.set_xlabel(fill(say(NAMES[name], lang), 60 // len(names)), fontsize=9.5)
             if name == "learning_rate":
                 axes.set_xscale("log")
             elif name == "batch_size":
@@ -140,7 +143,7 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
     shown = {"front_runs": [stage.records[run] for run in front]} | _points(stage)
     data = [
         baseline.of_runs(records, lambda record: record.history[["epoch", "validation_loss"]]).assign(
-            series=say(_SERIES[name], lang)
+            series=say(SERIES[name], lang)
         )
         for name, records in shown.items()
     ]
@@ -149,12 +152,12 @@ def curves(stage: Stage, *, lang: str) -> style.BookFigure:
         "thick one per seed of the rule’s choice and of the thesis’s values. All fall, and jump up and down from "
         "one epoch to the next."
     )
-    with style.figure(say(alt, lang), pd.concat(data).rename(columns=_UNITS), height=4.2, legend=2) as figure:
+    with style.figure(say(alt, lang), pd.concat(data).rename(columns=UNITS), height=4.2, legend=2) as figure:
         axes = figure.subplots()
         looks = {"front_runs": {"color": style.GREY, "linewidth": 0.9, "zorder": 1}}
         looks |= {name: {"color": colour, "linewidth": 1.6} for name, (_, colour) in _POINTS.items()}
         for name, record in ((name, record) for name, records in shown.items() for record in records):
-            history, said = record.history, say(_SERIES[name], lang)
+            history, said = record.history, say(SERIES[name], lang)
             axes.plot(history["epoch"], history["validation_loss"], label=said, **looks[name])
         if _longer(stage):
             axes.axvline(thesis.STAGE1_EPOCHS, color=style.BLACK, linestyle=":", label=say("the thesis’s epochs", lang))
@@ -168,7 +171,7 @@ def front_table(trials: pd.DataFrame, names: Sequence[str], *, lang: str) -> pd.
     front = pareto_front(trials)
     digits = {name: max((len(_value(v, "en").partition(".")[2]) for v in front[name]), default=0) for name in names}
     rows = [
-        {say(_NAMES[name], lang): style.number(_rounded(trial[name]), lang, digits[name]) for name in names}
+        {say(NAMES[name], lang): style.number(_rounded(trial[name]), lang, digits[name]) for name in names}
         | {
             say("Time (min)", lang): style.number(trial["seconds"] / 60, lang, 1),
             say("Validation MSE (eV²)", lang): style.number(trial["validation_mse"], lang, 4),
@@ -189,7 +192,7 @@ def value_table(trials: pd.DataFrame, name: str, *, lang: str) -> pd.DataFrame:
         }
         for value, of_value in _complete(trials).groupby(name)
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say(_NAMES[name], lang))
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say(NAMES[name], lang))
 
 
 def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFrame:
@@ -201,20 +204,20 @@ def seeds_table(stage: Stage, names: Sequence[str], *, lang: str) -> pd.DataFram
     longer, rows = _longer(stage), {}
     for name, records in reversed(_points(stage).items()):
         values = parameters_of(records[0].config)
-        row = {say(_NAMES[each], lang): _value(values[each], lang) for each in names}
+        row = {say(NAMES[each], lang): _value(values[each], lang) for each in names}
         row[say("Seeds", lang)] = style.number(len(records), lang)
         if longer:
             after = say("Validation MSE, epoch {epoch} (eV²)", lang, epoch=style.number(thesis.STAGE1_EPOCHS, lang))
             row[after] = style.mean_and_deviation(map(_after_report, records), lang, 4)
         row[say("Validation MSE (eV²)", lang)] = style.mean_and_deviation(_losses(records), lang, 4)
-        rows[say(_SERIES[name], lang)] = row
+        rows[say(SERIES[name], lang)] = row
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(columns=say("Values", lang))
 
 
 def parameters_table(verdict: Verdict, *, lang: str) -> pd.DataFrame:
     """A row per hyperparameter: whether the validation loss goes with it (`verdicts.stage2`), corrected by Holm."""
     rows = {
-        say(_NAMES[part.name], lang): {
+        say(NAMES[part.name], lang): {
             say("Spearman with MSE", lang): style.number(part.effect, lang, 2),
             say("p by permutation", lang): style.number(part.p_rejected, lang, 4),
             say("Goes with it", lang): say("yes" if part.verdict == "rejected" else "not seen", lang),
@@ -268,8 +271,8 @@ def facts(stage: Stage, *, lang: str) -> dict[str, str]:
         "last": style.number(_LAST, lang),
         "jump": style.number(float(np.median([each[-_LAST:].max() / each[-_LAST:].min() for each in losses])), lang, 1),
         "over_lowest": style.number(float(np.median([each[-1] / each.min() for each in losses])), lang, 2),
-        "spread": style.number(_deciles_apart(np.log([each[-1] for each in losses])), lang, 1),
-        "spread_smooth": style.number(_deciles_apart(smooth), lang, 1),
+        "spread": style.number(np.exp(deciles_apart(np.log([each[-1] for each in losses]))), lang, 1),
+        "spread_smooth": style.number(np.exp(deciles_apart(smooth)), lang, 1),
         "lowest_at": style.number(float(np.median([each.argmin() + 1 for each in losses])), lang),
     }
     for name, value in parameters_of(stage.chosen[0].config).items():
@@ -340,11 +343,6 @@ def _points(stage: Stage) -> dict[str, Sequence[Record]]:
 def _minutes_of_batch(complete: pd.DataFrame, record: Record, lang: str) -> str:
     same = complete[complete["batch_size"] == record.config.training.batch_size]
     return style.number(same["seconds"].median() / 60, lang, 1)
-
-
-def _deciles_apart(logs: np.ndarray) -> float:
-    low, high = np.quantile(logs, [0.1, 0.9])
-    return float(np.exp(high - low))
 
 
 def _outside(complete: pd.DataFrame) -> pd.Series:

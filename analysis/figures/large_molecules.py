@@ -7,13 +7,12 @@ them; all make as many updates. Errors are those of held-out molecules, with the
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
 from analysis.data import thesis
-from analysis.evaluation.verdicts.intervals import Estimate, over_seeds
+from analysis.evaluation.verdicts.intervals import over_seeds
 from analysis.figures import baseline, groups, style
 from analysis.figures.words import counted, mark, messages, say
 from analysis.runs.arms import DEFAULT, Arm, Arms
@@ -37,7 +36,7 @@ _REMEDIES = messages(
     }
 )
 _RATIOS = messages({"up_to": "Ratio, up to {atoms}", "above": "Ratio, more than {atoms}"})
-_NAMED = MappingProxyType({"default": "none", "more than": "directed", "stratified": "stratified"})
+_NAMED = {"default": "none", "more than": "directed", "stratified": "stratified"}
 
 
 def by_remedy(records: Arms[Record], *, lang: str) -> dict[str, groups.Group]:
@@ -123,7 +122,7 @@ def ratio(group: groups.Group, plain: groups.Group) -> list[tuple[float, float, 
     Geometric means over the seeds that both have, with 95 % intervals; of one seed, infinitely wide ones.
     """
     ours, theirs = (_both_sides(side) for side in same_seeds(group, plain))
-    return [in_factors(over_seeds(logs)) for logs in np.log(ours / theirs)]
+    return [over_seeds(logs).factor() for logs in np.log(ours / theirs)]
 
 
 def same_seeds(group: groups.Group, other: groups.Group) -> tuple[groups.Group, groups.Group]:
@@ -131,12 +130,6 @@ def same_seeds(group: groups.Group, other: groups.Group) -> tuple[groups.Group, 
     of_other = {record.config.seed: record for record in other.records}
     own = [record for record in group.records if record.config.seed in of_other]
     return replace(group, records=own), replace(other, records=[of_other[record.config.seed] for record in own])
-
-
-def in_factors(of_logs: Estimate) -> tuple[float, float, float]:
-    """Mean, lower and upper end of an interval for logarithms, as factors."""
-    middle, low, high = np.exp([of_logs.value, *of_logs.interval()])
-    return float(middle), float(low), float(high)
 
 
 _BELOW_ONE = messages(

@@ -4,8 +4,6 @@ Every function takes the records of `study.LossModificationParameters`. All of t
 their errors are never weighted.
 """
 
-from types import MappingProxyType
-
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -24,7 +22,7 @@ WEIGHTINGS = messages(
     {"size": "size", "size-frequency": "size and frequency", "inverse-frequency": "inverse frequency"}
 )
 _MAP = colormaps["cividis"]
-_LEGEND = MappingProxyType({"ncols": 2, "handlelength": 1.2, "columnspacing": 0.8, "labelspacing": 0.3})
+_LEGEND = {"ncols": 2, "handlelength": 1.2, "columnspacing": 0.8, "labelspacing": 0.3}
 
 
 def by_rate(records: Arms[Record], weighting: str, *, lang: str) -> dict[float, groups.Group]:

@@ -1,7 +1,5 @@
 """The path of the data, drawn: from QM9 to the figures of this book (appendix Figure 1 of the report)."""
 
-from types import MappingProxyType
-
 from analysis.data import splits
 from analysis.data.molecules import Molecules
 from analysis.figures import style
@@ -16,22 +14,20 @@ _ALL = WIDTH - 2 * _MARGIN
 _THIRD, _HALF = (_ALL - 2 * _GAP) / 3, (_ALL - _GAP) / 2
 _RIGHT = _MARGIN + _HALF + _GAP
 
-_LINES = MappingProxyType(
-    {
-        "database": (mark("QM9, checked"), mark("{count} molecules")),
-        "train": (mark("Training"), mark("{count} molecules")),
-        "validation": (mark("Validation"), mark("{count} molecules")),
-        "test": (mark("Test"), mark("{count} molecules")),
-        "selection": (mark("Selection"), mark("those that the experiment asks for")),
-        "offsets": (mark("Reference energies"), mark("per element, and the mean μ per atom")),
-        "neighbours": (mark("Neighbours and batches"), mark("pairs up to the cutoff")),
-        "training": (mark("SchNet is trained"), mark("and validated after each epoch")),
-        "as_reported": (mark("the whole set of a size or element,"), mark("with its own μ")),
-        "held_out": (mark("molecules not trained on,"), mark("with the training set’s μ")),
-        "record": (mark("Record of the run"), mark("configuration, weights, curves, errors, sums by size and element")),
-        "book": (mark("Figures, tables and verdicts"), mark("mean and spread over seeds")),
-    }
-)
+_LINES = {
+    "database": (mark("QM9, checked"), mark("{count} molecules")),
+    "train": (mark("Training"), mark("{count} molecules")),
+    "validation": (mark("Validation"), mark("{count} molecules")),
+    "test": (mark("Test"), mark("{count} molecules")),
+    "selection": (mark("Selection"), mark("those that the experiment asks for")),
+    "offsets": (mark("Reference energies"), mark("per element, and the mean μ per atom")),
+    "neighbours": (mark("Neighbours and batches"), mark("pairs up to the cutoff")),
+    "training": (mark("SchNet is trained"), mark("and validated after each epoch")),
+    "as_reported": (mark("the whole set of a size or element,"), mark("with its own μ")),
+    "held_out": (mark("molecules not trained on,"), mark("with the training set’s μ")),
+    "record": (mark("Record of the run"), mark("configuration, weights, curves, errors, sums by size and element")),
+    "book": (mark("Figures, tables and verdicts"), mark("mean and spread over seeds")),
+}
 
 
 def diagram(data: Data, molecules: Molecules, *, lang: str) -> style.Drawings:

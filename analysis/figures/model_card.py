@@ -36,7 +36,6 @@ _GROUPS = messages(
     }
 )
 _COLOURS = dict(zip(KINDS, ((style.BLUE, "o"), (style.ORANGE, "s"), (style.GREEN, "^")), strict=True))
-_MEV = 1e3
 
 
 def tested(errors: pd.DataFrame, intervals: Intervals) -> pd.DataFrame:
@@ -61,13 +60,13 @@ def table(errors: pd.DataFrame, intervals: Intervals, *, lang: str) -> style.Wor
     for kind in KINDS:
         every = errors[(errors["part"] == "test") & (errors["geometry"] == kind)]
         of_kind = known[known["geometry"] == kind]
-        size = every["error"].abs()
+        size, half = every["error"].abs(), of_kind["half_width"].median()
         rows[say(KIND_NAMES[kind], lang)] = {
             say("Molecules", lang): style.number(len(every), lang),
-            say("MAE (meV)", lang): style.number(_MEV * size.mean(), lang, 1),
-            say("Median error (meV)", lang): style.number(round(_MEV * every["error"].median(), 1) + 0.0, lang, 1),
-            say("Median spread (meV)", lang): style.number(_MEV * every["spread"].median(), lang, 1),
-            say("Half of the interval, median (meV)", lang): style.number(_MEV * of_kind["half_width"].median(), lang),
+            say("MAE (meV)", lang): style.number(style.MEV * size.mean(), lang, 1),
+            say("Median error (meV)", lang): style.number(round(style.MEV * every["error"].median(), 1) + 0.0, lang, 1),
+            say("Median spread (meV)", lang): style.number(style.MEV * every["spread"].median(), lang, 1),
+            say("Half of the interval, median (meV)", lang): style.number(style.MEV * half, lang),
             say("It holds for", lang): style.percent(of_kind["inside"].mean(), lang, 1),
             say("No interval", lang): style.percent(1 - len(of_kind) / len(every), lang, 1),
         }
@@ -143,9 +142,9 @@ def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, l
         of_kind = known[known["geometry"] == kind]
         least = min((cells[kind], name) for name, cells in shares.items() if not np.isnan(cells[kind]))
         found |= {
-            f"mae_{kind}": style.number(_MEV * every["error"].abs().mean(), lang, 1 if kind == "dft" else 0),
-            f"spread_{kind}": style.number(_MEV * every["spread"].median(), lang),
-            f"half_{kind}": style.number(_MEV * of_kind["half_width"].median(), lang),
+            f"mae_{kind}": style.number(style.MEV * every["error"].abs().mean(), lang, 1 if kind == "dft" else 0),
+            f"spread_{kind}": style.number(style.MEV * every["spread"].median(), lang),
+            f"half_{kind}": style.number(style.MEV * of_kind["half_width"].median(), lang),
             f"holds_{kind}": style.percent(of_kind["inside"].mean(), lang, 1),
             f"least_holds_{kind}": style.percent(least[0], lang),
             f"least_group_{kind}": say(_GROUPS[least[1]], lang),
@@ -172,9 +171,9 @@ def errors_and_intervals(errors: pd.DataFrame, intervals: Intervals, *, lang: st
         {
             "geometry": known["geometry"],
             "qm9_index": known["index"],
-            "error_meV": (_MEV * known["error"].astype(float)).round(2),
-            "off_the_middle_meV": (_MEV * known["off"]).round(2),
-            "half_interval_meV": (_MEV * known["half_width"]).round(2),
+            "error_meV": (style.MEV * known["error"].astype(float)).round(2),
+            "off_the_middle_meV": (style.MEV * known["off"]).round(2),
+            "half_interval_meV": (style.MEV * known["half_width"]).round(2),
             "run": " ".join(intervals.about.models),
         }
     )

@@ -13,7 +13,6 @@ LARGE = 0.3
 """eV: an error that no user may meet without a word."""
 _FATES = messages({"inside": "in its interval", "off": "not in its interval", "refused": "refused"})
 _LOOKS = {"inside": (style.BLUE, "o"), "off": (style.BLACK, "X"), "refused": (style.ORANGE, "s")}
-_MEV = 1e3
 
 
 def fates(compared: pd.DataFrame) -> pd.Series:
@@ -57,8 +56,8 @@ def ten(compared: pd.DataFrame, *, lang: str) -> style.WordTable:
         rows[name] = {
             say("By B3LYP (eV)", lang): style.number(row["U0_eV"], lang, 3),
             say("Predicted (eV)", lang): style.number(row["predicted_eV"], lang, 3),
-            say("Predicted − B3LYP (meV)", lang): style.number(_MEV * row["error_eV"], lang),
-            say("Spread (meV)", lang): style.number(_MEV * row["spread_eV"], lang),
+            say("Predicted − B3LYP (meV)", lang): style.number(style.MEV * row["error_eV"], lang),
+            say("Spread (meV)", lang): style.number(style.MEV * row["spread_eV"], lang),
             say("Answer", lang): say(_FATES[fate[name]], lang),
         }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Molecule of G2", lang))
@@ -67,8 +66,8 @@ def ten(compared: pd.DataFrame, *, lang: str) -> style.WordTable:
 def errors(compared: pd.DataFrame, *, runs: list[str], lang: str) -> style.BookFigure:
     """The error of each molecule of G2, those that QM9 holds beside those that it lacks; the interval as a bar."""
     alt = mark(
-        "Two plots with the error of each small molecule in order, on a scale that is linear around nought and "
-        "logarithmic beyond: most molecules that the database holds lie near nought, in their intervals; those that it "
+        "Two plots with the error of each small molecule in order, on a scale that is linear around zero and "
+        "logarithmic beyond: most molecules that the database holds lie near zero, in their intervals; those that it "
         "lacks lie far from it, and the largest errors are drawn as refused."
     )
     shown = compared.dropna(subset=["predicted_eV"])
@@ -78,9 +77,9 @@ def errors(compared: pd.DataFrame, *, runs: list[str], lang: str) -> style.BookF
             "molecule": shown["molecule"],
             "in_qm9": shown["held"],
             "part": shown["part"],
-            "error_meV": (_MEV * shown["error_eV"]).round(1),
-            "interval_from_meV": (_MEV * (shown["predicted_eV"] - shown["high_eV"])).round(1),
-            "interval_to_meV": (_MEV * (shown["predicted_eV"] - shown["low_eV"])).round(1),
+            "error_meV": (style.MEV * shown["error_eV"]).round(1),
+            "interval_from_meV": (style.MEV * (shown["predicted_eV"] - shown["high_eV"])).round(1),
+            "interval_to_meV": (style.MEV * (shown["predicted_eV"] - shown["low_eV"])).round(1),
             "fate": shown["fate"],
             "run": " ".join(runs),
         }

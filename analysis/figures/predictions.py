@@ -7,7 +7,6 @@ Functions that take molecules want, with them, the records of several experiment
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -27,15 +26,13 @@ from analysis.runs.records import Record
 
 SIZES = thesis.COMMON_SIZES
 
-SELECTIONS = MappingProxyType(
-    {
-        "default": Selection(),
-        "sizes_13_23": Selection(smallest=thesis.MODIFIED_SIZES[0], largest=thesis.MODIFIED_SIZES[1]),
-        **{f"cap_{cap}": Selection(cap_per_size=cap) for cap in thesis.CAPS},
-        "large": Selection(smallest=thesis.LARGE + 1),
-        "custom": Selection(smallest=thesis.LARGE + 1),
-    }
-)
+SELECTIONS = {
+    "default": Selection(),
+    "sizes_13_23": Selection(smallest=thesis.MODIFIED_SIZES[0], largest=thesis.MODIFIED_SIZES[1]),
+    **{f"cap_{cap}": Selection(cap_per_size=cap) for cap in thesis.CAPS},
+    "large": Selection(smallest=thesis.LARGE + 1),
+    "custom": Selection(smallest=thesis.LARGE + 1),
+}
 """What each experiment of the report trains on, by the name that it has here."""
 
 COLUMNS = messages({"predicted": "data alone", "as_reported": "own mean", "held_out": "held-out molecules"})
@@ -44,12 +41,10 @@ COLUMNS = messages({"predicted": "data alone", "as_reported": "own mean", "held_
 SPLITS = range(10)
 """Seeds of the splits over which a prediction is repeated: the report's own is not known."""
 
-_SEEN = MappingProxyType(
-    {
-        "as_reported": {"color": style.BLACK, "marker": "o", "markerfacecolor": "none", "markersize": 5},
-        "held_out": {"color": style.BLUE, "marker": ".", "markersize": 5},
-    }
-)
+_SEEN = {
+    "as_reported": {"color": style.BLACK, "marker": "o", "markerfacecolor": "none", "markersize": 5},
+    "held_out": {"color": style.BLUE, "marker": ".", "markersize": 5},
+}
 
 _BELOW, _ABOVE = range(SIZES.start, thesis.CAP_HELPS_ABOVE), thesis.BETTER["cap"]  # as far as the report shows
 
@@ -267,16 +262,13 @@ def _of_figures_3_and_4(
 ) -> list[Statement]:
     curves, elements = (curves_of("default", kind) for kind in ("size", "element"))
     frequency = sets["size"]["molecules"].loc[list(SIZES)]
-    correlation = {
-        column: float(np.mean([stats.spearmanr(frequency, table[seed]).statistic for seed in table]))
+    frequent = say("a frequent one ({sizes})", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang))
+    correlations = {
+        column: style.number(np.mean([stats.spearmanr(frequency, table[seed]).statistic for seed in table]), lang, 2)
         for column, table in tables_of("default").items()
     }
-    best = {column: int(curve.idxmin()) for column, curve in curves.items()}
-    worst_first = {column: list(curve.sort_values(ascending=False).index) for column, curve in elements.items()}
-    frequent = say("a frequent one ({sizes})", lang, sizes=style.ranges(thesis.FREQUENT_SIZES, lang))
-    correlations = {column: style.number(value, lang, 2) for column, value in correlation.items()}
-    sizes = {column: str(size) for column, size in best.items()}
-    orders = {column: ", ".join(order) for column, order in worst_first.items()}
+    sizes = {column: str(curve.idxmin()) for column, curve in curves.items()}
+    orders = {column: ", ".join(curve.sort_values(ascending=False).index) for column, curve in elements.items()}
 
     def true(key: str) -> bool:
         kind = STATEMENTS[key].kind
@@ -337,16 +329,12 @@ def _of_figures_9_and_10(
     for figure, case in ((9, "large"), (10, "custom")):
         curves = curves_of(case)
         pairs = {column: _paired(table, of_default[column]) for column, table in tables_of(case).items()}
-        better = {column: _below(*pair) for column, pair in pairs.items()}
-        crossing = {
-            column: decomposition.crossings(*(each.mean(axis=1) for each in pair)) for column, pair in pairs.items()
-        }
         claimed = thesis.BETTER["directed" if case == "large" else "custom"]
-        sizes = {column: _sizes_in_words(found, lang) for column, found in better.items()}
-        places = {
-            column: ", ".join(style.number(size, lang, 1) for size in found) or say("none", lang)
-            for column, found in crossing.items()
-        }
+        sizes = {column: _sizes_in_words(_below(*pair), lang) for column, pair in pairs.items()}
+        places = {}
+        for column, pair in pairs.items():
+            crossings = decomposition.crossings(*(each.mean(axis=1) for each in pair))
+            places[column] = ", ".join(style.number(size, lang, 1) for size in crossings) or say("none", lang)
         for what, report, cells in (
             ("better", style.ranges(claimed, lang), sizes),
             ("crossing", str(thesis.CROSSOVER), places),
@@ -374,18 +362,20 @@ def _of_the_last_table(curves_of: _Curves, lang: str) -> Statement:
 def explained(scores: pd.DataFrame, *, lang: str) -> style.WordTable:
     """In which share of trainings each statement of the report is true, by explanation; below, the surprise in all.
 
-    Takes `explanations.scores`.
+    Takes `explanations.scores`. What an explanation was not asked has a dash, and so has its surprise then.
     """
-    names = {name: say(words, lang) for name, words in _EXPLANATIONS.items()}
+    keys, names = (list(scores.index.unique(level)) for level in ("statement", "explanation"))
+    pairs = scores.reindex(pd.MultiIndex.from_product([keys, names]))
     rows = {
         say(_STATED[key], lang): {
-            said: style.percent(scores.loc[(key, name), "share"], lang) for name, said in names.items()
+            say(_EXPLANATIONS[name], lang): "–" if np.isnan(share) else style.percent(share, lang)
+            for name, share in pairs.loc[key, "share"].items()
         }
-        for key in STATEMENTS
+        for key in keys
     }
-    bits = scores.groupby("explanation")["surprise"].sum()
     rows[say("Surprise in all (bits)", lang)] = {
-        said: style.number(bits[name], lang, 1) for name, said in names.items()
+        say(_EXPLANATIONS[name], lang): style.number(pairs["surprise"].xs(name, level=1).sum(skipna=False), lang, 1)
+        for name in names
     }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What the report says", lang))
 

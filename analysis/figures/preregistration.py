@@ -9,12 +9,11 @@ from analysis.data import thesis
 from analysis.evaluation.drift import drift
 from analysis.evaluation.verdicts.confirmation import REGISTERED, Plan
 from analysis.figures import style
-from analysis.figures.replication import CLAIM_NAMES, RULES
+from analysis.figures.replication import CLAIM_NAMES, ENDS_IN_WORDS, RULES
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.runs.records import Record
 
-ENDS_IN_WORDS = messages({"last": "Last step", "settled": "Settled"})
 _PARTS = messages(
     {
         "frequency": "frequency",
@@ -95,10 +94,16 @@ def drifting(*experiments: Arms[Record], lang: str) -> dict[str, list[Record]]:
     return {say(label, lang): whole[arm] for arm, label in _DRIFTING.items() if arm in whole}
 
 
-def drift_by_arm(arms: Mapping[str, Sequence[Record]], *, lang: str) -> style.BookFigure:
+_FIRST_DRIFTS = mark(
+    "Deviation between seeds on a log scale, one row per arm with two marks: the common error per atom and the "
+    "rest. For Beyond the first lies far to the left of the second; for the other arms they are much closer."
+)
+
+
+def drift_by_arm(arms: Mapping[str, Sequence[Record]], *, lang: str, alt: str = _FIRST_DRIFTS) -> style.BookFigure:
     """Deviation of held-out errors between seeds, by arm: what one error per atom makes of it, and the rest.
 
-    `arms` has the records of each arm by its label, in the language.
+    `arms` has the records of each arm by its label, in the language; `alt` is the message that says what is seen.
     """
     found = {label: drift(records) for label, records in arms.items()}
     rows = [
@@ -106,10 +111,6 @@ def drift_by_arm(arms: Mapping[str, Sequence[Record]], *, lang: str) -> style.Bo
         for label, records in arms.items()
         for record, per_atom, rest in zip(records, found[label].per_atom, found[label].of_seeds, strict=True)
     ]
-    alt = mark(
-        "Deviation between seeds on a log scale, one row per arm with two marks: the common error per atom and the "
-        "rest. For Beyond the first lies far to the left of the second; for the other arms they are much closer."
-    )
     with style.figure(say(alt, lang), pd.DataFrame(rows), height=0.34 * len(arms) + 1.4, legend=2) as figure:
         axes = figure.subplots()
         for place, one in enumerate(found.values()):

@@ -11,10 +11,11 @@ import numpy as np
 
 from analysis.data import thesis
 from analysis.evaluation.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Claim, Outcome, Verdict
+from analysis.evaluation.verdicts.table import OURS
 from analysis.figures import baseline, final_comparison, groups, loss_modification, style
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, Arm, Arms
-from analysis.runs.records import Record
+from analysis.runs.records import End, Record
 
 EXPERIMENTS = ("baseline", "balancing", "loss-modification", "directed-training", "final-comparison")
 WEIGHT_DECAY = 0.01
@@ -34,6 +35,8 @@ _JOINER = "\N{WORD JOINER}"  # a line may end after a dash, no-break space or no
 VERDICTS = messages({"confirmed": "confirmed", "rejected": "rejected", "undecided": "undecided"})
 _SAID = messages({"confirmed": "claims it", "rejected": "discards it", "partly": "claims it in part"})
 _CONTROL = mark("our control")
+_SAME = mark("no difference")
+ENDS_IN_WORDS = messages({"last": "Last step", "settled": "Settled"})
 _OUTCOMES = messages(
     {
         "stands": "stands",
@@ -140,19 +143,32 @@ def claims(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
 
 
-def box(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
+def box(
+    verdicts: Sequence[Verdict], again: Mapping[End, Sequence[Verdict]] | None = None, *, lang: str
+) -> style.WordTable:
     """What opens a chapter: a row per claim with what the thesis said, the verdicts, and what becomes of it.
 
-    Each verdict is at its claim's own level, whichever claims it stands with.
+    `verdicts` are those of the first records and `again` (`confirmation.judged`) those of the preregistered runs, whose
+    last word decides what becomes of a claim, and which alone have claims of ours. Each verdict is at its claim's own
+    level, whichever claims it stands with.
     """
+    found = [verdicts, *(again or {}).values()]
     rows = {}
-    for key in dict.fromkeys(verdict.claim for verdict in verdicts):
-        of_claim = {v.protocol: replace(v, p_in_table=0.0) for v in verdicts if v.claim == key}
-        held_out = of_claim.get("held_out", of_claim.get(INDEPENDENT))
-        cells = [cell(v, lang) if v else "–" for v in (held_out, of_claim.get("as_reported"))]
-        columns = [say("The thesis", lang), *(say(baseline.SHORT_NAMES[protocol], lang) for protocol in PROTOCOLS)]
-        row = dict(zip(columns, [_said(CLAIMS[key], lang), *cells], strict=True))
-        rows[say(CLAIM_NAMES[key], lang)] = row | {say("What becomes of it", lang): _outcome(of_claim, lang)}
+    for key in dict.fromkeys(verdict.claim for each in found for verdict in each):
+        of_claim = [{v.protocol: replace(v, p_in_table=0.0) for v in each if v.claim == key} for each in found]
+        latest = {protocol: verdict for each in of_claim for protocol, verdict in each.items()}
+        first, *new = map(_held_out, of_claim)
+        if again is None:
+            cells = {baseline.SHORT_NAMES[PROTOCOLS[0]]: first and cell(first, lang)}
+        else:
+            cells = {mark("First records"): first and cell(first, lang)}
+            ends = (ENDS_IN_WORDS[end] for end in again)
+            cells |= {end: each and cell_or_same(each, lang) for end, each in zip(ends, new, strict=True)}
+        own = latest.get(PROTOCOLS[1])
+        cells[baseline.SHORT_NAMES[PROTOCOLS[1]]] = own and (cell_or_same if again else cell)(own, lang)
+        row = {say("The thesis", lang): _said({**CLAIMS, **OURS}[key], lang)}
+        row |= {say(name, lang): text or "–" for name, text in cells.items()}
+        rows[say(CLAIM_NAMES[key], lang)] = row | {say("What becomes of it", lang): _outcome(latest, lang)}
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Claim", lang))
 
 
@@ -250,12 +266,19 @@ def facts(records: Mapping[str, Arms[Record]], *, lang: str) -> dict[str, str]:
 
 
 def _said(claim: Claim, lang: str) -> str:
+    if claim.said == "nothing":
+        return "–"
     return say(_CONTROL if claim.control else _SAID[claim.said], lang)
+
+
+def _held_out(of_claim: Mapping[str, Verdict]) -> Verdict | None:
+    """A claim's verdict over held-out molecules, or the only one of a claim that depends on no protocol."""
+    return of_claim.get(PROTOCOLS[0], of_claim.get(INDEPENDENT))
 
 
 def _outcome(of_claim: Mapping[str, Verdict], lang: str) -> str:
     """What becomes of a claim, by its verdicts by protocol; a control speaks of its claim in the row before."""
-    found = {protocol: CLAIMS[v.claim].outcome(v.verdict) for protocol, v in of_claim.items()}
+    found = {protocol: {**CLAIMS, **OURS}[v.claim].outcome(v.verdict) for protocol, v in of_claim.items()}
     first = found.get("held_out", found.get(INDEPENDENT))
     both = f"{first}, {found.get('as_reported', first)}"
     return say(_OUTCOMES.get(both, _OUTCOMES[first]), lang)
@@ -264,14 +287,25 @@ def _outcome(of_claim: Mapping[str, Verdict], lang: str) -> str:
 def cell(verdict: Verdict, lang: str) -> str:
     """A verdict with its effect and interval; an asterisk if the correction over its table does not leave it."""
     word = say(VERDICTS[verdict.verdict], lang) + ("" if verdict.verdict == verdict.verdict_in_table else "*")
-    effect, low, high = (
-        style.number(value, lang, 2) if verdict.unit == "correlation" else _rounded(value, lang)
+    return f"{word}: {effect(verdict, lang)}"
+
+
+def cell_or_same(verdict: Verdict, lang: str) -> str:
+    """`cell`, which says if the verdict is one of no difference."""
+    said = cell(verdict, lang)
+    return f"{said} ({say(_SAME, lang)})" if verdict.no_difference else said
+
+
+def effect(verdict: Verdict, lang: str) -> str:
+    """The effect of a verdict, with its interval."""
+    value, low, high = (
+        style.number(value, lang, 2) if verdict.unit == "correlation" else rounded(value, lang)
         for value in (verdict.effect, *verdict.interval)
     )
-    return f"{word}: {effect} ({low}{_SPACE}–{_JOINER}{_SPACE}{high})"
+    return f"{value} ({low}{_SPACE}–{_JOINER}{_SPACE}{high})"
 
 
-def _rounded(value: float, lang: str) -> str:
+def rounded(value: float, lang: str) -> str:
     """A ratio, with two or three significant digits; an interval from one seed alone has no end."""
     if not np.isfinite(value):
         return "∞"

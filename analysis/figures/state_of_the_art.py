@@ -4,7 +4,6 @@ Tables are data frames of strings, written as the language writes numbers.
 """
 
 from collections.abc import Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -23,10 +22,9 @@ from analysis.figures.words import mark, messages, say
 from analysis.runs.records import Record
 from analysis.study.parameters import NotebookParameters
 
-_MEV = 1000  # meV per eV
 _SMALLEST_SHARE = 1e-4  # of a row of the heat map: below, colours no longer change
 # Means, drawn over dark and light cells alike.
-_MEANS = MappingProxyType({"color": "black", "markerfacecolor": "white", "markersize": 5})
+_MEANS = {"color": "black", "markerfacecolor": "white", "markersize": 5}
 
 _QUANTITIES = messages({"heavy_atoms": "Heavy atoms", "hydrogens": "Hydrogens", "hydrogen_share": "Share of hydrogen"})
 
@@ -246,14 +244,10 @@ def composition(molecules: Molecules, *, lang: str) -> style.BookFigure:
 def own_facts(records: Sequence[Record], searched: Sequence[Record], *, lang: str) -> dict[str, str]:
     """Our own errors, to stand beside the published ones; the same keys in both languages.
 
-    Parameters
-    ----------
-    records
-        The baseline's, one per seed: `mae` and `rmse` over their test half (meV), `times_published` how many
-        times SchNet's published error that is, `epochs`, `updates`, `minutes`.
-    searched
-        The same network with what the hyperparameter search chose, one per seed: `searched_mae`, `searched_lowest` and
-        `searched_highest` are of their errors over the test half (meV), and `searched_…` their settings.
+    Of the baseline's `records`, one per seed: `mae` and `rmse` over the test half (meV), `times_published` how many
+    times SchNet's published error that is, `epochs`, `updates`, `minutes`. Of the same network with what the
+    hyperparameter search chose, `searched`, one per seed: `searched_mae`, `searched_lowest` and `searched_highest` of
+    the errors over the test half (meV), and `searched_…` the settings.
     """
     mae, rmse, found = mev(records), mev(records, "rmse"), mev(searched)
     config, chosen = records[0].config, searched[0].config.training

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 import torch
@@ -24,9 +23,7 @@ from analysis.training import networks
 from analysis.training.batches import ENERGY, PackedMolecules
 
 # Modules that return SchNetPack's dictionary: what they put into it.
-_RESULTS = MappingProxyType(
-    {"input_modules.0": properties.Rij, "representation": "scalar_representation", "output_modules.0": ENERGY}
-)
+_RESULTS = {"input_modules.0": properties.Rij, "representation": "scalar_representation", "output_modules.0": ENERGY}
 _BLOCKS, _READOUT = "representation.interactions", "output_modules.0"
 
 # px: the two columns; gaps between boxes; what a frame needs around them and above.
@@ -34,7 +31,7 @@ _LEFT, _RIGHT, _COLUMN = 12.0, 392.0, 316.0
 _GAP, _INDENT, _BETWEEN, _HEAD, _TOP = 22.0, 12.0, 12.0, 40.0, 12.0
 _INNER = _COLUMN - 2 * _INDENT
 _HALF = (_INNER - _BETWEEN) / 2
-_ACTIVATIONS = MappingProxyType({"shifted_softplus": "softplus", "silu": "SiLU"})
+_ACTIVATIONS = {"shifted_softplus": "softplus", "silu": "SiLU"}
 
 
 @dataclass(frozen=True)

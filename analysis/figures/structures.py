@@ -19,13 +19,12 @@ from rdkit.Chem.Draw import rdMolDraw2D
 from analysis.data.molecules import Molecules, to_ase
 from analysis.evaluation.error_sources import errors_by_seed
 from analysis.figures import baseline, style
-from analysis.figures.words import check_language, mark, say
+from analysis.figures.words import mark, say
 from analysis.runs.records import Record
 
 if TYPE_CHECKING:
     from chemiscope.widget import ChemiscopeWidget
 
-_MEV = 1000  # meV per eV
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 # All in px. A phone shows 720 of them on 360: 17 px text is 8.5 px there.
@@ -43,35 +42,23 @@ def worst(
 ) -> pd.DataFrame:
     """The worst-predicted molecules, worst first, beside the usual error of their neighbours in size.
 
-    Parameters
-    ----------
-    size
-        Number of atoms of the molecules to pick; None: any.
-    count
-        How many to show; fewer, if there are not as many.
+    `count` of those of `size` atoms (None: any), or as many as there are. A row per molecule, under its QM9 index, all
+    as text: formula (Hill's order), number of atoms, absolute error (meV, mean over seeds: what they are sorted by),
+    predicted − true U0 (meV, mean ± standard deviation over seeds), the median over molecules of the absolute error for
+    the molecule's own number of atoms and for the nearest below and above that are held out, and SMILES.
 
-    Returns
-    -------
-    A row per molecule, under its QM9 index, all as text: formula (Hill's order), number of atoms, absolute error (meV,
-    mean over seeds: what they are sorted by), predicted − true U0 (meV, mean ± standard deviation over seeds), the
-    median over molecules of the absolute error for the molecule's own number of atoms and for the nearest below and
-    above that are held out, and SMILES.
-
-    Raises
-    ------
-    ValueError
-        There is no record; none of the molecules, or none of that size, is held out in all of them (the message says
-        which sizes there are); `count` is below 1; a held-out molecule is not among `molecules`; or another language.
+    Raises ValueError if there is no record; if none of the molecules, or none of that size, is held out in all of them
+    (the message says which sizes there are); if `count` is below 1; if a held-out molecule is not among `molecules`; or
+    for another language.
     """
-    check_language(lang)
     errors = _held_out(records, molecules)
     chosen = _choose(errors, molecules, size, count)
-    medians = errors.groupby("n_atoms")["absolute"].median() * _MEV
+    medians = errors.groupby("n_atoms")["absolute"].median() * style.MEV
     rows = [
         {
             say("Formula", lang): row.formula,
             say("Number of atoms", lang): str(row.n_atoms),
-            say("Mean absolute error (meV)", lang): style.number(row.absolute * _MEV, lang),
+            say("Mean absolute error (meV)", lang): style.number(row.absolute * style.MEV, lang),
             say("Prediction − reference (meV)", lang): _signed(row, lang),
             say("Median absolute error by size (meV)", lang): _neighbours(medians, row.n_atoms, lang),
             say("SMILES", lang): row.smiles,
@@ -89,7 +76,6 @@ def drawings(
     Bonds and charges are those of the SMILES. Where it is missing or RDKit does not read it, the place stays empty and
     says so. Parameters and errors are those of `worst`.
     """
-    check_language(lang)
     chosen = _choose(_held_out(records, molecules), molecules, size, count)
     n_columns, n_rows = min(_COLUMNS, len(chosen)), -(-len(chosen) // _COLUMNS)
     row_height = _DRAWING_HEIGHT + _CAPTION_HEIGHT
@@ -134,7 +120,6 @@ def viewer(
 
     Parameters are those of `worst`. Raises what it raises, and RuntimeError if chemiscope's report is not where it was.
     """
-    check_language(lang)
     chosen = _choose(_held_out(records, molecules), molecules, size, count)
     # Slow to import, and needed here alone.
     import chemiscope
@@ -142,8 +127,8 @@ def viewer(
 
     properties = {
         say("Number of atoms", lang): chosen["n_atoms"].to_numpy(),
-        say("Mean absolute error (meV)", lang): chosen["absolute"].to_numpy() * _MEV,
-        say("Prediction − reference (meV)", lang): chosen["signed"].to_numpy() * _MEV,
+        say("Mean absolute error (meV)", lang): chosen["absolute"].to_numpy() * style.MEV,
+        say("Prediction − reference (meV)", lang): chosen["signed"].to_numpy() * style.MEV,
         say("QM9 index", lang): chosen.index.to_numpy(),
         say("Formula", lang): chosen["formula"].tolist(),
         say("SMILES", lang): chosen["smiles"].tolist(),
@@ -211,8 +196,8 @@ def _choose(errors: pd.DataFrame, molecules: Molecules, size: int | None, count:
 
 
 def _signed(row: Any, lang: str) -> str:
-    mean = style.number(row.signed * _MEV, lang)
-    return mean if np.isnan(row.deviation) else f"{mean} ± {style.number(row.deviation * _MEV, lang)}"
+    mean = style.number(row.signed * style.MEV, lang)
+    return mean if np.isnan(row.deviation) else f"{mean} ± {style.number(row.deviation * style.MEV, lang)}"
 
 
 def _neighbours(medians: pd.Series, n_atoms: int, lang: str) -> str:

@@ -1,1 +1,1 @@
-"""Energies of molecules that someone hands in, and where they hold."""
+"""Energies and forces of molecules that someone hands in, and where they hold."""

@@ -24,14 +24,14 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
-from analysis.data import neighbours, splits
-from analysis.data.molecules import FARTHEST, MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
-from analysis.data.neighbours import neighbour_pairs
+from analysis.data import frames, neighbours, splits
+from analysis.data.molecules import BOND, FARTHEST, MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
+from analysis.data.neighbours import LONGEST_BOND, neighbour_pairs
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.predict import electrons
 from analysis.predict.kept import kept
 from analysis.runs import selection
-from analysis.runs.config import Data
+from analysis.runs.config import LABELLED, Data
 from analysis.runs.records import Record
 
 LARGEST = 1000
@@ -53,15 +53,13 @@ _ELEMENTS = np.array(sorted(ATOMIC_REFERENCES_U0))
 _PLACE = np.full(len(chemical_symbols), -1)
 _PLACE[_ELEMENTS] = np.arange(len(_ELEMENTS))
 _STEPS = round(REACH / WIDTH)
-_BOND = 1.3  # two atoms are bonded that are nearer than so many times the sum of their covalent radii
 _MOST_BONDS = 15
 # A number for each element with so many bonds, and for an atom itself: their sums tell environments apart.
 _CODES = np.random.default_rng(0).integers(2**62, size=(len(_ELEMENTS), _MOST_BONDS + 2))
 
-_LONGEST_BOND = 1.7  # of these elements; the short ones of water, 0.96 Å, are 1.81 bohr
 _UNITS = (  # the median distance of an atom to its nearest neighbour, if coordinates are in another unit
     (0.05, 0.17, "they seem to be in nm: multiply them by 10"),
-    (_LONGEST_BOND, 3.2, "they seem to be in bohr: multiply them by 0.529177"),
+    (LONGEST_BOND, 3.2, "they seem to be in bohr: multiply them by 0.529177"),
     (50.0, 170.0, "they seem to be in pm: divide them by 100"),
 )
 
@@ -111,18 +109,18 @@ def _lengths(atoms: Atoms) -> str:
     if len(atoms) == 1:
         return ""
     distance = pdist(atoms.positions)
-    if MIN_SEPARATION <= distance.min() < _LONGEST_BOND:
+    if MIN_SEPARATION <= distance.min() < LONGEST_BOND:
         return ""
     distance = squareform(distance)
     np.fill_diagonal(distance, np.inf)
     typical = float(np.median(distance.min(axis=1)))
     for low, high, said in _UNITS:
-        if low < typical < high and (distance.min() >= _LONGEST_BOND or typical < MIN_SEPARATION):
+        if low < typical < high and (distance.min() >= LONGEST_BOND or typical < MIN_SEPARATION):
             return f"its coordinates can't be in Å (neighbours are {typical:.3g} apart): {said}"
     first, second = np.unravel_index(distance.argmin(), distance.shape)
     if distance.min() < MIN_SEPARATION:
         return f"its atoms {first + 1} and {second + 1} are {distance.min():.3g} Å apart, less than {MIN_SEPARATION} Å"
-    if distance.min() >= _LONGEST_BOND:
+    if distance.min() >= LONGEST_BOND:
         return f"no two of its atoms are nearer than {distance.min():.3g} Å: it is no molecule, or not in Å"
     return ""
 
@@ -133,8 +131,7 @@ class Domain:
 
     An atom's environment is its element and, of each atom bonded to it, the element and the number of bonds; two atoms
     are bonded that are nearer than 1.3 times the sum of their covalent radii (Cordero et al., Dalton Trans. 2832
-    (2008)). It is read off the geometry, so that it needs no SMILES, and it names the atom, as the distance of
-    `descriptors.novelty` does not, whose limit would take a minute.
+    (2008)).
 
     A bond stretched or squeezed falls where the training molecules have no distance of these two elements, whose
     lengths have gaps, and not just a smallest and a largest one. It does not if the atoms come to lie as unbonded atoms
@@ -156,13 +153,17 @@ class Domain:
     def of(cls, records: Sequence[Record], molecules: Callable[[], Molecules]) -> Self:
         """The domain of models that were trained on the same molecules, out of the whole database, `molecules()`.
 
-        What these hold takes seconds to find, and is then kept in the user's cache folder for this project: another
-        time the database is not asked for. Models' recorded errors give the spread: errors of one molecule differ as
-        its predictions do.
+        Molecules that were trained on with labels of their own have the geometries of these frames. What they all hold
+        takes seconds to find, and is then kept in the user's cache folder for this project: another time the database
+        is not asked for. Models' recorded errors give the spread: errors of one molecule differ as its predictions do.
+
+        Raises frames.FramesError if such frames are missing.
         """
         first = records[0]
-        key = f"{first.about['molecules_fingerprint']} {first.config.data.model_dump_json()} {_code()}"
-        held = kept("domain", key, lambda: _held(molecules(), first.config.data))
+        data = first.config.data
+        labels = frames.fingerprint(selection.frames_folder(), data.geometries) if data.geometries in LABELLED else ""
+        key = f"{first.about['molecules_fingerprint']} {data.model_dump_json()} {labels}{_code()}"
+        held = kept("domain", key, lambda: _held(molecules(), data))
         low, high = held["atoms"]
         alike = first.errors["n_atoms"].between(low, high).to_numpy()
         every = np.stack([record.errors["error"].to_numpy()[alike] for record in records])
@@ -182,7 +183,7 @@ class Domain:
         """`warnings`, each under the one of `KINDS` that it is."""
         looked = _Looked.at(molecules)
         new_atom, new_pair = ~np.isin(looked.codes, self.codes), ~self.distances[looked.steps]
-        parts, heavy = looked.parts(), _heavy(molecules)
+        parts, heavy = looked.parts(), molecules.heavy_atoms
         said = []
         for m in range(len(molecules)):
             atoms = slice(*molecules.offsets[m : m + 2])
@@ -224,7 +225,7 @@ class _Looked:
         pairs = neighbour_pairs(molecules, REACH)
         starts = np.repeat(molecules.offsets[:-1], np.diff(pairs.offsets))
         ends = np.stack([starts + pairs.first, starts + pairs.second])
-        bonded = pairs.distance < _BOND * covalent_radii[molecules.numbers[ends]].sum(axis=0)
+        bonded = pairs.distance < BOND * covalent_radii[molecules.numbers[ends]].sum(axis=0)
         first, second = ends[:, bonded]
         elements = _PLACE[molecules.numbers]
         bonds = np.bincount(np.concatenate([first, second]), minlength=len(elements))
@@ -248,8 +249,10 @@ class _Looked:
 def _held(molecules: Molecules, data: Data) -> dict[str, np.ndarray]:
     """What the training molecules hold: the fields of `Domain`, as arrays, but for the spread."""
     train = molecules.select(selection.training_part(molecules, data))
+    if data.geometries in LABELLED:
+        train = frames.read(selection.frames_folder(), data.geometries, train).molecules
     looked = _Looked.at(train)
-    sizes, heavy = train.n_atoms, _heavy(train)
+    sizes, heavy = train.n_atoms, train.heavy_atoms
     steps = np.zeros((len(_ELEMENTS) ** 2, _STEPS), dtype=bool)
     steps.flat[looked.steps] = True
     return {
@@ -262,7 +265,7 @@ def _held(molecules: Molecules, data: Data) -> dict[str, np.ndarray]:
 
 def _code() -> str:
     """A checksum of the code that says what training molecules hold."""
-    files = (__file__, neighbours.__file__, selection.__file__, splits.__file__)
+    files = (__file__, frames.__file__, neighbours.__file__, selection.__file__, splits.__file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()
 
 
@@ -291,10 +294,6 @@ def _new_distance(molecules: Molecules, looked: _Looked, atoms: slice, pairs: sl
         f"{one} and {other} {looked.distance[pair]:.3f} Å apart (atoms {places}): no training molecule has such a "
         "distance; is the geometry relaxed?"
     )
-
-
-def _heavy(molecules: Molecules) -> np.ndarray:
-    return molecules.n_atoms - molecules.element_counts((1,))[:, 0]
 
 
 def _outside(number: int, limits: tuple[int, int], what: str) -> str:

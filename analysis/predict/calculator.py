@@ -13,8 +13,7 @@ from schnetpack.model import NeuralNetworkPotential
 from schnetpack.transform import MatScipyNeighborList
 
 from analysis.data.molecules import unwrapped
-from analysis.predict import electrons
-from analysis.predict.applicability import refusal
+from analysis.evaluation.prediction_intervals import UNKNOWN
 from analysis.predict.ensemble import Ensemble
 from analysis.runs.records import Record
 from analysis.training import networks
@@ -32,17 +31,16 @@ class EnsembleCalculator(AverageCalculator):
 
     The models were trained on energies of relaxed geometries, and *not on forces*, which are therefore refused: ASE's
     PropertyNotImplementedError says why. With `untrained_forces` there are some, eV/Å: the exact derivative of the
-    predicted energy, and no physical force. At QM9's own geometries, where true forces vanish, it reaches 4 to 12 eV/Å,
-    so that an optimisation or a dynamics leaves these at once, for where nobody knows what the energies are worth; it
-    shows what the network has learned. U0 holds the zero-point energy besides.
+    predicted energy, and no physical force. U0 holds the zero-point energy besides.
 
-    What may mean a charge or a spin (see `electrons.doubts`) is a Python warning; a molecule that
-    `applicability.refusal` refuses is ASE's InputError. All is computed in float64: in float32, SchNetPack's calculator
-    would round the offsets, near −10⁴ eV, to 10⁻³ eV.
+    What `Ensemble.answers` refuses at a geometry of an unknown kind is ASE's InputError: without `outside`, molecules
+    outside what the models know, too. Its warnings are Python warnings, when a molecule comes for the first time. All
+    is computed in float64: in float32, SchNetPack's calculator would round the offsets, near −10⁴ eV, to 10⁻³ eV.
     """
 
-    def __init__(self, ensemble: Ensemble, *, untrained_forces: bool = False) -> None:
+    def __init__(self, ensemble: Ensemble, *, untrained_forces: bool = False, outside: bool = False) -> None:
         super().__init__([_calculator(record, forces=untrained_forces) for record in ensemble.records])
+        self._ensemble, self._outside = ensemble, outside
 
     def get_property(self, name: str, *where: object, **how: object) -> object:
         """As ASE's, but says why there are no forces."""
@@ -54,10 +52,12 @@ class EnsembleCalculator(AverageCalculator):
         self, atoms: Atoms, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes
     ) -> None:
         """Fill `results` with the energy and, if they were asked for, the forces [A, 3]."""
-        if why := refusal(atoms):
-            raise InputError(why)
-        for doubt in electrons.doubts(atoms):
-            warnings.warn(doubt, stacklevel=2)
+        (answer,) = self._ensemble.answers([atoms], ["it"], [UNKNOWN], outside=self._outside)
+        if isinstance(answer, str):
+            raise InputError(answer)
+        if set(system_changes) - {"positions"}:
+            for warning in answer.warnings:
+                warnings.warn(warning, stacklevel=2)
         super().calculate(unwrapped(atoms), properties, system_changes)
         self.atoms = atoms.copy()  # ASE compares it with the next ones: nothing is computed twice
 

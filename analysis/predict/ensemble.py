@@ -15,12 +15,12 @@ from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules, to_ase, unwrapped
 from analysis.data.offsets import reference_energies
 from analysis.evaluation import accuracy
-from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN, Intervals
+from analysis.evaluation.prediction_intervals import KINDS, RELAXED, UNKNOWN, Intervals
 from analysis.predict import electrons
 from analysis.predict.applicability import Domain, refusal
 from analysis.runs import checkout
 from analysis.runs.arms import Arm
-from analysis.runs.records import Record
+from analysis.runs.records import Record, has_forces
 from fused.potential import Potential
 
 OUTSIDE = "outside what the models know"
@@ -40,8 +40,8 @@ class Prediction:
     `energy` is U0, the internal energy at 0 K with the zero-point vibrations (B3LYP/6-31G(2df,p), as in QM9), eV: the
     mean over the models, and `spread` their standard deviation (n − 1), eV, NaN for a single model. `interval`, eV, is
     where U0 lies for nine in ten molecules like QM9's at such a `geometry` (see `prediction_intervals`); None if the
-    models have no intervals, or for a molecule that is `outside`: unlike all that the models have seen, so that nobody
-    knows how far they miss it.
+    models have no intervals, if none was calibrated for such a geometry ("relaxed"), or for a molecule that is
+    `outside`: unlike all that the models have seen, so that nobody knows how far they miss it.
     `atomisation_energy`, eV, is what it takes to set the free atoms apart at 0 K, Σ U0(atom) − U0: *positive* for
     whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts`
     and, of a molecule outside, why it is.
@@ -104,43 +104,65 @@ def default_records(
         return study.recorded_arms(parameters, by_arm, data, results=checkout.MODELS).runs
 
 
+def check_alike(records: Sequence[Record]) -> None:
+    """Raise PredictError for no records, two of one seed, of different configurations, or of different molecules."""
+    if not records:
+        raise PredictError("an ensemble needs at least one recorded model")
+    first = records[0]
+    for record in records:
+        if record.config.model_copy(update={"seed": first.config.seed}) != first.config:
+            raise PredictError(f"records {first.id} and {record.id} differ in more than their seed")
+        if record.about["molecules_fingerprint"] != first.about["molecules_fingerprint"]:
+            raise PredictError(f"records {first.id} and {record.id} were made with different molecules")
+    if len({record.config.seed for record in records}) < len(records):
+        raise PredictError(f"two of the records {', '.join(record.id for record in records)} have the same seed")
+
+
+def domain_of(records: Sequence[Record], molecules: Molecules | None = None) -> Domain:
+    """What the molecules hold that models were trained on, out of the whole database, by default QM9.
+
+    For a new set of them, the first look at it takes seconds (see `Domain.of`). Raises PredictError for models that
+    were made with another one, and frames.FramesError if the frames that they were trained on are missing.
+    """
+    first = records[0]
+    return Domain.of(records, lambda: molecules or _checked(first, qm9.load()))
+
+
+def _checked(record: Record, molecules: Molecules) -> Molecules:
+    """The same, if the model was made with them."""
+    if record.about["molecules_fingerprint"] != molecules.fingerprint():
+        raise PredictError(f"record {record.id} was made with other molecules than the {len(molecules):,} here")
+    return molecules
+
+
 class Ensemble:
     """Recorded models of one configuration that differ only in their seeds.
 
     `molecules` is the whole database; by default it is QM9, which is read only if it is not known yet what of it the
     models were trained on (see `Domain.of`).
 
-    Raises PredictError for no records, two of one seed, of different configurations, or of other molecules.
+    Raises PredictError for no records, two of one seed, of different configurations, or of other molecules, and for
+    models of energies that are not U0.
     """
 
     def __init__(self, records: Sequence[Record], molecules: Molecules | None = None) -> None:
-        if not records:
-            raise PredictError("an ensemble needs at least one recorded model")
+        check_alike(records)
         first = records[0]
-        for record in records:
-            if record.config.model_copy(update={"seed": first.config.seed}) != first.config:
-                raise PredictError(f"records {first.id} and {record.id} differ in more than their seed")
-            if record.about["molecules_fingerprint"] != first.about["molecules_fingerprint"]:
-                raise PredictError(f"records {first.id} and {record.id} were made with different molecules")
-        if len({record.config.seed for record in records}) < len(records):
-            raise PredictError(f"two of the records {', '.join(record.id for record in records)} have the same seed")
+        if has_forces(first.config):
+            raise PredictError(
+                f"record {first.id} has learnt the energies of frames ({first.config.data.geometries}), which are not "
+                "U0: `python -m analysis md` takes models of this kind that have learnt forces"
+            )
         self.records = tuple(records)
-        self._molecules = None if molecules is None else self._checked(molecules)
+        self._molecules = None if molecules is None else _checked(first, molecules)
         cutoff = first.config.model.data_cutoff
         self._models = [Potential(record.state_dict(), cutoff=cutoff) for record in records]
         self._offsets = [record.offsets() for record in records]
 
-    def _checked(self, molecules: Molecules) -> Molecules:
-        """The same, if the models were trained on them."""
-        first = self.records[0]
-        if first.about["molecules_fingerprint"] != molecules.fingerprint():
-            raise PredictError(f"record {first.id} was made with other molecules than the {len(molecules):,} here")
-        return molecules
-
     @cached_property
     def domain(self) -> Domain:
-        """What the training molecules hold; for a new set of them, the first look at it takes seconds."""
-        return Domain.of(self.records, lambda: self._molecules or self._checked(qm9.load()))
+        """What the training molecules hold, see `domain_of`."""
+        return domain_of(self.records, self._molecules)
 
     @cached_property
     def scores(self) -> accuracy.Scores:
@@ -163,17 +185,16 @@ class Ensemble:
         """U0 of each molecule (Å), in their order, and what is out of the ordinary about it.
 
         A molecule is called by its index in `Molecules`, by its place (from 1) among `Atoms`, or by `names`. `geometry`
-        is the kind of all geometries, or of each, which decides the interval: one of `prediction_intervals.KINDS`, or
-        "unknown".
+        is the kind of all geometries, or of each, which decides the interval: one of `prediction_intervals.KINDS`,
+        "relaxed" (see `answers.relaxed`), or "unknown".
 
         Raises PredictError, which names each molecule that is refused (see `answers`), or a kind of geometry that there
         is not. With `outside`, molecules unlike all that the models have seen are predicted too, without an interval.
         """
         kinds = {geometry} if isinstance(geometry, str) else set(geometry)
-        if unknown := sorted(kinds - {*KINDS, UNKNOWN}):
-            raise PredictError(
-                f"there is no kind of geometry {unknown[0]!r}: it is one of {', '.join(KINDS)}, {UNKNOWN}"
-            )
+        known = (*KINDS, RELAXED, UNKNOWN)
+        if unknown := sorted(kinds - set(known)):
+            raise PredictError(f"there is no kind of geometry {unknown[0]!r}: it is one of {', '.join(known)}")
         called: Iterable[int]
         if isinstance(given, Molecules):
             atoms, called = to_ase(given), given.index

@@ -11,7 +11,8 @@ import numpy as np
 from ase.data import chemical_symbols, covalent_radii
 
 from analysis.data.as_text import packed
-from analysis.data.molecules import FARTHEST, MIN_SEPARATION
+from analysis.data.molecules import BOND, FARTHEST, MIN_SEPARATION
+from analysis.data.neighbours import LONGEST_BOND
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.predict import applicability, electrons
 from analysis.predict.ensemble import KCAL_PER_MOL, Ensemble, PredictError
@@ -88,14 +89,14 @@ def limits(ensemble: Ensemble) -> dict[str, Any]:
         "spread": None if np.isnan(domain.spread) else domain.spread,
         "elements": applicability._ELEMENTS.tolist(),
         "radii": {int(z): float(covalent_radii[z]) for z in applicability._ELEMENTS},
-        "bond": applicability._BOND,
+        "bond": BOND,
         "most_bonds": applicability._MOST_BONDS,
         "reach": applicability.REACH,
         "width": applicability.WIDTH,
         "largest": applicability.LARGEST,
         "farthest": FARTHEST,
         "nearest": MIN_SEPARATION,
-        "longest_bond": applicability._LONGEST_BOND,
+        "longest_bond": LONGEST_BOND,
         "units": [[low, high] for low, high, _ in applicability._UNITS],
         "charge": electrons._CHARGE.pattern,
         "multiplicity": electrons._MULTIPLICITY.pattern,

@@ -10,12 +10,11 @@ import shutil
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby, tee
 from pathlib import Path
-from types import MappingProxyType
 
 from ase import Atoms
 from rdkit import Chem, rdBase
@@ -157,9 +156,15 @@ def _csv(path: Path, column: str) -> Iterator[Geometry]:
         yield from all_from_smiles(row[wanted] or "" for row in table)
 
 
-_READERS: MappingProxyType[str, Callable[[Path, str], Iterator[Geometry]]] = MappingProxyType(
-    {"xyz": _xyz, "extxyz": _xyz, "sdf": _sdf, "mol": _sdf, "smi": _smiles, "smiles": _smiles, "csv": _csv}
-)
+_READERS: Mapping[str, Callable[[Path, str], Iterator[Geometry]]] = {
+    "xyz": _xyz,
+    "extxyz": _xyz,
+    "sdf": _sdf,
+    "mol": _sdf,
+    "smi": _smiles,
+    "smiles": _smiles,
+    "csv": _csv,
+}
 FORMATS = tuple(_READERS)
 """Of the files that `read_file` knows, as their names end."""
 _ENDINGS = f"{', '.join(f'.{form}' for form in FORMATS)} or one of these and .gz"

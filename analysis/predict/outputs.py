@@ -3,11 +3,10 @@
 import json
 import math
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
 import ase.io
@@ -37,6 +36,7 @@ class Models:
     """What predicted: the records' ids, how they were trained, and how far their mean misses the test part, eV.
 
     That is said of QM9's own test molecules at QM9's own geometries, and of no other: those have their intervals.
+    `relaxed_on` are the ids of the models on which geometries were relaxed, if they were.
     """
 
     records: tuple[str, ...]
@@ -44,13 +44,15 @@ class Models:
     dft_test_molecules: int
     dft_test_mae_eV: float  # noqa: N815 - as in the JSON
     dft_test_rmse_eV: float  # noqa: N815
+    relaxed_on: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, records: Sequence[Record], scores: Scores) -> Self:
+    def of(cls, records: Sequence[Record], scores: Scores, relaxed_on: Sequence[Record] = ()) -> Self:
         """Those of an ensemble, from its records and the scores of its mean."""
         tested = int(records[0].errors["test"].sum())
         ids = tuple(record.id for record in records)
-        return cls(ids, study.describe(records[0].config), tested, scores.mae, scores.rmse)
+        relaxing = tuple(record.id for record in relaxed_on)
+        return cls(ids, study.describe(records[0].config), tested, scores.mae, scores.rmse, relaxing)
 
 
 def table(predicted: Sequence["Prediction"]) -> pd.DataFrame:
@@ -119,8 +121,11 @@ def _xyz(path: Path, _: Models) -> Iterator[Write]:
         yield write
 
 
-_WRITERS: MappingProxyType[str, Callable[[Path, Models], AbstractContextManager[Write]]] = MappingProxyType(
-    {".csv": _csv, ".json": _json, ".xyz": _xyz, ".extxyz": _xyz}
-)
+_WRITERS: Mapping[str, Callable[[Path, Models], AbstractContextManager[Write]]] = {
+    ".csv": _csv,
+    ".json": _json,
+    ".xyz": _xyz,
+    ".extxyz": _xyz,
+}
 ENDINGS = ", ".join(_WRITERS)
 """How the names of files end that predictions are written to."""

@@ -15,6 +15,8 @@ LARGEST_SEED = 2**32 - 1
 """What torch, NumPy and Optuna all take."""
 
 _HUBER_DELTA = 0.1  # eV
+LABELLED = ("xtb-md",)
+"""The geometries that have energies and forces of their own."""
 
 SHORTEST_CUTOFF = 1.0
 """Å. Below it hardly an atom has a neighbour."""
@@ -58,7 +60,9 @@ class Data(Frozen):
     """Which molecules a run sees: a seeded split, what is selected of its training part, and how many of each part.
 
     `train_molecules` and `held_out_molecules` draw that many at random; None takes all. `geometries` says where all of
-    them have their positions from: QM9, or `analysis.data.geometries`, where those that have none there are left out.
+    them have their positions from: QM9; "mmff94", `analysis.data.geometries`; or "xtb-md", frames of short molecular
+    dynamics by GFN2-xTB with energies and forces of their own (`analysis.data.frames`). Molecules that have none there
+    are left out.
     """
 
     split_seed: int = Field(0, ge=0, le=LARGEST_SEED, description="split seed {}")
@@ -66,7 +70,7 @@ class Data(Frozen):
     selection: Selection = Selection()
     train_molecules: PositiveInt | None = Field(None, description="{:,} training molecules")
     held_out_molecules: int | None = Field(None, ge=2, description="{:,} held-out molecules")
-    geometries: Literal["qm9", "mmff94"] = Field("qm9", description="geometries: {}")
+    geometries: Literal["qm9", "mmff94", "xtb-md"] = Field("qm9", description="geometries: {}")
 
 
 class Model(Frozen):
@@ -143,6 +147,9 @@ class Loss(Frozen):
     off, and a weight that is undefined or negative is then an error. `form` is what a molecule's error Δ gives:
     "squared", Δ², or "huber", Δ²/2 where |Δ| is below `huber_delta` (eV) and δ·(|Δ| − δ/2) beyond. The validation loss
     is of that form too, never weighted.
+
+    `forces` is the share w of forces, where there are any to learn: (1 − w)·ΔE² + w·ΔF², of energies in eV and of the
+    components of forces in eV/Å, each a mean over its batch.
     """
 
     weighting: Literal["none"] | Weighting = "none"
@@ -150,6 +157,7 @@ class Loss(Frozen):
     floor: float | None = Field(DEFAULT_FLOOR, ge=0)
     form: Literal["squared", "huber"] = "squared"
     huber_delta: PositiveFloat = _HUBER_DELTA
+    forces: float = Field(0.0, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _rate_has_a_weighting(self) -> "Loss":
@@ -162,6 +170,8 @@ class Loss(Frozen):
             )
         if self.form != "huber" and self.huber_delta != _HUBER_DELTA:
             raise ValueError(f"huber_delta {self.huber_delta:g} with form {self.form!r}, which ignores it")
+        if self.forces and (self.weighting != "none" or self.form != "squared"):
+            raise ValueError(f"forces {self.forces:g}: their loss is squared and has no weighting")
         return self
 
 
@@ -195,6 +205,17 @@ class RunConfig(Frozen):
             raise ValueError(f"batch_size {self.training.batch_size} is larger than the {molecules} training molecules")
         if self.training.batch_growth > 1 and self.training.epochs < 2:
             raise ValueError(f"batch_growth {self.training.batch_growth} needs two epochs: it changes the second half")
+        if self.loss.forces and self.data.geometries not in LABELLED:
+            raise ValueError(
+                f"forces {self.loss.forces:g}: geometries {self.data.geometries!r} have no forces to learn"
+            )
+        if self.data.geometries in LABELLED and self.training.offsets != "least-squares":
+            raise ValueError(
+                f"offsets {self.training.offsets!r} with geometries {self.data.geometries!r}, whose energies are of "
+                "another level than QM9's atoms: 'least-squares' fits them"
+            )
+        if self.data.geometries in LABELLED and self.training.settled:
+            raise ValueError(f"settled with geometries {self.data.geometries!r}: a run with two ends records no forces")
         return self
 
     @property

@@ -58,6 +58,26 @@ def group_sums(
     return frame.astype({"molecules": np.int64})
 
 
+def force_sums(molecules: Molecules, errors: np.ndarray) -> pd.DataFrame:
+    """Sums of the errors of forces, [A, 3] in eV/Å, per molecule and element.
+
+    A row per molecule and element in it, by `index`, then atomic number: `element`, its `atoms`, and the sums over
+    their components of absolute errors, eV/Å, and of squared ones, (eV/Å)².
+    """
+    owner = np.repeat(molecules.index, molecules.n_atoms)
+    table = pd.DataFrame(
+        {
+            "index": owner.astype(np.int32),
+            "element": molecules.numbers.astype(np.int8),
+            "atoms": np.ones(len(owner), np.int8),
+            "absolute": np.abs(errors).sum(axis=1),
+            "squared": np.square(errors).sum(axis=1),
+        }
+    )
+    summed = table.groupby(["index", "element"], as_index=False).sum()
+    return summed.astype({"atoms": np.int8, "absolute": np.float32, "squared": np.float32})
+
+
 def mse(sums: pd.DataFrame, kind: str) -> pd.DataFrame:
     """Mean squared error per group of one kind ("all", "size" or "element") under both protocols, from `group_sums`.
 
@@ -105,8 +125,6 @@ def groups_of(molecules: Molecules) -> list[tuple[str, str | int, np.ndarray]]:
 
     An element's set holds every molecule with the element, so that a molecule is in several.
     """
-    sizes = splits.by_size(molecules)
-    elements = splits.by_element(molecules)
-    everything = ("all", "all", np.arange(len(molecules)))
-    by_size = [("size", size, sizes[size]) for size in sorted(sizes)]
-    return [everything, *by_size, *[("element", symbol, members) for symbol, members in elements.items()]]
+    by_size = [("size", size, members) for size, members in splits.by_size(molecules).items()]
+    by_element = [("element", symbol, members) for symbol, members in splits.by_element(molecules).items()]
+    return [("all", "all", np.arange(len(molecules))), *by_size, *by_element]

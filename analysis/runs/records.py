@@ -1,9 +1,11 @@
 """What is recorded of a run, and how it is read.
 
 A record is a folder ``<results>/<experiment>/<run id>`` with `run.json` (what was run, on what, how long, and a
-checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`.
+checksum of each other file), `history.csv`, `steps.parquet`, `errors.parquet`, `groups.csv` and `model.safetensors`;
+where the molecules have forces (`config.LABELLED`), `forces.parquet` too.
 A run whose training has two ends (`config.Training.settled`) is recorded for comparisons alone, in half the space:
-without weights, with one row of `steps.parquet` per epoch, and with errors to 2⁻¹³ eV (0.12 meV). A record
+without weights, with one row of `steps.parquet` per epoch, and with errors to 2⁻¹³ eV (0.12 meV). Of some other
+records the weights were taken out later, and their checksum with them: those that nothing loads. A record
 exists whole or not at all, and it is never overwritten. What the loggers write is not part of it: that lies in
 ``<results>/logs/<experiment>/<run id>``.
 """
@@ -25,23 +27,26 @@ from pydantic import BaseModel, ConfigDict, NonNegativeFloat, NonNegativeInt, Po
 from safetensors.numpy import load_file
 
 from analysis.data.errors import UserError
-from analysis.data.files import check_output, naming, reason
+from analysis.data.files import naming, reason
 from analysis.data.offsets import Offsets
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.runs import checkout
-from analysis.runs.config import LOGS, RunConfig
+from analysis.runs.config import LABELLED, LOGS, RunConfig
 from analysis.runs.measured import Git
 
 SCHEMA_VERSION = 3
 """2: `run.json` without a checksum of its own. 1: also without `steps.parquet`, and with other phases of the time."""
 RESULTS_VARIABLE = "COMPENDIUM_RESULTS"
 WEIGHTS = "model.safetensors"
+FORCES = "forces.parquet"
 FILES = ("history.csv", "steps.parquet", "errors.parquet", "groups.csv", WEIGHTS)
+"""Of a usual record; see `files_of`."""
 _COLUMNS = {
     "history.csv": {"epoch", "train_loss", "validation_loss", "lowest", "highest"},
     "steps.parquet": {"step", "epoch", "loss", "lowest", "highest"},
     "errors.parquet": {"index", "n_atoms", "test", "error"},
     "groups.csv": {"kind", "group", "part", "molecules", "sum_e", "sum_ee", "sum_en", "sum_nn", "shift"},
+    FORCES: {"index", "element", "atoms", "absolute", "squared"},
 }
 _OF_SETTLED = {
     "errors": {"settled": "error"},
@@ -54,7 +59,7 @@ DESCRIPTION = "run.json"
 ROUNDED = 2.0**-13
 """eV. The errors of a training with two ends are recorded as multiples of it, 0.12 meV."""
 _BLANK = "0" * 64
-_WITHOUT_WEIGHTS = "it was made to compare errors; a run with `settled` 0 has them"
+_WITHOUT_WEIGHTS = "only its errors are compared; training a run with `settled` 0 again gives them"
 _VERSION_WITHOUT_OWN_SUM = 2  # which is read as well
 _ID = re.compile("[0-9a-f]{12}")
 
@@ -129,6 +134,11 @@ class Outline:
         return self.folder.name
 
     @property
+    def has_weights(self) -> bool:
+        """Whether the record holds the network itself."""
+        return WEIGHTS in self.about["sha256"]
+
+    @property
     def seconds(self) -> float:
         """Wall time of all phases, s."""
         return float(sum(self.about["seconds"].values()))
@@ -151,13 +161,15 @@ class Record(Outline):
     `history` has a row per epoch (losses in eV²); `steps` the learning curve per step, averaged over blocks of steps
     (see `callbacks.LearningCurves.steps`); `errors` a row per held-out molecule (QM9 index, number of atoms,
     part, error in eV); `groups` the sums that both protocols need (see `protocols.group_sums`); `about` is `run.json`.
-    Of a run with two ends these are the last step's, and `at` gives those of the other.
+    Of a run with two ends these are the last step's, and `at` gives those of the other. `forces`, where there are any,
+    has a row per held-out molecule and element (see `protocols.force_sums`).
     """
 
     history: pd.DataFrame
     steps: pd.DataFrame
     errors: pd.DataFrame
     groups: pd.DataFrame
+    forces: pd.DataFrame | None = None
 
     def at(self, end: End) -> "Record":
         """The run at one of its ends; raises RecordError if it was recorded with the last one alone."""
@@ -183,7 +195,7 @@ class Record(Outline):
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Weights and offsets, with SchNetPack's own names; raises RecordError if the file can't be read."""
-        if WEIGHTS not in files_of(self.config):
+        if not self.has_weights:
             raise RecordError(f"{self.folder} is recorded without weights: {_WITHOUT_WEIGHTS}")
         with _reading(path := self.folder / WEIGHTS):
             return load_file(path)
@@ -202,10 +214,12 @@ def outline(folder: str | os.PathLike[str], *, expected: RunConfig | None = None
         )
     if expected is not None and config != expected:
         raise RecordError(f"{folder} holds another run than the one asked for: {config} instead of {expected}")
+    found = Outline(folder, config, about)
     if whole:
         for name in files_of(config):
-            _check_file(folder / name, about["sha256"][name])
-    return Outline(folder, config, about)
+            if name != WEIGHTS or found.has_weights:
+                _check_file(folder / name, about["sha256"][name])
+    return found
 
 
 def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -> Record:
@@ -217,6 +231,8 @@ def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -
     found = outline(folder, expected=expected, whole=True)
     tables = {}
     for name, columns in _COLUMNS.items():
+        if name not in files_of(found.config):
+            continue
         table = name.partition(".")[0]
         second = _OF_SETTLED.get(table, {}).keys() if found.config.training.settled else set()
         tables[table] = _read_table(folder / name, columns | second)
@@ -226,8 +242,14 @@ def load(folder: str | os.PathLike[str], *, expected: RunConfig | None = None) -
 
 
 def files_of(config: RunConfig) -> tuple[str, ...]:
-    """The files of a run's record beside its description."""
-    return tuple(name for name in FILES if name != WEIGHTS or not config.training.settled)
+    """The files that a run is recorded in, beside its description; of some, the weights were taken out later."""
+    usual = tuple(name for name in FILES if name != WEIGHTS or not config.training.settled)
+    return (*usual, FORCES) if has_forces(config) else usual
+
+
+def has_forces(config: RunConfig) -> bool:
+    """Whether a run's molecules have forces, which its model is then compared with."""
+    return config.data.geometries in LABELLED
 
 
 def folder_of(config: RunConfig, data_fingerprint: str, results: str | os.PathLike[str]) -> Path:
@@ -335,7 +357,7 @@ def _read_about(folder: Path) -> tuple[dict, RunConfig]:
     own = described.sha256.get(DESCRIPTION)
     if version != _VERSION_WITHOUT_OWN_SUM and (not own or own != _sum_of_text(*text.rpartition(own)[::2])):
         raise RecordError(f"{path} was edited (its own checksum differs); restore it or delete {folder}")
-    if missing := set(files_of(described.config)) - described.sha256.keys():
+    if missing := set(files_of(described.config)) - described.sha256.keys() - {WEIGHTS}:
         raise RecordError(f"{path} lacks the checksum of {', '.join(sorted(missing))}; restore it or delete {folder}")
     return about, described.config
 
@@ -378,22 +400,6 @@ def _check_file(path: Path, expected: str) -> None:
             f"{path} has other line endings than recorded (git's core.autocrlf changes them): check it out again"
         )
     raise RecordError(f"{path} is not what was recorded (its checksum differs); restore it or delete {path.parent}")
-
-
-def write_table(frame: pd.DataFrame, path: str | os.PathLike[str]) -> None:
-    """Write a table of int32, float32 and smaller columns as Parquet in half the space that it takes by default.
-
-    Rising integers are kept as their differences, floats byte by byte (their high bytes are alike); all is exact.
-    """
-    encodings = {"i": "DELTA_BINARY_PACKED", "f": "BYTE_STREAM_SPLIT"}
-    encoding = {name: encodings[dtype.kind] for name, dtype in frame.dtypes.items() if dtype in (np.int32, np.float32)}
-    check_output(path)
-    frame.to_parquet(
-        path,
-        compression="zstd",
-        column_encoding=encoding,
-        use_dictionary=[name for name in frame if name not in encoding],
-    )
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

@@ -1,7 +1,7 @@
 """The report's loss weights v(s; r): how much a molecule of s atoms counts in the loss, at rate r.
 
-The report gives two formulas. They are here as printed, with the sizes for which they are defined (`domain`), and so
-are a third one, which does what the report's words describe, and a fourth, the loss per atom.
+The report gives two formulas. They are here as printed, and so are a third one, which does what the report's words
+describe, and a fourth, the loss per atom.
 """
 
 from collections.abc import Callable
@@ -98,15 +98,6 @@ _FORMULAS: dict[Weighting, Callable[[np.ndarray, float], np.ndarray]] = {
     "inverse-frequency": inverse_frequency,
     "per-atom": per_atom,
 }
-
-
-def domain(function: Callable[[np.ndarray, float], np.ndarray], r: float, sizes: np.ndarray) -> np.ndarray:
-    """For which sizes a formula gives a weight that is finite and positive at rate r: bool, the shape of `sizes`.
-
-    `function` is `size_based` or `size_and_frequency_based`.
-    """
-    v = function(sizes, r)
-    return np.isfinite(v) & (v > 0)
 
 
 def loss_weights(

@@ -19,7 +19,7 @@ MODEL_SEEDS = (0, 1, 2, 3, 4)
 What is compared with them has the first three, and is compared seed by seed: the error per atom that a training ends
 with differs so much between seeds that a mean over other seeds would decide the comparison.
 """
-_POSITIVE_INTEGER = "a positive whole number, or None for the profile's"
+POSITIVE_INTEGER = "a positive whole number, or None for the profile's"
 
 
 class ExperimentParameters(NotebookParameters):
@@ -28,9 +28,9 @@ class ExperimentParameters(NotebookParameters):
     experiment: ClassVar[str]
     profile: Profile = Field("full", description='"smoke", "quick" or "full"')
     seeds: list[NonNegativeInt] = Field([0, 1, 2], min_length=1, description="at least one, each once")
-    epochs: PositiveInt | None = Field(None, description=_POSITIVE_INTEGER)
+    epochs: PositiveInt | None = Field(None, description=POSITIVE_INTEGER)
     learning_rate: PositiveFloat | None = Field(None, description="a positive number, or None for the profile's")
-    batch_size: PositiveInt | None = Field(None, description=_POSITIVE_INTEGER)
+    batch_size: PositiveInt | None = Field(None, description=POSITIVE_INTEGER)
     device: Device = Field("auto", description='"auto", "cpu" or "cuda"')
 
     @field_validator("*", mode="after")

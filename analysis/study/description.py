@@ -44,6 +44,8 @@ def _selection_words(selection: Selection) -> list[str]:
 
 def _loss_words(loss: Loss) -> list[str]:
     form = [f"Huber's loss, delta {loss.huber_delta:g} eV"] if loss.form == "huber" else []
+    if loss.forces:
+        form.append(f"forces {loss.forces:.0%} of the loss")
     if loss.weighting == "none":
         return form
     if loss.weighting in UNGUARDED:

@@ -129,25 +129,18 @@ def search(
     and is not. Several processes may run a trial or two more than asked for. Wall times are comparable only between
     trials that had the machine to themselves.
 
+    `profile` scales every trial down, see `config.apply_profile`; batch sizes that don't fit are left out. `seed` is
+    that of the runs and of the sampler: trial k draws from (seed, k) and the trials that are finished by then. `trials`
+    is how many, by default the sweep's `run_cap`; a grid ends when it is done. `storage` is the URL of Optuna's
+    database (SQLite, PostgreSQL, MySQL), by default `search.db` in the folder of the records. `pruning` says when to
+    stop hopeless trials. Off by default, and for the book's study: whole curves are worth more than the minutes. A
+    stopped trial has no record; its checkpoint is beside the records: training the run finishes it.
+
     Returns a row per trial, see `trials_of`. With profile "full" it is written to
     ``<results>/<experiment>/trials.csv`` too, for the trials that have no record.
 
     Raises SweepError if the sweep does not say how many trials, or a trial's values make no valid run, StorageError if
     the database can't be opened or written, and records.RecordError for a damaged record.
-
-    Parameters
-    ----------
-    profile
-        Scales every trial down, see `config.apply_profile`; batch sizes that don't fit are left out.
-    seed
-        Of the runs and of the sampler: trial k draws from (seed, k) and the trials that are finished by then.
-    trials
-        How many, by default the sweep's `run_cap`; a grid ends when it is done.
-    storage
-        URL of Optuna's database (SQLite, PostgreSQL, MySQL), by default `search.db` in the folder of the records.
-    pruning
-        When to stop hopeless trials. Off by default, and for the book's study: whole curves are worth more than the
-        minutes. A stopped trial has no record; its checkpoint is beside the records: training the run finishes it.
     """
     asked, sweep = sweep, sweep.fitting(profile)
     results = Path(results or records.results_folder())

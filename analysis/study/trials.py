@@ -179,8 +179,7 @@ def choose(frame: pd.DataFrame, *, tolerance: float = TOLERANCE) -> pd.Series:
     """The trial to go on with: the quickest whose validation loss is at most `tolerance` above the best of all.
 
     The report chose "the greatest balance of good results and low time" by eye; this rule was written before any trial
-    was seen: a tenth, because smaller differences of the validation loss say little. (The search has since shown that
-    larger ones say little either: see the book's chapter on it. The rule is as it was.)
+    was seen: a tenth, because smaller differences of the validation loss say little.
 
     Raises ValueError if no trial is complete, or for a negative tolerance.
     """

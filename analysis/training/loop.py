@@ -21,6 +21,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, ProgressBar
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 from pytorch_lightning.plugins.environments import LightningEnvironment
+from schnetpack import properties
 from schnetpack.data.sampler import StratifiedSampler
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
@@ -30,13 +31,13 @@ from analysis.data import offsets, splits
 from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.data.neighbours import check_units, neighbour_pairs
-from analysis.runs.config import RunConfig, Training
+from analysis.runs.config import LABELLED, RunConfig, Training
 from analysis.runs.devices import accelerator
 from analysis.runs.records import Record
 from analysis.runs.selection import Chosen, choose_molecules, fine_tuned, loss_weights
 from analysis.runs.weights import LOSS_WEIGHT
 from analysis.training import networks
-from analysis.training.batches import ENERGY, PackedMolecules
+from analysis.training.batches import ENERGY, FORCES, PackedMolecules
 from analysis.training.callbacks import (
     SQUARED_ERRORS,
     EpochLog,
@@ -101,7 +102,6 @@ class PackedDataModule(pl.LightningDataModule):
 
     def __init__(self, phases: Sequence[Phase], validation: PackedLoader) -> None:
         super().__init__()
-        self.phases = tuple(phases)
         self._validation = validation
         self._of_epochs = [part for phase in phases for part in phase.of_epochs]
 
@@ -137,11 +137,12 @@ class WeightedOutput(ModelOutput):
     """A model output whose loss is the mean over the molecules of v·Δ²: v the batch's loss weights, Δ in eV.
 
     Without weights among the targets it is the mean squared error. With a `huber_delta`, eV, Huber's loss takes the
-    place of Δ² (see `config.Loss`). `squared_errors` keeps Δ² of the last batch, float32 [B], eV².
+    place of Δ² (see `config.Loss`). `squared_errors` keeps Δ² of the last batch, float32 [B], eV². `share` is the
+    energies' in a loss that has forces as well.
     """
 
-    def __init__(self, name: str, *, huber_delta: float | None = None) -> None:
-        super().__init__(name, loss_fn=torch.nn.MSELoss(reduction="none"), metrics={})
+    def __init__(self, name: str, *, huber_delta: float | None = None, share: float = 1.0) -> None:
+        super().__init__(name, loss_fn=torch.nn.MSELoss(reduction="none"), loss_weight=share, metrics={})
         self.squared_errors: torch.Tensor | None = None
         self._robust = None if huber_delta is None else torch.nn.HuberLoss(reduction="none", delta=huber_delta)
 
@@ -159,6 +160,9 @@ class WeightedOutput(ModelOutput):
 class EnergyTask(AtomisticTask):
     """SchNetPack's task for one `WeightedOutput`; the validation loss is SchNetPack's own, unweighted.
 
+    With a share of `forces` in the loss (see `config.Loss`) these are an output of their own, and what is said of the
+    losses below holds for the sum of both.
+
     `settings` say which optimizer and what average of the weights (see `config.Training`). `schedule` is the learning
     rate of each step, counted from 0; without it that of the settings stays as it is. The model has the average of its
     weights while it is validated, and from the end of the training on. `settled` is the mean of its weights after each
@@ -175,11 +179,15 @@ class EnergyTask(AtomisticTask):
         output: WeightedOutput,
         *,
         settings: Training,
+        forces: float = 0.0,
         schedule: Callable[[int], float] | None = None,
         settled_from: int | None = None,
     ) -> None:
         kind, arguments = _optimizer(settings)
-        super().__init__(model, outputs=[output], optimizer_cls=kind, optimizer_args=arguments)
+        outputs = [output]
+        if forces:
+            outputs.append(ModelOutput(FORCES, torch.nn.MSELoss(), loss_weight=forces, metrics={}))
+        super().__init__(model, outputs=outputs, optimizer_cls=kind, optimizer_args=arguments)
         self._schedule = schedule
         self.average = None
         if settings.averaging:
@@ -198,14 +206,14 @@ class EnergyTask(AtomisticTask):
 
     def batch_loss(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
         """SchNetPack's loss of a batch, a scalar in eV², with the loss weights among the targets."""
-        (output,) = self.outputs
-        targets = {key: batch[key] for key in (output.target_property, LOSS_WEIGHT) if key in batch}
+        learnt = (output.target_property for output in self.outputs)
+        targets = {key: batch[key] for key in (*learnt, LOSS_WEIGHT) if key in batch}
         return self.loss_fn(self.predict_without_postprocessing(batch), targets)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> dict[str, torch.Tensor]:  # noqa: ARG002
         """One update of the parameters."""
         loss = self.batch_loss(batch)
-        (output,), optimizer = self.outputs, self.optimizers()
+        energies, optimizer = self.outputs[0], self.optimizers()
         if self._schedule is not None:
             for group in optimizer.param_groups:
                 group["lr"] = self._schedule(self.global_step)
@@ -217,7 +225,11 @@ class EnergyTask(AtomisticTask):
             self.average.update_parameters(self.model)
         if self.settled is not None and step >= self._settled_from:
             self.settled.update_parameters(self.model)
-        return {"loss": loss.detach(), SQUARED_ERRORS: output.squared_errors}
+        loss, squared = loss.detach(), energies.squared_errors
+        if len(self.outputs) > 1:  # each molecule's share of the loss, that of forces evenly
+            squared = energies.loss_weight * squared
+            squared = squared + (loss - squared.mean())
+        return {"loss": loss, SQUARED_ERRORS: squared}
 
     def on_validation_start(self) -> None:
         """The model gets the average of its weights, or those of the last step back."""
@@ -248,8 +260,10 @@ def pack(
     molecules = chosen.molecules
     fitted = known or offsets.fit(molecules, chosen.parts.train, config.training.offsets)
     pairs = neighbour_pairs(molecules, config.model.data_cutoff)
-    check_units(molecules, pairs)
-    return chosen, fitted, PackedMolecules(molecules, pairs, targets=molecules.energy - fitted.of(molecules))
+    if config.data.geometries not in LABELLED:  # whose energies may be those of valence electrons alone
+        check_units(molecules, pairs)
+    learnt = molecules.energy - fitted.of(molecules)
+    return chosen, fitted, PackedMolecules(molecules, pairs, targets=learnt, forces=chosen.forces)
 
 
 def learning_rate_schedule(phases: Sequence[Phase], settings: Training) -> Callable[[int], float] | None:
@@ -325,36 +339,18 @@ def train(
 ) -> Trained:
     """Train one run on its part of `molecules`, the whole database.
 
-    Parameters
-    ----------
-    folder
-        Where the checkpoint of the last finished epoch is kept; if there is one, the training goes on from it.
-    start
-        The record whose weights the network begins with, and whose offsets it keeps: the configuration's.
-    progress
-        Show how far the training is: a bar in a terminal, a line in a notebook, plain lines in a log file.
-    callbacks
-        Further Lightning callbacks. They can look, and they can stop the training; one that changes what is learned
-        makes a result that the configuration does not describe. A `state_dict` may hold tensors and plain values only.
-    logger
-        Which of Lightning's loggers gets a row per epoch (losses in eV², learning rate); None for no log. "wandb"
-        works offline unless the environment variable WANDB_MODE says otherwise.
-    logs
-        Folder of the log, by default `folder / "logs"`. Each start of a run writes a new `version_<n>` in it; Weights
-        & Biases a new `wandb/offline-run-…`.
+    `folder` is where the checkpoint of the last finished epoch is kept; if there is one, the training goes on from it.
+    `start` is the record whose weights the network begins with, and whose offsets it keeps: the configuration's.
+    `progress` shows how far the training is, see `callbacks.Progress`. Further `callbacks` can look, and they can stop
+    the training; one that changes what is learned makes a result that the configuration does not describe. Their
+    `state_dict` may hold tensors and plain values only. Lightning's `logger` gets a row per epoch (losses in eV²,
+    learning rate) in `logs`, by default `folder / "logs"`, None for no log: each start writes a new `version_<n>`,
+    Weights & Biases a new `wandb/offline-run-…` ("wandb" works offline unless WANDB_MODE says otherwise).
 
-    Raises
-    ------
-    failures.TrainingDivergedError
-        The loss became infinite or NaN, or exploded.
-    failures.CheckpointError
-        The checkpoint is damaged, of another run, or was written by another version of the code.
-    weights.WeightError
-        A loss weight is not finite, or negative.
-    LoggerError
-        The logger is unknown, or its package is not installed.
-    devices.DeviceError
-        It is to be trained on a GPU, and there is none.
+    Raises failures.TrainingDivergedError if the loss became infinite or NaN, or exploded; failures.CheckpointError for
+    a checkpoint that is damaged, of another run or of another version of the code; weights.WeightError for a loss
+    weight that is not finite, or negative; LoggerError for an unknown logger, or one that is not installed; and
+    devices.DeviceError if it is to be trained on a GPU and there is none.
     """
     folder = Path(folder)
     check_logger(logger)
@@ -373,14 +369,23 @@ def train(
         module = PackedDataModule(phases, validation)
     with torch.random.fork_rng():
         torch.manual_seed(config.seed)
-        model = networks.build_from(config.model, postprocessors=networks.postprocessors(fitted, ENERGY))
+        adding = networks.postprocessors(fitted, ENERGY)
+        model = networks.build_from(config.model, forces=bool(config.loss.forces), postprocessors=adding)
     if start:
         model.load_state_dict({name: torch.from_numpy(value) for name, value in start.state_dict().items()})
-    output = WeightedOutput(ENERGY, huber_delta=config.loss.huber_delta if config.loss.form == "huber" else None)
+    delta = config.loss.huber_delta if config.loss.form == "huber" else None
+    output = WeightedOutput(ENERGY, huber_delta=delta, share=1 - config.loss.forces)
     schedule = learning_rate_schedule(phases, config.training)
     all_steps, share = sum(module.steps_of_epochs), config.training.settled
     settled_from = min(all_steps - 1, round(all_steps * (1 - share))) if share else None
-    task = EnergyTask(model, output, settings=config.training, schedule=schedule, settled_from=settled_from)
+    task = EnergyTask(
+        model,
+        output,
+        settings=config.training,
+        forces=config.loss.forces,
+        schedule=schedule,
+        settled_from=settled_from,
+    )
     with _timed(seconds, "preparation"):
         _prepare(task, phases[0].of_epochs[0], validation)
     checkpoint = folder / CHECKPOINT
@@ -398,6 +403,7 @@ def train(
             enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
             enable_model_summary=False,
             num_sanity_val_steps=0,
+            inference_mode=not task.grad_enabled,  # forces are gradients in the validation too
             reload_dataloaders_every_n_epochs=1,
         )
         with own_threads(model), keep.resuming():
@@ -433,7 +439,7 @@ def _prepare(task: EnergyTask, training: PackedLoader, validation: PackedLoader)
         return  # in the batches is all that is compiled
     with own_threads(twin.model):
         twin.batch_loss(first).backward()
-        with torch.no_grad():
+        with torch.set_grad_enabled(twin.grad_enabled):
             twin.predict_without_postprocessing(of_validation)
 
 
@@ -443,20 +449,44 @@ def predict_errors(model: NeuralNetworkPotential, packed: PackedMolecules, posit
     The offsets cancel, so they are left out on both sides: the difference of two numbers near −10⁴ eV would lose
     digits.
     """
+    errors = []
+    with _evaluating(model), torch.set_grad_enabled(bool(model.required_derivatives)):
+        for batch in _batches(model, packed, positions):
+            target = batch[ENERGY].double()
+            errors.append(model(batch)[ENERGY].detach().double() - target)
+    return torch.cat(errors).numpy()
+
+
+def force_errors(model: NeuralNetworkPotential, packed: PackedMolecules, positions: np.ndarray) -> np.ndarray:
+    """Predicted − true forces on the atoms of the molecules at `positions`, one after the other: [a, 3], eV/Å.
+
+    A model that gives none has the negative gradient of its energy.
+    """
+    errors = []
+    with _evaluating(model):
+        for batch in _batches(model, packed, positions):
+            true, place = batch.pop(FORCES), batch[properties.R].requires_grad_()
+            found = model(batch)
+            forces = found[FORCES] if FORCES in found else -torch.autograd.grad(found[ENERGY].sum(), place)[0]
+            errors.append(forces.detach().double() - true)
+    return torch.cat(errors).numpy()
+
+
+@contextmanager
+def _evaluating(model: NeuralNetworkPotential) -> Iterator[None]:
+    """Within it the model leaves out its offsets."""
     keep = model.do_postprocessing
     model.do_postprocessing = False
     model.eval()
-    errors = []
     try:
-        with torch.no_grad(), own_threads(model):
-            for batch in PackedLoader(
-                packed, positions, batch_size=_EVALUATION_BATCH, stock=not networks.is_fused(model)
-            ):
-                target = batch[ENERGY].double()
-                errors.append(model(batch)[ENERGY].double() - target)
+        with own_threads(model):
+            yield
     finally:
         model.do_postprocessing = keep
-    return torch.cat(errors).numpy()
+
+
+def _batches(model: NeuralNetworkPotential, packed: PackedMolecules, positions: np.ndarray) -> PackedLoader:
+    return PackedLoader(packed, positions, batch_size=_EVALUATION_BATCH, stock=not networks.is_fused(model))
 
 
 def check_logger(name: str | None) -> None:

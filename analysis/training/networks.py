@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from schnetpack.atomistic import Atomwise, PairwiseDistances
+from schnetpack.atomistic import Atomwise, Forces, PairwiseDistances
 from schnetpack.model import NeuralNetworkPotential
 from schnetpack.nn import CosineCutoff, GaussianRBF
 from schnetpack.representation import PaiNN, SchNet
@@ -11,20 +11,25 @@ from schnetpack.transform import AddOffsets, CastTo64
 
 from analysis.data.offsets import Z_MAX, Offsets
 from analysis.runs.config import Model
-from analysis.training.batches import ENERGY
+from analysis.training.batches import ENERGY, FORCES
 from fused.halflist import PairVectors
 from fused.painn import FusedPaiNN
 from fused.schnet import FusedSchNet, Readout
 
 
 def build_from(
-    settings: Model, *, fused: bool | None = None, postprocessors: Sequence[torch.nn.Module] = ()
+    settings: Model,
+    *,
+    fused: bool | None = None,
+    forces: bool = False,
+    postprocessors: Sequence[torch.nn.Module] = (),
 ) -> NeuralNetworkPotential:
     """The report's model (Figure 2): distances, SchNet with Gaussians and a cosine cut-off, a sum over atoms; or PaiNN.
 
     The weights are drawn from torch's global generator, the same for `fused` or not: `FusedSchNet` or `FusedPaiNN`, or
-    SchNetPack's own modules for batches with the directed list, by default as the settings say. `postprocessors` are
-    SchNetPack transforms applied to predictions.
+    SchNetPack's own modules for batches with the directed list, by default as the settings say. With `forces` it
+    gives the energy's negative gradient too, by SchNetPack's own module. `postprocessors` are SchNetPack transforms
+    applied to predictions.
     """
     fused = settings.convolution == "fused" if fused is None else fused
     kinds = {"schnet": (SchNet, FusedSchNet), "painn": (PaiNN, FusedPaiNN)}
@@ -38,7 +43,10 @@ def build_from(
     return NeuralNetworkPotential(
         representation=layers,
         input_modules=[PairVectors() if fused else PairwiseDistances()],
-        output_modules=[(Readout if fused else Atomwise)(n_in=settings.n_atom_basis, output_key=ENERGY)],
+        output_modules=[
+            (Readout if fused else Atomwise)(n_in=settings.n_atom_basis, output_key=ENERGY),
+            *([Forces(energy_key=ENERGY, force_key=FORCES)] if forces else []),
+        ],
         postprocessors=list(postprocessors),
     )
 

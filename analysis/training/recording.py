@@ -22,6 +22,7 @@ from filelock import SoftFileLease, Timeout
 
 from analysis.data.files import make_folder, naming, put_folder
 from analysis.data.molecules import Molecules
+from analysis.data.tables import write_table
 from analysis.runs import checkout, protocols, records
 from analysis.runs.config import Model, RunConfig
 from analysis.runs.devices import accelerator
@@ -139,10 +140,10 @@ def _evaluate_and_record(
     config: RunConfig, molecules: Molecules, trained: "Trained", folder: Path, partial: Path, **beside: object
 ) -> None:
     start = time.perf_counter()
-    tables = _tables(trained, trained.model)
+    tables = _tables(config, trained, trained.model)
     trained.seconds["evaluation"] = time.perf_counter() - start
     if trained.settled is not None:
-        tables = records.two_ends(tables, _tables(trained, trained.settled))
+        tables = records.two_ends(tables, _tables(config, trained, trained.settled))
     # Under a name of its own: a process that took the run over may be writing its record too.
     whole = _record(config, molecules, trained, tables, partial / f"record-{secrets.token_hex(4)}", **beside)
     try:
@@ -164,9 +165,9 @@ def record(
     return records.load(folder, expected=config)
 
 
-def _tables(trained: "Trained", model: "NeuralNetworkPotential") -> dict[str, pd.DataFrame]:
+def _tables(config: RunConfig, trained: "Trained", model: "NeuralNetworkPotential") -> dict[str, pd.DataFrame]:
     """What a record holds of the errors of a model on the run's molecules, by the name of the table."""
-    from analysis.training.loop import predict_errors
+    from analysis.training.loop import force_errors, predict_errors
 
     parts = {"train": trained.parts.train, "held_out": trained.parts.held_out, "left_out": trained.left_out}
     errors = {
@@ -183,10 +184,14 @@ def _tables(trained: "Trained", model: "NeuralNetworkPotential") -> dict[str, pd
             "error": e.astype(np.float32),
         }
     )
-    return {
+    tables = {
         "errors": held_out.sort_values("index", ignore_index=True),
         "groups": protocols.group_sums(trained.molecules, errors, trained.offsets),
     }
+    if records.has_forces(config):
+        molecules = trained.molecules.select(positions)
+        tables["forces"] = protocols.force_sums(molecules, force_errors(model, trained.packed, positions))
+    return tables
 
 
 @functools.cache  # one that waits measures how long the other gave no sign of life
@@ -269,9 +274,11 @@ def _record(
         steps = steps.groupby(np.ceil(steps["epoch"])).tail(1)
     whole.mkdir()
     trained.history.to_csv(whole / "history.csv", index=False)
-    records.write_table(steps, whole / "steps.parquet")
+    write_table(steps, whole / "steps.parquet")
     tables["groups"].to_csv(whole / "groups.csv", index=False)
-    records.write_table(tables["errors"], whole / "errors.parquet")
+    write_table(tables["errors"], whole / "errors.parquet")
+    if records.FORCES in files:
+        write_table(tables["forces"], whole / records.FORCES)
     if records.WEIGHTS in files:
         weights = {name: value.contiguous() for name, value in trained.model.state_dict().items()}
         (whole / records.WEIGHTS).write_bytes(save(weights))

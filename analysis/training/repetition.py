@@ -21,7 +21,7 @@ from pydantic import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveIn
 from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.runs.measured import Frozen, Git, read
-from analysis.runs.records import WEIGHTS, Record, files_of, results_folder
+from analysis.runs.records import Record, results_folder
 from analysis.training import recording
 
 SCHEMA_VERSION = 2
@@ -164,14 +164,18 @@ def trained_again(
 
 def compare(recorded: Record, again: Record) -> Comparison:
     """How far two records of one run are apart, part by part."""
-    has_weights = WEIGHTS in files_of(recorded.config)
     return Comparison(
         [
             _of_tables("history", "eV²", recorded.history, again.history),
             _of_tables("learning curve per step", "eV²", recorded.steps, again.steps),
             _of_tables("held-out errors", "eV", recorded.errors, again.errors),
             _of_tables("group sums", "in the sum's unit", recorded.groups, again.groups, _bounds(recorded.groups)),
-            *(_of_weights(recorded.state_dict(), again.state_dict()) if has_weights else []),
+            *(
+                [_of_tables("sums of the forces' errors", "in the sum's unit", recorded.forces, again.forces)]
+                if recorded.forces is not None
+                else []
+            ),
+            *(_of_weights(recorded.state_dict(), again.state_dict()) if recorded.has_weights else []),
         ],
         _surroundings(recorded.about, again.about),
         _of_scores(recorded.errors, again.errors) if recorded.config.training.optimizer == "soap" else None,

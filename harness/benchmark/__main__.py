@@ -146,7 +146,11 @@ def workers(
     if out.exists():
         typer.echo(f"error: {out} exists: name another file, or remove it to measure it again", err=True)
         raise typer.Exit(1)
-    trial.measure(out, repeats=repeats, profile=profile, say=typer.echo)
+    try:
+        trial.measure(out, repeats=repeats, profile=profile, say=typer.echo)
+    except plan.BenchmarkFailedError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 @app.command()

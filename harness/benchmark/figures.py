@@ -82,8 +82,8 @@ def throughput(record: Benchmark, *, lang: str) -> style.BookFigure:
     widths, batches = sorted(record.settings.widths), sorted(record.settings.batches)
     alt = say(
         "Molecules per second on a log scale by number of features, with a plot per batch size and a line per way "
-        "of training: that of this compendium runs far above the others, and all fall as the number of features "
-        "grows.",
+        "of training: that of this compendium runs far above the others, and all are slowest with the most "
+        "features.",
         lang,
     )
     with style.figure(alt, _rates(record), height=4.4) as figure:

@@ -22,20 +22,20 @@ def measure(out: Path, *, repeats: int, profile: str, say: Callable[[str], None]
 
     Each worker has one thread, so that two have no more of the machine than it has cores.
     """
-    turns, loads = [], [os.getloadavg()[0]]
+    turns, load = [], os.getloadavg()[0]  # later it is our own
+    _seconds(1, profile, runs=1)  # compiles the loops and finds their quickest way, as happens once per machine
     for repeat in range(repeats):
         for workers in (1, 2):
             seconds = _seconds(workers, profile)
             turns.append({"workers": workers, "repeat": repeat, "seconds": seconds})
             say(f"{workers} at once: {seconds:.0f} s for {_RUNS} runs")
-            loads.append(os.getloadavg()[0])
     content = {
         "machine": Machine.here().model_dump(),
         "versions": plan.versions(),
         "git": checkout.git_state(),
         "profile": profile,
         "runs": _RUNS,
-        "load": loads[0],  # the others are our own
+        "load": load,
         "turns": turns,
     }
     record = WorkerTimes.model_validate_json(json.dumps(content))
@@ -43,10 +43,10 @@ def measure(out: Path, *, repeats: int, profile: str, say: Callable[[str], None]
     return record
 
 
-def _seconds(workers: int, profile: str) -> float:
+def _seconds(workers: int, profile: str, runs: int = _RUNS) -> float:
     """From the start of the first to the end of the last."""
     with tempfile.TemporaryDirectory() as results:
-        seeds = ",".join(map(str, range(_RUNS)))
+        seeds = ",".join(map(str, range(runs)))
         asked = ["run", "baseline", "--profile", profile, "--seeds", seeds, "--results", results, "--logger", "none"]
         surroundings = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         start = time.perf_counter()

@@ -73,6 +73,26 @@ def memory(
 
 
 @app.command()
+def page(
+    quick: Annotated[bool, typer.Option(help="A check of a minute; no result.")] = False,
+    out: Annotated[Path | None, typer.Option(help="The record; by default the book's, or reruns/page.json.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the changes.")] = 0,
+) -> None:
+    """Give the book's page that predicts odd input, and take its times, slowed down too (minutes; needs Chromium)."""
+    from harness.robustness import page as trial  # it needs a browser
+
+    out = out or (ROOT / "reruns" / "page.json" if quick or robustness.page_path().exists() else robustness.page_path())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    check_output(out)
+    found, troubles = trial.measure(quick=quick, seed=seed)
+    measured.write(out, found)
+    typer.echo(f"recorded in {out}")
+    if troubles:
+        typer.echo("\n".join(f"failed: {trouble}" for trouble in troubles), err=True)
+        raise typer.Exit(1)
+
+
+@app.command()
 def show(path: Annotated[Path | None, typer.Argument(help="A record; by default the book's.")] = None) -> None:
     """Print a record's tables."""
     from harness.robustness import figures  # slow to import, and not needed for killing

@@ -5,12 +5,13 @@ Tables are data frames of strings. What the programs printed is shown as printed
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from analysis.figures import style
 from analysis.figures.words import counted, mark, messages, say
 from analysis.training.repetition import Repetition, Training
-from harness.robustness.record import ProcessUnderTest, Robustness, StudyMemory
+from harness.robustness.record import PageRecord, ProcessUnderTest, Robustness, StudyMemory
 
 _GB = 10**9
 _MEV = 1000  # meV per eV
@@ -51,6 +52,15 @@ _FUZZ_TARGETS = messages(
         "parameters": "Parameters of notebooks",
         "geometry": "Molecules to predict, XYZ files",
         "smiles": "Molecules to predict, SMILES",
+    }
+)
+_PAGE_TARGETS = messages({"smiles": "The book’s page, SMILES", "xyz": "The book’s page, XYZ"})
+_PAGE_STEPS = messages(
+    {
+        "open": "Opening the page until it is ready",
+        "geometry": "A geometry from a SMILES",
+        "networks": "The five networks’ prediction",
+        "slider": "A step of the slider of the means",
     }
 )
 _ANSWERS = messages(
@@ -134,13 +144,15 @@ def faults_table(record: Robustness, *, lang: str) -> style.WordTable:
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("What is lacking", lang))
 
 
-def fuzzing_table(record: Robustness, *, lang: str) -> style.WordTable:
-    """A row per fuzz target: how many mutated inputs it got, and how it answered them."""
+def fuzzing_table(record: Robustness, page: PageRecord | None = None, *, lang: str) -> style.WordTable:
+    """A row per fuzz target, those of the book's page last: how many mutated inputs it got, and how it answered."""
+    targets = {_FUZZ_TARGETS[target.name]: target for target in record.fuzz_targets}
+    targets |= {_PAGE_TARGETS[target.name]: target for target in (page.answers if page else ())}
     rows = {
-        say(_FUZZ_TARGETS[target.name], lang): {
+        say(named, lang): {
             say(answer, lang): style.number(getattr(target, name), lang) for name, answer in _ANSWERS.items()
         }
-        for target in record.fuzz_targets
+        for named, target in targets.items()
     }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Input", lang))
 
@@ -156,6 +168,19 @@ def warnings_table(counts: pd.DataFrame, *, lang: str) -> style.WordTable:
         for name, row in counts.iterrows()
     }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Geometries", lang))
+
+
+def page_table(page: PageRecord, *, lang: str) -> style.WordTable:
+    """A row per step of the book's page: its milliseconds at each speed of the processor, median and longest."""
+    rows: dict[str, dict[str, str]] = {}
+    for one in page.times:
+        slower = say("{times} times slower (ms)", lang, times=style.number(one.slowdown, lang))
+        column = say("As it is (ms)", lang) if one.slowdown == 1 else slower
+        median, longest = (style.number(1000 * value, lang) for value in (np.median(one.seconds), max(one.seconds)))
+        rows.setdefault(say(_PAGE_STEPS[one.what], lang), {})[column] = say(
+            "{median} (at most {longest})", lang, median=median, longest=longest
+        )
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("The page", lang))
 
 
 TABLES = (kills_table, faults_table, fuzzing_table)
@@ -242,10 +267,11 @@ def _times(forms: Mapping[str, str], count: int, lang: str) -> str:
     return counted(forms, count, lang, times=style.number(count, lang))
 
 
-def facts(record: Robustness, *, lang: str) -> dict[str, str]:
+def facts(record: Robustness, page: PageRecord, *, lang: str) -> dict[str, str]:
     """Every number in the book's prose on kills, faults and fuzzing; the same keys in both languages."""
     if record.load is None:
         raise ValueError("the record holds no measurement of many records and little memory")
+    targets = [*record.fuzz_targets, *page.answers]
     machine, load = record.machine, record.load
     return {
         "kills": style.number(record.kills, lang),
@@ -258,11 +284,13 @@ def facts(record: Robustness, *, lang: str) -> dict[str, str]:
         "refused": _times(_REFUSED, sum(process.refused for process in record.processes), lang),
         "compared": style.number(sum(process.compared for process in record.processes), lang),
         "differing": style.number(sum(process.differing for process in record.processes), lang),
-        "inputs": style.number(sum(target.inputs for target in record.fuzz_targets), lang),
-        "wrong": _times(_WRONG, sum(target.wrong for target in record.fuzz_targets), lang),
+        "inputs": style.number(sum(target.inputs for target in targets), lang),
+        "wrong": _times(_WRONG, sum(target.wrong for target in targets), lang),
         "cores": style.number(machine.cores, lang),
         "memory_gib": style.number(machine.memory_gib, lang, 1),
         "commit": "–" if record.git is None else record.git.commit[:7],
+        "page_commit": "–" if page.git is None else page.git.commit[:7],
+        "page_repeats": style.number(min(len(one.seconds) for one in page.times), lang),
         "records": style.number(load.records, lang),
         "list_seconds": style.number(load.list_seconds, lang, 1),
         "start_seconds": style.number(load.start_seconds, lang, 1),

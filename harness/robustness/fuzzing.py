@@ -149,7 +149,7 @@ def edited_table(text: str, rng: random.Random) -> str:
     return "".join(lines)
 
 
-def _edited_words(text: str, rng: random.Random) -> str:
+def edited_words(text: str, rng: random.Random) -> str:
     """Like `edited_table`, for words separated by blanks or tabs."""
     return edited_table(text.replace(" ", ",").replace("\t", ","), rng).replace(",", " ")
 
@@ -275,7 +275,7 @@ class FuzzTargets:
     def extxyz(self, rng: random.Random) -> tuple[Answer, str]:
         """Extended XYZ files, and QM9's own."""
         path = self.folder / rng.choice(("whole.extxyz", "qm9s.xyz"))
-        mutated = _edited_words(path.read_text(encoding="utf-8"), rng)
+        mutated = edited_words(path.read_text(encoding="utf-8"), rng)
         return self._molecules("a.extxyz", mutated.encode(), extxyz.read, extxyz.read(path))
 
     def database(self, rng: random.Random) -> tuple[Answer, str]:
@@ -405,14 +405,14 @@ class FuzzTargets:
         if rng.random() < 0.5:
             mutated = damaged(path.read_bytes(), rng)
         else:
-            mutated = _edited_words(path.read_text(encoding="utf-8"), rng).encode()
+            mutated = edited_words(path.read_text(encoding="utf-8"), rng).encode()
         with self._file("a.xyz", mutated) as damaged_path:
             return self._predicted(*(list(geometries.read_file(one)) for one in (damaged_path, path)))
 
     def smiles(self, rng: random.Random) -> tuple[Answer, str]:
         """SMILES of molecules to predict, with characters added, deleted or replaced."""
         whole = rng.choice(self.few.smiles.tolist())
-        mutated = _misspelt(whole, rng)
+        mutated = misspelt(whole, rng)
         given, expected = geometries.all_from_smiles([mutated, whole])
         return self._predicted([given], [expected])
 
@@ -421,7 +421,7 @@ def _refused(one: Geometry) -> bool:
     return one.atoms is None or bool(applicability.refusal(one.atoms))
 
 
-def _misspelt(smiles: str, rng: random.Random) -> str:
+def misspelt(smiles: str, rng: random.Random) -> str:
     """A SMILES with characters deleted, inserted or replaced, one to three times."""
     for _ in range(rng.randint(1, _MOST_CHANGES)):
         where = rng.randrange(len(smiles) + 1)

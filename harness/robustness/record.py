@@ -1,8 +1,8 @@
 """The record of what was done to the compendium on purpose, and of what came of it.
 
 `python -m harness.robustness` writes the record; this module describes and reads it. It covers commands killed at
-random (`ProcessUnderTest`), injected faults (`Fault`), damaged or impossible input (`FuzzTarget`), and many records
-with little memory (`Load`, `StudyMemory`).
+random (`ProcessUnderTest`), injected faults (`Fault`), damaged or impossible input (`FuzzTarget`), many records
+with little memory (`Load`, `StudyMemory`), and the book's page that predicts (`PageRecord`).
 """
 
 import os
@@ -187,6 +187,48 @@ class StudyMemory(Frozen):
     memory_limit: PositiveInt | None
 
 
+PageTargetName = Literal["smiles", "xyz"]
+PageStep = Literal["open", "geometry", "networks", "slider"]
+
+
+class PageAnswers(Frozen):
+    """What the page that predicts said of `inputs` texts changed at random; the rest is as in `FuzzTarget`."""
+
+    name: PageTargetName
+    inputs: PositiveInt
+    refused: NonNegativeInt
+    same: NonNegativeInt
+    other: NonNegativeInt
+    wrong: NonNegativeInt
+    said: str
+
+
+class PageTimes(Frozen):
+    """Seconds that a step took each time, on a processor that the browser makes `slowdown` times slower.
+
+    "open" ends when the page is ready, "geometry" goes from a SMILES to a relaxed conformer, "networks" is the
+    prediction that follows, and "slider" a move of the slider of the means.
+    """
+
+    what: PageStep
+    slowdown: PositiveInt
+    seconds: tuple[NonNegativeFloat, ...] = Field(min_length=1)
+
+
+class PageRecord(Frozen):
+    """What `page.measure` finds; `load` is what else the machine did (its average), and a `quick` one is no result."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    machine: Machine
+    versions: dict[str, str]
+    git: Git | None
+    load: NonNegativeFloat
+    seed: NonNegativeInt
+    quick: bool
+    answers: tuple[PageAnswers, ...]
+    times: tuple[PageTimes, ...]
+
+
 def default_path() -> Path:
     """The record that the book shows."""
     return results_folder() / "robustness" / "robustness.json"
@@ -208,6 +250,16 @@ def load(path: str | os.PathLike[str] | None = None) -> Robustness:
 def load_memory(path: str | os.PathLike[str] | None = None) -> StudyMemory:
     """Like `load`, for the study's memory."""
     return read(Path(path or memory_path()), StudyMemory, RobustnessError, "python -m harness.robustness memory")
+
+
+def page_path() -> Path:
+    """The record of the page that the book shows."""
+    return default_path().with_name("page.json")
+
+
+def load_page(path: str | os.PathLike[str] | None = None) -> PageRecord:
+    """Like `load`, for the page that predicts."""
+    return read(Path(path or page_path()), PageRecord, RobustnessError, "python -m harness.robustness page")
 
 
 def warnings_path() -> Path:

@@ -7,15 +7,8 @@ than the others. `record` holds the answers for one model; `python -m analysis e
 That and `trees` need scikit-learn, which takes a second to import, so they are not imported here.
 """
 
-from analysis.evaluation.error_sources.classes import (
-    STRUCTURAL,
-    class_ratios,
-    members,
-    reasons,
-    weak_classes,
-    weak_group,
-)
-from analysis.evaluation.error_sources.explain import TARGETS, groups, rank_correlations, summarised
+from analysis.evaluation.error_sources.classes import STRUCTURAL
+from analysis.evaluation.error_sources.explain import TARGETS
 from analysis.evaluation.error_sources.record import MODELS, ErrorSources, ErrorSourcesError, load, save
-from analysis.evaluation.error_sources.seeds import by_size, errors_by_seed, parts, repeated, worst_share
-from analysis.evaluation.error_sources.size import COMPARISONS, by_unsaturation, size_effects
+from analysis.evaluation.error_sources.seeds import errors_by_seed
+from analysis.evaluation.error_sources.size import COMPARISONS

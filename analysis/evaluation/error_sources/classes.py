@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,37 +11,33 @@ from analysis.evaluation.error_sources.explain import Groups
 from analysis.evaluation.verdicts.claims import FACTOR
 from analysis.evaluation.verdicts.intervals import RESAMPLES, over_seeds, resampled_means
 
-STRUCTURAL: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = MappingProxyType(
-    {
-        "zwitterions": lambda d: d["zwitterion"] == 1,
-        "three_or_more_rings": lambda d: d["rings"] >= 3,
-        "three_rings": lambda d: d["three_rings"] > 0,
-        "four_rings": lambda d: d["four_rings"] > 0,
-        "aromatic": lambda d: d["aromatic_atoms"] > 0,
-        "triple_bonds": lambda d: d["triple_bonds"] > 0,
-        "hetero_bonds": lambda d: d["hetero_bonds"] > 0,
-        "stretched_bond": lambda d: d["longest_bond"] > 1.1,
-        "fluorine": lambda d: d["fluorines"] > 0,
-        "few_heavy_atoms": lambda d: d["heavy_atoms"] < 9,
-    }
-)
+STRUCTURAL: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "zwitterions": lambda d: d["zwitterion"] == 1,
+    "three_or_more_rings": lambda d: d["rings"] >= 3,
+    "three_rings": lambda d: d["three_rings"] > 0,
+    "four_rings": lambda d: d["four_rings"] > 0,
+    "aromatic": lambda d: d["aromatic_atoms"] > 0,
+    "triple_bonds": lambda d: d["triple_bonds"] > 0,
+    "hetero_bonds": lambda d: d["hetero_bonds"] > 0,
+    "stretched_bond": lambda d: d["longest_bond"] > 1.1,
+    "fluorine": lambda d: d["fluorines"] > 0,
+    "few_heavy_atoms": lambda d: d["heavy_atoms"] < 9,
+}
 """Classes that a molecule belongs to by itself, training molecules too: masks from `descriptors.structure`.
 
 A bond counts as stretched if it is more than a tenth longer than the atoms' covalent radii together.
 """
 
-RELATIVE: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = MappingProxyType(
-    {
-        "infrequent_sizes": lambda d: d["n_atoms"].map(d["n_atoms"].value_counts(normalize=True)) <= 0.01,
-        "farthest": lambda d: d["distance"] >= d["distance"].quantile(0.9),
-        "rarest": lambda d: d["rarest_environment"] <= d["rarest_environment"].quantile(0.1),
-    }
-)
+RELATIVE: Mapping[str, Callable[[pd.DataFrame], pd.Series]] = {
+    "infrequent_sizes": lambda d: d["n_atoms"].map(d["n_atoms"].value_counts(normalize=True)) <= 0.01,
+    "farthest": lambda d: d["distance"] >= d["distance"].quantile(0.9),
+    "rarest": lambda d: d["rarest_environment"] <= d["rarest_environment"].quantile(0.1),
+}
 """Classes that depend on the other molecules, or on the training set: sizes of at most 1 % of the molecules (as in
 section 5.3 of the report), the tenth that is farthest from the training set, and the tenth whose rarest environment is
 the rarest."""
 
-CLASSES = MappingProxyType({**STRUCTURAL, **RELATIVE})
+CLASSES = {**STRUCTURAL, **RELATIVE}
 
 _RARE = 0.01
 
@@ -96,11 +91,6 @@ def weak_group(ratios: pd.DataFrame) -> str | None:
     the validation half alone. None if there is no such class.
     """
     return next(iter(weak_classes(ratios)), None)
-
-
-def members(name: str, descriptors: pd.DataFrame) -> np.ndarray:
-    """Mask of the molecules that belong to a class, by its name; KeyError if there is no such class."""
-    return CLASSES[name](descriptors).to_numpy()
 
 
 class Reason(NamedTuple):

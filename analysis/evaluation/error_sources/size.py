@@ -7,7 +7,6 @@ differ in the first way. `COMPARISONS` hold all but one of these ways fixed.
 """
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -18,15 +17,13 @@ from analysis.evaluation.verdicts.intervals import over_seeds
 _HETERO = ("nitrogens", "oxygens", "fluorines")
 _KIND = ("rings", "three_rings", "four_rings", "shared_ring_atoms", "aromatic_atoms", "triple_bonds", "zwitterion")
 
-COMPARISONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "nothing": (),
-        "heavy": ("heavy_atoms",),
-        "skeleton": ("carbons", *_HETERO),
-        "saturation": ("unsaturation", *_HETERO),
-        "structure": ("unsaturation", *_HETERO, *_KIND),
-    }
-)
+COMPARISONS: Mapping[str, tuple[str, ...]] = {
+    "nothing": (),
+    "heavy": ("heavy_atoms",),
+    "skeleton": ("carbons", *_HETERO),
+    "saturation": ("unsaturation", *_HETERO),
+    "structure": ("unsaturation", *_HETERO, *_KIND),
+}
 """What is held fixed, by the name of the comparison.
 
 `heavy`: the number of heavy atoms. `skeleton`: the heavy atoms of each element; sizes differ by hydrogens alone, two

@@ -7,7 +7,6 @@ al., BMC Bioinformatics 9, 307 (2008), show what happens otherwise).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -21,10 +20,11 @@ from analysis.evaluation.error_sources.seeds import logarithm
 FOLDS = 5
 _REPEATS = 5
 
-_SCORES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = MappingProxyType(
-    {"typical": r2_score, "squared": lambda true, found: d2_tweedie_score(true, found, power=1)}
-)
-_LOSS = MappingProxyType({"typical": "squared_error", "squared": "poisson"})
+_SCORES: Mapping[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "typical": r2_score,
+    "squared": lambda true, found: d2_tweedie_score(true, found, power=1),
+}
+_LOSS = {"typical": "squared_error", "squared": "poisson"}
 
 
 def importance(

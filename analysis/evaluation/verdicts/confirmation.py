@@ -6,10 +6,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from analysis.data import thesis
 from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules
 from analysis.evaluation.verdicts.claims import INDEPENDENT
-from analysis.evaluation.verdicts.decisions import Verdict
+from analysis.evaluation.verdicts.curves import curves_of, estimates, log_ratios
+from analysis.evaluation.verdicts.decisions import ALPHA, Verdict, holm, part_of
+from analysis.evaluation.verdicts.intervals import RESAMPLES
 from analysis.evaluation.verdicts.table import CLAIMS, OURS, Claim, Evidence, all_claims
 from analysis.runs.arms import Arms
 from analysis.runs.measured import Frozen, read
@@ -118,6 +121,34 @@ def judged_on_splits(plan: Plan, arms: Arms[Record], molecules: Molecules) -> di
         claims = [name for name, planned in plan.claims.items() if set(planned.arms) <= of_split.keys()]
         found[split] = judged(of_split, molecules, claims)
     return found
+
+
+def sizes_apart(
+    arms: Arms[Record],
+    first: str,
+    other: str,
+    sizes: Collection[int] = thesis.COMMON_SIZES,
+    *,
+    end: End = "settled",
+    resamples: int = RESAMPLES,
+) -> tuple[list[int], list[int]]:
+    """The sizes at which an arm's error over held-out molecules is surely below another's, and those where it is above.
+
+    That is at the level of a verdict, after Holm's correction over the sizes. It is no claim, and none was registered.
+    """
+    at_end = arms.at(end)
+    curves = curves_of([at_end[first], at_end[other]], "size", sizes, "held_out", resamples)
+    found = estimates(curves, lambda logs: log_ratios(logs)[..., 0, :])
+    parts = [
+        part_of(f"size_{size}", estimate, 0.0, "below", "ratio")
+        for size, estimate in zip(curves.groups, found, strict=True)
+    ]
+    sure = holm([min(part.p_confirmed, part.p_rejected) for part in parts]) <= ALPHA
+    below = [part.effect < 1 for part in parts]
+    return (
+        [size for size, is_sure, is_below in zip(curves.groups, sure, below, strict=True) if is_sure and is_below],
+        [size for size, is_sure, is_below in zip(curves.groups, sure, below, strict=True) if is_sure and not is_below],
+    )
 
 
 def failed(plan: Plan, found: Mapping[End, Sequence[Verdict]]) -> dict[str, tuple[End, ...]]:

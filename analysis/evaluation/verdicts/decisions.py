@@ -45,8 +45,8 @@ class Verdict:
 
     - `claim` is a key of `CLAIMS`; `protocol` "held_out", "as_reported" or "independent".
     - `verdict` is at the claim's own level. `rule` is how it was decided: the docstring's paragraph.
-    - `effect` and `interval`, with `level`, are in `unit`: "ratio" (of mean squared errors or of times, of the first
-      configuration to the second, geometric mean over seeds and sizes), "spread_ratio" or "correlation". Of a claim
+    - `effect` and `interval`, with `level`, are in `unit`: "ratio" (of errors or of times, of the first configuration
+      to the second, geometric mean over seeds and sizes), "spread_ratio", "odds_ratio" or "correlation". Of a claim
       with several parts they are those of the least favourable one. The claim is that the effect lies on `side` of the
       `threshold`.
     - `p` is of the direction in which the evidence points: the smallest 1 − level at which the verdict would still be

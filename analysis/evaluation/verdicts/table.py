@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Literal
 
 import pandas as pd
@@ -83,50 +82,46 @@ def _independent(section: str, said: str, experiment: str, test: Callable[[Arms[
     return Claim(section, said, (experiment,), lambda evidence, _: test(evidence.records[experiment]), protocols)
 
 
-CLAIMS: Mapping[str, Claim] = MappingProxyType(
-    {
-        "h1": _claim("5.3.1", "confirmed", "baseline", claims.h1),
-        "h2": Claim(
-            "5.3.1",
-            "confirmed",
-            ("baseline",),
-            lambda evidence, protocol: claims.h2(evidence.records["baseline"], evidence.molecules, protocol),
-        ),
-        "h3": _claim("5.3.2", "rejected", "balancing", claims.h3),
-        "threshold_2000": _claim("5.3.2", "confirmed", "balancing", claims.threshold_2000),
-        "threshold_2000_same_updates": _claim(
-            "5.3.2", "confirmed", "balancing", claims.threshold_2000, longer=True, control=True
-        ),
-        "best_rate_size": _claim("5.3.4", "confirmed", "loss-modification", claims.best_rate, weighting="size"),
-        "best_rate_size_frequency": _claim(
-            "5.3.4", "confirmed", "loss-modification", claims.best_rate, weighting="size-frequency"
-        ),
-        "h4": _claim("5.3.4", "partly", "directed-training", claims.h4),
-        "h4_same_updates": _claim("5.3.4", "partly", "directed-training", claims.h4, longer=True, control=True),
-        "directed_by_size": _claim("5.3.4", "confirmed", "directed-training", claims.directed_by_size),
-        "general_mse": _claim("5.3.4", "confirmed", "final-comparison", claims.general_mse),
-        "custom_by_size": _claim("5.3.4", "confirmed", "final-comparison", claims.custom_by_size),
-        "run_time": _independent("5.3.4", "confirmed", "final-comparison", claims.run_time),
-        "convergence": _independent("5.3.4", "confirmed", "final-comparison", claims.convergence),
-        "stability": _independent("5.3.4", "confirmed", "final-comparison", claims.stability),
-        "stage2": Claim(
-            "5.2.1",
-            "confirmed",
-            (),
-            lambda evidence, _: claims.stage2(evidence.trials, claims.seed_deviation(evidence.repeats)),
-            ("held_out",),
-            needs_trials=True,
-        ),
-    }
-)
+CLAIMS: Mapping[str, Claim] = {
+    "h1": _claim("5.3.1", "confirmed", "baseline", claims.h1),
+    "h2": Claim(
+        "5.3.1",
+        "confirmed",
+        ("baseline",),
+        lambda evidence, protocol: claims.h2(evidence.records["baseline"], evidence.molecules, protocol),
+    ),
+    "h3": _claim("5.3.2", "rejected", "balancing", claims.h3),
+    "threshold_2000": _claim("5.3.2", "confirmed", "balancing", claims.threshold_2000),
+    "threshold_2000_same_updates": _claim(
+        "5.3.2", "confirmed", "balancing", claims.threshold_2000, longer=True, control=True
+    ),
+    "best_rate_size": _claim("5.3.4", "confirmed", "loss-modification", claims.best_rate, weighting="size"),
+    "best_rate_size_frequency": _claim(
+        "5.3.4", "confirmed", "loss-modification", claims.best_rate, weighting="size-frequency"
+    ),
+    "h4": _claim("5.3.4", "partly", "directed-training", claims.h4),
+    "h4_same_updates": _claim("5.3.4", "partly", "directed-training", claims.h4, longer=True, control=True),
+    "directed_by_size": _claim("5.3.4", "confirmed", "directed-training", claims.directed_by_size),
+    "general_mse": _claim("5.3.4", "confirmed", "final-comparison", claims.general_mse),
+    "custom_by_size": _claim("5.3.4", "confirmed", "final-comparison", claims.custom_by_size),
+    "run_time": _independent("5.3.4", "confirmed", "final-comparison", claims.run_time),
+    "convergence": _independent("5.3.4", "confirmed", "final-comparison", claims.convergence),
+    "stability": _independent("5.3.4", "confirmed", "final-comparison", claims.stability),
+    "stage2": Claim(
+        "5.2.1",
+        "confirmed",
+        (),
+        lambda evidence, _: claims.stage2(evidence.trials, claims.seed_deviation(evidence.repeats)),
+        ("held_out",),
+        needs_trials=True,
+    ),
+}
 """Every claim of the report that is judged, each with its control if it has one, by its key, in the report's order."""
 
-OURS: Mapping[str, Claim] = MappingProxyType(
-    {
-        "directed_crossing": _claim("", "nothing", "confirmation", claims.directed_crossing),
-        "means_alone": _independent("", "nothing", "confirmation", claims.means_alone),
-    }
-)
+OURS: Mapping[str, Claim] = {
+    "directed_crossing": _claim("", "nothing", "confirmation", claims.directed_crossing),
+    "means_alone": _independent("", "nothing", "confirmation", claims.means_alone),
+}
 """What we expect or fear ourselves, preregistered with the report's claims: either can fail our explanation."""
 
 
