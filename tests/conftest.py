@@ -23,6 +23,7 @@ settings.load_profile("untimed")
 
 
 LONGEST = (
+    "cluster/test_slurm",
     "study/test_search",
     "test_notebooks",
     "harness/test_robustness",

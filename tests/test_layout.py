@@ -14,9 +14,20 @@ ROOT = Path(__file__).resolve().parent.parent
 
 SLOW = ("torch", "pytorch_lightning", "schnetpack", "sklearn")
 """They take seconds to import, and serve to train and to compute alone."""
-SHARED = {"boxes", "exercises", "groups", "provenance", "published", "social_card", "structures", "style", "words"}
+SHARED = {
+    "boxes",
+    "exercises",
+    "groups",
+    "provenance",
+    "published",
+    "simulation",
+    "social_card",
+    "structures",
+    "style",
+    "words",
+}
 """The modules of figures that are named by their job: several pages or notebooks use them, or none."""
-AWAITED = {"confirmation", "extrapolation"}
+AWAITED = {"extrapolation"}
 """Those whose page is written when the last of the runs that it shows is recorded, and not before."""
 TRAINING = {"state_of_the_art_network"}
 """The figures that look into a network."""

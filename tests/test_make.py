@@ -216,6 +216,9 @@ def test_a_build_that_failed_keeps_the_executed_pages_and_one_that_was_killed_do
     (fresh_folder / "results" / "new").touch()
     assert outcome(start("book"))[0] == 0
     assert cache.read_text().split() == ["entry"]
+    write(fresh_folder / "fused" / "__pycache__" / "loop.nbi", "compiled by a page")
+    assert outcome(start("book"))[0] == 0
+    assert cache.read_text().split() == ["entry"] * 2
 
 
 @pytest.mark.parametrize("target", ["env", "book"])

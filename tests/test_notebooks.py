@@ -11,6 +11,7 @@ from copy import deepcopy
 from pathlib import Path
 
 import jupytext
+import moving_records
 import nbformat
 import pytest
 from jupyter_client import KernelManager
@@ -21,6 +22,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError, strip_color
 
 from analysis.figures.words import catalan
+from analysis.runs import measured
 from analysis.runs.records import load
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
@@ -57,6 +59,8 @@ def test_there_are_notebooks():
         "09_recipe",
         "10_learning_curve",
         "11_beyond_remedies",
+        "12_forces",
+        "13_dynamics",
     ]
 
 
@@ -66,6 +70,11 @@ def test_a_notebook_sets_parameters_calls_and_shows(notebook):
     for cell in cells(notebook, "code"):
         found = [type(node).__name__ for node in ast.walk(ast.parse(cell.source)) if isinstance(node, forbidden)]
         assert not found, f"{found} belong in analysis/"
+
+
+def test_a_notebook_is_committed_in_catalan_and_the_book_finds_where_to_ask_for_english(notebook):
+    """`tools/execute_pages.py` changes this line."""
+    assert [cell.source.count('lang: str = "ca"  # ') for cell in cells(notebook, "code")].count(1) == 1
 
 
 def test_a_notebook_is_committed_with_the_outputs_of_one_run_in_order(notebook):
@@ -163,6 +172,8 @@ RECORDS = {
     "09_recipe": {"baseline": 2, "sensitivity": 2, "recipe": 12},
     "10_learning_curve": {"learning-curve": 4, "beyond": 2},
     "11_beyond_remedies": {"beyond": 2, "beyond-remedies": 8},
+    "12_forces": {"forces": 4},
+    "13_dynamics": {"forces": 2},
 }
 """How many runs of which experiments a notebook means with two seeds."""
 SEARCH = "02_hyperparameter_search"
@@ -173,8 +184,12 @@ OWN_PARAMETERS = {
     "09_recipe": {"variations": ["cutoff"]},
     "10_learning_curve": {"molecules": [100, 150]},
     "11_beyond_remedies": {"caps": [10]},
+    "12_forces": {"others": ["energies alone"]},
+    "13_dynamics": {"molecule": "CCO", "ps": 0.02},
 }
 """What else a notebook is asked for here: values that the study never had."""
+DYNAMICS = ("frequencies", "survival", "control", "torsion", "speed")
+"""The parts of `harness.dynamics`."""
 
 
 def test_every_notebook_that_trains_is_rerun_below():
@@ -199,12 +214,13 @@ def test_a_notebook_reruns_in_kernels_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_a_notebook_reruns_with_changed_parameters_and_the_same_outputs(kernel, name, tmp_path):
-    """papermill trains and records; run again, the notebook loads, and says the same.
+    """papermill trains and records, beside what is measured; run again, the notebook loads, and says the same.
 
     And once more with what it left behind, as a reader does who changes something and asks JupyterLab to run all.
     """
     out = tmp_path / "out.ipynb"
     results = tmp_path / "results"
+    measured_records(results)
     papermill(kernel, name, out, SMOKE | OWN_PARAMETERS.get(name, {}), results)
     recorded = [load(folder) for experiment in RECORDS[name] for folder in (results / experiment).iterdir()]
     assert Counter(record.config.experiment for record in recorded) == RECORDS[name]
@@ -227,6 +243,16 @@ def test_the_search_reruns_with_few_trials_and_the_same_outputs(kernel, tmp_path
         assert seeds[3] == of_trials
         assert seeds[5] in of_points
     nothing_changes(kernel, out, results)
+
+
+def measured_records(results: Path) -> None:
+    """Write what notebooks read and don't make: labelled frames, what a label costs, and dynamics, made up."""
+    made = {"cost": moving_records.costs(), **{part: getattr(moving_records, part)() for part in DYNAMICS}}
+    for folder, names in (("reference", ["cost"]), ("dynamics", DYNAMICS)):
+        (results / folder).mkdir(parents=True)
+        for name in names:
+            measured.write(results / folder / f"{name}.json", made[name])
+    (results / "frames").symlink_to(FOLDER.parent / "results" / "frames")
 
 
 def nothing_changes(kernel: Kernel, out: Path, results: Path) -> None:

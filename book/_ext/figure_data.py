@@ -37,10 +37,10 @@ def add_sources(app: Sphinx, doctree: nodes.document) -> None:
     docname = app.env.docname
     bilingual.speak(app, docname)
     for figure in list(doctree.findall(nodes.figure)):
-        picture = next(figure.findall(nodes.image), None)
-        data = data_of(app.env.relfn2path(picture["uri"], docname)[1]) if picture else None
+        data = of_figure(app, figure)
         if data is None:
             continue
+        picture = next(figure.findall(nodes.image))
         name = figure["ids"][0].removeprefix("fig-") if figure["ids"] else Path(picture["uri"]).stem
         path = Path(app.outdir).parent / FOLDER / f"{name}.csv"
         write_if_new(path, data)
@@ -51,6 +51,12 @@ def add_sources(app: Sphinx, doctree: nodes.document) -> None:
         caption = figure.next_node(nodes.caption)
         about = {"page": docname, "caption": caption.astext() if caption else "", "notebook": notebook}
         write_if_new(path.with_suffix(".json"), json.dumps(about | {"runs": runs_of(data)}, indent=2) + "\n")
+
+
+def of_figure(app: Sphinx, figure: nodes.figure) -> str | None:
+    """The data that a figure of the page being read carries, as CSV; None if it carries none."""
+    picture = next(figure.findall(nodes.image), None)
+    return data_of(app.env.relfn2path(picture["uri"], app.env.docname)[1]) if picture else None
 
 
 def data_of(picture: str) -> str | None:

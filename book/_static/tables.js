@@ -1,11 +1,11 @@
 // Tables and formulas wider than their place can be scrolled by keyboard (code can by itself), and the longer tables sorted
 // by a click on a heading. Without this script everything is there, in the order in which it was written.
 document.addEventListener("DOMContentLoaded", () => {
-  const language = document.documentElement.lang;
-  const words = {
+  const WORDS = {
     ca: { table: "Taula", formula: "Fórmula", sort: "Ordena per aquesta columna", point: ",", thousands: /\./g },
     en: { table: "Table", formula: "Formula", sort: "Sort by this column", point: ".", thousands: /,/g },
-  }[language];
+  };
+  const languageOf = (place) => place.closest("[lang]").lang; // a notebook's page has tables in both
 
   // ---- scrolling: a region with a name while there is something to scroll, and a shadow on the side where it goes on
   const places = document.querySelectorAll(
@@ -21,6 +21,7 @@ document.addEventListener("DOMContentLoaded", () => {
         place.querySelector("caption .caption-text") ??
         place.closest(".captioned-table")?.querySelector(".caption-text") ??
         place.closest("section")?.querySelector("h1, h2, h3, h4");
+      const words = WORDS[languageOf(place)];
       const kind = place.matches(".math") ? words.formula : words.table;
       const said = { role: "region", tabindex: "0", "aria-label": `${kind}: ${(title?.matches(".caption-text") ? title : title?.firstChild)?.textContent.trim()}` };
       const wide = place.scrollWidth > place.clientWidth;
@@ -43,14 +44,14 @@ document.addEventListener("DOMContentLoaded", () => {
 
   // ---- sorting: ascending, descending, as written; rows without a name sum up the others and stay at the end
   const FEWEST = 5;
-  const numberIn = (text) => {
+  const numberIn = (text, words) => {
     const plain = text.replace("−", "-").replace(words.thousands, "").replace(words.point, ".");
     return /^-?\d+(\.\d+)?(\s*[%×])?(\s*[±(].*)?$/.test(plain) ? parseFloat(plain) : NaN;
   };
-  const sorted = (rows, column, sign) =>
+  const sorted = (rows, column, sign, language) =>
     rows.toSorted((first, second) => {
       const [a, b] = [first, second].map((row) => row.cells[column].textContent.trim());
-      const [x, y] = [numberIn(a), numberIn(b)];
+      const [x, y] = [a, b].map((text) => numberIn(text, WORDS[language]));
       if (isNaN(x) && isNaN(y)) return sign * a.localeCompare(b, language, { numeric: true });
       return isNaN(x) ? 1 : isNaN(y) ? -1 : sign * (x - y);
     });
@@ -58,9 +59,10 @@ document.addEventListener("DOMContentLoaded", () => {
     const written = [...table.tBodies[0].rows].filter((row) => row.cells[0].textContent.trim());
     if (written.length < FEWEST || table.tHead.rows.length > 1) continue;
     const headings = [...table.tHead.rows[0].cells];
+    const language = languageOf(table);
     for (const [column, heading] of headings.entries()) {
       if (!heading.textContent.trim()) continue;
-      const button = Object.assign(document.createElement("button"), { type: "button", title: words.sort });
+      const button = Object.assign(document.createElement("button"), { type: "button", title: WORDS[language].sort });
       button.append(...heading.childNodes);
       heading.append(button);
       button.addEventListener("click", () => {
@@ -68,7 +70,7 @@ document.addEventListener("DOMContentLoaded", () => {
         const order = next === undefined ? "ascending" : next;
         for (const each of headings) each.removeAttribute("aria-sort");
         if (order) heading.setAttribute("aria-sort", order);
-        table.tBodies[0].prepend(...(order ? sorted(written, column, order === "ascending" ? 1 : -1) : written));
+        table.tBodies[0].prepend(...(order ? sorted(written, column, order === "ascending" ? 1 : -1, language) : written));
       });
     }
   }

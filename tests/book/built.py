@@ -35,6 +35,17 @@ LOOK = """async () => {
   };
 }"""
 
+# What axe-core finds wrong, as far as it hinders a reader (https://github.com/dequelabs/axe-core, "impact").
+AXE = """async ([theme, rules]) => {
+  if (theme) Object.assign(document.documentElement.dataset, { theme, mode: theme });
+  const options = { preload: false, resultTypes: ["violations"], ...(rules && { runOnly: rules }) };
+  const found = (await axe.run(document, options)).violations.filter((one) => /serious|critical/.test(one.impact));
+  return found.flatMap((one) => one.nodes.map((node) => `${one.id}: ${node.target} ${node.failureSummary}`));
+}"""
+
+# A colour on its way from one mode to the other has no contrast to speak of.
+STILL = "* { transition: none !important; animation: none !important; }"
+
 
 def page_names() -> list[str]:
     """Every page's path below the book's root, but for the old addresses of pages that have moved."""

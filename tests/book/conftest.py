@@ -7,13 +7,22 @@ from playwright.sync_api import Browser
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the tools are no part of the installed package
 
-from tools import chromium
+from tools import browsers
+
+
+def started(name: str) -> Iterator[Browser]:
+    try:
+        with browsers.started(name) as browser:
+            yield browser
+    except browsers.NoBrowserError as error:
+        pytest.fail(str(error))
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    try:
-        with chromium.started() as started:
-            yield started
-    except chromium.NoChromiumError as error:
-        pytest.fail(str(error))
+    yield from started("chromium")
+
+
+@pytest.fixture(scope="module", params=browsers.PROGRAMS)
+def each_browser(request) -> Iterator[Browser]:
+    yield from started(request.param)

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,15 +18,20 @@ import pandas as pd
 import pytest
 import yaml
 from bs4 import BeautifulSoup
+from built import window
 from docutils import nodes
 from docutils.utils import new_document
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from playwright.sync_api import expect
 from pybtex.database import parse_string
 from pybtex.plugin import find_plugin
+from pypdf import PdfReader
+from waiting import PATIENCE
 
 from analysis.figures.style import DATA_CHUNK, Drawings
+from tools import print_book
 
 ROOT = Path(__file__).resolve().parents[2]
 ADDRESS = "https://example.org/some/book"
@@ -63,20 +69,38 @@ Without data; see {{numref}}`fig-dots-{0}`.
 With data.
 :::
 
+```{{interactive}} budget
+:figure: fig-dots-{0}
+```
+
 {{doc}}`../notebooks/one`.
 
 ## The last
 
-{{doc}}`../notebooks/two`
+{{doc}}`../notebooks/two`, {{term}}`{3}`, {{cite}}`{4}One2000`.
+
+:::{{glossary}}
+{3}
+  {3}: *10⁻¹⁰* m.
+:::
+
+:::{{bibliography}}
+{5}
+:::
 """
+REFERENCE = "@misc{One2000, author = {One, A. and Two, B.}, title = {Of it}, year = 2000}"
+PREVIEWS = {
+    "ca": ("llavor", "llavor: 10⁻¹⁰ m.", "A. One i B. Two. Of it. 2000."),
+    "en": ("seed", "seed: 10⁻¹⁰ m.", "A. One and B. Two. Of it. 2000."),
+}
 PAGES = {
-    "index": "# Llibre · Book",
+    "index": "# Llibre · Book\n\n```{interactive} weights\n:lang: en\n:brief:\n\nA picture.\n```",
     "notebooks/one": "# U · One",
     "notebooks/two": '# Dos · Two\n\nA notebook that has <no> "description" & ' + "so many words " * 40,
     "ca/abstract": "(ca-abstract)=\n# Resum\n\nText.",
     "en/abstract": "(en-abstract)=\n# Abstract\n\nText.",
-    "ca/chapter": CHAPTER.format("ca", "Capítol", 'La "descripció"'),
-    "en/chapter": CHAPTER.format("en", "Chapter", 'The "description"'),
+    "ca/chapter": CHAPTER.format("ca", "Capítol", 'La "descripció"', "llavor", "", ":style: alpha-ca"),
+    "en/chapter": CHAPTER.format("en", "Chapter", 'The "description"', "seed", "en-", ":keyprefix: en-"),
 }
 PICTURES = {
     "image/png": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNoAAAAggCBd81ytgAAAABJRU5ErkJggg==",
@@ -90,19 +114,35 @@ See {{numref}}`tab-one-{0}`.
 :name: tab-one-{0}
 :::"""
 TABLE = {"text/html": '<table class="dataframe"><tbody><tr><td>1</td></tr></tbody></table>', "text/plain": "1"}
+LATER = """
+import datetime, time
+import sphinx.util.i18n
+from jupyter_book.cli.main import main
+
+class Later(datetime.datetime):
+    @classmethod
+    def now(cls, tz=None):
+        return super().now(tz) + datetime.timedelta(days=400)
+
+sphinx.util.i18n.datetime = Later
+clock, local, universal = time.time, time.localtime, time.gmtime
+time.time = lambda: clock() + 400 * 86400
+time.localtime = lambda seconds=None: local(time.time() if seconds is None else seconds)
+time.gmtime = lambda seconds=None: universal(time.time() if seconds is None else seconds)
+main()
+"""
 PARTS = [
     {"caption": "Català", "chapters": [{"file": "ca/abstract"}]},
     {"numbered": 2, "chapters": [{"file": "ca/chapter"}, {"file": "ca/tables"}]},
     {"caption": "English", "chapters": [{"file": "en/abstract"}]},
     {"numbered": 2, "chapters": [{"file": "en/chapter"}, {"file": "en/tables"}]},
-    {"caption": "Quaderns", "chapters": [{"file": f"notebooks/{name}"} for name in ("one", "two", "three")]},
+    {"caption": "Quaderns", "chapters": [{"file": f"notebooks/{name}"} for name in ("one", "two", "three", "four")]},
 ]
+SHOWN = {"ca": "molècules", "en": "molecules"}
 
 
-@pytest.fixture(scope="module")
-def book(tmp_path_factory) -> Path:
-    """Folder of the small book's builds: one page per language, then HTML, with the PDF of one language there."""
-    book = tmp_path_factory.mktemp("book")
+def write(book: Path) -> None:
+    """Write the small book's sources."""
     for name, text in PAGES.items():
         path = book / f"{name}.md"
         path.parent.mkdir(exist_ok=True)
@@ -111,7 +151,7 @@ def book(tmp_path_factory) -> Path:
     chunks.add_itxt(DATA_CHUNK, DATA, zip=True)
     Image.new("RGB", (2, 2)).save(book / "data.png", pnginfo=chunks)
     Image.new("RGB", (2, 2)).save(book / "drawing.png")
-    (book / "references.bib").touch()
+    (book / "references.bib").write_text(REFERENCE, encoding="utf-8")
     for linked in ("_ext", "_static"):
         (book / linked).symlink_to(ROOT / "book" / linked)
     config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
@@ -124,6 +164,17 @@ def book(tmp_path_factory) -> Path:
     cells = [new_markdown_cell("# Tres · Three"), new_code_cell("2 + 2", outputs=outputs + pictures)]
     notebook = new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
     nbformat.write(notebook, book / "notebooks" / "three.ipynb")
+    in_english = book / "_build" / "notebooks" / "en"
+    in_english.mkdir(parents=True)
+    for language, folder in (("ca", book / "notebooks"), ("en", in_english)):
+        cells = [
+            new_markdown_cell("# Quatre · Four"),
+            new_code_cell(f'lang = "{language}"'),
+            new_code_cell("words", outputs=[new_output("stream", name="stdout", text=SHOWN[language])]),
+            new_code_cell("table", outputs=[new_output("display_data", TABLE)]),
+        ]
+        notebook = new_notebook(cells=cells, metadata={"language_info": {"name": "python"}})
+        nbformat.write(notebook, folder / "four.ipynb")
     for language in ("ca", "en"):
         cells = [
             new_markdown_cell(CAPTION.format(language)),
@@ -133,13 +184,17 @@ def book(tmp_path_factory) -> Path:
         nbformat.write(tables, book / language / "tables.ipynb")
     for name, content in (("_config", config), ("_toc", {"format": "jb-book", "root": "index", "parts": PARTS})):
         (book / f"{name}.yml").write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-    pdf = book / "_build/pdf" / f"{config['sphinx']['config']['printed_name']}.ca.pdf"
+
+
+def build(book: Path, *program: str | Path, **environment: str) -> Path:
+    """Build the small book: one page per language, then HTML, with the PDF of one language there; where it is."""
+    pdf = book / "_build" / "pdf" / "schnet-qm9.ca.pdf"
     pdf.parent.mkdir(parents=True)
     pdf.write_bytes(b"%PDF")
     for builder in ("singlehtml", "html"):
         run = subprocess.run(
-            [Path(sys.executable).with_name("jupyter-book"), "build", book, "--builder", builder, "-W", "-n", "-q"],
-            env=os.environ | {"BOOK_URL": ADDRESS},
+            [*program, "build", book, "--builder", builder, "-W", "-n", "-q"],
+            env=os.environ | {"BOOK_URL": ADDRESS} | environment,
             capture_output=True,
             text=True,
             check=False,
@@ -149,9 +204,37 @@ def book(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def book(tmp_path_factory) -> Path:
+    """Folder of the small book's builds."""
+    book = tmp_path_factory.mktemp("book")
+    write(book)
+    return build(book, Path(sys.executable).with_name("jupyter-book"))
+
+
+@pytest.fixture(scope="module")
+def elsewhere(book, tmp_path_factory) -> Path:
+    """The same in another folder, more than a year later, in another time zone, and with another order of sets."""
+    other = tmp_path_factory.mktemp("another") / "llibre"
+    shutil.copytree(book.parent, other, symlinks=True, ignore=shutil.ignore_patterns("_build"))
+    shutil.copytree(book / "notebooks", other / "_build" / "notebooks")  # what `tools.execute_pages` leaves there
+    surroundings = {"LC_ALL": "C", "TZ": "Pacific/Kiritimati", "PYTHONHASHSEED": "1"}
+    return build(other, sys.executable, "-c", LATER, **surroundings)
+
+
+@pytest.fixture(scope="module")
 def page(book):
     """Parsed page of a build, by its name."""
     return lambda name: BeautifulSoup((book / f"{name}.html").read_text(encoding="utf-8"), "html.parser")
+
+
+@pytest.mark.parametrize("folder", ["html", "singlehtml", "figure-data"])
+def test_another_folder_day_and_locale_give_the_same_bytes(book, elsewhere, folder):
+    here, there = (
+        {path.relative_to(of): path.read_bytes() for path in of.rglob("*") if path.is_file()}
+        for of in (book / folder, elsewhere / folder)
+    )
+    assert here
+    assert [name for name in here.keys() | there.keys() if here.get(name) != there.get(name)] == []
 
 
 @pytest.fixture
@@ -165,7 +248,7 @@ def extension(monkeypatch):
 def test_what_can_be_touched_is_loaded_by_its_page_alone(page, language, weight):
     chapter, other = (page(f"html/{language}/{name}") for name in ("chapter", "abstract"))
     ours = [path.rpartition("/")[2].partition("?")[0] for path in loaded(chapter) if "/interactive/" in path]
-    assert ours == ["core.js", "chart.js", "weights.js"]
+    assert ours == ["core.js", "chart.js", "weights.js", "pointing.js", "budget.js"]
     assert chapter.select_one("#interactive-weights").has_attr("hidden")
     assert json.loads(chapter.select_one("#interactive-weights-words").string)["weight"] == weight
     policies = [each.select('meta[http-equiv="Content-Security-Policy"]') for each in (chapter, other)]
@@ -173,6 +256,49 @@ def test_what_can_be_touched_is_loaded_by_its_page_alone(page, language, weight)
     assert len(chapter.select('link[href*="interactive.css"]')) == 1
     assert "interactive" not in " ".join(loaded(other)) + str(other.head.select("link"))
     assert not page(f"singlehtml/{language}").select('[id^="interactive"]')
+
+
+@pytest.mark.parametrize("language", ["ca", "en"])
+def test_a_part_has_the_data_that_its_figure_offers(page, language):
+    written = page(f"html/{language}/chapter").select_one(f"#interactive-budget-dots-{language}-rows").string
+    assert json.loads(written) == {
+        "columns": ["run", "n_atoms", "mse_eV2"],
+        "data": [["0123456789ab", 9, 0.5], ["fedcba987654 0123456789ab", 10, 0.25]],
+    }
+
+
+def test_a_figure_that_a_part_cannot_draw_is_said(extension, monkeypatch):
+    interactive, said = extension("interactive"), []
+    monkeypatch.setattr(interactive.log, "warning", lambda message, *values, **_: said.append(message % values))
+    document = new_document("page")
+    document += interactive.interactive(part="budget", figure="fig-elsewhere", rows=None)
+    interactive.take_figures(None, document)
+    assert said == ["fig-elsewhere is no figure with data on this page"]
+
+
+def test_on_a_page_of_both_languages_a_part_speaks_its_own_and_takes_a_pictures_place(page):
+    landing = page("html/index")
+    place = landing.select_one("#interactive-weights-en")
+    assert place["data-language"] == "en"
+    assert place.has_attr("data-brief")
+    assert json.loads(landing.select_one("#interactive-weights-en-words").string)["weight"] == "Weight v"
+    assert landing.select_one("#interactive-weights-en ~ .otherwise").get_text(strip=True) == "A picture."
+
+
+def test_without_scripts_what_a_part_holds_stands_in_its_place(book, browser):
+    for scripts in (False, True):
+        context = browser.new_context(java_script_enabled=scripts)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        page.goto((book / "html" / "index.html").as_uri())
+        if scripts:
+            page.wait_for_selector("#interactive-weights-en[data-ready]")
+        assert page.is_visible("#interactive-weights-en") is scripts
+        assert page.is_visible(".otherwise") is not scripts
+        assert ("With JavaScript" in page.inner_text("main")) is not scripts
+        page.emulate_media(media="print")
+        assert page.is_visible(".otherwise")
+        context.close()
 
 
 def loaded(of: BeautifulSoup) -> list[str]:
@@ -183,6 +309,60 @@ def test_what_a_cell_wrote_to_the_standard_error_is_left_out(page):
     text = page("html/notebooks/three").get_text()
     assert "on stdout" in text
     assert "on stderr" not in text
+
+
+# ---- previews
+
+
+@pytest.mark.parametrize("language", ["ca", "en"])
+def test_a_term_and_a_reference_are_shown_beside_their_links(book, browser, language):
+    term, *texts = PREVIEWS[language]
+    with window(browser) as reader:
+        page = reader.page
+        page.clock.install()
+        page.goto((book / "html" / language / "chapter.html").as_uri())
+        tip = page.get_by_role("tooltip")
+        links = page.get_by_role("link", name=term, exact=True), page.locator(".bibtex-citation a")
+        for link, text in zip(links, texts, strict=True):
+            assert link.get_attribute("title") is None  # or a browser would show that too
+            link.hover()
+            expect(tip).to_have_text(text)
+            tip.hover()
+            page.clock.run_for(1000)
+            expect(tip).to_be_visible()
+            page.keyboard.press("Escape")
+            expect(tip).to_be_hidden()
+            page.mouse.move(0, 0)
+            link.focus()
+            expect(tip).to_have_text(text)
+            assert link.get_attribute("aria-describedby") == tip.get_attribute("id")
+            box = tip.bounding_box()
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= page.viewport_size["width"]
+            link.blur()
+            expect(tip).to_be_hidden()
+            assert link.get_attribute("aria-describedby") is None
+        ours = [one for one in reader.seen.errors if '"NaN"' not in one]  # the part beside has made-up data
+        assert ours == reader.seen.outside == []
+
+
+@pytest.mark.parametrize("language", ["ca", "en"])
+def test_a_language_has_the_previews_of_its_pages_and_paper_none(book, page, language):
+    script = (book / "html" / "_static" / f"previews-{language}.js").read_text(encoding="utf-8")
+    texts = json.loads(script.removeprefix("const Previews = ").rstrip(";\n"))
+    assert sorted(texts.values()) == sorted(PREVIEWS[language][1:])
+    assert all(address.startswith(f"{language}/chapter.html#") for address in texts)
+    assert "previews.js" in " ".join(loaded(page(f"html/{language}/chapter")))
+    assert "previews" not in " ".join(loaded(page("html/notebooks/one")) + loaded(page(f"singlehtml/{language}")))
+
+
+# ---- notebook_outputs
+
+
+def test_what_a_notebook_shows_stands_in_both_languages_unless_it_is_the_same_in_both(page):
+    article = page("html/notebooks/four").article
+    shown = [(each.get("lang"), each.get_text(strip=True)) for each in article.select(".cell:has(.cell_output)")]
+    assert shown == [*SHOWN.items(), (None, "table1")]
+    assert [code.get_text().strip() for code in article.select(".cell_input")] == ['lang = "ca"', "words", "table"]
 
 
 # ---- figure_data
@@ -479,6 +659,16 @@ def test_a_language_is_on_one_page_with_a_table_of_contents(page, language, firs
     assert {link["href"] for link in printed.select("main a[href*=notebooks]")} == {
         f"{ADDRESS}/notebooks/{name}.html" for name in ("one", "two")
     }
+
+
+def test_printed_again_elsewhere_it_is_the_same_file(book, elsewhere, browser, tmp_path):
+    paths = [tmp_path / "here.pdf", tmp_path / "there.pdf"]
+    for built, path in zip((book, elsewhere), paths, strict=True):
+        print_book.print_page(browser, built / "singlehtml" / "ca.html", path)
+    here, there = (path.read_bytes() for path in paths)
+    assert len(here) > 10_000
+    assert here == there
+    assert PdfReader(paths[0]).metadata == {"/Title": "SchNet a QM9", "/Author": "Els autors del compendi"}
 
 
 def test_the_book_links_to_the_existing_pdfs(book, page):

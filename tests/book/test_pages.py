@@ -9,6 +9,7 @@ import re
 import subprocess
 from collections import Counter
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
@@ -396,6 +397,78 @@ def test_a_typed_result_would_be_seen():
         "deu vegades",
     }
     assert written_numbers("en", "QM9 has SchNet2, 6-31G(2df,p) and 17 atoms in 2023.") == set()
+
+
+_COUNTED = {"en": ["a|one", "two", "three", "four"], "ca": ["un|una", "dos|dues", "tres", "quatre"]}
+_PARTS = {
+    "en": ["thirds?", "quarters?", "fifths?", "sixths?", "sevenths?", "eighths?", "ninths?", "tenths?"],
+    "ca": [
+        "terç(?:os)?|tercera part|terceres parts",
+        "quarts?|quarta part|quartes parts",
+        *(f"{part}a part|{part}es parts" for part in ("cinquen", "sisen", "seten", "vuiten", "noven", "desen")),
+    ],
+}
+_HALF = {"en": "half", "ca": "la meitat"}
+_OF = {
+    "en": r"(?: (?:of|the|as|more|less|smaller|larger|better|worse|longer|shorter)\b)",
+    "ca": r"(?: (?:d'|de|del|dels|més|menys|pitjor|millor)\b)",
+}
+QUOTED_SHARES = {
+    ("artefact", Fraction(4, 5)): "the split: training",
+    ("beyond", Fraction(1, 10)): "a setting: the learning rate of the fine-tuning",
+    ("confirmation", Fraction(1, 10)): "the margin of no difference",
+    ("error-drivers", Fraction(1, 2)): "the half of the held-out molecules that is validated on",
+    ("error-drivers", Fraction(1, 10)): "a threshold",
+    ("error-drivers", Fraction(4, 5)): "the folds of a cross-validation",
+    ("hyperparameters", Fraction(1, 2)): "a median",
+    ("large-molecules", Fraction(1, 2)): "a setting: how long the fine-tuning takes",
+    ("model-card", Fraction(1, 2)): "half the width of an interval",
+    ("predictions", Fraction(1, 10)): "a threshold that an exercise asks about",
+    ("preregistration", Fraction(1, 2)): "molecules cut in two",
+}
+"""Shares that a page may say in words: settings, thresholds and definitions, each with its reason."""
+
+
+def written_shares(lang: str, text: str) -> set[Fraction]:
+    """The fractions that a text says in words of something, or by which it says that something changes.
+
+    "The tenth with the largest spread" names a set, and "nearly all" could not be told from a manner of speaking:
+    neither counts.
+    """
+    words = [(Fraction(1, 2), _HALF[lang])] + [
+        (Fraction(count, parts), f"(?:{counted}) (?:{part})")
+        for count, counted in enumerate(_COUNTED[lang], 1)
+        for parts, part in enumerate(_PARTS[lang], 3)
+    ]
+    by = {"en": r"\bby ", "ca": r"\ben "}[lang]
+    return {
+        share
+        for share, word in words
+        if re.search(rf"\b(?:{word})(?={_OF[lang]})|(?<={by})(?:{word})\b", text, re.IGNORECASE)
+    }
+
+
+@pytest.mark.parametrize("lang", LANGUAGES)
+def test_no_share_is_typed_into_prose_in_words(lang):
+    found = {
+        (path.stem, share): text
+        for path in sorted((BOOK / lang).glob("*.md"))
+        for text in page_of(lang, path.name).prose
+        for share in written_shares(lang, text)
+        if (path.stem, share) not in QUOTED_SHARES
+    }
+    assert not found, "a share is glued from the records; what is none has its reason in QUOTED_SHARES"
+
+
+def test_a_typed_share_would_be_seen():
+    said = {
+        "en": ["It takes half of the time.", "Two thirds of the claims fall.", "The error shrinks by a quarter."],
+        "ca": ["Triga la meitat del temps.", "Dos terços de les afirmacions cauen.", "Baixa en una quarta part."],
+    }
+    for lang, texts in said.items():
+        assert [written_shares(lang, text) for text in texts] == [{Fraction(1, 2)}, {Fraction(2, 3)}, {Fraction(1, 4)}]
+    assert written_shares("en", "A third cause; the tenth with the largest spread; half-way; the third step.") == set()
+    assert written_shares("ca", "Una tercera causa; la desena part amb més dispersió; a mig camí.") == set()
 
 
 # ---- spelling ------------------------------------------------------------------------------------------------

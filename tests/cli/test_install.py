@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.predict import ensemble
+from analysis.predict import dynamics, ensemble
 from analysis.runs import records
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,7 +31,7 @@ def source(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    for name in ("analysis", "fused", "results/beyond", "results/prediction"):
+    for name in ("analysis", "fused", "results/beyond", "results/forces", "results/prediction"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     return folder
 
@@ -61,13 +61,14 @@ def test_the_wheel_holds_the_records_of_the_models_and_no_others(wheel, qm9_mole
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.startswith("analysis/models/")]
         sizes = {name: archive.getinfo(name).file_size for name in names}
-    files = {*records.FILES, records.DESCRIPTION}
-    asked = ensemble.default_records(qm9_molecules)
-    of_runs = {f"analysis/models/beyond/{one.id}/{name}" for one in asked for name in files}
-    assert set(names) == of_runs | {"analysis/models/prediction/intervals.json"}
-    for one in asked:
-        for name in files:
-            assert sizes[f"analysis/models/beyond/{one.id}/{name}"] == (one.folder / name).stat().st_size
+    asked = [*ensemble.default_records(qm9_molecules), *dynamics.default_records()]
+    of_runs = {
+        f"analysis/models/{one.config.experiment}/{one.id}/{name}": (one.folder / name).stat().st_size
+        for one in asked
+        for name in (*records.files_of(one.config), records.DESCRIPTION)
+    }
+    assert set(names) == of_runs.keys() | {"analysis/models/prediction/intervals.json"}
+    assert of_runs.items() <= sizes.items()
     assert not (ROOT / "analysis" / "models").exists()
 
 
@@ -81,9 +82,9 @@ def test_a_source_distribution_holds_them_too(source):
     assert done.returncode == 0, done.stderr
     (found,) = (source / "dist").glob("*.zip")
     with zipfile.ZipFile(found) as archive:
-        models = [name for name in archive.namelist() if re.search(r"/results/beyond/\w+/model.safetensors$", name)]
         names = archive.namelist()
-    assert len(models) == 5
+    models = [name for name in names if re.search(r"/results/(beyond|forces)/\w+/model.safetensors$", name)]
+    assert len(models) == 10
     assert any(name.endswith("/results/prediction/intervals.json") for name in names)
 
 

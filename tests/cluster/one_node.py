@@ -11,9 +11,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "sinfo", "squeue")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "scontrol", "sinfo", "squeue", "srun")
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 
+# A requeued job waits until its credential has expired, which takes two minutes by default and at least five seconds,
+# and then for the scheduler, which by default looks once a minute.
 _CONFIGURATION = """\
 ClusterName=one
 SlurmctldHost={host}(127.0.0.1)
@@ -22,7 +24,7 @@ SlurmdPort={daemon}
 SlurmUser={user}
 SlurmdUser={user}
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
 TaskPlugin=task/none
@@ -35,7 +37,7 @@ SlurmdPidFile={folder}/slurmd.pid
 JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
 KillWait=2
-SchedulerParameters=sched_min_interval=100000,requeue_delay=1
+SchedulerParameters=sched_interval=1
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cores} RealMemory={memory} State=UNKNOWN
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
@@ -81,7 +83,13 @@ def one_node(folder: Path) -> Iterator[OneNode]:
     configuration.write_text(
         _CONFIGURATION.format(host=host, user=user, folder=folder, cores=os.cpu_count() or 1, memory=memory, **ports)
     )
-    node = OneNode(dict(os.environ) | {"SLURM_CONF": str(configuration), "PATH": _PATH})
+    # Snakemake's jobs call `srun` without any variable that begins with SLURM_: it would not find the configuration.
+    srun = folder / "bin" / "srun"
+    srun.parent.mkdir()
+    srun.write_text(f'#!/bin/sh\nSLURM_CONF={configuration} exec {shutil.which("srun", path=_PATH)} "$@"\n')
+    srun.chmod(0o755)
+    path = os.pathsep.join([str(srun.parent), _PATH])
+    node = OneNode(dict(os.environ) | {"SLURM_CONF": str(configuration), "PATH": path})
     munge = ["munged", "--foreground", "--force", f"--key-file={key}", f"--socket={folder}/munge.socket"]
     munge += [f"--{what}-file={folder}/munge.{what}" for what in ("log", "pid", "seed")]
     daemons = {"munged": munge, "slurmctld": ["slurmctld", "-D", "-i"], "slurmd": ["slurmd", "-D"]}

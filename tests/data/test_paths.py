@@ -5,6 +5,7 @@ import errno
 import os
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,10 @@ import pandas as pd
 import pytest
 from test_molecules import water_and_methane
 
-from analysis.data import databases, extxyz, qm9
+from analysis.data import databases, extxyz, frames, qm9
 from analysis.data.files import check_output, naming, to_disk, whole_file
+from analysis.data.molecules import Molecules
+from analysis.data.tables import write_table
 from analysis.evaluation import error_sources
 from analysis.predict import geometries
 from analysis.runs import measured, records
@@ -136,6 +139,8 @@ READERS = {
     "databases.read": databases.read,
     "extxyz.frames": lambda path: list(extxyz.frames(path)),
     "extxyz.read": extxyz.read,
+    "frames.read": lambda path: frames.read(path, "some", water_and_methane()),
+    "frames.about": frames.about,
     "qm9.read_csv_parts": lambda path: qm9.read_csv_parts([path]),
     "geometries.read_file": lambda path: said_of(geometries.read_file(f"{path}.xyz")),
     "error_sources.load": lambda path: error_sources.load("default", folder=path),
@@ -151,11 +156,18 @@ READERS = {
 WRITERS = {
     "databases.write": lambda path: databases.write(f"{path}.db", water_and_methane()),
     "extxyz.write": lambda path: extxyz.write(path, water_and_methane()),
+    "frames.write": lambda path: write_frames(path, water_and_methane()),
     "qm9.write_cache": lambda path: qm9.write_cache(path, water_and_methane(), "1"),
-    "records.write_table": lambda path: records.write_table(pd.DataFrame({"a": [1]}), path),
+    "tables.write_table": lambda path: write_table(pd.DataFrame({"a": [1]}), path),
     "files.whole_file": write_a_line,
     "files.check_output": check_output,
 }
+
+
+def write_frames(path: str, own: Molecules) -> None:
+    placed = replace(own, positions=frames.rounded(own.positions))
+    labelled = frames.Labelled(placed, np.zeros(own.positions.shape), "none")
+    frames.write(path, labelled, own, np.zeros(len(own)), protocol={}, versions={})
 
 
 def said_of(found: Iterator[geometries.Geometry]) -> None:

@@ -233,6 +233,49 @@ def test_a_missing_csv_file(tmp_path: Path):
         qm9.read_csv_parts([tmp_path / "none.csv"])
 
 
+# ---- frequencies -----------------------------------------------------------------------------------------------------
+
+
+def test_frequencies_are_qm9s_own_and_give_its_zero_point_energy():
+    found = qm9.harmonic_frequencies([3, 1, 4])
+    assert found.keys() == {1, 3, 4}
+    np.testing.assert_array_equal(found[3], [1671.4222, 3803.6305, 3907.698])
+    assert found[1].shape == (9,)
+    assert (np.diff(found[1]) >= 0).all()
+    assert len(found[4]) == 7  # acetylene is linear
+
+
+@pytest.mark.parametrize(
+    ("cell", "zero_point", "kept"),
+    [
+        ("[3000.,1000.,2000.]", 0.0136691, True),
+        ("[1000.,2000.]", 0.0136691, False),
+        ("[1000.,2000.,3000.1]", 0.0137, False),
+    ],
+)
+def test_a_list_that_does_not_give_the_zero_point_energy_is_left_out(cell, zero_point, kept, tmp_path, monkeypatch):
+    monkeypatch.setattr(qm9, "_installed", lambda: tmp_path)
+    monkeypatch.setattr(qm9, "_PARTS", ("a.csv",))
+    write_csv(tmp_path / "a.csv", {"Index": "7", "Harmonic_Freq_cmi": cell, "ZPVE_au": str(zero_point)})
+    found = qm9.harmonic_frequencies([7, 8])
+    assert [(index, waves.tolist()) for index, waves in found.items()] == [(7, [1000, 2000, 3000])] * kept
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ({"Index": "7", "Harmonic_Freq_cmi": "[1,x]", "ZPVE_au": "0.1"}, "could not convert"),
+        ({"Index": "7", "ZPVE_au": "0.1"}, "Harmonic_Freq_cmi"),
+    ],
+)
+def test_frequencies_that_cannot_be_read_are_refused_with_their_file(row, why, tmp_path, monkeypatch):
+    monkeypatch.setattr(qm9, "_installed", lambda: tmp_path)
+    monkeypatch.setattr(qm9, "_PARTS", ("a.csv",))
+    write_csv(tmp_path / "a.csv", row)
+    with pytest.raises(MoleculesError, match=rf"a\.csv has no harmonic frequencies that can be read: .*{why}"):
+        qm9.harmonic_frequencies([7])
+
+
 # ---- the installed package and the cache -----------------------------------------------------------------------------
 
 

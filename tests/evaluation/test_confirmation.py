@@ -219,6 +219,17 @@ def test_directed_training_can_cross(arms):
     assert claims.directed_crossing(even, "held_out", resamples=100).verdict == "rejected"
 
 
+def test_sizes_at_which_two_arms_surely_differ(arms):
+    def tilted(record: Record) -> Record:
+        n_atoms = record.errors["n_atoms"]
+        factor = np.select([n_atoms > 19, n_atoms < 18], [0.8, 1.2], 1.0)
+        return replace(record, errors=record.errors.assign(error=factor * record.errors["error"]))
+
+    made = Arms("made up", {DEFAULT: arms[DEFAULT], Arm("tilted"): list(map(tilted, arms[DEFAULT]))})
+    found = confirmation.sizes_apart(made, "tilted", DEFAULT, range(15, 23), end="last", resamples=100)
+    assert found == ([20, 21, 22], [15, 16, 17])
+
+
 def test_the_means_alone_order_the_curve_or_do_not(arms):
     assert claims.means_alone(arms).verdict == "confirmed"
     flat = replace(arms[DEFAULT][0], groups=arms[DEFAULT][0].groups.assign(shift=0.0))

@@ -76,7 +76,7 @@ def test_the_offset_term_follows_from_the_data_alone(record, parts_of, sets, tra
             assert (parts[["shift", "cross", "offset"]] == 0).all(axis=None)
         return
     mean = training_mean_of(record.config.data)
-    if records.WEIGHTS in records.files_of(record.config):
+    if record.has_weights:
         assert mean == pytest.approx(record.offsets().mean, abs=1e-12)
     for kind, parts in parts_of.items():
         predicted = decomposition.offset_of(sets[kind], mean)

@@ -11,7 +11,7 @@ from analysis import study
 from analysis.cli import commands
 from analysis.data import descriptors, qm9, splits
 from analysis.evaluation import error_sources
-from analysis.evaluation.error_sources import compute, record, size, trees
+from analysis.evaluation.error_sources import classes, compute, explain, record, seeds, size, trees
 from analysis.runs import selection
 from analysis.runs.records import Record, results_folder
 
@@ -35,7 +35,7 @@ def test_the_parts_of_the_error_are_found_where_they_are_known():
     rng = np.random.default_rng(0)
     shifts = np.array([-2, -1, 0, 1, 2])  # variance 2.5
     e = 2 * normal(rng, 20_000, 1) + shifts + normal(rng, 20_000, 5)
-    found = error_sources.parts(pd.DataFrame(e, columns=SEEDS))
+    found = seeds.parts(pd.DataFrame(e, columns=SEEDS))
     whole = 4 + 2 + 1  # the mean over these seeds of a squared shift is 2
     assert sum(one.value for one in found.values()) == pytest.approx(1)
     # Unbiased for seeds drawn at random: what the shifts' variance over-counts is taken from what molecules share.
@@ -47,28 +47,28 @@ def test_the_parts_of_the_error_are_found_where_they_are_known():
 def test_pure_noise_is_not_repeated_between_seeds():
     rng = np.random.default_rng(1)
     e = pd.DataFrame(normal(rng, 5_000, 5))
-    found = error_sources.parts(e)
+    found = seeds.parts(e)
     low, high = found["molecules"].interval()
     assert low < 0 < high
     assert found["molecules"].value == pytest.approx(0, abs=0.03)  # a mean over seeds, squared, would give a fifth
-    assert error_sources.repeated(e) == pytest.approx(0, abs=0.03)
-    assert error_sources.repeated(pd.DataFrame({0: e[0], 1: -2 * e[0]})) == pytest.approx(1, abs=1e-3)
+    assert seeds.repeated(e) == pytest.approx(0, abs=0.03)
+    assert seeds.repeated(pd.DataFrame({0: e[0], 1: -2 * e[0]})) == pytest.approx(1, abs=1e-3)
 
 
 def test_two_seeds_are_too_few():
     with pytest.raises(ValueError, match="2 seeds: it takes three"):
-        error_sources.parts(pd.DataFrame(np.ones((4, 2))))
+        seeds.parts(pd.DataFrame(np.ones((4, 2))))
 
 
 def test_the_share_of_the_worst_molecules():
     e = pd.DataFrame({0: [1.0] * 90 + [3.0] * 10, 1: [-1.0] * 90 + [3.0] * 10})
-    assert error_sources.worst_share(e, 0.1) == pytest.approx(90 / 180)
-    assert error_sources.worst_share(e, 1.0) == pytest.approx(1)
+    assert seeds.worst_share(e, 0.1) == pytest.approx(90 / 180)
+    assert seeds.worst_share(e, 1.0) == pytest.approx(1)
 
 
 def test_errors_by_size():
     e = pd.DataFrame({7: [1.0, -3.0, 2.0], 8: [0.0, 1.0, -2.0]}, index=[10, 11, 12])
-    table = error_sources.by_size(e, pd.Series([4, 4, 8], index=[10, 11, 12])).set_index(["n_atoms", "seed"])
+    table = seeds.by_size(e, pd.Series([4, 4, 8], index=[10, 11, 12])).set_index(["n_atoms", "seed"])
     assert table.loc[(4, 7)].to_dict() == {"molecules": 2, "mse": 5.0, "median": 2.0, "per_atom": 0.5}
     assert table.loc[(8, 8)].to_dict() == {"molecules": 1, "mse": 4.0, "median": 2.0, "per_atom": 0.25}
 
@@ -92,10 +92,10 @@ def synthetic(rng: np.random.Generator, count: int = 3_000) -> pd.DataFrame:
 
 def test_descriptors_that_go_together_are_one_group():
     table = synthetic(np.random.default_rng(0))
-    grouped = error_sources.groups(table.corr(method="spearman"))
+    grouped = explain.groups(table.corr(method="spearman"))
     assert grouped == {"n_atoms": ["n_atoms", "hydrogens"], "unsaturation": ["unsaturation"], "rings": ["rings"]}
-    assert len(error_sources.groups(table.corr(method="spearman"), least=0.3)) == 2
-    assert len(error_sources.groups(table.corr(method="spearman"), least=0.999)) == 4
+    assert len(explain.groups(table.corr(method="spearman"), least=0.3)) == 2
+    assert len(explain.groups(table.corr(method="spearman"), least=0.999)) == 4
 
 
 @pytest.mark.parametrize("cause", ["n_atoms", "unsaturation"])
@@ -104,8 +104,8 @@ def test_the_cause_is_distinguished_from_its_correlates(cause):
     rng = np.random.default_rng(3)
     table = synthetic(rng)
     errors = errors_of(np.exp(0.8 * table[cause].to_numpy()), rng)
-    grouped = error_sources.groups(table.corr(method="spearman"))
-    found = error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
+    grouped = explain.groups(table.corr(method="spearman"))
+    found = explain.summarised(trees.importance(table, errors, grouped, refit=["n_atoms", "unsaturation"]))
     (bystander,) = {"n_atoms", "unsaturation"} - {cause}
     for target in error_sources.TARGETS:
         of = found.loc[target]
@@ -117,7 +117,7 @@ def test_the_cause_is_distinguished_from_its_correlates(cause):
         # By itself the bystander tells something: that is why it must not be looked at by itself.
         assert of.loc[("alone", bystander)]["value"] > 0.005
         assert of.loc[("alone", cause)]["value"] > of.loc[("alone", bystander)]["value"]
-    ranks = error_sources.rank_correlations(table, errors, grouped)
+    ranks = explain.rank_correlations(table, errors, grouped)
     assert abs(ranks.loc[bystander, "plain"]) > 0.1
     assert ranks.loc[bystander, "partial_low"] < 0.02
     assert ranks.loc[bystander, "partial_high"] > -0.02
@@ -130,10 +130,10 @@ def test_twins_permuted_one_by_one_would_hide_each_other():
     table = synthetic(rng)
     table["hydrogens"] = table["n_atoms"]
     errors = errors_of(np.exp(0.8 * table["n_atoms"].to_numpy()), rng, n_seeds=1)
-    together = error_sources.groups(table.corr(method="spearman"))
+    together = explain.groups(table.corr(method="spearman"))
     singly = {name: [name] for name in table}
     as_group, alone = (
-        error_sources.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"], folds=3)).loc[
+        explain.summarised(trees.importance(table, errors, grouped, refit=["n_atoms"], folds=3)).loc[
             ("squared", "without", "n_atoms")
         ]["value"]
         for grouped in (together, singly)
@@ -149,7 +149,7 @@ def test_importance_has_a_row_for_everything():
     grouped = {"n_atoms": ["n_atoms", "hydrogens"], "rings": ["rings", "unsaturation"]}
     rows = trees.importance(table, errors, grouped, refit=["rings"], folds=4)
     assert len(rows) == 2 * 2 * 4 * (1 + 2 + 2)
-    found = error_sources.summarised(rows)
+    found = explain.summarised(rows)
     values = rows[(rows["target"] == "typical") & (rows["what"] == "score")]["value"]
     score = found.loc[("typical", "score", "")]
     half = 2.364624 * np.sqrt((1 / 8 + 1 / 3) * values.var(ddof=1))  # t of 7 degrees of freedom
@@ -170,7 +170,7 @@ def test_a_partial_correlation_is_that_of_the_residuals():
     rng = np.random.default_rng(6)
     table = synthetic(rng, 500)
     errors = errors_of(np.exp(table["rings"].to_numpy()), rng, n_seeds=2)
-    found = error_sources.rank_correlations(table, errors, {name: [name] for name in table})
+    found = explain.rank_correlations(table, errors, {name: [name] for name in table})
     ranks = table.rank()
     design = np.column_stack([np.ones(500), ranks.drop(columns="rings")])
     of_seeds = []
@@ -211,7 +211,7 @@ def test_an_error_of_unsaturation_is_not_an_effect_of_size():
     rng = np.random.default_rng(0)
     table = homologous(rng)
     errors = errors_of(np.exp(0.3 * table["unsaturation"].to_numpy()), rng)
-    found = error_sources.size_effects(table, errors, FIXED).set_index(["target", "comparison"])
+    found = size.size_effects(table, errors, FIXED).set_index(["target", "comparison"])
     for target in error_sources.TARGETS:
         of = found.loc[target]
         assert of.loc["nothing", "high"] < 1
@@ -225,7 +225,7 @@ def test_an_error_of_size_is_found_however_molecules_grow():
     rng = np.random.default_rng(1)
     table = homologous(rng)
     errors = errors_of(np.exp(0.05 * table["n_atoms"].to_numpy()), rng)
-    found = error_sources.size_effects(table, errors, FIXED)
+    found = size.size_effects(table, errors, FIXED)
     for row in found.itertuples():
         truth = np.exp(0.1 if row.target == "squared" else 0.05)
         assert row.low < truth < row.high
@@ -247,16 +247,14 @@ def test_strata_of_one_size_say_nothing():
     rng = np.random.default_rng(3)
     table = homologous(rng, 500)
     table.loc[table["unsaturation"] == 0, "nitrogens"] = np.arange((table["unsaturation"] == 0).sum())
-    found = error_sources.size_effects(
-        table, errors_of(np.ones(500), rng), {"saturation": size.COMPARISONS["saturation"]}
-    )
+    found = size.size_effects(table, errors_of(np.ones(500), rng), {"saturation": size.COMPARISONS["saturation"]})
     assert set(found["molecules"]) == {(table["unsaturation"] > 0).sum()}
 
 
 def test_the_curves_by_unsaturation():
     table = homologous(np.random.default_rng(4), 2_000)
     errors = pd.DataFrame({0: table["unsaturation"] * 1.0, 1: table["unsaturation"] * 2.0})
-    curves = error_sources.by_unsaturation(table, errors, least=60)
+    curves = size.by_unsaturation(table, errors, least=60)
     count = table.groupby(["heavy_atoms", "unsaturation"]).size()
     assert len(curves) == 2 * (count >= 60).sum() < 2 * len(count)
     assert (curves["mse"] == (curves["unsaturation"] * (1 + curves["seed"])) ** 2).all()
@@ -280,7 +278,7 @@ def few() -> pd.DataFrame:
 
 def test_ratios_and_attributable_shares_are_those_of_the_sums(few):
     e = pd.DataFrame({0: np.where(few["rings"] == 4, 2.0, 1.0), 1: np.where(few["rings"] == 4, -4.0, 1.0)}, few.index)
-    found = error_sources.class_ratios(few, e)
+    found = classes.class_ratios(few, e)
     rings = found.loc["three_or_more_rings"]
     assert rings["molecules"] == 20
     assert rings["share"] == 0.2
@@ -303,7 +301,7 @@ def test_the_interval_of_a_ratio_covers_the_truth_as_often_as_it_claims(few):
     for _ in range(100):
         hard = normal(rng, 500, 1) * np.where(inside, 2, 1)[:, None]  # in every seed
         e = pd.DataFrame(0.8 * hard + 0.6 * normal(rng, 500, 3) * np.where(inside, 2, 1)[:, None])
-        found = error_sources.class_ratios(table[["rings"]], e, resamples=100).loc["three_or_more_rings"]
+        found = classes.class_ratios(table[["rings"]], e, resamples=100).loc["three_or_more_rings"]
         hits += found["low"] < 4 < found["high"]
     assert hits >= 90
 
@@ -317,16 +315,10 @@ def test_the_weak_group_has_the_largest_attributable_error():
         "farthest": (3.0, 4.0, 0.5),  # not a class by itself
     }
     ratios = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-    assert error_sources.weak_classes(ratios) == ["three_or_more_rings", "zwitterions"]
-    assert error_sources.weak_group(ratios) == "three_or_more_rings"
-    assert error_sources.weak_group(ratios.drop(index="three_or_more_rings")) == "zwitterions"
-    assert error_sources.weak_group(ratios.loc[["four_rings", "farthest"]]) is None
-
-
-def test_members_are_those_of_the_mask(few):
-    np.testing.assert_array_equal(error_sources.members("zwitterions", few), np.arange(100) < 4)
-    with pytest.raises(KeyError):
-        error_sources.members("no such class", few)
+    assert classes.weak_classes(ratios) == ["three_or_more_rings", "zwitterions"]
+    assert classes.weak_group(ratios) == "three_or_more_rings"
+    assert classes.weak_group(ratios.drop(index="three_or_more_rings")) == "zwitterions"
+    assert classes.weak_group(ratios.loc[["four_rings", "farthest"]]) is None
 
 
 def test_reasons_are_weak_classes_then_rare_values_one_per_group(few):
@@ -341,15 +333,15 @@ def test_reasons_are_weak_classes_then_rare_values_one_per_group(few):
     grouped = {name: [name] for name in table if name not in ("rings", "unsaturation")} | {
         "rings": ["rings", "unsaturation"]
     }
-    first = error_sources.reasons(1, table, ratios, grouped)
+    first = classes.reasons(1, table, ratios, grouped)
     assert [(one.kind, one.name) for one in first[:2]] == [("class", "zwitterions"), ("class", "three_or_more_rings")]
     assert {(one.kind, one.name, one.value, one.beyond) for one in first[2:]} == {
         ("high", "triple_bonds", 1, 0.01),
         ("high", "rings", 6, 0.01),  # unsaturation, as rare, goes with it
         ("low", "distance", 0, 0.01),
     }
-    assert [one.name for one in error_sources.reasons(51, table, ratios, grouped)] == ["n_atoms"]
-    assert error_sources.reasons(60, table, ratios, grouped) == []
+    assert [one.name for one in classes.reasons(51, table, ratios, grouped)] == ["n_atoms"]
+    assert classes.reasons(60, table, ratios, grouped) == []
 
 
 # ---- the record
@@ -413,20 +405,20 @@ def test_the_quick_parts_come_out_as_recorded(recorded, described):
     """Everything that needs neither the training set nor trees, recomputed from the runs."""
     found, records = recorded
     errors = error_sources.errors_by_seed(records)
-    again = {name: one.value for name, one in error_sources.parts(errors, resamples=2).items()}
+    again = {name: one.value for name, one in seeds.parts(errors, resamples=2).items()}
     assert again == pytest.approx(found.parts["value"].to_dict(), rel=1e-4)
-    assert error_sources.repeated(errors) == pytest.approx(found.about["repeated"], rel=1e-4)
+    assert seeds.repeated(errors) == pytest.approx(found.about["repeated"], rel=1e-4)
     table = described.loc[errors.index]
     close = {"rtol": 1e-4, "check_dtype": False}
-    pd.testing.assert_frame_equal(error_sources.by_size(errors, table["n_atoms"]), found.sizes, **close)
-    pd.testing.assert_frame_equal(error_sources.by_unsaturation(table, errors), found.unsaturation, **close)
-    effects = error_sources.size_effects(table, errors, resamples=2)
+    pd.testing.assert_frame_equal(seeds.by_size(errors, table["n_atoms"]), found.sizes, **close)
+    pd.testing.assert_frame_equal(size.by_unsaturation(table, errors), found.unsaturation, **close)
+    effects = size.size_effects(table, errors, resamples=2)
     pd.testing.assert_frame_equal(
         effects.drop(columns=["low", "high"]), found.size_effects.drop(columns=["low", "high"]), **close
     )
     correlation = table.corr(method="spearman")
     pd.testing.assert_frame_equal(correlation, found.correlations.loc[list(table), list(table)], **close)
-    ratios = error_sources.class_ratios(table, errors, resamples=2).drop(columns=["low", "high"])
+    ratios = classes.class_ratios(table, errors, resamples=2).drop(columns=["low", "high"])
     pd.testing.assert_frame_equal(ratios, found.classes.loc[ratios.index, list(ratios)], **close)
     worst = errors.abs().mean(axis=1).nlargest(compute.WORST)
     assert worst.index.tolist() == found.worst.index.tolist()
@@ -456,10 +448,10 @@ def test_the_worst_are_as_far_from_the_training_set_as_recorded(recorded, qm9_mo
 
 def test_groups_and_weak_group_follow_from_the_tables_recorded(recorded):
     found, _ = recorded
-    assert list(error_sources.groups(found.correlations).values()) == found.about["groups"]
-    assert error_sources.weak_group(found.validation_classes) == found.about["weak_group"]
+    assert list(explain.groups(found.correlations).values()) == found.about["groups"]
+    assert classes.weak_group(found.validation_classes) == found.about["weak_group"]
     assert found.validation_classes["molecules"].max() < found.about["molecules"] / 2
-    weak = set(error_sources.weak_classes(found.classes))
+    weak = set(classes.weak_classes(found.classes))
     assert set(found.reasons.loc[found.reasons["kind"] == "class", "name"]) <= weak
     assert set(found.reasons["index"]) <= set(found.worst.index)
     assert (found.reasons.loc[found.reasons["kind"] != "class", "beyond"] <= 0.01).all()
@@ -471,7 +463,7 @@ def test_what_the_page_error_drivers_says_of_the_molecules(described):
     assert (described.loc[described["fluorines"] > 0, "n_atoms"] <= 17).mean() > 0.9
     large = described["n_atoms"] > 18
     for name in ("zwitterions", "stretched_bond"):
-        mask = error_sources.members(name, described)
+        mask = classes.CLASSES[name](described)
         assert mask[large].mean() < 0.5 * mask[~large].mean()
     assert (described["heavy_atoms"] == 9).mean() > 0.8
     assert described["hydrogen_share"].corr(described["n_atoms"], method="spearman") > 0.9

@@ -181,3 +181,22 @@ def test_few_trainings_cannot_surprise_much():
     assert surprise(0, 3) == pytest.approx(3)
     assert surprise(1, 3) < surprise(0.5, 3) < surprise(0, 3) < surprise(0, 30)
     assert surprise(0.5, 8) == pytest.approx(1)
+
+
+def test_the_new_trainings_are_asked_what_they_can_answer_at_both_ends(qm9_molecules):
+    arms = study.recorded(study.ConfirmationParameters(), qm9_molecules).on(None)
+    again = explanations.scores_again(arms, qm9_molecules)
+    assert again.keys() == {"last", "settled"}
+    for end, scores in again.items():
+        asked = {name: set(scores.xs(name, level="explanation").index) for name in explanations.AGAIN}
+        assert asked["networks"] == asked["means"] == set(STATEMENTS) - {"fig6_cap_change", "fig7", "fig8"}
+        assert asked["networks"] - asked["updates"] == {"fig10_better", "fig10_crossing", "last_table"}
+        longer = arms.at(end)[Arm("more than", thesis.LARGE, same_updates=True)]
+        curves = [
+            [protocols.mse(one.groups, "size")["held_out"][SIZES] for one in of]
+            for of in (longer, arms.at(end)[DEFAULT])
+        ]
+        pairs = [list(map(round, crossings(*pair))) == [thesis.CROSSOVER] for pair in product(*curves)]
+        assert 0 < np.mean(pairs) < 1
+        assert scores.loc[("fig9_crossing", "updates"), "share"] == np.mean(pairs)
+        assert scores.loc[("fig9_crossing", "updates"), "trainings"] == len(longer)

@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from analysis.evaluation import prediction_intervals as intervals
-from analysis.evaluation.prediction_intervals import KINDS, LEVEL, UNKNOWN, IntervalError, Intervals
+from analysis.evaluation.prediction_intervals import KINDS, LEVEL, RELAXED, UNKNOWN, IntervalError, Intervals
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +95,13 @@ def test_an_unknown_geometry_is_allowed_what_any_kind_is(recorded):
     assert recorded.of(UNKNOWN, -1000.0, 0.01) == (min(low for low, _ in ends), max(high for _, high in ends))
     dft, mmff = (high - low for low, high in (recorded.of("dft", 0.0, 0.01), recorded.of("mmff", 0.0, 0.01)))
     assert dft < mmff / 5  # what someone who has but a SMILES pays
+
+
+def test_a_kind_that_was_not_calibrated_has_no_interval_however_little_the_models_differ(recorded):
+    assert recorded.of(RELAXED, -1000.0, 1e-6) is None
+    assert recorded.widest(RELAXED) == np.inf
+    as_dft = recorded.model_copy(update={"scales": {**recorded.scales, RELAXED: recorded.scales["dft"]}})
+    assert as_dft.of(RELAXED, -1000.0, 0.01) == recorded.of("dft", -1000.0, 0.01)
 
 
 @pytest.mark.parametrize("kind", [*KINDS, UNKNOWN])

@@ -106,7 +106,7 @@ def test_the_facts_of_the_prose(records, qm9_molecules, lang):
     assert found["remedies_epochs"] == str(study.EPOCHS_OF_BUDGET[5])
     assert found["remedy_above_size_10"].replace(",", ".") == "0.80"
     names = {key: group.name for key, group in beyond_remedies.by_remedy(records, lang=lang).items()}
-    lowers, raise_it = "one remedy surely lowers the error ({remedies})", "some surely raise it ({remedies})"
+    lowers, raise_it = "one remedy clearly lowers the error ({remedies})", "some clearly raise it ({remedies})"
     assert found["remedies_helped_above"] == say(lowers, lang, remedies=names["size_10"])
     assert found["remedies_helped_up_to"] == say(lowers, lang, remedies=names["per_atom_2"])
     both = "; ".join((names["per_atom_2"], names["cap_4000"]))

@@ -1,19 +1,24 @@
-"""The exercises: a reader who reads the CSV under a figure comes to the number of the solution."""
+"""The exercises: a reader who reads the CSV under a figure, or reruns a notebook, comes to the solution's number."""
 
 import csv
 import io
 import math
 import re
+import shlex
 from collections import defaultdict
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median
 
+import nbformat
 import pytest
+from bs4 import BeautifulSoup
 
 from analysis import study
 from analysis.evaluation import error_sources
 from analysis.evaluation import prediction_intervals as intervals
+from analysis.evaluation.verdicts import confirmation as judging
 from analysis.figures import (
     artefact,
     balancing,
@@ -21,10 +26,12 @@ from analysis.figures import (
     beyond,
     beyond_learning_curve,
     beyond_recipe,
+    confirmation,
     directed_training,
     error_drivers,
     exercises,
     final_comparison,
+    forces,
     hyperparameters,
     large_molecules,
     loss_modification,
@@ -33,11 +40,18 @@ from analysis.figures import (
     preregistration,
     replication,
     state_of_the_art,
+    structures,
 )
 from analysis.figures.words import LANGUAGES
+from analysis.runs import records
 from analysis.study import search, sweeps
+from analysis.study.parameters import ParameterError
+from tools import rerun
 
-BOOK = Path(__file__).resolve().parents[2] / "book"
+ROOT = Path(__file__).resolve().parents[2]
+BOOK = ROOT / "book"
+RERUNS = ("baseline", "final-comparison", "loss-modification")
+"""The chapters with an exercise that a `make rerun` answers."""
 
 
 def rows(figure) -> list[dict[str, str]]:
@@ -55,6 +69,39 @@ def means(table: list[dict[str, str]], group: str, column: str) -> dict[float, f
 def of_series(table: list[dict[str, str]], place: int) -> list[dict[str, str]]:
     names = list(dict.fromkeys(row["series"] for row in table))
     return [row for row in table if row["series"] == names[place]]
+
+
+def asked_of_make(lang: str, page: str) -> list[str]:
+    """Notebook and options of the `make rerun` that a chapter's exercise asks for."""
+    text = (BOOK / lang / f"{page}.md").read_text(encoding="utf-8")
+    ((notebook, options),) = re.findall(r"^make rerun NOTEBOOK=(\w+) ARGS='(.*)'$", text, re.MULTILINE)
+    return [notebook, *shlex.split(options)]
+
+
+@pytest.fixture
+def table_of_rerun(monkeypatch, tmp_path) -> Callable[[str, str], list[list[str]]]:
+    """Do what a chapter's exercise says, without any training; gives the table with a heading, as it is shown."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("IPYTHONDIR", str(ROOT / "tools" / "ipython"))  # as the Makefile does
+
+    def run(page: str, heading: str) -> list[list[str]]:
+        before = set(records.results_folder().glob("*/*/run.json"))
+        notebook, *options = asked_of_make("en", page)
+        assert rerun.main([notebook, *options], tmp_path) == 0
+        assert set(records.results_folder().glob("*/*/run.json")) == before
+        cells = nbformat.read(tmp_path / f"{notebook}.ipynb", as_version=4).cells
+        pages = [output.data.get("text/html", "") for cell in cells for output in cell.get("outputs", ())]
+        tables = [
+            [list(row.stripped_strings) for row in BeautifulSoup(page, "html.parser").select("tr")] for page in pages
+        ]
+        return next(table for table in tables if table and heading in table[0])
+
+    return run
+
+
+@pytest.mark.parametrize("page", RERUNS)
+def test_both_languages_ask_for_the_same_rerun(page):
+    assert [*asked_of_make("ca", page), "-p", "lang", "en"] == asked_of_make("en", page)
 
 
 def recorded(name: str, molecules):
@@ -89,15 +136,18 @@ def test_of_the_search(qm9_molecules):
     assert found["features"] == f"{float(best['n_atom_basis']):.0f}"
 
 
-def test_of_the_baseline(qm9_molecules):
-    records = recorded("baseline", qm9_molecules)["default"]
-    curves, by_size = baseline.learning_curves(records, lang="en"), baseline.error_by_size(records, lang="en")
-    found = exercises.baseline(curves.data, by_size.data, lang="en")
+def test_of_the_baseline(qm9_molecules, table_of_rerun):
+    of_default = recorded("baseline", qm9_molecules)["default"]
+    curves = baseline.learning_curves(of_default, lang="en")
+    worst = structures.worst(of_default, qm9_molecules, lang="en", size=18)
+    found = exercises.baseline(curves.data, worst, lang="en")
     losses = means(rows(curves), "epoch", "validation_loss_eV2")
     assert found["epoch"] == str(int(min(epoch for epoch, loss in losses.items() if loss <= 0.0643)))
-    held_out, own = (means(rows(by_size), "n_atoms", f"mse_{name}_eV2") for name in ("held_out", "as_reported"))
-    assert len(own) == 16  # as the exercise says
-    assert found["sizes"] == str(sum(own[size] > 10 * held_out[size] for size in own))
+    heading, first, *others = table_of_rerun("baseline", "QM9 index")
+    assert [found["index"], found["formula"]] == first[:2]
+    errors = [float(row[heading.index("Mean absolute error (meV)")].replace(",", "")) for row in (first, *others)]
+    assert len(errors) > 1
+    assert errors[0] == max(errors)
 
 
 def test_of_balancing(qm9_molecules):
@@ -119,8 +169,21 @@ def test_of_the_loss(qm9_molecules):
     strongest = [row for row in rows(weights) if float(row["rate"]) == 10]
     by_size = {row["n_atoms"]: float(row["weight"]) for row in strongest if row["weighting"] == "size"}
     assert found["times"] == f"{by_size['23'] / by_size['13']:,.0f}"
-    both = [row for row in strongest if row["weighting"] == "size-frequency" and row["weight"]]
-    assert found["from"] == str(min(int(row["n_atoms"]) for row in both if float(row["weight"]) > 1))
+    without_floor = {"weightings": ["size-frequency"], "rates": [10], "alphas": [], "floor": None, "profile": "smoke"}
+    asked = [study.LossModificationParameters(**without_floor, smallest=int(found["from"]) - less) for less in (0, 1)]
+    assert len(asked[0].configs(qm9_molecules)) == 6  # two losses, three seeds
+    with pytest.raises(ParameterError, match=f"at s = {asked[1].smallest} atoms"):
+        asked[1].configs(qm9_molecules)
+
+
+def test_the_rerun_without_a_floor_is_refused(monkeypatch, tmp_path, capfd):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("IPYTHONDIR", str(ROOT / "tools" / "ipython"))
+    monkeypatch.setenv("COMPENDIUM_RESULTS", str(tmp_path / "results"))
+    assert rerun.main(asked_of_make("en", "loss-modification"), tmp_path) == 1
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("ParameterError: ")
+    assert re.search(r"at s = 1[34] atoms and rate r = 10", last)
 
 
 def test_of_directed_training(qm9_molecules):
@@ -137,13 +200,15 @@ def test_of_directed_training(qm9_molecules):
     assert found["of"] == str(len(at_20[0]))
 
 
-def test_of_the_final_comparison(qm9_molecules):
-    learning = final_comparison.stability(recorded("final-comparison", qm9_molecules), lang="en")
+def test_of_the_final_comparison(qm9_molecules, table_of_rerun):
     steps = final_comparison.steps(recorded("default-to-custom", qm9_molecules), lang="en")
-    found = exercises.final_comparison(learning.data, steps.data, lang="en")
-    last = [row for row in rows(learning) if row["series"] == "Default"][-1]
-    quotient = float(last["highest_eV2"]) / float(last["lowest_eV2"])
-    assert float(found["quotient"].replace(",", "")) == pytest.approx(quotient, rel=0.5)
+    found = exercises.final_comparison(steps.data, lang="en")
+    heading, default, custom = table_of_rerun("final-comparison", "MSE, the whole 20% (eV²)")
+    column = heading.index("MSE, the whole 20% (eV²)")
+    assert float(found["single"]) == pytest.approx(float(custom[column]) / float(default[column]), abs=0.06)
+    of_both = [{row["seed"]: float(row["mse_eV2"]) for row in of_series(rows(steps), place)} for place in (5, 0)]
+    others = [f"{of_both[0][seed] / of_both[1][seed]:.1f}" for seed in ("1", "2")]
+    assert found["others"] == " and ".join(others)
     errors = [fmean(float(row["mse_eV2"]) for row in of_series(rows(steps), place)) for place in range(6)]
     assert found["factor"] == f"{max(after / before for before, after in pairwise(errors)):.1f}"
 
@@ -168,6 +233,19 @@ def test_of_the_preregistration(qm9_molecules):
     for key, decimals in (("default", 0), ("beyond", 1)):
         values = [float(row["per_atom_meV"]) for row in rows(figure) if row["arm"] == key.capitalize()]
         assert found[key] == f"{18 * (max(values) - min(values)):,.{decimals}f}"
+
+
+def test_of_the_second_judgement(qm9_molecules):
+    arms = recorded("confirmation", qm9_molecules).on(None)
+    claims = ("h4_same_updates", "general_mse", "custom_by_size")
+    figure = confirmation.forest(judging.judged(arms, qm9_molecules, claims), lang="en")
+    width = {(row["claim"], row["end"]): float(row["high"]) / float(row["low"]) - 1 for row in rows(figure)}
+    times = {claim: width[claim, "last"] / width[claim, "settled"] for claim in claims}
+    assert exercises.confirmation(figure.data, lang="en") == {
+        "narrower": f"{times['h4_same_updates']:.1f}",
+        "claims": str(sum(value > 1 for value in times.values())),
+        "of": str(len(claims)),
+    }
 
 
 def test_of_beyond(qm9_molecules):
@@ -240,6 +318,21 @@ def test_of_the_model_card():
             inside.append(float(row["off_the_middle_meV"]) <= widths["mmff"][-1])
     assert found["holds"] == f"{100 * fmean(inside):.1f}%"
     assert found["wider"] == f"{median(widths['mmff']) / median(widths['dft']):.0f}"
+
+
+def test_of_forces(qm9_molecules):
+    arms = study.recorded(study.ForcesParameters(), qm9_molecules)
+    sizes, elements = (rows(draw(arms, lang="en")) for draw in (forces.by_size, forces.by_element))
+    found = exercises.forces(forces.by_size(arms, lang="en").data, forces.by_element(arms, lang="en").data, lang="en")
+    painn = [row for row in sizes if row["arm"] == "painn" and int(row["held_out_molecules"]) >= 10]
+    errors = means(painn, "n_atoms", "mae_meV_per_A")
+    worst = max(errors, key=errors.get)
+    assert found["worst_size"] == f"{worst:.0f}"
+    assert found["times_size"] == f"{errors[worst] / min(errors.values()):.1f}"
+    errors = means([row for row in elements if row["arm"] == "painn"], "atomic_number", "mae_meV_per_A")
+    worst = max(errors, key=errors.get)
+    assert found["worst_element"] == {1: "H", 6: "C", 7: "N", 8: "O", 9: "F"}[worst]
+    assert found["times_element"] == f"{errors[worst] / min(errors.values()):.1f}"
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)

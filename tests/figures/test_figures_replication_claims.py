@@ -108,6 +108,42 @@ def test_a_box_says_what_becomes_of_each_claim(found, lang):
     assert not box.map(lambda cell: "*" in cell).any(axis=None)  # a verdict stands at its own level
 
 
+@EACH_LANGUAGE
+def test_a_box_of_two_judgements_gives_both_and_the_last_word_to_the_second(found, lang):
+    again = {
+        "last": [
+            made_up("h4", "held_out", "undecided"),
+            made_up("h1", "held_out", "rejected"),
+            made_up("convergence", "independent", "rejected"),
+        ],
+        "settled": [
+            made_up("h4", "held_out", "rejected"),
+            made_up("h4", "as_reported", "confirmed"),
+            made_up("directed_crossing", "held_out", "confirmed"),
+        ],
+    }
+    box = figures.box(found, again, lang=lang)
+    heads = ("The thesis", "First records", "Last step", "Settled", "own mean", "What becomes of it")
+    assert list(box.columns) == [say(head, lang) for head in heads]
+    names = ("h1", "h4", "run_time", "convergence", "directed_crossing")
+    assert box.index.tolist() == [say(figures.CLAIM_NAMES[name], lang) for name in names]
+
+    def words(row: int) -> list[str]:
+        return [cell.partition(":")[0] for cell in box.iloc[row]]
+
+    _, *h4, becomes = words(1)
+    assert h4 == [say(word, lang) for word in ("confirmed", "undecided", "rejected", "confirmed")]
+    assert becomes == say("stands with own means alone", lang)
+    assert words(0)[1:] == [
+        *(say(word, lang) for word in ("rejected", "rejected")),
+        "–",
+        *(say(word, lang) for word in ("confirmed", "stands with own means alone")),  # own means as at first
+    ]
+    assert words(2)[1:] == [say("confirmed", lang), "–", "–", "–", say("stands", lang)]  # not judged again
+    assert words(3)[1:] == ["–", say("rejected", lang), "–", "–", say("does not stand", lang)]
+    assert words(4) == ["–", "–", "–", say("confirmed", lang), "–", say("stands", lang)]  # ours
+
+
 def test_the_facts_count_claims_that_both_protocols_judge(found):
     found += [made_up("h3", protocol, "rejected") for protocol in verdicts.PROTOCOLS]
     found += [made_up("h4_same_updates", protocol, "confirmed") for protocol in verdicts.PROTOCOLS]

@@ -19,6 +19,7 @@ SOURCES = [
 ]
 SAME = {
     "(a) SchNetPack",
+    "B3LYP/6-31G(2df,p)",
     "(c) PyTorch Geometric",
     "Beyond",
     "Custom",
@@ -34,9 +35,14 @@ SAME = {
     "GFN2-xTB",
     "H4",
     "Geometries",
+    "Models",
     "No",
+    "PaiNN",
+    "QM9 (cm⁻¹)",
     "RMSE (meV)",
     "SMILES",
+    "SchNet",
+    "Error",
     "Error (meV)",
     "U0",
     "Zwitterions",

@@ -1,6 +1,7 @@
 """Forces of accelerated models, and training on them: SchNetPack's own layers in float64 are the oracle."""
 
 import copy
+import gc
 
 import numpy as np
 import pytest
@@ -407,6 +408,20 @@ def test_memory_is_used_again(kind, some_atoms):
 
 
 # ---- predictions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_predictions_leave_no_pass_behind(kind, some_atoms):
+    """Nor do those through layers that were prepared before, whose graph is made when somebody asks for it."""
+
+    def passes() -> int:
+        gc.collect()
+        return sum(type(one) is forces.Pass for one in gc.get_objects())
+
+    model, before = both(kind)[0].eval(), passes()
+    for _ in range(3):
+        of(model, batch_of(some_atoms))
+    assert passes() == before
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -25,7 +25,7 @@ from analysis.training.batches import ENERGY, PackedMolecules
 from fused import choice as fused_choice
 from fused.callback import InMemory
 from fused.schnet import FusedSchNet
-from harness.benchmark import contestants, floor, forces, geometric, measure, plan, programs, ways
+from harness.benchmark import contestants, floor, forces, geometric, measure, plan, programs, ways, workers
 from harness.benchmark import record as benchmark
 from harness.benchmark.__main__ import app
 from harness.benchmark.record import Benchmark, BenchmarkError, Spread
@@ -498,6 +498,23 @@ def test_a_damaged_record_of_forces_is_refused_by_name(tmp_path):
     (tmp_path / "forces-here.json").write_text("{}", encoding="utf-8")
     with pytest.raises(BenchmarkError, match=r"forces-here\.json is damaged or of another version: machine: "):
         benchmark.load_force_times(tmp_path)
+
+
+def test_one_worker_and_two_take_turns(tmp_path, monkeypatch):
+    monkeypatch.setattr(workers, "_seconds", lambda count, *_, **__: 30.0 / count)
+    done = CliRunner().invoke(app, ["workers", str(tmp_path / "workers-here.json"), "--repeats", "2"])
+    assert done.exit_code == 0, done.output
+    (record,) = benchmark.load_workers(tmp_path)
+    assert [(one.workers, one.repeat) for one in record.turns] == [(1, 0), (2, 0), (1, 1), (2, 1)]
+    assert record.gain == 2
+
+
+def test_a_worker_that_fails_is_told_in_a_line_and_nothing_is_recorded(tmp_path):
+    failed = CliRunner().invoke(app, ["workers", str(tmp_path / "workers.json"), "--profile", "huge"])
+    assert failed.exit_code == 1
+    assert failed.stderr.startswith("error: a worker failed: python -m analysis run baseline --profile huge ")
+    assert failed.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ratios_are_taken_within_a_repeat(record):

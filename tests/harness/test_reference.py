@@ -22,6 +22,25 @@ def test_water_has_the_u0_that_qm9_gives_it(qm9_molecules):
     assert electronic + reference.zero_point(waves) == pytest.approx(water.get_potential_energy(), abs=0.001)
 
 
+@pytest.mark.parametrize("fitted", [False, True])
+def test_forces_are_the_slope_of_the_energy_with_densities_fitted_or_not(fitted):
+    """Of hydrogen fluoride, stretched; the grid moves with the atoms, which the gradient leaves out."""
+    step, length = 0.01, 1.0
+
+    def at(distance: float):
+        return reference.solved(Atoms("FH", [[0, 0, 0], [0, 0, distance]]), fitted=fitted)
+
+    (_, (*_, slope)) = at(length).nuc_grad_method().kernel()
+    energies = [at(length + sign * step).e_tot for sign in (1, -1)]
+    expected = (energies[0] - energies[1]) / (2 * step / ase.units.Bohr)
+    assert slope == pytest.approx(expected, abs=3e-4)  # Hartree/Bohr
+    assert abs(slope) > 0.02
+    if fitted:
+        whole = reference.solved(Atoms("FH", [[0, 0, 0], [0, 0, length + step]])).e_tot
+        assert energies[0] == pytest.approx(whole, abs=3e-4)
+        assert energies[0] != pytest.approx(whole, abs=1e-8)
+
+
 def test_imaginary_frequencies_have_no_zero_point_energy():
     assert reference.zero_point(np.array([-500.0, 1000.0, 3000.0])) == pytest.approx(2000 * ase.units.invcm)
 

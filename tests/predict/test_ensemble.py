@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import warnings
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -27,6 +28,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rdkit import Chem
 from scipy.spatial.transform import Rotation
+from springs import Swelling
 from typer.testing import CliRunner
 
 from analysis import study
@@ -35,7 +37,7 @@ from analysis.data import conformers, extxyz, qm9
 from analysis.data.molecules import Molecules, to_ase
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.evaluation import prediction_intervals as intervals
-from analysis.predict import applicability, electrons, geometries, outputs
+from analysis.predict import applicability, dynamics, electrons, geometries, outputs
 from analysis.predict import ensemble as predict
 from analysis.predict.calculator import EnsembleCalculator
 from analysis.runs.arms import Arms
@@ -445,9 +447,10 @@ def test_one_stretched_bond_is_named_with_its_length(shipped, ethanol):
     assert "H bonded to nothing" in said(shipped, ethanol)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_models_forces_do_not_tell_a_relaxed_geometry_from_another(shipped, held_out):
     """Which is why no warning goes by them, as the domain's docstring says."""
-    calculator = EnsembleCalculator(shipped, untrained_forces=True)
+    calculator = EnsembleCalculator(shipped, untrained_forces=True, outside=True)
 
     def largest_forces(factor: float) -> list[float]:
         found = []
@@ -635,6 +638,23 @@ def test_the_calculator_refuses_what_is_refused(atoms, why, shipped):
     atoms.calc = EnsembleCalculator(shipped)
     with pytest.raises(InputError, match=why):
         atoms.get_potential_energy()
+
+
+@pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_the_calculator_refuses_what_is_outside_unless_asked_for(shipped):
+    difluoramine = from_smiles("FNF").atoms
+    difluoramine.calc = EnsembleCalculator(shipped)
+    for _ in range(2):
+        with pytest.raises(InputError, match=r"^outside what the models know: F bonded to N3"):
+            difluoramine.get_potential_energy()
+    difluoramine.calc = EnsembleCalculator(shipped, outside=True)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", UserWarning)
+        energy = difluoramine.get_potential_energy()
+    (one,) = shipped.predict([difluoramine], outside=True)
+    assert energy == pytest.approx(one.energy, abs=FLOAT32)
+    assert {str(one.message) for one in told} >= set(one.warnings)
 
 
 @pytest.mark.filterwarnings("ignore:Setting the shape on a NumPy array:DeprecationWarning")
@@ -1066,6 +1086,47 @@ def test_what_kind_of_geometry_it_is_decides_the_interval(tmp_path, ethanol, shi
     assert result.stderr == "error: there is no kind of geometry 'guessed': dft, xtb, mmff or unknown\n"
     with pytest.raises(predict.PredictError, match="no kind of geometry 'guessed'"):
         shipped.predict([ethanol], geometry="guessed")
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_molecules_are_relaxed_first_where_it_is_asked_for_and_every_output_says_so(tmp_path, ethanol, monkeypatch):
+    asked, swelling = [], Swelling(1.005)
+    monkeypatch.setattr(dynamics, "default_records", lambda results: asked.append(results) or ["recorded"])
+    monkeypatch.setattr(dynamics, "ForceCalculator", lambda models: swelling if models == ["recorded"] else None)
+    ethanol.write(tmp_path / "ethanol.xyz")
+    out = {ending: tmp_path / f"found.{ending}" for ending in ("json", "csv", "extxyz")}
+    written = [word for path in out.values() for word in ("--out", path)]
+    result = invoke(tmp_path / "ethanol.xyz", "--geometry", "dft", "--smiles", "CF", "--relax", *written)
+    assert result.exit_code == 1
+    assert asked == [None]
+    first, hint = result.stderr.splitlines()
+    assert first == "refused: CF: outside what the models know: it holds F"
+    assert hint.startswith("--outside gives a number")
+    assert result.stdout.splitlines()[0] == (
+        "geometries relaxed on models that have learnt forces: no interval is calibrated for these, so none is given"
+    )
+    said = json.loads(out["json"].read_text(encoding="utf-8"))
+    assert said["models"]["relaxed_on"] == ["one", "other"]
+    (row,) = said["predictions"]
+    assert (row["geometry"], row["U0_low_eV"], row["outside"]) == ("relaxed", None, False)
+    assert pd.read_csv(out["csv"])["geometry"].tolist() == ["relaxed"]
+    moved = ase.io.read(out["extxyz"])
+    assert moved.info["geometry"] == "relaxed"
+    assert moved.get_all_distances() == pytest.approx(1.005 * ethanol.get_all_distances(), abs=2e-3)
+    result = invoke("--smiles", "CF", "--relax", "--outside", "--json")
+    (row,) = json.loads(result.stdout)["predictions"]
+    assert (row["outside"], row["warnings"][0]) == (True, "it holds F")
+
+
+@pytest.mark.usefixtures("_loaded_once")
+def test_without_models_that_have_learnt_forces_nothing_is_relaxed(tmp_path, monkeypatch):
+    recorded = dynamics.default_records
+    monkeypatch.setattr(dynamics, "default_records", lambda _: recorded(tmp_path))
+    result = invoke("--smiles", "CCO", "--relax")
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: no models that have learnt forces are recorded in ")
 
 
 def test_models_without_intervals_have_none(final, ethanol, qm9_molecules):

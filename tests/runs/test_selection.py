@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
-from analysis.data import geometries, splits
-from analysis.runs import selection
+from analysis.data import frames, geometries, splits
+from analysis.data.errors import UserError
+from analysis.runs import records, selection
 from analysis.runs.config import Data, Selection
 
 
@@ -31,3 +34,42 @@ def test_the_split_of_a_database_is_drawn_once_for_all_runs(few_molecules, monke
         trained_on = database.index[selection.training_part(database, data)]
         np.testing.assert_array_equal(chosen.molecules.index[chosen.parts.train], trained_on)
     assert drawn == [(0, 0.2), (1, 0.2)]
+
+
+@pytest.fixture
+def framed(few_molecules, monkeypatch, tmp_path):
+    """Says which molecules have a frame in a results folder of a name, and makes that folder the one in use."""
+    database, known = few_molecules.select(np.arange(len(few_molecules))), {}
+
+    def read(folder, _, molecules):
+        return SimpleNamespace(molecules=molecules.select(np.isin(molecules.index, known[folder])))
+
+    def use(name: str, index: np.ndarray):
+        monkeypatch.setenv(records.RESULTS_VARIABLE, str(tmp_path / name))
+        known[tmp_path / name / "frames"] = index
+        return database
+
+    monkeypatch.setattr(frames, "read", read)
+    return use
+
+
+def test_frames_are_those_of_the_results_folder_in_use(few_molecules, framed):
+    for name, index in (("one", few_molecules.index[::2]), ("other", few_molecules.index[1::2])):
+        database = framed(name, index)
+        train = database.index[selection.training_part(database, Data(geometries="xtb-md"))]
+        assert len(train) > 50
+        assert np.isin(train, index).all()
+
+
+def test_too_few_molecules_with_a_frame_are_an_error_that_the_user_can_mend(few_molecules, framed):
+    database = framed("some", few_molecules.index[::2])
+    for data, why in (
+        (Data(geometries="xtb-md", held_out_molecules=100), "held_out_molecules 100: half of them can't be drawn from"),
+        (Data(geometries="xtb-md", train_molecules=500), "fewer than the 500 to be drawn"),
+    ):
+        with pytest.raises(UserError, match=why):
+            selection.choose_molecules(database, data)
+    train = splits.split(database).train
+    database = framed("none", database.index[train])
+    with pytest.raises(UserError, match="no molecule of the validation part has a frame of xtb-md in "):
+        selection.training_part(database, Data(geometries="xtb-md"))

@@ -73,6 +73,7 @@ ARMS = {
     "learning-curve": "; ".join(f"molecules {n}" for n in (1000, 2000, 5000, 10000, 20000, 50000, 104664)),
     "beyond-remedies": "plain; size 10; per-atom 2; cap 4000, same updates; fine-tuned, rings 3",
     "geometries": "beyond; mmff94 0.001; qm9 0.001",
+    "forces": "painn; schnet; energies alone",
 }
 
 

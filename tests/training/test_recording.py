@@ -293,26 +293,6 @@ def test_two_processes_that_ask_for_one_run_share_its_record(tmp_path, qm9_molec
     assert [path.name for path in (tmp_path / "tests").iterdir()] == [ids[0]]
 
 
-def test_a_table_of_a_records_kind_comes_back_exactly_and_takes_little_space(tmp_path):
-    rng = np.random.default_rng(0)
-    n = 20_000
-    table = pd.DataFrame(
-        {
-            "index": np.sort(rng.choice(133_885, n, replace=False)).astype(np.int32),
-            "n_atoms": rng.integers(3, 30, n).astype(np.int8),
-            "test": rng.random(n) < 0.5,
-            "error": rng.normal(0, 0.1, n).astype(np.float32),
-        }
-    )
-    records.write_table(table, tmp_path / "table.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "table.parquet"), table, check_exact=True)
-    table.to_parquet(tmp_path / "default.parquet", compression="zstd")
-    small, default = ((tmp_path / name).stat().st_size for name in ("table.parquet", "default.parquet"))
-    assert small < 0.65 * default
-    records.write_table(table[["index", "error"]], tmp_path / "no-dictionary.parquet")
-    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "no-dictionary.parquet"), table[["index", "error"]])
-
-
 # ---- what users, laptops and time do to a record -------------------------------------------------------------------
 
 
@@ -336,6 +316,24 @@ def test_a_value_of_run_json_that_was_edited_is_refused_whichever_it_is(copy):
         (copy / "run.json").write_text(json.dumps(edited))
         with pytest.raises(records.RecordError, match=copy.name):
             records.outline(copy)
+
+
+def test_a_record_whose_weights_were_taken_out_is_read_without_them(copy):
+    about = json.loads((copy / "run.json").read_text())
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(records.RecordError, match=r"model\.safetensors"):
+        records.load(copy)
+    del about["sha256"]["model.safetensors"]
+    (copy / "run.json").write_text(records.description(about))
+    found = records.load(copy)
+    assert not found.has_weights
+    with pytest.raises(records.RecordError, match="only its errors are compared"):
+        found.state_dict()
+    assert "weights" not in {one.part for one in repetition.compare(found, found).parts}
+    del about["sha256"]["errors.parquet"]
+    (copy / "run.json").write_text(records.description(about))
+    with pytest.raises(records.RecordError, match=r"lacks the checksum of errors\.parquet"):
+        records.load(copy)
 
 
 def test_a_record_of_before_run_json_had_a_checksum_is_read(copy):

@@ -38,6 +38,7 @@ def record(**changed) -> SimpleNamespace:
                 "shift": [0.5, np.nan],
             }
         ),
+        "forces": None,
         "state": {
             "representation.weight": np.ones(10, np.float32),
             "representation.bias": np.full(2, 1e-9, np.float32),
@@ -47,7 +48,7 @@ def record(**changed) -> SimpleNamespace:
         "config": RunConfig(experiment="baseline"),
     } | changed
     state = parts.pop("state")
-    return SimpleNamespace(**parts, state_dict=lambda: state)
+    return SimpleNamespace(**parts, has_weights=True, state_dict=lambda: state)
 
 
 def with_column(part: str, name: str, values) -> SimpleNamespace:

@@ -8,8 +8,9 @@
   ("Quaderns · Notebooks"); each language has a search page of its own.
 - Pages outside the language folders (landing page, notebooks) hold every language: their interface does so too, and
   the switch leads to the first page in a language. Their text is taken to be in the first language, save paragraphs
-  that begin with another's name in bold ("**English.** ...") and what has the class ``language-en`` (docutils makes
-  ``lang`` of it). Who comes to a notebook from a page in a language reads it in that one.
+  that begin with another's name in bold ("**English.** ..."), cells tagged ``language-en`` and what has that class
+  (docutils makes ``lang`` of it). Who comes to a notebook from a page in a language reads it in that one, and the
+  switch changes it there.
 
 Pages have to be written one after the other, as Jupyter Book does it: Sphinx has one translator for all of them.
 
@@ -173,11 +174,14 @@ class SpeakPageLanguage(SphinxPostTransform):
         """Choose the language, say it of paragraphs that have their own, word the buttons of hidden cells."""
         speak(self.app, self.env.docname)
         if language_of(self.app, self.env.docname) is None:
-            self.mark_paragraphs()
+            self.mark_languages()
         self.word_buttons()
 
-    def mark_paragraphs(self) -> None:
-        """Give paragraphs that begin with a language's name in bold that language."""
+    def mark_languages(self) -> None:
+        """Give cells tagged with a language, and paragraphs that begin with its name in bold, that language."""
+        for cell in self.document.findall(nodes.container):
+            tags = cell.get("cell_metadata", {}).get("tags", [])
+            cell["classes"] += [tag for tag in tags if tag.startswith("language-")]
         languages = {name: language for language, name in NAMES.items()}
         for paragraph in self.document.findall(nodes.paragraph):
             start = next((child for child in paragraph if child.astext()), None)

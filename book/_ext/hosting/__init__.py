@@ -4,7 +4,9 @@
   own (`html_meta`); a page without one is described by its first paragraph.
 - `404.html`, in every language. A server shows it at any depth: with `html_baseurl` set, its links hold everywhere.
 - Where a page has moved, its old address leads on to the new one.
+- Of what the themes bring, maps to their sources and fonts in a second format, which no reader loads, are left out.
 - The environment variable `BOOK_URL` sets `html_baseurl`, so that whoever hosts the book changes no file.
+- Nothing is left in it that tells of the machine that built it.
 
 Configuration: ``hosting_card`` (picture, below the built book's root; width and height in pixels; what it shows),
 ``hosting_moved`` (the address of each page that has moved, below the built book's root, by its old name).
@@ -124,6 +126,25 @@ def lead_on(app: Sphinx, failed: Exception | None) -> None:
         page.write_text(MOVED.format(language=language, address=escape(address)), encoding="utf-8")
 
 
+def forget_machine(app: Sphinx, _failed: Exception | None) -> None:
+    """Remove Sphinx's note of its settings, which name folders; `make book` writes every page without looking at it."""
+    Path(app.outdir, ".buildinfo").unlink(missing_ok=True)
+
+
+# ---- what no reader loads --------------------------------------------------------------------------------------------
+
+UNREAD = ("*.map", "*.ttf")
+"""Of the themes: from compressed scripts and styles to their sources, 3 MB; and fonts that are there as WOFF2, too."""
+
+
+def leave_out(app: Sphinx, failed: Exception | None) -> None:
+    """Take away what the themes bring that no reader loads."""
+    if failed or app.builder.name != "html":
+        return
+    for path in [one for pattern in UNREAD for one in Path(app.outdir, "_static").rglob(pattern)]:
+        path.unlink()
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the extension."""
     app.add_config_value("hosting_card", None, "html", list)
@@ -133,4 +154,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-collect-pages", make_not_found)
     app.connect("build-finished", make_links_absolute)
     app.connect("build-finished", lead_on)
+    app.connect("build-finished", forget_machine)
+    app.connect("build-finished", leave_out)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

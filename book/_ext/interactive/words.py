@@ -3,13 +3,16 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from analysis.figures import hyperparameters
 from analysis.figures.words import messages
 
 _MODELS = messages({"default": "Default", "custom": "Custom", "beyond": "Beyond", "model": "Model"})
 
 SLIDER = messages(
     {
-        "share": "The mean that is taken away",
+        "drag": "Drag it. The networks, the molecules and their predictions stay the same; only the mean that is taken "
+        "away changes, and with it the curve.",
+        "share": "The mean that is taken away:",
         "low": "the training set’s",
         "high": "each size’s own",
         "position": "{percent}% of the way to each size’s own mean",
@@ -97,7 +100,7 @@ SAID = messages(
         "twoNumbers": "its comment is {value}: write charge=… and multiplicity=… if that is what it means",
         "noAtoms": "there are no atoms in it: a line for each holds element and three coordinates, in Å",
         "fewer": "it says {said} atoms and has {count}",
-        "more": "line {line}: there is more than the {said} atoms; hand in one molecule at a time",
+        "more": "line {line}: there is more than the {said} atoms; enter one molecule at a time",
         "badLine": "line {line}: an element and three coordinates are expected",
         "noElement": "line {line}: there is no element {symbol}",
         "noSmiles": "there is no SMILES",
@@ -108,6 +111,8 @@ SAID = messages(
         "charged": "its charge is {charge}; the models know only neutral molecules",
         "radical": "it is a radical, or an atom of it has an unusual valence; the models know only closed shells",
         "isotope": "it holds {symbol}; the models know only the usual isotopes",
+        "tooMany": "it has {count} atoms other than hydrogen, too many for the page to find a geometry (at most "
+        "{most}): give one as XYZ",
         "noGeometry": "OpenChemLib finds no geometry for it: give one as XYZ",
         "withoutField": "MMFF94 does not know all its atoms: the geometry is OpenChemLib’s as it was made",
     }
@@ -143,8 +148,8 @@ MOLECULE = messages(
         "spreadName": "Spread of the networks",
         "refusal": "Refused: {said}",
         "warning": "Warning: {said}",
-        "conformer": "The geometry is OpenChemLib’s, relaxed with MMFF94, and not of DFT as QM9’s: with such "
-        "geometries, made by RDKit, molecules like QM9’s are missed by {mae} eV on average.",
+        "conformer": "The geometry is OpenChemLib’s, relaxed with MMFF94, not with DFT as QM9’s are: with such "
+        "geometries, made by RDKit, the error for molecules like QM9’s is {mae} eV on average.",
         "view": "Ball-and-stick model of {formula}; the arrow keys turn it",
         "shares": "What each atom adds",
         "sharesNote": "The networks write the energy as a sum over atoms. Only the sum was learnt and can be "
@@ -172,7 +177,102 @@ WEIGHTS = messages(
         "right": "Defined and positive at every size.",
     }
 )
-WITHOUT_SCRIPTS = messages({"here": "With JavaScript, there is something here to touch."})
+CAPS = messages(
+    {
+        "cap": "The most molecules that each size may keep:",
+        "tried": "Trained with:",
+        "picture": "Training molecules by number of atoms, what the slider’s cap leaves before all of them; the "
+        "numbers stand in the table below.",
+        "atoms": "Number of atoms",
+        "molecules": "Molecules",
+        "left": "left by the cap",
+        "whole": "the whole training part",
+        "told": "{left} of {all} molecules are left ({percent}%), of {mean} atoms on average in place of {before}; "
+        "{sizes} of {of} sizes are trimmed. In the same epochs, the updates are {percent}% as many.",
+        "table": "The numbers behind the bars",
+    }
+)
+TRIALS = {
+    **hyperparameters.SERIES,
+    **messages(
+        {
+            "tolerance": "How far above the best error the rule may go:",
+            "percent": "{percent}%",
+            "axis": "Across",
+            "time": "Time (min)",
+            "mse": "Validation MSE (eV²)",
+            "picture": "Validation error of each trial, with those within the slider’s tolerance marked; the arrow "
+            "keys lead from one to the next, and the sentence below says what it was.",
+            "hint": "Point at a trial, or press the arrow keys in the chart.",
+            "trial": "{values}; {minutes} min, {mse} eV² (run {run})",
+            "taken": "The rule takes the quickest of the {some} within it, of {all}: {trial}.",
+            "takes": "what the rule takes",
+            "within": "within the tolerance",
+            "rest": "the other trials",
+            "front": "Pareto front",
+            "table": "What the rule takes at other tolerances",
+            "others": "The rule’s choice by tolerance",
+            "tolerated": "Tolerance",
+        }
+    ),
+    **{hyperparameters.UNITS.get(name, name): message for name, message in hyperparameters.NAMES.items()},
+}
+EPOCHS = messages(
+    {
+        "stop": "Stop after epoch:",
+        "picture": "Validation error by epoch, a curve per run; the arrow keys lead from one run to the next, and the "
+        "sentence below says which it is. The numbers at the slider’s epoch stand in the table below.",
+        "hint": "Point at a curve where the line crosses it, or press the arrow keys in the chart.",
+        "epoch": "Epoch",
+        "mse": "Validation MSE (eV²)",
+        "run": "{series}, seed {seed}: {mse} eV² after epoch {epoch} (run {run})",
+        "reached": "Validation MSE after epoch {epoch} (eV²)",
+        "series": "Runs",
+        "runs": "Number",
+        "mean": "Mean",
+        "lowest": "Lowest",
+        "highest": "Highest",
+    }
+)
+BUDGET = messages(
+    {
+        "minutes": "Minutes to spend:",
+        "measure": "Error",
+        "mae": "MAE (meV)",
+        "mse": "MSE (eV²)",
+        "time": "Time (min)",
+        "picture": "Error against minutes of training, a point per run of Beyond, both scales logarithmic; the arrow "
+        "keys lead from one point to the next, and the sentence below says what it is.",
+        "hint": "Point at a run, or press the arrow keys in the chart.",
+        "ours": "{epochs} epochs, seed {seed}: {error} in {minutes} min on two cores (run {run})",
+        "theirs": "{series}: {error} in some {minutes} min on a GPU",
+        "reached": "In {minutes} minutes: {epochs} epochs. {measure}: {error}, the mean of {seeds} seeds, from {low} "
+        "to {high}.",
+        "once": "In {minutes} minutes: {epochs} epochs. {measure}: {error}, with one seed alone.",
+        "nothing": "In {minutes} minutes no training was done.",
+        "beyond": "Beyond, on two cores",
+        "timed": "on a GPU",
+        "untimed": "published, of unknown time",
+        "caption": "Means over the seeds of each length",
+        "epochs": "Epochs",
+        "seeds": "Seeds",
+        "table": "The numbers behind the points",
+    }
+)
+TRAJECTORY = messages(
+    {
+        "play": "Play",
+        "pause": "Pause",
+        "time": "Time:",
+        "view": "Ball-and-stick model of {formula}; the arrow keys turn it",
+        "potential": "Potential energy, above that at rest",
+        "kinetic": "Kinetic energy",
+        "total": "Their sum",
+        "bond": "The bond that is stretched most",
+        "stretched": "{bond}, {length} Å: {percent}% of its length at rest",
+    }
+)
+WITHOUT_SCRIPTS = messages({"here": "With JavaScript, there is something interactive here."})
 
 PARTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
@@ -180,6 +280,11 @@ PARTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "explorer": {**_MODELS, **EXPLORER},
         "molecule": {**SAID, **MOLECULE},
         "weights": WEIGHTS,
+        "caps": CAPS,
+        "trials": TRIALS,
+        "epochs": EPOCHS,
+        "budget": BUDGET,
+        "trajectory": TRAJECTORY,
     }
 )
 """The words of each part."""

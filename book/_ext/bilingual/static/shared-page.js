@@ -1,15 +1,31 @@
 // A page that every language shares, a notebook or the API, shows readers the language of the page that they come from:
-// its paragraphs, its half of a heading "Català · English", its parts in the sidebar. Who comes from nowhere sees all.
+// its paragraphs and outputs, its half of a heading "Català · English", its parts in the sidebar. Who comes from nowhere
+// sees all. The switch, which without this script leads to a language's first page, changes the language of this one.
 document.addEventListener("DOMContentLoaded", () => {
   const LANGUAGES = ["ca", "en"]; // in the order in which headings name them
+  const KEY = "reading-language";
   let reading = null;
   try {
-    reading = localStorage.getItem("reading-language");
+    reading = localStorage.getItem(KEY);
   } catch {}
+  for (const link of document.querySelectorAll("a.language-switch")) {
+    link.hidden = link.lang === reading;
+    link.addEventListener("click", (event) => {
+      try {
+        localStorage.setItem(KEY, link.lang);
+      } catch {
+        return;
+      }
+      event.preventDefault();
+      location.reload();
+    });
+  }
   if (!LANGUAGES.includes(reading)) return;
 
-  for (const said of document.querySelectorAll("article [lang]")) {
-    if (LANGUAGES.includes(said.lang) && said.lang !== reading) said.hidden = true;
+  document.documentElement.lang = reading;
+  // What stands there in both languages; the API's sections, in English alone, are for every reader.
+  for (const said of document.querySelectorAll("article :is(p, .cell)[lang]")) {
+    if (said.lang !== reading) said.hidden = true;
     else if (said.matches("p")) said.querySelector(":scope > strong:first-child")?.remove();
   }
   const own = (text) => {

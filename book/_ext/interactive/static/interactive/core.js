@@ -6,7 +6,6 @@ globalThis.Interactive = (() => {
   "use strict";
   const SVG = "http://www.w3.org/2000/svg";
   const DRAWN = new Set(["svg", "g", "line", "path", "circle", "rect", "text", "title"]);
-  const language = document.documentElement.lang.startsWith("ca") ? "ca" : "en";
   const SYMBOLS = { 1: "H", 6: "C", 7: "N", 8: "O", 9: "F" };
   const BELOW = "₀₁₂₃₄₅₆₇₈₉";
 
@@ -38,29 +37,37 @@ globalThis.Interactive = (() => {
   const say = (message, values = {}) => message.replace(/\{(\w+)\}/g, (_, key) => values[key]);
 
   /**
-   * A number as the page's language writes it, with so many decimals.
-   * @param {number} value
-   * @param {number} [decimals]
-   * @param {number} [least] decimals that are written even if they are 0
-   * @returns {string}
+   * Numbers as a language writes them.
+   * @param {string} language
    */
-  function number(value, decimals = 0, least = decimals) {
-    if (!Number.isFinite(value)) return "–";
-    const digits = { minimumFractionDigits: least, maximumFractionDigits: decimals, useGrouping: "always" };
-    const format = new Intl.NumberFormat(language === "ca" ? "ca" : "en-GB", { ...digits, signDisplay: "negative" });
-    return format.format(value).replace("-", "−");
-  }
+  function writer(language) {
+    /**
+     * A number with so many decimals.
+     * @param {number} value
+     * @param {number} [decimals]
+     * @param {number} [least] decimals that are written even if they are 0
+     * @returns {string}
+     */
+    function number(value, decimals = 0, least = decimals) {
+      if (!Number.isFinite(value)) return "–";
+      const digits = { minimumFractionDigits: least, maximumFractionDigits: decimals, useGrouping: "always" };
+      const format = new Intl.NumberFormat(language === "ca" ? "ca" : "en-GB", { ...digits, signDisplay: "negative" });
+      return format.format(value).replace("-", "−");
+    }
 
-  /**
-   * A number with about so many digits that count and no more decimals than it needs: 0.003, 12, 1,200.
-   * @param {number} value
-   * @param {number} [digits]
-   * @returns {string}
-   */
-  function short(value, digits = 2) {
-    if (!Number.isFinite(value)) return "–";
-    if (value === 0) return number(0);
-    return number(value, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value)) + 1e-9)), 0);
+    /**
+     * A number with about so many digits that count and no more decimals than it needs: 0.003, 12, 1,200.
+     * @param {number} value
+     * @param {number} [digits]
+     * @returns {string}
+     */
+    function short(value, digits = 2) {
+      if (!Number.isFinite(value)) return "–";
+      if (value === 0) return number(0);
+      return number(value, Math.max(0, digits - 1 - Math.floor(Math.log10(Math.abs(value)) + 1e-9)), 0);
+    }
+
+    return { number, short };
   }
 
   /**
@@ -157,20 +164,46 @@ globalThis.Interactive = (() => {
   }
 
   /**
+   * A place for a table that may be wider than it: it takes the focus, so that the arrow keys scroll it.
+   * @param {string} label
+   * @returns {Element}
+   */
+  const numbersIn = (label) => make("div", { class: "numbers", role: "group", tabindex: 0, "aria-label": label });
+
+  /**
+   * A slider with its label, at whose end stands its value.
+   * @param {string} id
+   * @param {string} label
+   * @param {{min: number, max: number, step: number, value: number}} range
+   */
+  function slider(id, label, range) {
+    const input = make("input", { type: "range", id, ...range }), shown = make("span", { class: "value" });
+    const say = (text) => {
+      shown.textContent = text;
+      input.setAttribute("aria-valuetext", text);
+    };
+    return { input, label: make("label", { for: id }, label, " ", shown), say };
+  }
+
+  /**
    * Fill the page's places for one part, and show them.
    * @param {string} name
-   * @param {function(Element, Object<string, string>): (void|Promise<void>)} build gets the place and the words
+   * @param {function(Element, Object<string, string>, Object, ?Object[]): (void|Promise<void>)} build gets the place,
+   *   the words, `writer` for their language and, of a part that shows a figure's data, its rows
    */
   function fill(name, build) {
     document.addEventListener("DOMContentLoaded", async () => {
-      const place = document.getElementById(`interactive-${name}`);
-      if (!place) return;
-      const words = JSON.parse(document.getElementById(`interactive-${name}-words`).textContent);
-      await build(place, words);
-      place.hidden = false;
-      place.dataset.ready = "";
+      for (const place of document.querySelectorAll(`.interactive[data-part="${name}"]`)) {
+        const read = (what) => JSON.parse(document.getElementById(`${place.id}-${what}`)?.textContent ?? "null");
+        const table = read("rows");
+        const rows = table?.data.map((row) => Object.fromEntries(table.columns.map((column, k) => [column, row[k]])));
+        await build(place, read("words"), writer(place.dataset.language), rows);
+        place.hidden = false;
+        place.dataset.ready = "";
+      }
     });
   }
 
-  return { SYMBOLS, language, make, say, number, short, formula, unpack, colour, redraw, choice, table, fill };
+  const { number, short } = writer(document.documentElement.lang.startsWith("ca") ? "ca" : "en");
+  return { SYMBOLS, make, say, writer, number, short, formula, unpack, colour, redraw, choice, numbersIn, slider, table, fill };
 })();

@@ -1,7 +1,7 @@
 /** A molecule of the reader's: a SMILES, a drawing, an XYZ text or file, and what the networks say of it. */
 (() => {
   "use strict";
-  const { SYMBOLS, make, say, number, formula, table, choice, fill } = globalThis.Interactive;
+  const { SYMBOLS, make, numbersIn, say, number, formula, table, choice, fill } = globalThis.Interactive;
   const { Prediction, Domain, MoleculeView } = globalThis;
   const EXAMPLES = { ethanol: "CCO", benzene: "c1ccccc1", glycine: "NCC(=O)O", phenylalanine: "NC(Cc1ccccc1)C(=O)O" };
   const WATER = "3\n\nO 0.000 0.000 0.119\nH 0.000 0.763 -0.477\nH 0.000 -0.763 -0.477";
@@ -39,7 +39,7 @@
     const geometry = make("details", { id: "molecule-geometry" }, make("summary", { text: words.give }), place3d);
     const told = make("div", { class: "told", role: "status" });
     const view = make("svg", { class: "molecule" });
-    const shares = make("div", { class: "numbers" });
+    const shares = numbersIn(words.shares);
     const whole = make("details", {}, make("summary", { text: words.shares }), make("p", { text: words.sharesNote }), shares);
     place.append(ask, examples, drawing, geometry, make("div", { class: "two" }, make("div", {}, told, whole), view));
 

@@ -6,6 +6,7 @@ globalThis.Prediction = (() => {
   "use strict";
   const { unpack } = globalThis.Interactive;
   const { PaiNN, Domain } = globalThis;
+  const MOST = 30; // atoms other than hydrogen: with more, MMFF94 takes longer than a reader waits, and the page hangs
   const CONFORMERS = 8; // that of least MMFF94 energy among so many
   const SEED = 42, TORSIONS = 100, STEPS = { maxIts: 2000, gradTol: 1e-3, funcTol: 1e-6 };
 
@@ -68,6 +69,8 @@ globalThis.Prediction = (() => {
     const atoms = Array.from({ length: molecule.getAllAtoms() }, (_, a) => a);
     if (!atoms.length || molecule.isFragment() || /[*~$]/.test(text)) return refuse("noStructure");
     if (molecule.getFragmentNumbers(atoms.map(() => 0), false, false) > 1) return refuse("several");
+    const count = atoms.filter((a) => molecule.getAtomicNo(a) !== 1).length;
+    if (count > MOST) return refuse("tooMany", { count, most: MOST });
     const found = [...new Set(atoms.map((a) => molecule.getAtomicNo(a)))].filter((z) => !limits.elements.includes(z));
     if (found.length) {
       const symbols = found.sort((one, other) => one - other).map((z) => limits.symbols[z]).join(", ");

@@ -1,8 +1,8 @@
 /** The slider: from the training set's mean to each size's own, and what becomes of the error by size. */
 (() => {
   "use strict";
-  const { make, say, number, short, redraw, table, fill } = globalThis.Interactive;
-  const { scales, frame, path } = globalThis.Chart;
+  const { make, numbersIn, say, slider, redraw, table, fill } = globalThis.Interactive;
+  const { scales, frame, path, legend } = globalThis.Chart;
   const STEPS = 100;
 
   /** Per seed and size the mean squared error, eV², with the mean a share `t` of the way. */
@@ -30,22 +30,24 @@
     return product(a, b) / Math.sqrt(product(a, a) * product(b, b));
   }
 
-  fill("slider", (place, words) => {
+  fill("slider", (place, words, { number, short }) => {
     const data = globalThis.SLIDER_DATA, models = Object.entries(data.models);
-    const range = make("input", { type: "range", id: "slider-share", min: 0, max: STEPS, step: 1, value: 0 });
+    const share = slider(`${place.id}-share`, words.share, { min: 0, max: STEPS, step: 1, value: 0 }), range = share.input;
     const picture = make("svg", { class: "chart", role: "img", "aria-label": words.picture });
-    const said = make("div", { class: "numbers" }), whole = make("div", { class: "numbers" });
-    const swatch = (name) => make("span", { class: `swatch of-${name}` });
-    const legend = [...models.map(([name]) => [name, words[name]]), ["start", words.start], ["count", words.count]];
+    const said = numbersIn(words.table), whole = numbersIn(words.table);
+    const folded = make("details", {}, make("summary", { text: words.table }), whole);
     place.append(
-      make("label", { for: "slider-share", text: words.share }),
+      share.label,
       range,
       make("div", { class: "ends", "aria-hidden": "true" }, make("span", { text: words.low }), make("span", { text: words.high })),
       picture,
-      make("ul", { class: "legend" }, ...legend.map(([name, text]) => make("li", {}, swatch(name), text))),
-      said,
-      make("details", {}, make("summary", { text: words.table }), whole),
+      legend([...models.map(([name]) => [name, words[name]]), ["start", words.start], ["count", words.count]]),
+      folded,
     );
+    if ("brief" in place.dataset) {
+      place.prepend(make("p", { text: words.drag }));
+      whole.before(said);
+    } else folded.before(said);
     const every = [0, 0.25, 0.5, 0.75, 1].flatMap((t) => models.flatMap(([, model]) => errors(model, t).flat()));
     const axes = {
       x: [data.sizes[0] - 0.6, data.sizes.at(-1) + 0.6], y: [Math.min(...every) / 1.3, Math.max(...every) * 1.3], logY: true,
@@ -73,13 +75,13 @@
           ...middle.map(([x, y]) => make("circle", { class: `of-${name}`, cx: at.x(x), cy: at.y(y), r: 3.5 })),
         ];
       });
-      picture.replaceChildren(...bars, frame(axes, width, height), ...curves);
+      picture.replaceChildren(...bars, frame(axes, width, height, short), ...curves);
     }
 
     function tell() {
       const t = range.value / STEPS;
       const found = models.map(([name, model]) => [name, summary(errors(model, t)).map((one) => one.mean)]);
-      range.setAttribute("aria-valuetext", say(words.position, { percent: number(100 * t) }));
+      share.say(say(words.position, { percent: number(100 * t) }));
       said.replaceChildren(
         table(
           say(words.position, { percent: number(100 * t) }),

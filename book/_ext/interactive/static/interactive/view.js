@@ -40,10 +40,12 @@ globalThis.MoleculeView = (() => {
    * @param {Array<[number, number]>} molecule.bonds
    * @param {string[]} molecule.titles what each atom says of itself
    * @param {string} molecule.label what the picture shows, and that the arrow keys turn it
+   * @returns {function(number[][]): void} moves the atoms elsewhere, Å; the molecule stays turned as it is
    */
   function show(svg, { numbers, positions, bonds, titles, label }) {
     const centre = [0, 1, 2].map((k) => positions.reduce((sum, place) => sum + place[k], 0) / positions.length);
-    const places = positions.map((place) => place.map((value, k) => value - centre[k]));
+    const centred = (all) => all.map((place) => place.map((value, k) => value - centre[k]));
+    let places = centred(positions);
     const reach = Math.max(1.5, ...places.map((place) => Math.hypot(...place))) + 0.6;
     let rotation = turned([[1, 0, 0], [0, 1, 0], [0, 0, 1]], -0.5, 0.6);
     let zoom = 1;
@@ -100,6 +102,10 @@ globalThis.MoleculeView = (() => {
       draw();
     };
     draw();
+    return (moved) => {
+      places = centred(moved);
+      draw();
+    };
   }
 
   return { show, bonds };

@@ -1,7 +1,7 @@
 /** The report's two loss weights v(s; r) with the rate r on a slider, as `analysis.runs.weights` has them, as printed. */
 (() => {
   "use strict";
-  const { make, say, number, short, redraw, table, fill } = globalThis.Interactive;
+  const { make, numbersIn, say, slider, redraw, table, fill } = globalThis.Interactive;
   const { scales, frame, path } = globalThis.Chart;
   const SIZES = Array.from({ length: 27 }, (_, k) => k + 3); // of QM9's molecules
   const FORMULAS = {
@@ -12,16 +12,15 @@
     },
   };
 
-  fill("weights", (place, words) => {
-    const rate = make("input", { type: "range", id: "weights-rate", min: 0, max: 20, step: 0.5, value: 10 });
-    const shown = make("span", { class: "value" });
+  fill("weights", (place, words, { number, short }) => {
+    const exponent = slider("weights-rate", words.rate, { min: 0, max: 20, step: 0.5, value: 10 }), rate = exponent.input;
     const plots = Object.keys(FORMULAS).map((name) => {
       const picture = make("svg", { class: "chart", role: "img", "aria-label": words[`${name}Picture`] });
       return { name, picture, told: make("p") };
     });
-    const whole = make("div", { class: "numbers" });
+    const whole = numbersIn(words.table);
     place.append(
-      make("label", { for: "weights-rate" }, words.rate, " ", shown),
+      exponent.label,
       rate,
       make("div", { class: "two alike" },
         ...plots.map(({ name, picture, told }) => make("div", {}, make("p", {}, make("strong", { text: words[name] })), picture, told))),
@@ -42,7 +41,7 @@
         return [make("path", { class: "cross", d: `M${x - 4},${y - 4}l8,8m-8,0l8,-8` })];
       });
       picture.replaceChildren(
-        frame(axes, width, height),
+        frame(axes, width, height, short),
         make("line", { class: "axis", x1: at.x(2), x2: at.x(30), y1: at.y(0), y2: at.y(0) }),
         make("path", { class: "curve of-custom", d: path(points, at) }),
         ...marks,
@@ -51,8 +50,7 @@
 
     function tell() {
       const r = Number(rate.value);
-      shown.textContent = short(r, 3);
-      rate.setAttribute("aria-valuetext", `r = ${short(r, 3)}`);
+      exponent.say(short(r, 3));
       for (const { name, told } of plots) {
         const values = SIZES.map((s) => FORMULAS[name](s, r));
         const none = values.filter(Number.isNaN).length, negative = values.filter((v) => v <= 0).length;
