@@ -7,8 +7,9 @@ import multiprocessing.connection
 from collections.abc import Sequence
 from multiprocessing.process import BaseProcess
 
-PATIENCE = 3_600_000
-"""ms after which a browser is given up, in whose page nothing ends that could be seen: the one clock of the tests."""
+PATIENCE = 300_000
+"""ms after which a browser is given up, in whose page nothing ends that could be seen: the one clock of the tests. Much
+more than any page needs on a slow and busy machine, and little enough for a run of all tests to tell what it found."""
 
 
 def join_all(processes: Sequence[BaseProcess]) -> None:

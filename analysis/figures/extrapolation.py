@@ -1,20 +1,19 @@
 """Trained up to a number of heavy atoms, tested above it: each model beside itself with such molecules in its training.
 
-Every function takes the records of `study.ExtrapolationParameters` and the molecules. Errors are those of held-out
-molecules, with the offsets of each training's own molecules.
+Every function takes the records of `study.ExtrapolationParameters` and the molecules: see `evaluation.extrapolation`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 
 from analysis.data.molecules import Molecules
+from analysis.evaluation.extrapolation import found, heavy
 from analysis.figures import final_comparison, style
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arms
-from analysis.runs.records import Record, held_out_errors
+from analysis.runs.records import Record
 
 _BEYOND = "beyond"
 _SETS = messages({"whole": "All sizes", "random": "As many at random", "few": "Up to {heavy} heavy atoms"})
@@ -24,54 +23,6 @@ _LOOKS: Mapping[str, Mapping[str, object]] = {
     "few": {"color": style.VERMILION, "marker": "D"},
 }
 _SIDES = messages({"within": "Up to {heavy} heavy atoms", "above": "More than {heavy} heavy atoms"})
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Errors of one arm of one model on one side of the limit: meV [S, n], a row per record."""
-
-    model: str
-    trained_on: str
-    side: str
-    records: tuple[Record, ...]
-    errors: np.ndarray
-
-    @property
-    def mae(self) -> np.ndarray:
-        """Mean absolute error, meV [S]."""
-        return np.abs(self.errors).mean(axis=1)
-
-    @property
-    def bias(self) -> np.ndarray:
-        """Mean error, prediction less reference, meV [S]."""
-        return self.errors.mean(axis=1)
-
-    @property
-    def mae_without(self) -> np.ndarray:
-        """Mean absolute error after the mean error was taken out, meV [S]."""
-        return np.abs(self.errors - self.errors.mean(axis=1, keepdims=True)).mean(axis=1)
-
-
-def found(arms: Arms[Record], molecules: Molecules) -> list[Errors]:
-    """Errors of each model, training set and side of the limit, in the order of the experiment."""
-    return list(_found(arms, molecules))
-
-
-def _found(arms: Arms[Record], molecules: Molecules) -> Iterator[Errors]:
-    limit = heavy(arms)
-    counted = pd.Series(molecules.heavy_atoms, index=molecules.index)
-    for arm, records in arms.items():
-        errors = 1e3 * held_out_errors(records)
-        few = counted.loc[records[0].errors["index"]].to_numpy() <= limit
-        trained_on = "whole" if arm.value is None else "random" if arm.random else "few"
-        for side, inside in (("within", few), ("above", ~few)):
-            yield Errors(arm.role, trained_on, side, tuple(records), np.compress(inside, errors, axis=1))
-
-
-def heavy(arms: Arms[Record]) -> int:
-    """The most heavy atoms that the small training sets have."""
-    (limit,) = {record.config.data.selection.most_heavy for arm in arms for record in arms[arm]} - {None}
-    return limit
 
 
 def by_model(arms: Arms[Record], molecules: Molecules, *, lang: str) -> style.BookFigure:

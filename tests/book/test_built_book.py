@@ -33,6 +33,7 @@ from built import (
 )
 from PIL import Image
 from playwright.sync_api import Page, expect
+from waiting import PATIENCE
 
 pytestmark = pytest.mark.built_book
 
@@ -341,6 +342,18 @@ def test_the_api_which_is_in_english_is_there_for_readers_of_catalan(browser):
         reader.open("api/runs.html")
         expect(reader.page.locator("article section[lang=en]").first).to_be_visible()
         expect(reader.page.locator("article p[lang=en]").first).to_be_hidden()
+
+
+def test_a_shared_page_that_knew_no_language_follows_the_first_page_that_has_one(browser):
+    """So it does where a browser's process tells another too late what the reader reads."""
+    context = browser.new_context(viewport=WIDE)
+    context.set_default_timeout(PATIENCE)
+    shared, other = context.new_page(), context.new_page()
+    shared.goto(f"{HTML.as_uri()}/api/runs.html")
+    expect(shared.locator("article p[lang=en]").first).to_be_visible()
+    other.goto(f"{HTML.as_uri()}/ca/balancing.html")
+    expect(shared.locator("article p[lang=en]").first).to_be_hidden()
+    context.close()
 
 
 def test_every_notebook_has_its_outputs_in_both_languages(pages):

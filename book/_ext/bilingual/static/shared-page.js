@@ -1,6 +1,6 @@
 // A page that every language shares, a notebook or the API, shows readers the language of the page that they come from:
 // its paragraphs and outputs, its half of a heading "Català · English", its parts in the sidebar. Who comes from nowhere
-// sees all. The switch, which without this script leads to a language's first page, changes the language of this one.
+// sees all, until a page with a language is opened. The switch, which without this script leads to a language's first page, changes the language of this one.
 document.addEventListener("DOMContentLoaded", () => {
   const LANGUAGES = ["ca", "en"]; // in the order in which headings name them
   const KEY = "reading-language";
@@ -20,7 +20,11 @@ document.addEventListener("DOMContentLoaded", () => {
       location.reload();
     });
   }
-  if (!LANGUAGES.includes(reading)) return;
+  if (!LANGUAGES.includes(reading)) {
+    // Also where the page before was another process of the browser's and its word comes later than this page.
+    window.addEventListener("storage", ({ key }) => key === KEY && location.reload());
+    return;
+  }
 
   document.documentElement.lang = reading;
   // What stands there in both languages; the API's sections, in English alone, are for every reader.
