@@ -13,7 +13,7 @@ LIMIT = 8
 
 
 def extrapolated(molecules: Molecules, above: float = 5.0, shift: float = 1.0) -> Arms:
-    """Two models; trained on few heavy atoms their errors are two, above them `above` times as large, and `shift` eV up."""
+    """Two models; trained on few heavy atoms their errors double, above them `above`-fold, `shift` eV up."""
     compared = study.recorded(study.FinalComparisonParameters(seeds=[0, 1, 2]), molecules)
     heavy = dict(zip(molecules.index.tolist(), molecules.heavy_atoms.tolist(), strict=True))
 

@@ -11,6 +11,7 @@ from analysis.study.experiments import (
     BaselineParameters,
     BeyondParameters,
     BeyondRemediesParameters,
+    BeyondSplitsParameters,
     ConfirmationParameters,
     DefaultToCustomParameters,
     DirectedTrainingParameters,

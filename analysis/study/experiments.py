@@ -237,21 +237,24 @@ class ExtrapolationParameters(ExperimentParameters):
     The models "Default", "Custom" and "Beyond" (of `minutes`, see `EPOCHS_OF_BUDGET`), each on the whole training part
     or the part that it has by its definition (those runs lie with their own experiments), and on the small molecules of
     that part for as many updates. Of "Default" and "Beyond" there is a control of equal size and as many updates too.
+    "Beyond", whose seeds differ less and whose runs take longer, has the `beyond_seeds` alone.
     """
 
     experiment = "extrapolation"
+    beyond_seeds: list[NonNegativeInt] = Field([0, 1, 2], description="out of `seeds`, each once; or an empty list")
     heavy: PositiveInt = Field(8, description="a number of heavy atoms")
     minutes: _Budget = Field(5, description=f"one of {_BUDGETS}")
 
     @override
     def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
         found = {}
-        large = {"smallest": thesis.LARGE + 1}
-        for model, elsewhere, parts, limits in (
+        models = [
             ("default", "baseline", {}, {}),
-            ("custom", "final-comparison", thesis.CUSTOM, large),
-            ("beyond", "beyond", _beyond(self.profile, self.minutes), {}),
-        ):
+            ("custom", "final-comparison", thesis.CUSTOM, {"smallest": thesis.LARGE + 1}),
+        ]
+        if seed in self.beyond_seeds:
+            models.append(("beyond", "beyond", _beyond(self.profile, self.minutes), {}))
+        for model, elsewhere, parts, limits in models:
             whole = self.run(seed, experiment=elsewhere, **(_on(**limits) if limits else {}), **parts)
             found[Arm(model)] = whole
             for random in (False,) if limits else (False, True):
@@ -434,6 +437,21 @@ class BeyondParameters(ExperimentParameters):
         return self.run(seed, **_beyond(self.profile, minutes))
 
 
+class BeyondSplitsParameters(ExperimentParameters):
+    """The model "Beyond" of `minutes` (`EPOCHS_OF_BUDGET`) on further `splits`; with the usual one it lies elsewhere."""
+
+    experiment = "beyond-splits"
+    seeds: list[NonNegativeInt] = Field([0], min_length=1, description="at least one, each once")
+    minutes: _Budget = Field(_MAIN, description=f"one of {_BUDGETS}")
+    splits: list[NonNegativeInt] = Field([1, 2], description="seeds of the split, each once; or an empty list")
+
+    @override
+    def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
+        parts, arm = _beyond(self.profile, self.minutes), Arm("beyond")
+        further = {arm.on(split): adjust(self.run(seed, **parts), data={"split_seed": split}) for split in self.splits}
+        return {arm: self.run(seed, experiment="beyond", **parts)} | further
+
+
 class LearningCurveParameters(ExperimentParameters):
     """The model "Beyond" on so many training molecules, drawn at random; on all of them the runs lie with `beyond`.
 
@@ -604,4 +622,4 @@ def _beyond(profile: Profile, minutes: int) -> dict[str, dict[str, object]]:
 EXPERIMENTS: dict[str, type[ExperimentParameters]] = {
     parameters.experiment: parameters for parameters in ExperimentParameters.__subclasses__()
 }
-"""The parameters of every experiment, by its name, in the order of the report; the last eleven are ours."""
+"""The parameters of every experiment, by its name, in the order of the report; the last twelve are ours."""

@@ -70,6 +70,7 @@ ARMS = {
     "recipe": "default; "
     + "; ".join([*(f"step {name}" for name in study.RECIPE), *(f"variation {name}" for name in study.VARIATIONS)]),
     "beyond": "minutes 25; minutes 5; minutes 2; minutes 10; minutes 50; minutes 106",
+    "beyond-splits": "beyond; beyond, split 1; beyond, split 2",
     "learning-curve": "; ".join(f"molecules {n}" for n in (1000, 2000, 5000, 10000, 20000, 50000, 104664)),
     "beyond-remedies": "plain; size 10; per-atom 2; cap 4000, same updates; fine-tuned, rings 3",
     "geometries": "beyond; mmff94 0.001; qm9 0.001",
@@ -83,8 +84,9 @@ def test_an_experiment_names_its_arms(parameters, qm9_molecules):
     by_arm = asked.by_arm(qm9_molecules)
     assert "; ".join(by_arm) == ARMS[parameters.experiment]
     of_all = [seeds for seeds in ([config.seed for config in of] for of in by_arm.values()) if len(seeds) > 1]
-    some = {tuple(asked.split_seeds)} if parameters.experiment == "confirmation" else set()
-    assert {tuple(seeds) for seeds in of_all} == {tuple(asked.seeds), *some}
+    fewer = {"confirmation": "split_seeds", "extrapolation": "beyond_seeds"}.get(parameters.experiment)
+    some = {tuple(getattr(asked, fewer))} if fewer else set()
+    assert {tuple(seeds) for seeds in of_all} == ({tuple(asked.seeds), *some} if len(asked.seeds) > 1 else set())
     assert {config for of in by_arm.values() for config in of} == set(asked.configs(qm9_molecules))
 
 
