@@ -438,7 +438,7 @@ class BeyondParameters(ExperimentParameters):
 
 
 class BeyondSplitsParameters(ExperimentParameters):
-    """The model "Beyond" of `minutes` (`EPOCHS_OF_BUDGET`) on further `splits`; with the usual one it lies elsewhere."""
+    """The model "Beyond" of `minutes` (`EPOCHS_OF_BUDGET`) on further `splits`; on the usual one it lies elsewhere."""
 
     experiment = "beyond-splits"
     seeds: list[NonNegativeInt] = Field([0], min_length=1, description="at least one, each once")
