@@ -11,6 +11,7 @@ from rdkit import Chem
 from analysis.data.descriptors import structure
 from analysis.data.molecules import Molecules
 from analysis.evaluation import accuracy
+from analysis.evaluation.between_splits import BetweenSplits
 from analysis.figures import style
 from analysis.figures.beyond import whole_or_tenths
 from analysis.figures.words import messages, say
@@ -98,6 +99,25 @@ def facts(records: Sequence[Record], molecules: Molecules, *, lang: str) -> dict
         found[f"errors_rmse_{name}"] = whole_or_tenths(rmse, lang)
         found[f"errors_share_{name}"] = style.percent(_share(errors, inside), lang)
     return found
+
+
+def splits(found: BetweenSplits, *, lang: str) -> style.WordTable:
+    """A row per split: its mean absolute error over the test part, and the standard error that the draw gives it."""
+    rows = {
+        say("Split {seed}", lang, seed=style.number(split, lang)): {
+            say("MAE (meV)", lang): style.number(style.MEV * mae, lang, 2),
+            say("Standard error (meV)", lang): style.number(style.MEV * found.sampling[split], lang, 2),
+        }
+        for split, mae in found.mae.items()
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Test molecules", lang))
+
+
+def splits_facts(found: BetweenSplits, *, lang: str) -> dict[str, str]:
+    """`splits_mean` over the splits, meV, with the standard error `splits_error`; `splits_seeds`, meV; `splits_p`."""
+    values = {"mean": found.mean, "error": found.error, "seeds": found.seeds}
+    told = {f"splits_{key}": style.number(style.MEV * value, lang, 2) for key, value in values.items()}
+    return told | {"splits_p": style.number(found.p, lang, 2), "splits_number": style.number(len(found.mae), lang)}
 
 
 def _may_be_aromatic(smiles: np.ndarray) -> np.ndarray:

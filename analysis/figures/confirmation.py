@@ -20,7 +20,8 @@ from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import CUSTOM, DEFAULT, Arm, Arms
 from analysis.runs.records import ENDS, End, Record
 
-_SQUARE = str.maketrans("()", "[]")
+SQUARE = str.maketrans("()", "[]")
+"""For an effect within a sentence, where it often stands in round brackets itself."""
 _CAME = messages({True: "Yes", False: "No"})
 _LOOKS: Mapping[End, Mapping[str, object]] = {
     "last": {"color": style.VERMILION, "marker": "o"},
@@ -135,7 +136,7 @@ def effects(found: Mapping[End, Sequence[Verdict]], *, lang: str) -> dict[str, s
         for verdict in verdicts:
             if verdict.protocol == PROTOCOLS[1]:
                 continue
-            told[f"{verdict.claim}_{end}"] = replication.effect(verdict, lang).translate(_SQUARE)
+            told[f"{verdict.claim}_{end}"] = replication.effect(verdict, lang).translate(SQUARE)
             for part in verdict.parts:
                 told[f"{verdict.claim}_{part.name}_{end}"] = replication.rounded(part.effect, lang)
     return told

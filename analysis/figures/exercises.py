@@ -225,6 +225,22 @@ def forces(sizes: pd.DataFrame, elements: pd.DataFrame, *, lang: str) -> dict[st
     }
 
 
+def extrapolation(errors: pd.DataFrame, *, lang: str) -> dict[str, str]:
+    """How much of the error above the limit is a mean error; the error within it, over that of as many at random.
+
+    The first of "Default", the second of "Beyond"; means over seeds.
+    """
+    means = errors.groupby(["model", "trained_on", "heavy_atoms"])[["mae_meV", "mean_error_meV"]].mean()
+    within, above = sorted(errors["heavy_atoms"].unique())
+    default, few, random = (
+        means.loc[key] for key in (("default", "few", above), *(("beyond", each, within) for each in ("few", "random")))
+    )
+    return {
+        "biased": style.percent(abs(default["mean_error_meV"]) / default["mae_meV"], lang),
+        "within": style.number(few["mae_meV"] / random["mae_meV"], lang, 2),
+    }
+
+
 def _series(data: pd.DataFrame, place: int) -> pd.DataFrame:
     """The rows of one of a figure's series, by its place."""
     return data[data["series"] == data["series"].unique()[place]]

@@ -1,16 +1,18 @@
 """Trained up to a number of heavy atoms, tested above it: each model beside itself with such molecules in its training.
 
-Every function takes the records of `study.ExtrapolationParameters` and the molecules: see `evaluation.extrapolation`.
+Functions take the records of `study.ExtrapolationParameters`, the molecules, and the verdicts of `extrapolates`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from analysis.data.molecules import Molecules
-from analysis.evaluation.extrapolation import found, heavy
-from analysis.figures import final_comparison, style
+from analysis.evaluation.extrapolation import Errors, found, heavy
+from analysis.evaluation.verdicts import Verdict
+from analysis.figures import final_comparison, replication, style
+from analysis.figures.confirmation import SQUARE
 from analysis.figures.words import mark, messages, say
 from analysis.runs.arms import Arms
 from analysis.runs.records import Record
@@ -81,27 +83,49 @@ def table(arms: Arms[Record], molecules: Molecules, *, lang: str) -> style.WordT
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Model and training set", lang))
 
 
-def facts(arms: Arms[Record], molecules: Molecules, *, lang: str) -> dict[str, str]:
+def claims(verdicts: Sequence[Verdict], *, lang: str) -> style.WordTable:
+    """A row per model: its verdict with effect and interval, and the effect without the mean errors."""
+    rows = {
+        say(_NAMES[_model(one)], lang): {
+            say("Larger molecules raise its error by a tenth or more", lang): replication.cell_or_same(one, lang),
+            say("Ratio without the mean errors", lang): replication.effect(one.parts[1], lang),
+            say("Seeds", lang): style.number(one.n_seeds, lang),
+        }
+        for one in verdicts
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Model", lang))
+
+
+def facts(arms: Arms[Record], molecules: Molecules, verdicts: Sequence[Verdict], *, lang: str) -> dict[str, str]:
     """The numbers of the prose, the same keys in both languages.
 
-    `mae_<model>_<set>` above the limit, meV, `ratio_<model>` of the small set's to that of as many at random (for a
-    model without that control to that of all its own), and `unbiased_<model>`, the same ratio without the mean errors.
+    `mae_<model>_<set>` and `bias_<model>_<set>` above the limit, meV, `within_<model>_<set>` up to it; `effect_<model>`
+    of the verdicts with its interval and `unbiased_<model>`, the same without the mean errors.
     """
-    above = {(one.model, one.trained_on): one for one in found(arms, molecules) if one.side == "above"}
-    limit, whole = heavy(arms), next(iter(above.values()))
+    of_sides = {side: [one for one in found(arms, molecules) if one.side == side] for side in _SIDES}
+    whole = of_sides["above"][0]
     result = {
-        "heavy": style.number(limit, lang),
+        "heavy": style.number(heavy(arms), lang),
         "seeds": style.number(len(whole.records), lang),
         "above": style.number(whole.errors.shape[1], lang),
+        "trained": style.number(_few(of_sides["above"], "default").records[0].about["molecules"]["train"], lang),
     }
-    for (model, trained_on), one in above.items():
-        result[f"mae_{model}_{trained_on}"] = _spread(one.mae, lang)
-        result[f"bias_{model}_{trained_on}"] = _spread(one.bias, lang)
-        if trained_on == "few":
-            control = above.get((model, "random"), above[model, "whole"])
-            result[f"ratio_{model}"] = style.number(one.mae.mean() / control.mae.mean(), lang, 1)
-            result[f"unbiased_{model}"] = style.number(one.mae_without.mean() / control.mae_without.mean(), lang, 1)
+    for one in of_sides["above"]:
+        result[f"mae_{one.model}_{one.trained_on}"] = _spread(one.mae, lang)
+        result[f"bias_{one.model}_{one.trained_on}"] = _spread(one.bias, lang)
+    result |= {f"within_{one.model}_{one.trained_on}": _spread(one.mae, lang) for one in of_sides["within"]}
+    for one in verdicts:
+        result[f"effect_{_model(one)}"] = replication.effect(one, lang).translate(SQUARE)
+        result[f"unbiased_{_model(one)}"] = replication.effect(one.parts[1], lang).translate(SQUARE)
     return result
+
+
+def _few(errors: Sequence[Errors], model: str) -> Errors:
+    return next(one for one in errors if (one.model, one.trained_on) == (model, "few"))
+
+
+def _model(verdict: Verdict) -> str:
+    return verdict.claim.rpartition("_")[2]
 
 
 def _spread(values: np.ndarray, lang: str) -> str:

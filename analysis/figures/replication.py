@@ -10,7 +10,7 @@ from typing import get_args
 import numpy as np
 
 from analysis.data import thesis
-from analysis.evaluation.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Claim, Outcome, Verdict
+from analysis.evaluation.verdicts import CLAIMS, INDEPENDENT, PROTOCOLS, Claim, Outcome, Part, Verdict
 from analysis.evaluation.verdicts.table import OURS
 from analysis.figures import baseline, final_comparison, groups, loss_modification, style
 from analysis.figures.words import mark, messages, say
@@ -296,8 +296,8 @@ def cell_or_same(verdict: Verdict, lang: str) -> str:
     return f"{said} ({say(_SAME, lang)})" if verdict.no_difference else said
 
 
-def effect(verdict: Verdict, lang: str) -> str:
-    """The effect of a verdict, with its interval."""
+def effect(verdict: Verdict | Part, lang: str) -> str:
+    """The effect of a verdict or of a part of one, with its interval."""
     value, low, high = (
         style.number(value, lang, 2) if verdict.unit == "correlation" else rounded(value, lang)
         for value in (verdict.effect, *verdict.interval)

@@ -442,7 +442,7 @@ class BeyondSplitsParameters(ExperimentParameters):
 
     experiment = "beyond-splits"
     seeds: list[NonNegativeInt] = Field([0], min_length=1, description="at least one, each once")
-    minutes: _Budget = Field(_MAIN, description=f"one of {_BUDGETS}")
+    minutes: _Budget = Field(5, description=f"one of {_BUDGETS}")
     splits: list[NonNegativeInt] = Field([1, 2], description="seeds of the split, each once; or an empty list")
 
     @override

@@ -5,6 +5,7 @@ from extrapolated import extrapolated
 from matplotlib.text import Text
 from test_figures_state_of_the_art import assert_readable
 
+from analysis.evaluation.extrapolation import extrapolates
 from analysis.figures import extrapolation
 from analysis.figures.words import LANGUAGES
 from analysis.runs.arms import Arms
@@ -29,9 +30,13 @@ def test_figure_and_table_show_every_model_and_set(arms, qm9_molecules, lang):
     assert not table.isna().any(axis=None)
 
 
-def test_the_facts_compare_with_as_many_molecules_where_there_are_some(arms, qm9_molecules):
-    one, two = (extrapolation.facts(arms, qm9_molecules, lang=lang) for lang in LANGUAGES)
+def test_the_facts_and_the_claims_say_what_the_verdicts_do(arms, qm9_molecules):
+    verdicts = extrapolates(arms, qm9_molecules, resamples=100)
+    one, two = (extrapolation.facts(arms, qm9_molecules, verdicts, lang=lang) for lang in LANGUAGES)
     assert one.keys() == two.keys()
-    assert two["unbiased_default"] == "2.5"  # beside the random control
-    assert two["unbiased_custom"] == "5.0"  # beside all of its own
+    assert two["unbiased_default"].startswith("2.50 [")  # beside the random control
+    assert two["unbiased_custom"].startswith("5.00 [")  # beside all of its own
     assert two["seeds"] == "3"
+    table = extrapolation.claims(verdicts, lang="en")
+    assert table.index.tolist() == ["Default", "Custom"]
+    assert table.iloc[0, 0].startswith("confirmed: ")
