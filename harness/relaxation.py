@@ -4,9 +4,13 @@
 conformer of each from QM9's SMILES, and predicts its U0 twice, as `predict` and as `predict --relax` do; the truth is
 QM9's U0. Molecules that both answer are compared, and of the others it is recorded what refuses them. QM9's SMILES
 have no stereochemistry: part of what is missed is the energy of another stereoisomer.
+
+With ``--g2`` it does so with the molecules of G2 that QM9 lacks and whose U0 `harness.reference` has computed, and
+records of each what is said of it, and what `--outside` would say.
 """
 
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -14,16 +18,30 @@ from typing import Annotated
 import numpy as np
 import pandas as pd
 import typer
+from ase import Atoms
+from rdkit import Chem
+from rdkit.Chem import rdDetermineBonds
 
 from analysis.data import qm9, splits
 from analysis.data.errors import UserError
 from analysis.data.files import check_output
 from analysis.data.molecules import Molecules, to_ase
-from analysis.evaluation.relaxation import WAYS, Mean, Relaxation, RelaxationError, default_path
+from analysis.evaluation.reference import Reference
+from analysis.evaluation.relaxation import (
+    PLACES,
+    WAYS,
+    Answer,
+    Lacking,
+    Mean,
+    Relaxation,
+    RelaxationError,
+    RelaxationLacking,
+    default_path,
+)
 from analysis.predict import dynamics
 from analysis.predict.answers import answered
-from analysis.predict.ensemble import Ensemble, default_records
-from analysis.predict.geometries import all_from_smiles
+from analysis.predict.ensemble import Ensemble, Prediction, default_records
+from analysis.predict.geometries import Geometry, all_from_smiles
 from analysis.runs import checkout, measured
 from analysis.runs.measured import Git
 from fused.choice import processor
@@ -33,17 +51,22 @@ _FEWEST = 20  # molecules of which a mean is worth its interval
 _PACKAGES = ("ase", "qm9pack", "rdkit")
 
 
+def conformers(smiles: Iterable[str], truths: Iterable[Atoms]) -> list[Geometry]:
+    """A conformer of each SMILES, in trouble if its atoms are not those of the molecule that it stands for."""
+    return [
+        one
+        if one.atoms is None or sorted(one.atoms.numbers) == sorted(truth.numbers)
+        else replace(one, trouble="its SMILES is of another composition")
+        for one, truth in zip(all_from_smiles(smiles), truths, strict=True)
+    ]
+
+
 def predicted(ensemble: Ensemble, calculator: dynamics.ForceCalculator | None, molecules: Molecules) -> pd.DataFrame:
     """A row per molecule, by QM9's index: `error`, predicted − true U0, eV, NaN where `refused` says why there is none.
 
     Relaxed on the calculator's models, if there is one.
     """
-    given = [
-        one
-        if one.atoms is None or sorted(one.atoms.numbers) == sorted(truth.numbers)
-        else replace(one, trouble="its SMILES is of another composition")
-        for one, truth in zip(all_from_smiles(molecules.smiles.tolist()), to_ase(molecules), strict=True)
-    ]
+    given = conformers(molecules.smiles.tolist(), to_ase(molecules))
     answers = [answer for _, answer in answered(ensemble, given, relax=calculator)]
     energies = np.array([np.nan if isinstance(answer, str) else answer.energy for answer in answers])
     return pd.DataFrame(
@@ -97,19 +120,75 @@ def _by_index(values: pd.Series) -> dict[str, float | str]:
     return dict(zip(map(str, values.index), values.tolist(), strict=True))
 
 
+def perceived(atoms: Atoms) -> str:
+    """The SMILES of a neutral molecule by its geometry, Å; raises ValueError if RDKit finds no bonds that fit.
+
+    Two electrons that are not in bonds are unpaired in a SMILES: singlet methylene has none of its own.
+    """
+    symbols, positions = atoms.get_chemical_symbols(), atoms.positions.tolist()
+    # RDKit reads no exponents.
+    lines = [f"{symbol} {x:.6f} {y:.6f} {z:.6f}" for symbol, (x, y, z) in zip(symbols, positions, strict=True)]
+    structure = Chem.MolFromXYZBlock("\n".join([str(len(lines)), "", *lines]))
+    rdDetermineBonds.DetermineBonds(structure, charge=0)
+    return Chem.MolToSmiles(Chem.RemoveHs(structure))
+
+
+def lacking(ensemble: Ensemble, calculator: dynamics.ForceCalculator, reference: Reference) -> RelaxationLacking:
+    """The molecules of a reference that QM9 lacks: at its geometries, at conformers, and at these relaxed."""
+    wanted = {name: one for name, one in reference.molecules.items() if one.source == "computed"}
+    atoms = [one.atoms for one in wanted.values()]
+    smiles = [perceived(one) for one in atoms]
+    given = dict.fromkeys(WAYS, conformers(smiles, atoms))
+    given["reference"] = [Geometry(name, one, kind="dft") for name, one in zip(wanted, atoms, strict=True)]
+    found: dict[str, dict[str, Answer]] = {name: {} for name in wanted}
+    for place in PLACES:
+        relax = calculator if place == "relaxed" else None
+        said, shown = (answered(ensemble, given[place], relax=relax, outside=outside) for outside in (False, True))
+        for (name, one), (_, answer), (_, number) in zip(wanted.items(), said, shown, strict=True):
+            found[name][place] = _answer(answer, number, one.U0)
+    git = checkout.git_state()
+    return RelaxationLacking(
+        processor=processor(),
+        git=git and Git.model_validate(git),
+        versions=measured.versions(_PACKAGES),
+        models=[record.id for record in ensemble.records],
+        relaxed_on=[record.id for record in calculator.records],
+        molecules={
+            name: Lacking(formula=one.get_chemical_formula(), smiles=written, answers=found[name])
+            for name, one, written in zip(wanted, atoms, smiles, strict=True)
+        },
+    )
+
+
+def _answer(answer: Prediction | str, number: Prediction | str, true: float) -> Answer:
+    """What is said, and what is said with `--outside`, beside the true U0, eV."""
+    interval = None if isinstance(answer, str) else answer.interval
+    return Answer(
+        error=None if isinstance(number, str) else round(_MEV * (number.energy - true), 2),
+        refused=answer if isinstance(answer, str) else "",
+        numberless=number if isinstance(number, str) else "",
+        interval=interval and tuple(round(_MEV * (end - true), 2) for end in interval),
+    )
+
+
 def main(
     out: Annotated[Path | None, typer.Argument(help="The record, by default in results/prediction.")] = None,
     molecules: Annotated[int, typer.Option(min=_FEWEST, help="How many are drawn.")] = 500,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     part: Annotated[str, typer.Option(help="test or validation.")] = "test",
+    *,
+    g2: Annotated[bool, typer.Option("--g2", help="Draw none, but take those of G2 that QM9 lacks.")] = False,
 ) -> None:
     """Predict, compare and record."""
     try:
-        out = out or default_path()
+        out = out or default_path(lacking=g2)
         check_output(out)
         if part not in ("test", "validation"):
             raise RelaxationError(f"there is no part {part!r} to draw from: test or validation")
         calculator = dynamics.ForceCalculator(dynamics.default_records())
+        if g2:
+            measured.write(out, lacking(Ensemble(default_records()), calculator, Reference.load()))
+            return
         everything = qm9.load()
         ensemble = Ensemble(default_records(everything), everything)
         among = getattr(splits.split(everything, ensemble.records[0].config.data.split_seed), part)

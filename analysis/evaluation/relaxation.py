@@ -1,6 +1,7 @@
 """What it is worth to relax on networks with forces, where there is a SMILES alone: `python -m harness.relaxation`.
 
-Errors are of U0 as `predict` gives it from a conformer, and as `predict --relax` does: predicted − true, meV.
+Errors are of U0 as `predict` gives it from a conformer, and as `predict --relax` does: predicted − true, meV. The true
+U0 is QM9's, or for molecules that QM9 lacks that of `evaluation.reference`.
 """
 
 import os
@@ -19,7 +20,10 @@ from analysis.runs.measured import Frozen, Git
 
 WAYS = ("conformer", "relaxed")
 """A conformer by ETKDG and MMFF94, and the minimum of the models with forces that it leads to."""
+PLACES = ("reference", *WAYS)
+"""Where a molecule that QM9 lacks is predicted: at the minimum of B3LYP/6-31G(2df,p), and from its SMILES alone."""
 _NAME = "relaxation.json"
+_LACKING = "relaxation_g2.json"
 _MEV = 1000  # meV per eV
 
 
@@ -86,6 +90,45 @@ class Relaxation(Frozen):
         return measured.read(Path(path or default_path()), cls, RelaxationError, "python -m harness.relaxation")
 
 
-def default_path() -> Path:
-    """Where the record lies."""
-    return default_folder() / _NAME
+class Answer(Frozen):
+    """What is said of a molecule: `error` is predicted − true U0, meV, with `--outside` if there is no other.
+
+    `refused` says why nothing is answered without `--outside`, "" if something is, and `numberless` why there is no
+    error at all. `interval` holds the ends of an answer's interval, less the true U0, meV: if it holds 0, it is right.
+    """
+
+    error: float | None
+    refused: str
+    numberless: str
+    interval: tuple[float, float] | None = None
+
+
+class Lacking(Frozen):
+    """A molecule that QM9 lacks: its formula, its SMILES, and what is said of it at each of `PLACES`."""
+
+    formula: str
+    smiles: str
+    answers: dict[str, Answer]
+
+
+class RelaxationLacking(Frozen):
+    """The molecules of G2 that QM9 lacks, by name, whose U0 is in `evaluation.reference`'s record."""
+
+    schema_version: Literal[1] = 1
+    processor: str
+    git: Git | None
+    versions: dict[str, str]
+    models: list[str]
+    relaxed_on: list[str]
+    molecules: dict[str, Lacking]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None) -> Self:
+        """The record; raises RelaxationError if it is missing or damaged."""
+        path = Path(path or default_path(lacking=True))
+        return measured.read(path, cls, RelaxationError, "python -m harness.relaxation --g2")
+
+
+def default_path(*, lacking: bool = False) -> Path:
+    """Where the record lies, or that of the molecules that QM9 lacks."""
+    return default_folder() / (_LACKING if lacking else _NAME)

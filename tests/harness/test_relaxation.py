@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from ase import Atoms
+from ase.build import molecule
 from springs import Swelling
 from typer.testing import CliRunner
 
@@ -14,6 +16,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # the harness is n
 import typer
 
 from analysis.data import splits
+from analysis.data.molecules import to_ase
+from analysis.evaluation.reference import Found, Reference
 from analysis.predict import dynamics
 from analysis.predict.ensemble import Ensemble, default_records
 from analysis.runs import measured
@@ -75,9 +79,76 @@ def test_both_ways_are_recorded_with_what_they_refuse(tmp_path, qm9_molecules):
 
 
 @pytest.mark.parametrize(
+    ("name", "smiles"),
+    [("CO", "[C-]#[O+]"), ("O3", "O=[O+][O-]"), ("CH3NO2", "C[N+](=O)[O-]"), ("C3H4_D2d", "C=C=C"), ("H2", "[H][H]")],
+)
+def test_a_smiles_is_seen_in_the_geometry(name, smiles):
+    assert relaxation.perceived(molecule(name)) == smiles
+
+
+def test_coordinates_of_almost_nothing_are_seen():
+    assert relaxation.perceived(Atoms("HF", [[1e-6, 0, -2e-7], [0.92, 0, 0]])) == "F"
+
+
+def a_reference(**molecules: tuple[Atoms, float, str]) -> Reference:
+    """Of molecules with their U0, eV, and source."""
+    git = {"commit": "0" * 40, "clean": True}
+    every = {
+        name: Found(
+            source=source,
+            numbers=atoms.numbers.tolist(),
+            positions=atoms.positions.tolist(),
+            U0=energy,
+            frequencies=[],
+            git=git,
+            versions={},
+        )
+        for name, (atoms, energy, source) in molecules.items()
+    }
+    return Reference(level="", start="", processor="", molecules=every, missing=[])
+
+
+def test_what_qm9_lacks_is_predicted_at_three_geometries_and_what_is_refused_with_its_number(tmp_path, qm9_molecules):
+    ensemble = Ensemble(default_records(qm9_molecules), qm9_molecules)
+    (ethane,) = to_ase(qm9_molecules.select(np.flatnonzero(qm9_molecules.index == 7)))
+    true = ethane.get_potential_energy()
+    reference = a_reference(
+        ethane=(ethane, true - 0.1, "computed"),
+        held=(ethane, true, "QM9"),
+        difluoromethane=(molecule("H2CF2"), -6502.0, "computed"),
+        methylene=(molecule("CH2_s1A1d"), -1064.0, "computed"),
+    )
+    found = relaxation.lacking(ensemble, Swelling(1.002), reference)
+    assert found.relaxed_on == ["one", "other"]
+    assert {name: (one.formula, one.smiles) for name, one in found.molecules.items()} == {
+        "ethane": ("C2H6", "CC"),
+        "difluoromethane": ("CH2F2", "FCF"),
+        "methylene": ("CH2", "[CH2]"),
+    }
+    known, foreign, radical = (one.answers for one in found.molecules.values())
+    assert list(known) == list(foreign) == list(radical) == ["reference", "conformer", "relaxed"]
+    assert not any(one.refused or one.numberless for one in known.values())
+    assert len({one.error for one in known.values()}) == 3  # each at its own geometry
+    assert known["reference"].error == pytest.approx(100, abs=30)
+    low, high = known["reference"].interval
+    assert 0 < low < known["reference"].error < high  # the truth, which was moved, is not in it
+    low, high = known["conformer"].interval
+    assert high - low > 200
+    assert known["relaxed"].interval is None
+    assert all(one.refused and not one.numberless and abs(one.error) > 300 for one in foreign.values())
+    assert foreign["relaxed"].refused.endswith("it holds F")
+    assert not any(one.interval for one in foreign.values())
+    assert radical["conformer"].error is radical["relaxed"].error is None
+    assert "multiplicity is 3" in radical["conformer"].numberless
+    measured.write(tmp_path / "relaxation_g2.json", found)
+    assert relaxation.RelaxationLacking.load(tmp_path / "relaxation_g2.json") == found
+
+
+@pytest.mark.parametrize(
     ("arguments", "why"),
     [
         (["{folder}/relaxation.json"], "no models that have learnt forces are recorded in"),
+        (["{folder}/relaxation_g2.json", "--g2"], "no models that have learnt forces are recorded in"),
         (["{folder}/relaxation.json", "--part", "train"], "there is no part 'train'"),
         (["{folder}/nowhere/relaxation.json"], "no folder"),
     ],
@@ -97,3 +168,5 @@ def test_what_cannot_be_measured_is_said_in_a_line(arguments, why, tmp_path, mon
 def test_a_record_that_is_missing_or_damaged_is_said_in_one_line(tmp_path):
     with pytest.raises(relaxation.RelaxationError, match=r"is missing: run `python -m harness\.relaxation`"):
         relaxation.Relaxation.load(tmp_path / "none.json")
+    with pytest.raises(relaxation.RelaxationError, match=r"is missing: run `python -m harness\.relaxation --g2`"):
+        relaxation.RelaxationLacking.load(tmp_path / "none.json")
