@@ -154,8 +154,7 @@ def lacking(ensemble: Ensemble, calculator: dynamics.ForceCalculator, reference:
         models=[record.id for record in ensemble.records],
         relaxed_on=[record.id for record in calculator.records],
         molecules={
-            name: Lacking(formula=one.get_chemical_formula(), smiles=written, answers=found[name])
-            for name, one, written in zip(wanted, atoms, smiles, strict=True)
+            name: Lacking(smiles=written, answers=found[name]) for name, written in zip(wanted, smiles, strict=True)
         },
     )
 

@@ -14,7 +14,7 @@ from ase.build import molecule
 from analysis.evaluation import dynamics
 from analysis.evaluation.cost import Cost, Costs
 from analysis.evaluation.dynamics import MEAN, XTB
-from analysis.evaluation.relaxation import WAYS, Mean, Relaxation
+from analysis.evaluation.relaxation import PLACES, WAYS, Answer, Lacking, Mean, Relaxation, RelaxationLacking
 from analysis.runs.arms import Arm, Arms
 from analysis.runs.config import RunConfig
 from analysis.runs.records import Record
@@ -208,6 +208,30 @@ def relaxation() -> Relaxation:
         seconds=1.25,
         errors=by_way,
         refused=refused,
+    )
+
+
+def lacking() -> RelaxationLacking:
+    """One molecule that is answered, one that is refused, and nearer when relaxed, and one that relaxing loses."""
+    near = [
+        Answer(error=50.0, refused="", numberless="", interval=(40.0, 60.0)),
+        Answer(error=-400.4, refused="", numberless="", interval=(-600.0, 100.0)),
+        Answer(error=500.0, refused="", numberless=""),
+    ]
+    far = [Answer(error=error, refused="no", numberless="") for error in (299.0, 2000.0, -1000.0)]
+    lost = [Answer(error=-310.0, refused="no", numberless=""), Answer(error=20.0, refused="no", numberless="")]
+    lost.append(Answer(error=None, refused="no", numberless="it breaks"))
+    of_each = {"near": ("C", near), "far_C2v": ("CC", far), "lost": ("CCC", lost)}
+    return RelaxationLacking(
+        git=None,
+        versions={},
+        processor="made up",
+        models=[IDS[0]],
+        relaxed_on=[IDS[1]],
+        molecules={
+            name: Lacking(smiles=smiles, answers=dict(zip(PLACES, answers, strict=True)))
+            for name, (smiles, answers) in of_each.items()
+        },
     )
 
 

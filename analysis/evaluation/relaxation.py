@@ -104,9 +104,8 @@ class Answer(Frozen):
 
 
 class Lacking(Frozen):
-    """A molecule that QM9 lacks: its formula, its SMILES, and what is said of it at each of `PLACES`."""
+    """A molecule that QM9 lacks: its SMILES, and what is said of it at each of `PLACES`."""
 
-    formula: str
     smiles: str
     answers: dict[str, Answer]
 

@@ -1,16 +1,20 @@
-"""What relaxing on networks with forces is worth, where there is a SMILES alone: `evaluation.relaxation.Relaxation`."""
+"""What relaxing on networks with forces is worth, where there is a SMILES alone: records of `evaluation.relaxation`."""
 
 import numpy as np
 import pandas as pd
 
-from analysis.evaluation.relaxation import WAYS, Relaxation
+from analysis.evaluation.relaxation import PLACES, WAYS, Answer, Relaxation, RelaxationLacking
 from analysis.figures import style
+from analysis.figures.model_card_reference import LARGE
 from analysis.figures.words import mark, messages, say
 
 DEMANDED = 30.0
 """meV: the mean absolute error that was demanded from SMILES."""
 _LOOKS = {"conformer": (style.VERMILION, "--"), "relaxed": (style.BLUE, "-")}
 _NAMES = messages({"conformer": "at the conformer", "relaxed": "relaxed on the networks"})
+_PLACES = messages(
+    {"reference": "B3LYP’s minimum (meV)", "conformer": "Conformer (meV)", "relaxed": "Relaxed on the networks (meV)"}
+)
 
 
 def distribution(record: Relaxation, *, lang: str) -> style.BookFigure:
@@ -71,6 +75,53 @@ def facts(record: Relaxation, *, lang: str) -> dict[str, str]:
             f"relaxing_refused_{way}": style.number(len(record.refused[way]), lang),
         }
     return found
+
+
+def lacking(record: RelaxationLacking, *, lang: str) -> style.WordTable:
+    """A row per molecule that QM9 lacks: its error at each of `PLACES`, meV, with its interval or its refusal."""
+    rows = {
+        one.smiles: {say("Molecule of G2", lang): name.partition("_")[0]}
+        | {say(_PLACES[place], lang): _told(one.answers[place], lang) for place in PLACES}
+        for name, one in record.molecules.items()
+    }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("SMILES", lang))
+
+
+def _told(answer: Answer, lang: str) -> str:
+    if answer.error is None:
+        return say("refused", lang)
+    error = style.number(answer.error, lang)
+    if answer.refused:
+        return f"{error} ({say('refused', lang)})"
+    return _with_ends(answer.error, answer.interval, lang) if answer.interval else error
+
+
+def lacking_facts(record: RelaxationLacking, *, lang: str) -> dict[str, str]:
+    """The numbers of the prose on molecules that QM9 lacks; the same keys in both languages.
+
+    `lacking_whole` molecules, of which `lacking_answered_<way>` are answered, the worst off by
+    `lacking_worst_conformer`, meV; `lacking_lost` have a number at the conformer and none relaxed, and of the
+    `lacking_both` with both, relaxing brings `lacking_nearer` nearer. `lacking_large`, of all errors, those of more
+    than `lacking_limit`, eV: at B3LYP's minima `lacking_large_reference`, refused `lacking_large_refused`.
+    """
+    every = [one.answers for one in record.molecules.values()]
+    errors = pd.DataFrame([{place: answers[place].error for place in PLACES} for answers in every], dtype=float).abs()
+    refused = pd.DataFrame([{place: bool(answers[place].refused) for place in PLACES} for answers in every])
+    large = errors > style.MEV * LARGE
+    both = errors[list(WAYS)].notna().all(axis=1)
+    counts = {
+        "whole": len(every),
+        **{f"answered_{way}": (~refused[way]).sum() for way in WAYS},
+        "worst_conformer": errors["conformer"][~refused["conformer"]].max(),
+        "lost": (errors["conformer"].notna() & errors["relaxed"].isna()).sum(),
+        "both": both.sum(),
+        "nearer": (errors["relaxed"] < errors["conformer"]).sum(),
+        "large": large.to_numpy().sum(),
+        "large_reference": large["reference"].sum(),
+        "large_refused": (large & refused).to_numpy().sum(),
+    }
+    found = {f"lacking_{key}": style.number(float(value), lang) for key, value in counts.items()}
+    return found | {"lacking_limit": style.number(LARGE, lang, 1)}
 
 
 def _with_ends(value: float, interval: tuple[float, float], lang: str) -> str:

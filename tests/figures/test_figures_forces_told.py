@@ -7,8 +7,10 @@ from analysis import study
 from analysis.evaluation import dynamics, force_claims
 from analysis.evaluation.cost import Costs
 from analysis.evaluation.dynamics import MEAN, QM9, XTB
-from analysis.evaluation.relaxation import Relaxation
+from analysis.evaluation.reference import Reference, computed, load_compared
+from analysis.evaluation.relaxation import PLACES, Relaxation, RelaxationLacking
 from analysis.figures import forces, forces_cost, forces_dynamics, forces_relaxation
+from analysis.figures.model_card_reference import LARGE
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,25 @@ def test_what_is_said_of_relaxing():
     assert record.change.mean_interval[0] > 0  # worse
     assert record.absolute["relaxed"].mean_interval[0] > forces_relaxation.DEMANDED
     assert -record.signed["relaxed"].mean > 0.9 * record.absolute["relaxed"].mean  # of one sign
+
+
+def test_what_is_said_of_molecules_that_qm9_lacks():
+    every = {name: one.answers for name, one in RelaxationLacking.load().molecules.items()}
+    compared = computed(load_compared()).set_index("molecule")
+    assert list(every) == compared.index.tolist()
+    for name, answers in every.items():  # the same models say the same at the same geometry
+        assert answers["reference"].error == pytest.approx(1000 * compared.loc[name, "error_eV"], abs=0.01)
+        assert bool(answers["reference"].refused) == bool(compared.loc[name, "refused"])
+    assert all(answers["relaxed"].refused for answers in every.values())
+    assert any("the training molecules have 6 to 29" in answers["relaxed"].refused for answers in every.values())
+    reference = Reference.load()
+    assert max(len(reference.molecules[name].numbers) for name in every) < 6  # smaller than all these
+    assert sum(not answers["conformer"].refused for answers in every.values()) == 1  # "off by", not "at most"
+    large = [one for of in every.values() for one in of.values() if abs(one.error or 0) > 1000 * LARGE]
+    assert large
+    assert all(one.refused for one in large)
+    sizes = {place: [abs(of[place].error) for of in every.values() if of[place].error] for place in PLACES}
+    assert np.mean(np.array(sizes["reference"]) > 1000 * LARGE) > 0.5  # "it is not the geometry that is missing"
 
 
 def test_what_is_said_of_costs_and_speed():

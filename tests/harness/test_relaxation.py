@@ -120,11 +120,8 @@ def test_what_qm9_lacks_is_predicted_at_three_geometries_and_what_is_refused_wit
     )
     found = relaxation.lacking(ensemble, Swelling(1.002), reference)
     assert found.relaxed_on == ["one", "other"]
-    assert {name: (one.formula, one.smiles) for name, one in found.molecules.items()} == {
-        "ethane": ("C2H6", "CC"),
-        "difluoromethane": ("CH2F2", "FCF"),
-        "methylene": ("CH2", "[CH2]"),
-    }
+    written = {name: one.smiles for name, one in found.molecules.items()}
+    assert written == {"ethane": "CC", "difluoromethane": "FCF", "methylene": "[CH2]"}
     known, foreign, radical = (one.answers for one in found.molecules.values())
     assert list(known) == list(foreign) == list(radical) == ["reference", "conformer", "relaxed"]
     assert not any(one.refused or one.numberless for one in known.values())
