@@ -161,7 +161,8 @@ def _bonds(structure: Chem.Mol, molecules: Molecules, place: int) -> list[tuple[
         return [(heavy[bond.GetBeginAtomIdx()], heavy[bond.GetEndAtomIdx()]) for bond in structure.GetBonds()]
     lines = [str(len(numbers)), ""]
     coordinates = molecules.positions[start : start + len(numbers)].tolist()
-    lines += [f"{chemical_symbols[number]} {x} {y} {z}" for number, (x, y, z) in zip(numbers, coordinates, strict=True)]
+    symbols = [chemical_symbols[number] for number in numbers]
+    lines += [f"{of} {x:.8f} {y:.8f} {z:.8f}" for of, (x, y, z) in zip(symbols, coordinates, strict=True)]
     seen = Chem.MolFromXYZBlock("\n".join(lines))
     rdDetermineBonds.DetermineConnectivity(seen)
     ends = [(bond.GetBeginAtomIdx(), bond.GetEndAtomIdx()) for bond in seen.GetBonds()]

@@ -144,6 +144,11 @@ def test_the_longest_bond_is_found_where_smiles_and_geometry_have_other_orders(q
     assert found.between(0.85, 1.1).all()
     turned = descriptors.structure(with_smiles(made("CCCO"), "OCCC"))["longest_bond"]
     assert turned.tolist() == pytest.approx(descriptors.structure(made("CCCO"))["longest_bond"].tolist())
+    propanol = with_smiles(made("CCCO"), "OCCC")
+    columns = {name: getattr(propanol, name) for name in ("index", "n_atoms", "numbers", "energy", "smiles")}
+    moved = propanol.positions - propanol.positions[0] + 1e-6  # a coordinate that Python writes with an exponent
+    near_zero = descriptors.structure(Molecules(**columns, positions=moved))["longest_bond"]
+    assert near_zero.tolist() == pytest.approx(turned.tolist(), abs=1e-5)
 
 
 # ---- novelty
