@@ -6,6 +6,7 @@ from rdkit import Chem
 
 from analysis import study
 from analysis.evaluation import accuracy
+from analysis.evaluation.between_splits import BetweenSplits
 from analysis.figures import beyond, beyond_errors, style
 
 
@@ -56,3 +57,19 @@ def test_the_table_has_every_kind_and_shares_of_the_whole(records, qm9_molecules
     errors = accuracy.test_errors(records)
     share = beyond_errors._share(errors, kinds["largest"]) + beyond_errors._share(errors, kinds["rest"])
     assert share == pytest.approx(1)
+
+
+@pytest.mark.parametrize("lang", ["ca", "en"])
+def test_splits_stand_beside_the_error_of_their_draw(lang):
+    found = BetweenSplits(
+        mae={0: 0.0100, 7: 0.0104}, sampling={0: 0.00013, 7: 0.00014}, seeds=0.0002, mean=0.0102, error=0.0002, p=0.31
+    )
+    table = beyond_errors.splits(found, lang=lang)
+    point = "," if lang == "ca" else "."
+    assert table.to_numpy().tolist() == [[f"10{point}00", f"0{point}13"], [f"10{point}40", f"0{point}14"]]
+    assert [name.split()[-1] for name in table.index] == ["0", "7"]
+    facts = beyond_errors.splits_facts(found, lang=lang)
+    assert facts["splits_mean"] == f"10{point}20"
+    assert facts["splits_error"] == f"0{point}20"
+    assert facts["splits_p"] == f"0{point}31"
+    assert facts["splits_number"] == "2"
