@@ -237,24 +237,21 @@ class ExtrapolationParameters(ExperimentParameters):
     The models "Default", "Custom" and "Beyond" (of `minutes`, see `EPOCHS_OF_BUDGET`), each on the whole training part
     or the part that it has by its definition (those runs lie with their own experiments), and on the small molecules of
     that part for as many updates. Of "Default" and "Beyond" there is a control of equal size and as many updates too.
-    "Beyond", whose seeds differ less and whose runs take longer, has the `beyond_seeds` alone.
     """
 
     experiment = "extrapolation"
-    beyond_seeds: list[NonNegativeInt] = Field([0, 1, 2], description="out of `seeds`, each once; or an empty list")
+    seeds: list[NonNegativeInt] = Field([0, 1, 2], min_length=1, description="at least one, each once")
     heavy: PositiveInt = Field(8, description="a number of heavy atoms")
     minutes: _Budget = Field(5, description=f"one of {_BUDGETS}")
 
     @override
     def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
         found = {}
-        models = [
+        for model, elsewhere, parts, limits in (
             ("default", "baseline", {}, {}),
             ("custom", "final-comparison", thesis.CUSTOM, {"smallest": thesis.LARGE + 1}),
-        ]
-        if seed in self.beyond_seeds:
-            models.append(("beyond", "beyond", _beyond(self.profile, self.minutes), {}))
-        for model, elsewhere, parts, limits in models:
+            ("beyond", "beyond", _beyond(self.profile, self.minutes), {}),
+        ):
             whole = self.run(seed, experiment=elsewhere, **(_on(**limits) if limits else {}), **parts)
             found[Arm(model)] = whole
             for random in (False,) if limits else (False, True):
