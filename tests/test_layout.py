@@ -27,8 +27,6 @@ SHARED = {
     "words",
 }
 """The modules of figures that are named by their job: several pages or notebooks use them, or none."""
-AWAITED = {"extrapolation"}
-"""Those whose page is written when the last of the runs that it shows is recorded, and not before."""
 TRAINING = {"state_of_the_art_network"}
 """The figures that look into a network."""
 READING = [
@@ -97,9 +95,7 @@ def test_records_are_read_for_a_notebook_without_anything_slow():
 def test_files_of_figures_are_named_as_the_pages_that_show_them():
     pages = {page.stem.replace("-", "_"): page.read_text(encoding="utf-8") for page in ROOT.glob("book/en/*.md")}
     modules = {found.name for found in pkgutil.iter_modules(analysis.figures.__path__)}
-    assert pages.keys().isdisjoint(AWAITED)
-    assert modules >= AWAITED
-    for module in modules - SHARED - AWAITED:
+    for module in modules - SHARED:
         shown = [page for page in pages if module == page or module.startswith(f"{page}_")]
         assert shown, f"analysis/figures/{module}.py: no page has that name"
         page = max(shown, key=len)

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.data.molecules import Molecules
 from analysis.evaluation.extrapolation import Errors, found, heavy
-from analysis.evaluation.verdicts import Verdict
+from analysis.evaluation.verdicts import FACTOR, Verdict
 from analysis.figures import final_comparison, replication, style
 from analysis.figures.confirmation import SQUARE
 from analysis.figures.words import mark, messages, say
@@ -107,6 +107,7 @@ def facts(arms: Arms[Record], molecules: Molecules, verdicts: Sequence[Verdict],
     result = {
         "heavy": style.number(heavy(arms), lang),
         "seeds": style.number(len(whole.records), lang),
+        "factor": style.number(FACTOR, lang, 1),
         "above": style.number(whole.errors.shape[1], lang),
         "trained": style.number(_few(of_sides["above"], "default").records[0].about["molecules"]["train"], lang),
     }
