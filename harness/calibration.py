@@ -9,7 +9,8 @@
 
 of the last two for molecules drawn from both parts. The truth is QM9's U0 each time: what is asked is how far the
 energy of the molecule is missed by someone who has such a geometry. Intervals are fitted on the validation part alone;
-the test part tells how often they hold.
+the test part tells how often they hold. With ``--refit`` nothing is predicted: intervals are fitted anew on the errors
+that are recorded.
 """
 
 from collections.abc import Callable, Iterator
@@ -26,7 +27,7 @@ from ase.optimize import BFGS
 
 from analysis.data import qm9, splits
 from analysis.data.molecules import Molecules, to_ase
-from analysis.evaluation.prediction_intervals import About, default_folder, write
+from analysis.evaluation.prediction_intervals import About, default_folder, fit, write
 from analysis.predict import geometries
 from analysis.predict.applicability import refusal
 from analysis.predict.ensemble import Ensemble, default_records, without_energies
@@ -84,9 +85,16 @@ def of_geometries(ensemble: Ensemble, given: list[Atoms | None], truth: Molecule
     )
 
 
-def main(out: Annotated[Path | None, typer.Argument(help="The record's folder.")] = None) -> None:
-    """Predict, or go on after a kill, and record the errors."""
+def main(
+    out: Annotated[Path | None, typer.Argument(help="The record's folder.")] = None,
+    *,
+    refit: Annotated[bool, typer.Option("--refit", help="Predict nothing, and fit the recorded errors anew.")] = False,
+) -> None:
+    """Predict, or go on after a kill, and record the errors and the intervals."""
     out = out or default_folder()
+    if refit:
+        fit(out, qm9.load())
+        return
     partial = out.parent / f".{out.name}.partial"
     partial.mkdir(parents=True, exist_ok=True)
     molecules = qm9.load()
@@ -119,6 +127,7 @@ def main(out: Annotated[Path | None, typer.Argument(help="The record's folder.")
             models=[record.id for record in ensemble.records],
             missing=missing,
         ),
+        molecules,
     )
 
 

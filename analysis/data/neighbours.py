@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import ase.units
 import numpy as np
+from ase.data import covalent_radii
 
-from analysis.data.molecules import Molecules, MoleculesError
+from analysis.data.molecules import BOND, Molecules, MoleculesError
 
 if TYPE_CHECKING:
     from fused.pairs import Pairs
@@ -44,6 +45,27 @@ def neighbour_pairs(molecules: Molecules, cutoff: float) -> "Pairs":
             f"{pairs.distance[pair]:.3g} Å apart, closer than atoms can be; correct its coordinates or leave it out"
         )
     return pairs
+
+
+def ends(molecules: Molecules, pairs: "Pairs") -> np.ndarray:
+    """Both atoms of each pair, counted through all molecules: int64 [2, P]."""
+    starts = np.repeat(molecules.offsets[:-1], np.diff(pairs.offsets))
+    return np.stack([starts + pairs.first, starts + pairs.second])
+
+
+def bonded(molecules: Molecules, pairs: "Pairs") -> np.ndarray:
+    """Which pairs are bonded: nearer than `BOND` times the sum of the covalent radii, bool [P].
+
+    The radii are those of Cordero et al., Dalton Trans. 2832 (2008).
+    """
+    return pairs.distance < BOND * covalent_radii[molecules.numbers[ends(molecules, pairs)]].sum(axis=0)
+
+
+def cyclomatic_numbers(molecules: Molecules) -> np.ndarray:
+    """Independent rings of each molecule in one part, by its bonds (see `bonded`) and not its SMILES: int64 [M]."""
+    pairs = neighbour_pairs(molecules, 2 * BOND * covalent_radii[molecules.numbers].max())
+    bonds = np.concatenate([[0], np.cumsum(bonded(molecules, pairs))])
+    return np.diff(bonds[pairs.offsets]) - molecules.n_atoms + 1
 
 
 def check_units(molecules: Molecules, pairs: "Pairs") -> None:

@@ -8,7 +8,7 @@ from rdkit import Chem
 
 from analysis.data.descriptors import structure
 from analysis.data.molecules import Molecules
-from analysis.evaluation.prediction_intervals import KINDS, Intervals, inside, told
+from analysis.evaluation.prediction_intervals import KINDS, Intervals, calibrated, inside, scales_of, told
 from analysis.figures import style
 from analysis.figures.words import mark, messages, say
 
@@ -23,6 +23,8 @@ KIND_NAMES = messages(
         "mmff": "from SMILES (MMFF94)",
     }
 )
+DEMANDED = 0.85
+"""Share of each group and kind of geometry for which intervals should hold."""
 _GROUPS = messages(
     {
         "all": "all",
@@ -44,8 +46,7 @@ def tested(errors: pd.DataFrame, intervals: Intervals) -> pd.DataFrame:
     `half_width` of it and `off`, how far the truth lies from its middle, eV; `inside`, whether it holds.
     """
     known = errors[(errors["part"] == "test") & told(errors, intervals.scales)].reset_index(drop=True)
-    of_each = pd.DataFrame({kind: scale.model_dump() for kind, scale in intervals.scales.items()}).T
-    scale = of_each.loc[known["geometry"]].astype(float).reset_index(drop=True)
+    scale = scales_of(known, intervals.scales)
     unit = known["spread"].astype(float) + scale["floor"]
     return known.assign(
         half_width=unit * (scale["high"] - scale["low"]) / 2,
@@ -100,25 +101,34 @@ def by_group(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *
 
     `molecules` is the whole database. A share of fewer than `LEAST` molecules is left out.
     """
+    known = tested(errors, intervals)
     rows = {
         say(_GROUPS[name], lang): {say(KIND_NAMES[kind], lang): cell for kind, cell in cells.items()}
-        for name, cells in _cells(errors, intervals, molecules, lambda *counted: _cell(*counted, lang)).items()
+        for name, cells in _cells(known, _members(known, molecules), lambda *one: _cell(*one, lang)).items()
     }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Test molecules", lang))
 
 
+def _members(known: pd.DataFrame, molecules: Molecules) -> dict[str, np.ndarray]:
+    """QM9's indices of those of some errors' molecules that are of each group."""
+    chosen = molecules.select(np.flatnonzero(np.isin(molecules.index, known["index"])))
+    return {name: chosen.index[members] for name, members in groups(chosen).items()}
+
+
 def _cells[Cell](
-    errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, cell: Callable[[int, int], Cell]
+    known: pd.DataFrame, members: dict[str, np.ndarray], cell: Callable[[int, int], Cell]
 ) -> dict[str, dict[str, Cell]]:
     """By group and kind, what `cell` makes of how many intervals hold, of how many."""
-    known = tested(errors, intervals)
-    chosen = molecules.select(np.flatnonzero(np.isin(molecules.index, known["index"])))
     found: dict[str, dict[str, Cell]] = {}
-    for name, members in groups(chosen).items():
-        of_group = known[known["index"].isin(chosen.index[members])]
+    for name, indices in members.items():
+        of_group = known[known["index"].isin(indices)]
         counted = of_group.groupby("geometry")["inside"].agg(["sum", "size"]).reindex(KINDS, fill_value=0)
         found[name] = {kind: cell(int(row["sum"]), int(row["size"])) for kind, row in counted.iterrows()}
     return found
+
+
+def _share(holding: int, number: int) -> float:
+    return holding / number if number >= LEAST else np.nan
 
 
 def _cell(holding: int, number: int, lang: str) -> str:
@@ -132,11 +142,28 @@ def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, l
 
     `level`; `drawn`, how many the figure shows; of each kind of geometry `mae_…`, `spread_…` (median), `half_…` (of the
     interval, median), meV, and `holds_…`; `least_holds_…`, the smallest share among groups of at least `LEAST`
-    molecules, and `least_group_…`.
+    molecules, and `least_group_…`; `alike_fluorine_…` and `alike_rings_…`, for which share of these groups intervals
+    would hold with one pair of quantiles for all molecules. `short` are the groups, with their kinds of geometry, of
+    which a share of less than `demanded` holds.
     """
     known = tested(errors, intervals)
-    shares = _cells(errors, intervals, molecules, lambda some, all_: some / all_ if all_ >= LEAST else np.nan)
-    found = {"level": style.percent(intervals.level, lang), "drawn": style.number(DRAWN, lang)}
+    members = _members(known, molecules)
+    shares = _cells(known, members, _share)
+    alike = errors.assign(taxon="all")
+    same = intervals.model_copy(update={"scales": calibrated(alike)})
+    before = _cells(tested(alike, same), members, _share)
+    short = [
+        f"{say(_GROUPS[name], lang)}, {say(KIND_NAMES[kind], lang)} ({style.percent(share, lang, 1)})"
+        for name, cells in shares.items()
+        for kind, share in cells.items()
+        if share < DEMANDED
+    ]
+    found = {
+        "level": style.percent(intervals.level, lang),
+        "drawn": style.number(DRAWN, lang),
+        "demanded": style.percent(DEMANDED, lang),
+        "short": "; ".join(short) or say("none", lang),
+    }
     for kind in KINDS:
         every = errors[(errors["part"] == "test") & (errors["geometry"] == kind)]
         of_kind = known[known["geometry"] == kind]
@@ -148,6 +175,8 @@ def facts(errors: pd.DataFrame, intervals: Intervals, molecules: Molecules, *, l
             f"holds_{kind}": style.percent(of_kind["inside"].mean(), lang, 1),
             f"least_holds_{kind}": style.percent(least[0], lang),
             f"least_group_{kind}": say(_GROUPS[least[1]], lang),
+            f"alike_fluorine_{kind}": style.percent(before["fluorine"][kind], lang),
+            f"alike_rings_{kind}": style.percent(before["rings"][kind], lang),
         }
     return found
 

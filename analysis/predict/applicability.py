@@ -19,13 +19,13 @@ from typing import Self
 import numpy as np
 import scipy
 from ase import Atoms
-from ase.data import chemical_symbols, covalent_radii
+from ase.data import chemical_symbols
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial.distance import pdist, squareform
 
 from analysis.data import frames, neighbours, splits
-from analysis.data.molecules import BOND, FARTHEST, MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
+from analysis.data.molecules import FARTHEST, MIN_SEPARATION, Molecules, MoleculesError, kind, unwrapped
 from analysis.data.neighbours import LONGEST_BOND, neighbour_pairs
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
 from analysis.predict import electrons
@@ -130,8 +130,7 @@ class Domain:
     """What the training molecules of some models hold.
 
     An atom's environment is its element and, of each atom bonded to it, the element and the number of bonds; two atoms
-    are bonded that are nearer than 1.3 times the sum of their covalent radii (Cordero et al., Dalton Trans. 2832
-    (2008)).
+    are bonded that are nearer than 1.3 times the sum of their covalent radii (see `neighbours.bonded`).
 
     A bond stretched or squeezed falls where the training molecules have no distance of these two elements, whose
     lengths have gaps, and not just a smallest and a largest one. It does not if the atoms come to lie as unbonded atoms
@@ -223,10 +222,8 @@ class _Looked:
     @classmethod
     def at(cls, molecules: Molecules) -> Self:
         pairs = neighbour_pairs(molecules, REACH)
-        starts = np.repeat(molecules.offsets[:-1], np.diff(pairs.offsets))
-        ends = np.stack([starts + pairs.first, starts + pairs.second])
-        bonded = pairs.distance < BOND * covalent_radii[molecules.numbers[ends]].sum(axis=0)
-        first, second = ends[:, bonded]
+        ends = neighbours.ends(molecules, pairs)
+        first, second = ends[:, neighbours.bonded(molecules, pairs)]
         elements = _PLACE[molecules.numbers]
         bonds = np.bincount(np.concatenate([first, second]), minlength=len(elements))
         as_neighbour = _CODES[elements, np.minimum(bonds, _MOST_BONDS)]

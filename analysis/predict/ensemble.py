@@ -15,7 +15,7 @@ from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules, to_ase, unwrapped
 from analysis.data.offsets import reference_energies
 from analysis.evaluation import accuracy
-from analysis.evaluation.prediction_intervals import KINDS, RELAXED, UNKNOWN, Intervals
+from analysis.evaluation.prediction_intervals import KINDS, RELAXED, UNKNOWN, Intervals, taxa
 from analysis.predict import electrons
 from analysis.predict.applicability import Domain, refusal
 from analysis.runs import checkout
@@ -236,8 +236,10 @@ class Ensemble:
         warnings = [electrons.doubts(one) + words for one, words in zip(atoms, unlike, strict=True)]
         formulas = [one.get_chemical_formula() for one in atoms]
         intervals = [
-            None if words or alone or self.intervals is None else self.intervals.of(kind, *said)
-            for kind, words, *said in zip(kinds, unlike, mean.tolist(), spread.tolist(), strict=True)
+            None if words or alone or self.intervals is None else self.intervals.of(*said)
+            for words, *said in zip(
+                unlike, kinds, taxa(molecules).tolist(), mean.tolist(), spread.tolist(), strict=True
+            )
         ]
         numbers = (mean.tolist(), atomisation.tolist(), spread.tolist())
         columns = (names, formulas, *numbers, warnings, kinds, intervals, map(bool, unlike))

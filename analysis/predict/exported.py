@@ -14,6 +14,7 @@ from analysis.data.as_text import packed
 from analysis.data.molecules import BOND, FARTHEST, MIN_SEPARATION
 from analysis.data.neighbours import LONGEST_BOND
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
+from analysis.evaluation.prediction_intervals import RINGS
 from analysis.predict import applicability, electrons
 from analysis.predict.ensemble import KCAL_PER_MOL, Ensemble, PredictError
 
@@ -73,7 +74,8 @@ def limits(ensemble: Ensemble) -> dict[str, Any]:
     The fields of `applicability.Domain` by their names, `codes` (int64 [E]), `distances` and the numbers that codes are
     sums of (`code_of`, int64 [elements, most_bonds + 2]) packed as `as_text.packed` does it; the limits of its rules;
     the patterns by which `electrons` knows charge and spin; the symbols of all elements; and `intervals`: the level
-    and, by kind of geometry, floor, widest spread, quantiles and mean absolute error (None without intervals).
+    and, by kind of geometry, floor, widest spread, quantiles by taxon and mean absolute error, and how many rings make
+    one (None without intervals).
     """
     domain, intervals = ensemble.domain, ensemble.intervals
     return {
@@ -108,9 +110,7 @@ def limits(ensemble: Ensemble) -> dict[str, Any]:
         if intervals is None
         else {
             "level": intervals.level,
-            "scales": {
-                kind: scale.model_dump(include={"floor", "widest", "low", "high", "mae"})
-                for kind, scale in intervals.scales.items()
-            },
+            "rings": RINGS,
+            "scales": {kind: scale.model_dump() for kind, scale in intervals.scales.items()},
         },
     }

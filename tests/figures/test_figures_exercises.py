@@ -308,8 +308,10 @@ def test_of_what_the_means_explain(qm9_molecules):
     assert found["fluorine"] == f"{100 * float(fluorine[0]['predicted_eV2']) / error:.0f}%"
 
 
-def test_of_the_model_card():
-    figure = model_card.errors_and_intervals(intervals.load_errors(), intervals.Intervals.load(), lang="en")
+def test_of_the_model_card(qm9_molecules):
+    figure = model_card.errors_and_intervals(
+        intervals.load_errors(qm9_molecules), intervals.Intervals.load(), lang="en"
+    )
     found = exercises.model_card(figure.data, lang="en")
     widths, inside = defaultdict(list), []
     for row in rows(figure):

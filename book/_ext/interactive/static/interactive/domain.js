@@ -176,19 +176,31 @@ globalThis.Domain = (() => {
     return spread > widest ? [said("divided", { spread, widest })] : [];
   }
 
+  /** The group of molecules whose quantiles a molecule in one part has. */
+  function taxonOf(limits, numbers, positions) {
+    if (numbers.includes(9)) return "fluorine";
+    const rings = look(limits, numbers, positions).bonds.length - numbers.length + 1;
+    return rings >= limits.intervals.rings ? "rings" : "others";
+  }
+
   /**
    * Where U0 lies for molecules like QM9's, eV; of an unknown kind of geometry, whatever any kind allows.
    * @param {Object} limits
    * @param {string} kind of geometry
+   * @param {number[]} numbers
+   * @param {number[][]} positions
    * @param {number} energy
    * @param {number} spread
-   * @returns {?[number, number]}
+   * @returns {?[number, number]} null too where molecules like it were too few to calibrate on
    */
-  function interval(limits, kind, energy, spread) {
+  function interval(limits, kind, numbers, positions, energy, spread) {
     if (!limits.intervals) return null;
-    const ends = scalesOf(limits.intervals, kind).map(({ floor, low, high }) => [
-      energy - high * (spread + floor), energy - low * (spread + floor),
-    ]);
+    const taxon = taxonOf(limits, numbers, positions), scales = scalesOf(limits.intervals, kind);
+    if (scales.some(({ quantiles }) => !quantiles[taxon])) return null;
+    const ends = scales.map(({ floor, quantiles }) => {
+      const { low, high } = quantiles[taxon];
+      return [energy - high * (spread + floor), energy - low * (spread + floor)];
+    });
     return [Math.min(...ends.map((one) => one[0])), Math.max(...ends.map((one) => one[1]))];
   }
 

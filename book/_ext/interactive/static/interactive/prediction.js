@@ -145,7 +145,7 @@ globalThis.Prediction = (() => {
       if (!unlike.length) unlike.push(...Domain.divided(limits, kind, found.spread));
       const warnings = [...notes, ...doubts, ...unlike], isOutside = notes.length + unlike.length > 0;
       if (isOutside && !outside) return { refused: { key: "outside", values: { warnings } }, canBeAsked: true };
-      const interval = isOutside ? null : Domain.interval(limits, kind, found.energy, found.spread);
+      const interval = isOutside ? null : Domain.interval(limits, kind, numbers, positions, found.energy, found.spread);
       return { ...found, numbers, positions, kind, warnings, interval };
     }
     return { predict, fromSmiles: (text) => fromSmiles(limits, text), fromXyz: (text, kind) => fromXyz(limits, text, kind) };
