@@ -24,11 +24,11 @@ from analysis.data import descriptors, thesis
 from analysis.data.molecules import Molecules, to_ase
 from analysis.evaluation import accuracy, decomposition
 from analysis.evaluation.dynamics import Watched
-from analysis.evaluation.prediction_intervals import KINDS, UNKNOWN
+from analysis.evaluation.prediction_intervals import KINDS, TAXA, UNKNOWN, taxa
 from analysis.figures import balancing, beyond, final_comparison, hyperparameters
 from analysis.figures.style import BookFigure
 from analysis.figures.words import LANGUAGES, say
-from analysis.predict.ensemble import Ensemble, default_records
+from analysis.predict.ensemble import Ensemble, default_records, without_energies
 from analysis.runs import weights
 from analysis.runs.records import Record
 from analysis.study import search, sweeps, trials
@@ -368,7 +368,7 @@ def test_the_page_predicts_what_the_package_predicts(opened, ensemble, few_molec
     asked = [[one.numbers.tolist(), one.positions.tolist(), kind] for one, kind in zip(given, kinds, strict=True)]
     shown = opened("molecule").evaluate(PREDICT, asked)
     seen = Counter()
-    for answer, found, atoms in zip(answers, shown, given, strict=True):
+    for answer, found, atoms, kind in zip(answers, shown, given, kinds, strict=True):
         if isinstance(answer, str):
             assert REFUSED[found["refused"]] in answer
             seen[found["refused"]] += 1
@@ -384,11 +384,15 @@ def test_the_page_predicts_what_the_package_predicts(opened, ensemble, few_molec
         assert all(KEYS[key] in said for key, said in zip(found["keys"], answer.warnings, strict=True))
         seen.update(found["keys"])
         if answer.interval:
-            assert found["interval"] == pytest.approx(list(answer.interval), abs=12 * near)  # some ten times the spread
+            (taxon,) = taxa(without_energies([atoms])).tolist()
+            expected = ensemble.intervals.of(kind, taxon, found["energy"], found["spread"])
+            assert found["interval"] == pytest.approx(list(expected), abs=1e-9)
+            seen[taxon] += 1
         else:
             assert found["interval"] is None
     assert len(set(seen) & set(KEYS)) >= 4
     assert len(set(seen) & set(REFUSED)) >= 3
+    assert seen.keys() >= set(TAXA)
 
 
 def answer(page: Page) -> str:

@@ -1030,6 +1030,15 @@ def test_where_the_models_differ_too_much_for_an_interval_it_is_said(shipped, mo
     assert shipped.predict([ethanol])[0].interval is not None  # of another kind
 
 
+@pytest.mark.parametrize("taxon", intervals.TAXA)
+def test_a_molecule_has_the_interval_of_its_taxon(shipped, few_molecules, taxon):
+    of_taxon = few_molecules.select(np.flatnonzero(intervals.taxa(few_molecules) == taxon))
+    given = [one for one in shipped.predict(of_taxon, geometry="xtb", outside=True) if one.interval]
+    assert given
+    for one in given:
+        assert one.interval == shipped.intervals.of("xtb", taxon, one.energy, one.spread)
+
+
 def test_what_would_fall_apart_is_refused_even_if_asked_for(shipped):
     with pytest.raises(predict.PredictError, match=r"eV of its atomisation: it is unbound, or nothing they know"):
         shipped.predict([molecule("C60")], outside=True)
