@@ -130,7 +130,7 @@ def _model(verdict: Verdict) -> str:
 
 
 def _spread(values: np.ndarray, lang: str) -> str:
-    return style.mean_and_deviation(values, lang, 0 if np.abs(values).mean() >= 20 else 1)
+    return style.mean_and_deviation(values, lang, 0 if np.abs(values).mean() >= 30 else 1)
 
 
 _NAMES = {**final_comparison.NAMES, _BEYOND: mark("Beyond")}
