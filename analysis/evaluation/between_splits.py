@@ -16,9 +16,9 @@ ALPHA = 0.05
 class BetweenSplits:
     """Mean absolute errors over test parts, eV, by the split's seed, and what their scatter says.
 
-    `sampling` is the standard error that the draw of the test molecules gives each, `seeds` the standard deviation
-    between seeds on one split. `mean` is that of the splits, `error` its standard error from their scatter; `p` is that
-    of a scatter as large as this if splits differed by nothing else.
+    Each is the mean over seeds. `sampling` is the standard error that the draw of the test molecules gives it, `seeds`
+    the standard deviation between seeds within a split. `mean` is that of the splits, `error` its standard error from
+    their scatter; `p` is that of a scatter as large as this if splits differed by nothing else.
     """
 
     mae: Mapping[int, float]
@@ -34,22 +34,22 @@ class BetweenSplits:
         return self.p <= ALPHA
 
 
-def between_splits(by_split: Mapping[int, Record], seeds: Sequence[Record]) -> BetweenSplits:
-    """Compare one record per split; `seeds` are several of one split.
+def between_splits(by_split: Mapping[int, Sequence[Record]]) -> BetweenSplits:
+    """Compare the records of several seeds on each split.
 
     Rule: Cochran's Q of the mean absolute errors (Biometrics 10, 101 (1954)), each with the variance of its draw of
     molecules and that between seeds. Splits differ if its p is at most 5 %; else what is seen is what draws and seeds
     do, and three splits cannot tell less than about twice that. The rule was committed before the further splits'
-    networks were trained. Raises ValueError for fewer than two splits or seeds.
+    networks were trained. Raises ValueError for fewer than two splits, or two seeds of one.
     """
-    if min(len(by_split), len(seeds)) < 2:
-        raise ValueError(f"{len(by_split)} splits and {len(seeds)} seeds: their scatter takes two of each")
-    absolute = {split: np.abs(accuracy.test_errors([record])[0]) for split, record in by_split.items()}
+    if len(by_split) < 2 or min(map(len, by_split.values())) < 2:
+        raise ValueError(f"{len(by_split)} splits: their scatter takes two, and two seeds of each")
+    absolute = {split: np.abs(accuracy.test_errors(records)) for split, records in by_split.items()}  # [S, M]
     mae = {split: float(of.mean()) for split, of in absolute.items()}
-    sampling = {split: float(of.std(ddof=1) / np.sqrt(len(of))) for split, of in absolute.items()}
-    deviation = float(np.abs(accuracy.test_errors(seeds)).mean(axis=1).std(ddof=1))
+    sampling = {split: float(of.mean(axis=0).std(ddof=1) / np.sqrt(of.shape[1])) for split, of in absolute.items()}
+    deviation = float(np.sqrt(np.mean([of.mean(axis=1).var(ddof=1) for of in absolute.values()])))
     values = np.array(list(mae.values()))
-    weights = 1 / (np.array(list(sampling.values())) ** 2 + deviation**2)
+    weights = 1 / np.array([sampling[split] ** 2 + deviation**2 / len(of) for split, of in by_split.items()])
     q = float((weights * (values - np.average(values, weights=weights)) ** 2).sum())
     return BetweenSplits(
         mae=mae,

@@ -240,7 +240,6 @@ class ExtrapolationParameters(ExperimentParameters):
     """
 
     experiment = "extrapolation"
-    seeds: list[NonNegativeInt] = Field([0, 1, 2], min_length=1, description="at least one, each once")
     heavy: PositiveInt = Field(8, description="a number of heavy atoms")
     minutes: _Budget = Field(5, description=f"one of {_BUDGETS}")
 
@@ -438,7 +437,6 @@ class BeyondSplitsParameters(ExperimentParameters):
     """The model "Beyond" of `minutes` (`EPOCHS_OF_BUDGET`) on further `splits`; on the usual one it lies elsewhere."""
 
     experiment = "beyond-splits"
-    seeds: list[NonNegativeInt] = Field([0], min_length=1, description="at least one, each once")
     minutes: _Budget = Field(5, description=f"one of {_BUDGETS}")
     splits: list[NonNegativeInt] = Field([1, 2], description="seeds of the split, each once; or an empty list")
 

@@ -18,23 +18,28 @@ def times(record, factor):
     return replace(record, errors=record.errors.assign(error=factor * record.errors["error"]))
 
 
-def test_one_seed_of_a_split_beside_others_of_it_is_no_other_split(seeds):
-    found = between_splits(dict(enumerate(seeds[:3])), seeds)
+def test_seeds_of_one_split_are_no_other_splits(seeds):
+    found = between_splits({0: seeds[:2], 1: seeds[2:4]})
     assert not found.differ
     assert found.mean == pytest.approx(np.mean(list(found.mae.values())))
-    assert found.seeds == pytest.approx(np.std([between_splits({0: one, 1: one}, seeds).mean for one in seeds], ddof=1))
+    maes = [one.errors["error"][one.errors["test"]].abs().mean() for one in seeds[:4]]
+    within = np.mean([np.var(maes[:2], ddof=1), np.var(maes[2:], ddof=1)])
+    assert found.seeds == pytest.approx(np.sqrt(within), rel=1e-2)
+    assert found.mae[0] == pytest.approx(np.mean(maes[:2]), rel=1e-3)
     of_test = seeds[0].errors["test"]
-    absolute = seeds[0].errors["error"][of_test].abs()
-    assert found.mae[0] == pytest.approx(absolute.mean(), rel=1e-3)
-    assert found.sampling[0] == pytest.approx(absolute.sem(), rel=1e-3)
+    both = np.mean([one.errors["error"][of_test].abs() for one in seeds[:2]], axis=0)
+    assert found.sampling[0] == pytest.approx(both.std(ddof=1) / np.sqrt(len(both)), rel=1e-3)
 
 
 def test_a_split_that_is_harder_is_found_out(seeds):
-    found = between_splits({0: seeds[0], 1: times(seeds[1], 1.2), 2: seeds[2]}, seeds)
+    harder = [times(one, 1.2) for one in seeds[2:4]]
+    found = between_splits({0: seeds[:2], 1: harder})
     assert found.differ
     assert found.mae[1] > 1.1 * found.mae[0]
 
 
 def test_one_split_or_seed_has_no_scatter(seeds):
-    with pytest.raises(ValueError, match="1 splits and 5 seeds"):
-        between_splits({0: seeds[0]}, seeds)
+    with pytest.raises(ValueError, match="1 splits"):
+        between_splits({0: seeds})
+    with pytest.raises(ValueError, match="two seeds of each"):
+        between_splits({0: seeds, 1: seeds[:1]})

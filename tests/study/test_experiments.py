@@ -85,7 +85,7 @@ def test_an_experiment_names_its_arms(parameters, qm9_molecules):
     assert "; ".join(by_arm) == ARMS[parameters.experiment]
     of_all = [seeds for seeds in ([config.seed for config in of] for of in by_arm.values()) if len(seeds) > 1]
     some = {tuple(asked.split_seeds)} if parameters.experiment == "confirmation" else set()
-    assert {tuple(seeds) for seeds in of_all} == ({tuple(asked.seeds), *some} if len(asked.seeds) > 1 else set())
+    assert {tuple(seeds) for seeds in of_all} == {tuple(asked.seeds), *some}
     assert {config for of in by_arm.values() for config in of} == set(asked.configs(qm9_molecules))
 
 
