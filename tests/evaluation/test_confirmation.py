@@ -255,7 +255,15 @@ def test_the_plan_is_older_than_every_run_that_it_judges():
     folders = records.recorded_folders(records.results_folder())
     runs = [records.outline(folder) for folder in folders if folder.parent.name == PLAN.experiment]
     path = confirmation.plan_path().relative_to(ROOT).as_posix()
-    brought = git("log", "--diff-filter=A", "--format=commit %H", "--name-only", "--", f"results/{PLAN.experiment}")
+    brought = git(
+        "log",
+        "--no-renames",
+        "--diff-filter=A",
+        "--format=commit %H",
+        "--name-only",
+        "--",
+        f"results/{PLAN.experiment}",
+    )
     added = {}
     for line in brought.stdout.decode().split("\n"):
         if line.startswith("commit "):
@@ -265,7 +273,7 @@ def test_the_plan_is_older_than_every_run_that_it_judges():
     named = {run.id: run.about["git"]["commit"] for run in runs}
     there = {commit for commit in set(named.values()) if git("cat-file", "-e", f"{commit}^{{commit}}").returncode == 0}
     of_runs = {commit if commit in there else added[run] for run, commit in named.items()}
-    assert len(there) > 10
+    assert sum(commit in there for commit in named.values()) > len(runs) / 3
     for commit in {confirmation.REGISTERED, *of_runs}:
         shown = git("show", f"{commit}:{path}")
         assert shown.stdout == confirmation.plan_path().read_bytes(), f"commit {commit} has another plan, or none"
