@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
@@ -96,13 +96,8 @@ def measure(
     seconds = (time.process_time() - begun) / len(molecules)
     both = compared(found)
     size = both.abs()
-    git = checkout.git_state()
     return Relaxation(
-        processor=processor(),
-        git=git and Git.model_validate(git),
-        versions=measured.versions(_PACKAGES),
-        models=[record.id for record in ensemble.records],
-        relaxed_on=[record.id for record in calculator.records],
+        **_source(ensemble, calculator),
         part=part,
         drawn=len(molecules),
         seed=seed,
@@ -114,6 +109,18 @@ def measure(
         errors={way: _by_index((_MEV * table["error"]).dropna().round(2)) for way, table in found.items()},
         refused={way: _by_index(table["refused"][table["refused"] != ""]) for way, table in found.items()},
     )
+
+
+def _source(ensemble: Ensemble, calculator: dynamics.ForceCalculator) -> dict[str, Any]:
+    """Where a record comes from."""
+    git = checkout.git_state()
+    return {
+        "processor": processor(),
+        "git": git and Git.model_validate(git),
+        "versions": measured.versions(_PACKAGES),
+        "models": [record.id for record in ensemble.records],
+        "relaxed_on": [record.id for record in calculator.records],
+    }
 
 
 def _by_index(values: pd.Series) -> dict[str, float | str]:
@@ -146,13 +153,8 @@ def lacking(ensemble: Ensemble, calculator: dynamics.ForceCalculator, reference:
         said, shown = (answered(ensemble, given[place], relax=relax, outside=outside) for outside in (False, True))
         for (name, one), (_, answer), (_, number) in zip(wanted.items(), said, shown, strict=True):
             found[name][place] = _answer(answer, number, one.U0)
-    git = checkout.git_state()
     return RelaxationLacking(
-        processor=processor(),
-        git=git and Git.model_validate(git),
-        versions=measured.versions(_PACKAGES),
-        models=[record.id for record in ensemble.records],
-        relaxed_on=[record.id for record in calculator.records],
+        **_source(ensemble, calculator),
         molecules={
             name: Lacking(smiles=written, answers=found[name]) for name, written in zip(wanted, smiles, strict=True)
         },

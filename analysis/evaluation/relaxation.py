@@ -58,7 +58,18 @@ class Mean(Frozen):
         return cls(**found)
 
 
-class Relaxation(Frozen):
+class _Measured(Frozen):
+    """Where a record comes from: `models` predict, `relaxed_on` are those with forces, both by their runs' ids."""
+
+    schema_version: Literal[1] = 1
+    processor: str
+    git: Git | None
+    versions: dict[str, str]
+    models: list[str]
+    relaxed_on: list[str]
+
+
+class Relaxation(_Measured):
     """Errors of U0 with and without relaxation.
 
     Over the `compared` molecules, `absolute` is that of |predicted − true| by way, `signed` that of predicted − true,
@@ -67,12 +78,6 @@ class Relaxation(Frozen):
     `seconds`, processor time, is what relaxing and predicting takes per molecule, all models together.
     """
 
-    schema_version: Literal[1] = 1
-    processor: str
-    git: Git | None
-    versions: dict[str, str]
-    models: list[str]
-    relaxed_on: list[str]
     part: Literal["validation", "test"]
     drawn: PositiveInt
     seed: NonNegativeInt
@@ -110,15 +115,9 @@ class Lacking(Frozen):
     answers: dict[str, Answer]
 
 
-class RelaxationLacking(Frozen):
+class RelaxationLacking(_Measured):
     """The molecules of G2 that QM9 lacks, by name, whose U0 is in `evaluation.reference`'s record."""
 
-    schema_version: Literal[1] = 1
-    processor: str
-    git: Git | None
-    versions: dict[str, str]
-    models: list[str]
-    relaxed_on: list[str]
     molecules: dict[str, Lacking]
 
     @classmethod

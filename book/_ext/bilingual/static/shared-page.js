@@ -1,6 +1,7 @@
 // A page that every language shares, a notebook or the API, shows readers the language of the page that they come from:
 // its paragraphs and outputs, its half of a heading "Català · English", its parts in the sidebar. Who comes from nowhere
-// sees all, until a page with a language is opened. The switch, which without this script leads to a language's first page, changes the language of this one.
+// sees all, until a page with a language is opened. The switch, which without this script leads to a language's first
+// page, changes the language of this one.
 document.addEventListener("DOMContentLoaded", () => {
   const LANGUAGES = ["ca", "en"]; // in the order in which headings name them
   const KEY = "reading-language";
