@@ -60,7 +60,7 @@ class Data(Frozen):
     """Which molecules a run sees: a seeded split, what is selected of its training part, and how many of each part.
 
     `train_molecules` and `held_out_molecules` draw that many at random; None takes all. `geometries` says where all of
-    them have their positions from: QM9; "mmff94", `analysis.data.geometries`; or "xtb-md", frames of short molecular
+    them have their positions from: QM9; "mixed", `analysis.data.geometries.mixed`; or "xtb-md", frames of short molecular
     dynamics by GFN2-xTB with energies and forces of their own (`analysis.data.frames`). Molecules that have none there
     are left out.
     """
@@ -70,7 +70,7 @@ class Data(Frozen):
     selection: Selection = Selection()
     train_molecules: PositiveInt | None = Field(None, description="{:,} training molecules")
     held_out_molecules: int | None = Field(None, ge=2, description="{:,} held-out molecules")
-    geometries: Literal["qm9", "mmff94", "xtb-md"] = Field("qm9", description="geometries: {}")
+    geometries: Literal["qm9", "mixed", "xtb-md"] = Field("qm9", description="geometries: {}")
 
 
 class Model(Frozen):

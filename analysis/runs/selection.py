@@ -13,7 +13,6 @@ from analysis.runs import weights
 from analysis.runs.config import LABELLED, Data, FineTuning, Loss, Selection
 from analysis.runs.records import results_folder
 
-
 class SelectionError(UserError, ValueError):
     """A run asks for molecules that are not there; the message says which, and what to do."""
 
@@ -56,13 +55,13 @@ def choose_molecules(molecules: Molecules, data: Data) -> Chosen:
     if data.geometries in LABELLED:
         labelled = frames.read(frames_folder(), data.geometries, found)
         found, forces = labelled.molecules, labelled.forces
-    elif data.geometries == "mmff94":
-        found = geometries.mmff94(found)
+    elif data.geometries == "mixed":
+        found = geometries.mixed(found)
     there = used[np.isin(molecules.index[used], found.index)]
     parts = [np.searchsorted(there, np.intersect1d(part, there)) for part in (train, validation, test, left_out)]
     for name, part in zip(("training", "validation", "test"), parts, strict=False):
         if not len(part):
-            raise SelectionError(f"no {name} molecule has a geometry by {data.geometries}: draw more")
+            raise SelectionError(f"no {name} molecule has geometries {data.geometries!r}: draw more")
     return Chosen(found, splits.Split(*parts[:3]), parts[3], forces)
 
 

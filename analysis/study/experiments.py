@@ -53,6 +53,7 @@ epochs.
 FORCES_EPOCHS = 40
 """On all molecules that have frames."""
 _QUICK_FRAMES = 2000
+_MADE_HELD_OUT = 8000  # held-out molecules whose geometries are made
 _RATE_OF_ENERGIES = BEYOND["training"]["learning_rate"]  # at that of the forces a training on energies alone exploded
 
 EPOCHS_OF_BUDGET = {2: 4, 5: 11, 10: 22, 25: 55, 50: 110, 106: 235}
@@ -511,32 +512,35 @@ class BeyondRemediesParameters(ExperimentParameters):
 
 
 class GeometriesParameters(ExperimentParameters):
-    """The model "Beyond" for molecules whose geometry is a conformer by MMFF94, as `predict` makes it from a SMILES.
+    """The model "Beyond" for geometries that are not QM9's: conformers from a SMILES, and what other methods relax.
 
     Each run begins with the weights of "Beyond", of `minutes` (`EPOCHS_OF_BUDGET`) and the same seed, and sees QM9's
-    energies with such geometries for `passes` epochs, at `rates`. As a control the last of the rates goes on with QM9's
-    own geometries.
+    energies for `passes` epochs at `rate`: with the geometries of `analysis.data.geometries.mixed` or, with
+    `control_seeds`, with QM9's own, as a control of training on. What was asked for before a run was made, as mean
+    absolute errors over the test part: 45 meV from SMILES alone (and a median of 25), 60 meV at minima of GFN2-xTB.
     """
 
     experiment = "geometries"
     seeds: list[NonNegativeInt] = Field([0, 1, 2, 3, 4], min_length=1, description="at least one, each once")
     minutes: _Budget = Field(_MAIN, description=f"one of {_BUDGETS}")
     passes: PositiveInt = Field(11, description="a number of epochs")
-    rates: list[PositiveFloat] = Field([1e-3], min_length=1, description="positive numbers, at least one, each once")
+    rate: PositiveFloat = Field(1e-3, description="a positive number")
+    control_seeds: list[NonNegativeInt] = Field([0], description="seeds, each once; or an empty list")
 
     @override
     def arms(self, seed: int, molecules: Molecules) -> dict[Arm, RunConfig]:
         beyond = self.run(seed, experiment="beyond", **_beyond(self.profile, self.minutes))
         name = f"{beyond.experiment}/{beyond.run_id(molecules.fingerprint())}"
         going_on = beyond.model_copy(update={"experiment": self.experiment, "start": name})
-        epochs = self.passes if self.profile == "full" and self.epochs is None else None
+        own = {"epochs": self.passes if self.profile == "full" and self.epochs is None else None}
+        held_out = {"held_out_molecules": _MADE_HELD_OUT if self.profile == "full" else None}
         tuned = {
-            rate: adjust(going_on, training={"epochs": epochs, "learning_rate": rate}, data={"geometries": "mmff94"})
-            for rate in self.rates
+            Arm(kind): adjust(
+                going_on, training=own | {"learning_rate": self.rate}, data=held_out | {"geometries": kind}
+            )
+            for kind in (("mixed", "qm9") if seed in self.control_seeds else ("mixed",))
         }
-        found = {Arm("beyond"): beyond} | {Arm("mmff94", rate): config for rate, config in tuned.items()}
-        control = adjust(tuned[self.rates[-1]], data={"geometries": "qm9"})
-        return found | {Arm("qm9", self.rates[-1]): control}
+        return {Arm("beyond"): beyond} | tuned
 
 
 class ForcesParameters(ExperimentParameters):

@@ -2,12 +2,13 @@
 
 import logging
 from dataclasses import replace
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
 
 from analysis.data import geometries
-from analysis.data.molecules import Molecules, check_separation
+from analysis.data.molecules import Molecules, check_separation, to_ase
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_stereochemistry_is_that_of_the_geometry(few):
 
 def test_what_was_made_is_not_made_again(few, made, monkeypatch):
     found, folder = made
-    monkeypatch.setattr(geometries, "_made", lambda _: pytest.fail("made again"))
+    monkeypatch.setattr(geometries, "_made", lambda *_: pytest.fail("made again"))
     again = geometries.mmff94(few, cache_dir=folder)
     assert again.fingerprint() == found.fingerprint()
     part = geometries.mmff94(few.select([2, 1]), cache_dir=folder)
@@ -67,7 +68,8 @@ def test_a_damaged_file_is_made_anew_with_a_warning(damage, few, made, tmp_path,
     whole = (folder / path.name).read_bytes()
     path.write_bytes(whole[:-7] if damage == "cut" else whole)
     if damage == "foreign":
-        monkeypatch.setattr(geometries, "_version", lambda: "rdkit 1999.01")
+        other = replace(geometries._CONFORMERS, made_by=lambda: "rdkit 1999.01")
+        monkeypatch.setattr(geometries, "_CONFORMERS", other)
     with caplog.at_level(logging.WARNING):
         found = geometries.mmff94(few.select([0]), cache_dir=tmp_path)
     assert len(found) == 1
@@ -84,6 +86,42 @@ def test_without_a_place_to_keep_them_they_are_made_every_time(few, tmp_path):
 
 
 def test_none_at_all_is_an_error_that_says_so(few, tmp_path, monkeypatch):
-    monkeypatch.setattr(geometries, "_made", lambda given: [geometries._NONE] * len(given))
+    monkeypatch.setattr(geometries, "_made", lambda _, given: [geometries._NONE] * len(given))
     with pytest.raises(geometries.GeometriesError, match="for none of 2 molecules"):
         geometries.mmff94(few.select([0, 1]), cache_dir=tmp_path)
+
+
+def test_a_minimum_of_xtb_is_the_molecule_at_rest(few, tmp_path):
+    from tblite.ase import TBLite
+
+    found = geometries.gfn2_xtb(few.select([2, 0]), cache_dir=tmp_path)
+    np.testing.assert_array_equal(found.index, few.index[[2, 0]])
+    np.testing.assert_array_equal(found.numbers, few.select([2, 0]).numbers)
+    for one in to_ase(found):
+        one.calc = TBLite(method="GFN2-xTB", verbosity=0)
+        assert np.linalg.norm(one.get_forces(), axis=1).max() < 2 * geometries.FORCE  # kept in single precision
+
+
+def test_without_tblite_a_minimum_is_refused_with_what_to_install(few, tmp_path, monkeypatch):
+    def missing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(geometries, "version", missing)
+    with pytest.raises(geometries.GeometriesError, match="pip install tblite"):
+        geometries.gfn2_xtb(few.select([0]), cache_dir=tmp_path)
+
+
+def test_mixed_geometries_are_those_of_each_source_whichever_molecules_are_asked_for(qm9_molecules, monkeypatch):
+    def moved(by: float):
+        return lambda given, **_: replace(given, positions=given.positions + by)
+
+    monkeypatch.setattr(geometries, "mmff94", moved(1.0))
+    monkeypatch.setattr(geometries, "gfn2_xtb", moved(2.0))
+    given = qm9_molecules.select(np.arange(20_000)[::-1])
+    mixed = geometries.mixed(given)
+    np.testing.assert_array_equal(mixed.index, given.index)
+    by = np.round(mixed.positions - given.positions).astype(int)[given.offsets[:-1], 0]
+    shares = np.bincount(by) / len(given)
+    np.testing.assert_allclose(shares, [geometries.SHARES["qm9"], 0.9, geometries.SHARES["gfn2-xtb"]], atol=0.01)
+    few = given.select([7, 4000, 5])
+    np.testing.assert_array_equal(geometries.mixed(few).positions, mixed.select([7, 4000, 5]).positions)

@@ -13,16 +13,16 @@ def test_molecules_without_the_geometry_asked_for_are_in_no_part(few_molecules, 
     usual = selection.choose_molecules(few_molecules, Data())
     gone = np.concatenate([part[:2] for part in (usual.parts.train, usual.parts.validation, usual.parts.test)])
     gone = usual.molecules.index[gone]
-    monkeypatch.setattr(geometries, "mmff94", lambda given: given.select(~np.isin(given.index, gone)))
-    chosen = selection.choose_molecules(few_molecules, Data(geometries="mmff94"))
+    monkeypatch.setattr(geometries, "mixed", lambda given: given.select(~np.isin(given.index, gone)))
+    chosen = selection.choose_molecules(few_molecules, Data(geometries="mixed"))
     assert not np.isin(gone, chosen.molecules.index).any()
     for part in ("train", "validation", "test"):
         before = usual.molecules.index[getattr(usual.parts, part)]
         after = chosen.molecules.index[getattr(chosen.parts, part)]
         np.testing.assert_array_equal(after, before[~np.isin(before, gone)])
-    monkeypatch.setattr(geometries, "mmff94", lambda given: given.select(usual.parts.train))
-    with pytest.raises(ValueError, match="no validation molecule has a geometry by mmff94"):
-        selection.choose_molecules(few_molecules, Data(geometries="mmff94"))
+    monkeypatch.setattr(geometries, "mixed", lambda given: given.select(usual.parts.train))
+    with pytest.raises(ValueError, match="no validation molecule has geometries 'mixed'"):
+        selection.choose_molecules(few_molecules, Data(geometries="mixed"))
 
 
 def test_the_split_of_a_database_is_drawn_once_for_all_runs(few_molecules, monkeypatch):
