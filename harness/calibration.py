@@ -6,14 +6,17 @@
 - ``xtb``: minima of GFN2-xTB (Bannwarth, Ehlert and Grimme, J. Chem. Theory Comput. 15, 1652 (2019)), found from QM9's
   geometries;
 - ``mmff``: conformers made of nothing but QM9's SMILES, which have no stereochemistry, by ETKDG and MMFF94;
+- ``relaxed``: minima of the models with forces, found from such conformers;
+- ``unknown``: QM9's own geometries once more, by the models that predict all but these;
 
-of the last two for molecules drawn from both parts. The truth is QM9's U0 each time: what is asked is how far the
+but for the first of molecules drawn from both parts. The truth is QM9's U0 each time: what is asked is how far the
 energy of the molecule is missed by someone who has such a geometry. Intervals are fitted on the validation part alone;
 the test part tells how often they hold. With ``--refit`` nothing is predicted: intervals are fitted anew on the errors
 that are recorded.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import cache
 from itertools import batched
 from pathlib import Path
 from typing import Annotated
@@ -22,65 +25,81 @@ import numpy as np
 import pandas as pd
 import typer
 from ase import Atoms
-from ase.calculators.calculator import CalculationFailed
-from ase.optimize import BFGS
 
-from analysis.data import qm9, splits
+from analysis.data import geometries, qm9, splits
 from analysis.data.molecules import Molecules, to_ase
-from analysis.evaluation.prediction_intervals import About, default_folder, fit, write
-from analysis.predict import geometries
+from analysis.evaluation.prediction_intervals import DFT, RELAXED, UNKNOWN, About, default_folder, fit, write
+from analysis.predict import dynamics
+from analysis.predict.answers import relaxed
 from analysis.predict.applicability import refusal
 from analysis.predict.ensemble import Ensemble, default_records, without_energies
+from analysis.predict.geometries import Geometry, all_from_smiles
 from analysis.runs import checkout, measured
 from harness.kept import Kept
 
 DRAWN = {"validation": 2000, "test": 2000}
 """Molecules of each part whose geometries are made anew."""
-FORCE = 0.01  # eV/Å, where a minimum is found
-STEPS = 300
 _CHUNK = 100
 _PACKAGES = ("torch", "schnetpack", "rdkit", "tblite", "ase", "qm9pack")
 
 
-def relaxed(atoms: Atoms) -> Atoms | None:
-    """The minimum of GFN2-xTB that is found from a geometry; None if there is none within `STEPS` steps."""
-    from tblite.ase import TBLite
-
-    found = Atoms(atoms.numbers, atoms.positions, calculator=TBLite(method="GFN2-xTB", verbosity=0))
-    try:
-        done = BFGS(found, logfile=None).run(fmax=FORCE, steps=STEPS)
-    except CalculationFailed:  # xTB's own cycles did not converge
-        return None
-    return Atoms(found.numbers, found.positions) if done else None
+def _xtb(molecules: Molecules) -> list[Atoms | None]:
+    found = geometries.gfn2_xtb(molecules)
+    by_index = dict(zip(found.index.tolist(), to_ase(found), strict=True))
+    return [by_index.get(index) for index in molecules.index.tolist()]
 
 
-def _xtb(molecules: Molecules) -> Iterator[Atoms | None]:
-    yield from map(relaxed, to_ase(molecules))
+def _conformers(molecules: Molecules) -> list[Geometry]:
+    return list(all_from_smiles(molecules.smiles.tolist()))
 
 
-def _mmff(molecules: Molecules) -> Iterator[Atoms | None]:
+def _mmff(molecules: Molecules) -> list[Atoms | None]:
     """As `predict` makes them; None where the SMILES gives none, or another composition."""
-    for one, truth in zip(geometries.all_from_smiles(molecules.smiles.tolist()), to_ase(molecules), strict=True):
-        same = one.atoms is not None and sorted(one.atoms.numbers) == sorted(truth.numbers)
-        yield one.atoms if same else None
+    return _of_same(_conformers(molecules), molecules)
 
 
-MADE: dict[str, Callable[[Molecules], Iterator[Atoms | None]]] = {"mmff": _mmff, "xtb": _xtb}
+def _relaxed(molecules: Molecules) -> list[Atoms | None]:
+    """As `predict --relax` does it; None for what it refuses, too."""
+    return _of_same(relaxed(_conformers(molecules), _calculator()), molecules)
 
 
-def of_geometries(ensemble: Ensemble, given: list[Atoms | None], truth: Molecules) -> pd.DataFrame:
-    """A row per molecule that has a geometry and is not refused: see `intervals.COLUMNS`, but for part and geometry."""
+@cache
+def _calculator() -> dynamics.ForceCalculator:
+    return dynamics.ForceCalculator(dynamics.default_records())
+
+
+def _of_same(given: list[Geometry], molecules: Molecules) -> list[Atoms | None]:
+    return [
+        None if one.trouble or sorted(one.atoms.numbers) != sorted(truth.numbers) else one.atoms
+        for one, truth in zip(given, to_ase(molecules), strict=True)
+    ]
+
+
+MADE: dict[str, Callable[[Molecules], list[Atoms | None]]] = {
+    "mmff": _mmff,
+    "xtb": _xtb,
+    RELAXED: _relaxed,
+    UNKNOWN: to_ase,
+}
+
+
+def of_geometries(ensemble: Ensemble, kind: str, given: list[Atoms | None], truth: Molecules) -> pd.DataFrame:
+    """A row per molecule that has a geometry and is not refused: see `intervals.COLUMNS`, but for the part."""
     kept = [place for place, one in enumerate(given) if one is not None and not refusal(one)]
     molecules, truth = without_energies([given[place] for place in kept]), truth.select(np.array(kept, dtype=int))
-    energies = ensemble.energies(molecules)
+    models = ensemble.at(kind)
+    energies = models.energies(molecules)
+    untaught = energies if models is ensemble else ensemble.energies(molecules)
     spread = energies.std(axis=0, ddof=1)
-    warned = ensemble.domain.warnings_by_kind(molecules, spread)
+    warned = models.domain.warnings_by_kind(molecules, spread)
     return pd.DataFrame(
         {
             "index": truth.index.astype(np.int32),
+            "geometry": kind,
             "error": (energies.mean(axis=0) - truth.energy).astype(np.float32),
             "spread": spread.astype(np.float32),
             "warnings": [" ".join(one) for one in warned],
+            "untaught": (untaught.mean(axis=0) - truth.energy).astype(np.float32),
         }
     )
 
@@ -101,11 +120,11 @@ def main(
     ensemble = Ensemble(default_records(molecules), molecules)
     parts = splits.split(molecules, ensemble.records[0].config.data.split_seed)
     git = checkout.git_state()
-    kept = Kept(partial, {"git": git, "drawn": DRAWN, "force": FORCE, "steps": STEPS})
+    kept = Kept(partial, {"git": git, "drawn": DRAWN})
     tables, missing = [], {}
     for part, positions in (("validation", parts.validation), ("test", parts.test)):
         whole = molecules.select(positions)
-        tables.append(of_geometries(ensemble, to_ase(whole), whole).assign(part=part, geometry="dft"))
+        tables.append(of_geometries(ensemble, DFT, to_ase(whole), whole).assign(part=part))
         drawn = splits.random_subset(positions, DRAWN[part], seed=0)
         for name, made in MADE.items():
             for number, chunk in enumerate(batched(drawn.tolist(), _CHUNK)):
@@ -113,9 +132,9 @@ def main(
                 found = kept.get(job)
                 if found is None:
                     of_chunk = molecules.select(np.array(chunk))
-                    table = of_geometries(ensemble, list(made(of_chunk)), of_chunk)
+                    table = of_geometries(ensemble, name, made(of_chunk), of_chunk)
                     found = kept.keep(job, table.to_dict("list"))
-                tables.append(pd.DataFrame(found).assign(part=part, geometry=name))
+                tables.append(pd.DataFrame(found).assign(part=part))
                 missing[f"{part}, {name}"] = missing.get(f"{part}, {name}", 0) + len(chunk) - len(tables[-1])
                 typer.echo(f"{part}, {name}: {(number + 1) * _CHUNK} of {len(drawn)}")
     write(
@@ -125,6 +144,7 @@ def main(
             git=git,
             versions=measured.versions(_PACKAGES),
             models=[record.id for record in ensemble.records],
+            approximate=[record.id for record in ensemble.at(UNKNOWN).records],
             missing=missing,
         ),
         molecules,

@@ -41,10 +41,14 @@ from analysis.runs.records import Record, results_folder
 Kind = Literal["dft", "xtb", "mmff"]
 KINDS = get_args(Kind)
 """Of geometries: B3LYP/6-31G(2df,p) as QM9's, GFN2-xTB, and a conformer by ETKDG and MMFF94 from SMILES."""
+DFT: Kind = "dft"
 MMFF: Kind = "mmff"
 RELAXED = "relaxed"
-"""A minimum of models that were trained on forces: a kind for which nothing was calibrated."""
+"""A minimum of models that were trained on forces, found from a conformer."""
 UNKNOWN = "unknown"
+"""What nobody says the kind of: it may be QM9's own too, and is predicted as what is not (see `Ensemble.at`)."""
+CALIBRATED = (*KINDS, RELAXED, UNKNOWN)
+"""What there is a scale for; that of the unknown kind is for QM9's own geometries."""
 LEVEL = 0.9
 BEYOND = 0.005
 """Share of the calibration molecules whose spread is too large for an interval."""
@@ -53,9 +57,10 @@ RINGS = 3
 """So many or more are the taxon "rings"."""
 FEWEST = 19
 """Molecules that have a quantile of 5 %, and one of 95 %."""
-COLUMNS = ("index", "part", "geometry", "error", "spread", "warnings")
-"""Of the errors that intervals are fitted on: QM9's index, part of the split, kind of geometry, predicted − true U0 and
-the models' standard deviation (eV), and the kinds of warnings, with a space between two."""
+COLUMNS = ("index", "part", "geometry", "error", "spread", "warnings", "untaught")
+"""Of the errors that intervals are fitted on: QM9's index, part of the split, one of `CALIBRATED`, predicted − true U0
+and the models' standard deviation (eV), the kinds of warnings, with a space between two, and what the error would be of
+the models that have seen QM9's own geometries alone (eV)."""
 
 FOLDER = "prediction"
 """Of the record, beside the experiments."""
@@ -94,11 +99,15 @@ class Scale(Frozen):
 
 
 class About(Frozen):
-    """Where the errors come from; `missing` is how many molecules had no geometry, by part and kind."""
+    """Where the errors come from; `missing` is how many molecules had no geometry, by part and kind.
+
+    `models` are the runs that predict at QM9's own geometries, `approximate` those for all others.
+    """
 
     git: Git
     versions: dict[str, str]
     models: list[str]
+    approximate: list[str]
     missing: dict[str, int]
 
 
@@ -109,9 +118,9 @@ class _Sourced(BaseModel):
 
 
 class Intervals(Frozen):
-    """Intervals of the ensemble of the runs in `about`: a scale per kind of geometry, and the level they hold at."""
+    """Intervals of the runs in `about`: a scale for each of `CALIBRATED`, and the level they hold at."""
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     level: float
     scales: dict[str, Scale]
     about: About
@@ -131,11 +140,13 @@ class Intervals(Frozen):
         if not (folder / _NAME).is_file():
             return None
         found = cls.load(folder)
-        return found if sorted(found.about.models) == sorted(record.id for record in records) else None
+        ids = sorted(record.id for record in records)
+        return found if ids in (sorted(found.about.models), sorted(found.about.approximate)) else None
 
     def _of_kind(self, kind: str) -> list[Scale]:
-        """Every scale for an unknown kind; none for a kind that was not calibrated."""
-        return [scale for name, scale in self.scales.items() if kind in (name, UNKNOWN)]
+        """The scales that it may be: for an unknown kind those of all that is predicted as it is."""
+        may_be = [name for name in self.scales if name != DFT] if kind == UNKNOWN else [kind]
+        return [self.scales[name] for name in may_be if name in self.scales]
 
     def widest(self, kind: str) -> float:
         """The largest spread, eV, that has an interval; of an unknown kind, the largest of any.

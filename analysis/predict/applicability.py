@@ -152,7 +152,7 @@ class Domain:
     def of(cls, records: Sequence[Record], molecules: Callable[[], Molecules]) -> Self:
         """The domain of models that were trained on the same molecules, out of the whole database, `molecules()`.
 
-        Molecules that were trained on with labels of their own have the geometries of these frames. What they all hold
+        They have QM9's geometries, but with labels of their own those of these frames. What they all hold
         takes seconds to find, and is then kept in the user's cache folder for this project: another time the database
         is not asked for. Models' recorded errors give the spread: errors of one molecule differ as its predictions do.
 
@@ -160,6 +160,8 @@ class Domain:
         """
         first = records[0]
         data = first.config.data
+        if data.geometries not in LABELLED:
+            data = data.model_copy(update={"geometries": "qm9", "held_out_molecules": None})
         labels = frames.fingerprint(selection.frames_folder(), data.geometries) if data.geometries in LABELLED else ""
         key = f"{first.about['molecules_fingerprint']} {data.model_dump_json()} {labels}{_code()}"
         held = kept("domain", key, lambda: _held(molecules(), data))

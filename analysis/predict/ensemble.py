@@ -15,12 +15,12 @@ from analysis.data.errors import UserError
 from analysis.data.molecules import Molecules, to_ase, unwrapped
 from analysis.data.offsets import reference_energies
 from analysis.evaluation import accuracy
-from analysis.evaluation.prediction_intervals import KINDS, RELAXED, UNKNOWN, Intervals, taxa
+from analysis.evaluation.prediction_intervals import DFT, KINDS, RELAXED, UNKNOWN, Intervals, taxa
 from analysis.predict import electrons
 from analysis.predict.applicability import Domain, refusal
 from analysis.runs import checkout
 from analysis.runs.arms import Arm
-from analysis.runs.records import Record, has_forces
+from analysis.runs.records import Record, find, has_forces
 from fused.potential import Potential
 
 OUTSIDE = "outside what the models know"
@@ -40,8 +40,8 @@ class Prediction:
     `energy` is U0, the internal energy at 0 K with the zero-point vibrations (B3LYP/6-31G(2df,p), as in QM9), eV: the
     mean over the models, and `spread` their standard deviation (n − 1), eV, NaN for a single model. `interval`, eV, is
     where U0 lies for nine in ten molecules like QM9's at such a `geometry` (see `prediction_intervals`); None if the
-    models have no intervals, if none was calibrated for such a geometry ("relaxed"), or for a molecule that is
-    `outside`: unlike all that the models have seen, so that nobody knows how far they miss it.
+    models have no intervals, if none was calibrated for such a geometry, or for a molecule that is `outside`: unlike
+    all that the models have seen, so that nobody knows how far they miss it.
     `atomisation_energy`, eV, is what it takes to set the free atoms apart at 0 K, Σ U0(atom) − U0: *positive* for
     whatever is bound (QM9's own column `U0_atom` has the opposite sign). `warnings` are those of `electrons.doubts`
     and, of a molecule outside, why it is.
@@ -138,6 +138,8 @@ def _checked(record: Record, molecules: Molecules) -> Molecules:
 class Ensemble:
     """Recorded models of one configuration that differ only in their seeds.
 
+    Molecules whose geometry is not QM9's kind are predicted by those that went on from these, `approximate`.
+
     `molecules` is the whole database; by default it is QM9, which is read only if it is not known yet what of it the
     models were trained on (see `Domain.of`).
 
@@ -163,6 +165,21 @@ class Ensemble:
     def domain(self) -> Domain:
         """What the training molecules hold, see `domain_of`."""
         return domain_of(self.records, self._molecules)
+
+    @cached_property
+    def approximate(self) -> "Ensemble | None":
+        """The models that began as these and have then seen other geometries than QM9's; None without their records.
+
+        They are runs of `study.GeometriesParameters`, and lie beside the experiment of these.
+        """
+        folder, going_on = self.records[0].folder.parents[1], study.GeometriesParameters().going_on
+        runs = [(going_on(one.config, data := one.about["molecules_fingerprint"]), data) for one in self.records]
+        found = [one for config, data in runs if (one := find(config, data, folder))]
+        return Ensemble(found, self._molecules) if len(found) == len(runs) else None
+
+    def at(self, geometry: str) -> "Ensemble":
+        """The models that predict molecules with a kind of geometry: these, or `approximate`."""
+        return self if geometry == DFT else self.approximate or self
 
     @cached_property
     def scores(self) -> accuracy.Scores:
@@ -214,14 +231,20 @@ class Ensemble:
     ) -> list[Prediction | str]:
         """The prediction of each molecule or, in a line, why it is refused.
 
-        It is if it can't be predicted (see `applicability.refusal`), if its atoms would be better off apart, and,
-        without `outside`, if it is unlike all that the models have seen (see `applicability.Domain` and
-        `prediction_intervals`). `geometries` are their kinds, as in `predict`.
+        `geometries` are their kinds, as in `predict`; `at` says which models predict each. It is refused if it can't be
+        predicted (see `applicability.refusal`), if its atoms would be better off apart, and, without `outside`, if it
+        is unlike all that the models have seen (see `applicability.Domain` and `prediction_intervals`).
         """
-        troubles = [refusal(one) for one in given]
-        accepted = [of_one for *of_one, why in zip(given, names, geometries, troubles, strict=True) if not why]
-        predicted = iter(self._predicted(*zip(*accepted, strict=True)) if accepted else ())
-        return [why or _refused(one := next(predicted), outside) or one for why in troubles]
+        found: list[Prediction | str] = [refusal(one) for one in given]
+        of_models: dict[Ensemble, list[int]] = {}
+        for m, geometry in enumerate(geometries):
+            if not found[m]:
+                of_models.setdefault(self.at(geometry), []).append(m)
+        for models, mine in of_models.items():
+            accepted = ([of[m] for m in mine] for of in (given, names, geometries))
+            for m, one in zip(mine, models._predicted(*accepted), strict=True):
+                found[m] = _refused(one, outside) or one
+        return found
 
     def _predicted(self, atoms: Sequence[Atoms], names: Sequence[str], kinds: Sequence[str]) -> list[Prediction]:
         molecules = without_energies(atoms)

@@ -60,9 +60,9 @@ class Data(Frozen):
     """Which molecules a run sees: a seeded split, what is selected of its training part, and how many of each part.
 
     `train_molecules` and `held_out_molecules` draw that many at random; None takes all. `geometries` says where all of
-    them have their positions from: QM9; "mixed", `analysis.data.geometries.mixed`; or "xtb-md", frames of short molecular
-    dynamics by GFN2-xTB with energies and forces of their own (`analysis.data.frames`). Molecules that have none there
-    are left out.
+    them have their positions from: QM9; "mixed", `analysis.data.geometries.mixed`; or "xtb-md", frames of short
+    molecular dynamics by GFN2-xTB with energies and forces of their own (`analysis.data.frames`). Molecules that have
+    none there are left out.
     """
 
     split_seed: int = Field(0, ge=0, le=LARGEST_SEED, description="split seed {}")

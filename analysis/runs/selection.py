@@ -13,6 +13,7 @@ from analysis.runs import weights
 from analysis.runs.config import LABELLED, Data, FineTuning, Loss, Selection
 from analysis.runs.records import results_folder
 
+
 class SelectionError(UserError, ValueError):
     """A run asks for molecules that are not there; the message says which, and what to do."""
 
