@@ -88,17 +88,23 @@ def mixed(
 
     Raises what `mmff94` and `gfn2_xtb` raise.
     """
-    drawn = molecules.index.astype(np.uint64) * np.uint64(2_654_435_761) % np.uint64(2**32) / 2**32
-    source = np.searchsorted(np.cumsum(list(SHARES.values())), drawn, side="right")
+    source = sources(molecules.index)
     parts = [
-        made(molecules.select(np.flatnonzero(source == number)), cache_dir=cache_dir, told=told)
-        for number, made in enumerate((gfn2_xtb, _unchanged, mmff94))
-        if (source == number).any()
+        made(molecules.select(np.flatnonzero(source == name)), cache_dir=cache_dir, told=told)
+        for name, made in (("gfn2-xtb", gfn2_xtb), ("qm9", _unchanged), ("mmff94", mmff94))
+        if (source == name).any()
     ]
     fields = ("index", "n_atoms", "numbers", "positions", "energy", "smiles")
     found = Molecules(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in fields})
     place = {index: number for number, index in enumerate(molecules.index.tolist())}
     return found.select(np.argsort([place[index] for index in found.index.tolist()]))
+
+
+def sources(index: np.ndarray) -> np.ndarray:
+    """Where `mixed` takes the geometries of molecules from, by their index: "mmff94", or a key of `SHARES`; str [M]."""
+    drawn = index.astype(np.uint64) * np.uint64(2_654_435_761) % np.uint64(2**32) / 2**32
+    limits = np.cumsum(list(SHARES.values()))
+    return np.array([*SHARES, "mmff94"])[np.searchsorted(limits, drawn, side="right")]
 
 
 def _unchanged(molecules: Molecules, **_: object) -> Molecules:

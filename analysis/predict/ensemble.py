@@ -20,7 +20,7 @@ from analysis.predict import electrons
 from analysis.predict.applicability import Domain, refusal
 from analysis.runs import checkout
 from analysis.runs.arms import Arm
-from analysis.runs.records import Record, find, has_forces
+from analysis.runs.records import Record, find, has_forces, load
 from fused.potential import Potential
 
 OUTSIDE = "outside what the models know"
@@ -174,7 +174,7 @@ class Ensemble:
         """
         folder, going_on = self.records[0].folder.parents[1], study.GeometriesParameters().going_on
         runs = [(going_on(one.config, data := one.about["molecules_fingerprint"]), data) for one in self.records]
-        found = [one for config, data in runs if (one := find(config, data, folder))]
+        found = [one for config, data in runs if (one := find(config, data, folder, read=load))]
         return Ensemble(found, self._molecules) if len(found) == len(runs) else None
 
     def at(self, geometry: str) -> "Ensemble":

@@ -14,7 +14,7 @@ from analysis.data.as_text import packed
 from analysis.data.molecules import BOND, FARTHEST, MIN_SEPARATION
 from analysis.data.neighbours import LONGEST_BOND
 from analysis.data.qm9 import ATOMIC_REFERENCES_U0
-from analysis.evaluation.prediction_intervals import RINGS
+from analysis.evaluation.prediction_intervals import DFT, RINGS, UNKNOWN
 from analysis.predict import applicability, electrons
 from analysis.predict.ensemble import KCAL_PER_MOL, Ensemble, PredictError
 
@@ -23,7 +23,23 @@ LEVELS = 2**15 - 1
 _NETWORK, _READOUT = "representation.", "output_modules.0.outnet."
 
 
-def networks(ensemble: Ensemble) -> dict[str, Any]:
+def networks(ensemble: Ensemble) -> dict[str, dict[str, Any]]:
+    """By names: "dft", the networks for QM9's own geometries, and "approximate", those for all others.
+
+    Raises PredictError for models that are no PaiNN.
+    """
+    return {name: _networks(one) for name, one in _every(ensemble).items()}
+
+
+def _every(ensemble: Ensemble) -> dict[str, Ensemble]:
+    return {DFT: ensemble, "approximate": ensemble.at(UNKNOWN)}
+
+
+def _limit(spread: float) -> float | None:
+    return None if np.isnan(spread) else spread
+
+
+def _networks(ensemble: Ensemble) -> dict[str, Any]:
     """An ensemble of PaiNN networks.
 
     `arrays` (packed as `as_text.packed` does it) hold each network's layers under its number and SchNetPack's own name,
@@ -31,8 +47,6 @@ def networks(ensemble: Ensemble) -> dict[str, Any]:
     and "/scale", float32, what each column, or all of a bias, is to be multiplied with. Of the embedding there are the
     rows of `elements`. `offsets` have, per network and element, what is added to the network's sum for each such atom;
     `free`, the energy of the free atom; `centres` and `widths` are the Gaussians', `cutoff` that of the cosine.
-
-    Raises PredictError for models that are no PaiNN.
     """
     elements = sorted(ATOMIC_REFERENCES_U0)
     states = [record.state_dict() for record in ensemble.records]
@@ -75,7 +89,7 @@ def limits(ensemble: Ensemble) -> dict[str, Any]:
     sums of (`code_of`, int64 [elements, most_bonds + 2]) packed as `as_text.packed` does it; the limits of its rules;
     the patterns by which `electrons` knows charge and spin; the symbols of all elements; and `intervals`: the level
     and, by kind of geometry, floor, widest spread, quantiles by taxon and mean absolute error, and how many rings make
-    one (None without intervals).
+    one (None without intervals). `spread` has the limit of each of `networks`.
     """
     domain, intervals = ensemble.domain, ensemble.intervals
     return {
@@ -88,7 +102,7 @@ def limits(ensemble: Ensemble) -> dict[str, Any]:
         ),
         "atoms": domain.atoms,
         "heavy_atoms": domain.heavy_atoms,
-        "spread": None if np.isnan(domain.spread) else domain.spread,
+        "spread": {name: _limit(one.domain.spread) for name, one in _every(ensemble).items()},
         "elements": applicability._ELEMENTS.tolist(),
         "radii": {int(z): float(covalent_radii[z]) for z in applicability._ELEMENTS},
         "bond": BOND,

@@ -117,9 +117,10 @@ globalThis.Domain = (() => {
    * @param {number[]} numbers
    * @param {number[][]} positions
    * @param {number} spread eV
+   * @param {?number} usual the spread, eV, above which there is a warning
    * @returns {Said[]}
    */
-  function warnings(limits, arrays, numbers, positions, spread) {
+  function warnings(limits, arrays, numbers, positions, spread, usual) {
     const { pairs, bonds, count } = look(limits, numbers, positions), found = [], symbol = (a) => limits.symbols[numbers[a]];
     const outside = (value, [low, high], key) => {
       if (value < low || value > high) found.push(said(key, { value, low, high }));
@@ -156,12 +157,13 @@ globalThis.Domain = (() => {
       const { i, j, distance } = strangePair;
       found.push(said("distance", { one: symbol(i), other: symbol(j), distance, first: i + 1, second: j + 1 }));
     }
-    if (limits.spread !== null && spread > limits.spread) found.push(said("spread", { spread, usual: limits.spread }));
+    if (usual !== null && spread > usual) found.push(said("spread", { spread, usual }));
     return found;
   }
 
-  /** The scales of a kind of geometry: of an unknown one, all of them. */
-  const scalesOf = ({ scales }, kind) => (scales[kind] ? [scales[kind]] : Object.values(scales));
+  /** The scales that a kind of geometry may be: of an unknown one, those of all that is predicted as it is. */
+  const scalesOf = ({ scales }, kind) =>
+    kind === "unknown" ? Object.keys(scales).filter((name) => name !== "dft").map((name) => scales[name]) : [scales[kind]];
 
   /**
    * That the networks differ too much for an interval, if they do.

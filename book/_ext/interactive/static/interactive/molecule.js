@@ -61,8 +61,8 @@
 
     function show(found) {
       const pairs = [
-        [words.atomisation, `${number(found.atomisation, 3)} eV · ${number(found.atomisation / data.networks.kcal, 1)} kcal/mol`],
-        [words.energy, `${number(found.energy, 3)} eV · ${number(found.energy / data.networks.hartree, 5)} Ha`],
+        [words.atomisation, `${number(found.atomisation, 3)} eV · ${number(found.atomisation / data.networks.dft.kcal, 1)} kcal/mol`],
+        [words.energy, `${number(found.energy, 3)} eV · ${number(found.energy / data.networks.dft.hartree, 5)} Ha`],
         [words.interval, found.interval
           ? say(words.between, { low: number(found.interval[0], 3), high: number(found.interval[1], 3), level: number(100 * limits.intervals.level) })
           : words.noInterval],

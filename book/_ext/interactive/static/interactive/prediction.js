@@ -127,8 +127,10 @@ globalThis.Prediction = (() => {
    * What predicts molecules: `read` a text first.
    * @param {{networks: Object, limits: Object}} data what `analysis.predict.exported` writes
    */
-  async function predictor({ networks: pack, limits }) {
-    const networks = PaiNN.networks(pack, await unpack(pack)), tables = await unpack(limits);
+  async function predictor({ networks: packs, limits }) {
+    const tables = await unpack(limits), models = {};
+    for (const [name, pack] of Object.entries(packs))
+      models[name] = { pack, networks: PaiNN.networks(pack, await unpack(pack)), usual: limits.spread[name] };
 
     /**
      * What the networks say of a molecule, or why it is refused: `canBeAsked` if it is because no training molecule is
@@ -139,9 +141,10 @@ globalThis.Prediction = (() => {
     function predict({ numbers, positions, kind, doubts, notes = [] }, outside = false) {
       const refused = Domain.refusal(limits, numbers, positions);
       if (refused) return { refused };
+      const { pack, networks, usual } = models[kind === "dft" ? kind : "approximate"];
       const found = PaiNN.predict(pack, networks, numbers, positions);
       if (found.atomisation <= 0) return refuse("unbound", { atomisation: found.atomisation });
-      const unlike = Domain.warnings(limits, tables, numbers, positions, found.spread);
+      const unlike = Domain.warnings(limits, tables, numbers, positions, found.spread, usual);
       if (!unlike.length) unlike.push(...Domain.divided(limits, kind, found.spread));
       const warnings = [...notes, ...doubts, ...unlike], isOutside = notes.length + unlike.length > 0;
       if (isOutside && !outside) return { refused: { key: "outside", values: { warnings } }, canBeAsked: true };
