@@ -26,6 +26,7 @@ from analysis.data import qm9, splits
 from analysis.data.errors import UserError
 from analysis.data.files import check_output
 from analysis.data.molecules import Molecules, to_ase
+from analysis.evaluation.prediction_intervals import RELAXED
 from analysis.evaluation.reference import Reference
 from analysis.evaluation.relaxation import (
     PLACES,
@@ -118,7 +119,7 @@ def _source(ensemble: Ensemble, calculator: dynamics.ForceCalculator) -> dict[st
         "processor": processor(),
         "git": git and Git.model_validate(git),
         "versions": measured.versions(_PACKAGES),
-        "models": [record.id for record in ensemble.records],
+        "models": [record.id for record in ensemble.at(RELAXED).records],
         "relaxed_on": [record.id for record in calculator.records],
     }
 

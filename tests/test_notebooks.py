@@ -61,6 +61,7 @@ def test_there_are_notebooks():
         "11_beyond_remedies",
         "12_forces",
         "13_dynamics",
+        "14_geometries",
     ]
 
 
@@ -174,6 +175,7 @@ RECORDS = {
     "11_beyond_remedies": {"beyond": 2, "beyond-remedies": 8},
     "12_forces": {"forces": 4},
     "13_dynamics": {"forces": 2},
+    "14_geometries": {"beyond": 2, "geometries": 2},
 }
 """How many runs of which experiments a notebook means with two seeds."""
 SEARCH = "02_hyperparameter_search"
@@ -246,13 +248,14 @@ def test_the_search_reruns_with_few_trials_and_the_same_outputs(kernel, tmp_path
 
 
 def measured_records(results: Path) -> None:
-    """Write what notebooks read and don't make: labelled frames, what a label costs, and dynamics, made up."""
+    """Write what notebooks read and don't make: labelled frames, errors, what a label costs, and dynamics, made up."""
     made = {"cost": moving_records.costs(), **{part: getattr(moving_records, part)() for part in DYNAMICS}}
     for folder, names in (("reference", ["cost"]), ("dynamics", DYNAMICS)):
         (results / folder).mkdir(parents=True)
         for name in names:
             measured.write(results / folder / f"{name}.json", made[name])
-    (results / "frames").symlink_to(FOLDER.parent / "results" / "frames")
+    for name in ("frames", "prediction"):
+        (results / name).symlink_to(FOLDER.parent / "results" / name)
 
 
 def nothing_changes(kernel: Kernel, out: Path, results: Path) -> None:

@@ -45,7 +45,7 @@ def predict_all(
         from analysis.predict import dynamics  # ASE's optimisers and dynamics take a while to import
 
         calculator = dynamics.ForceCalculator(dynamics.default_records(results))
-    models = outputs.Models.of(ensemble.records, ensemble.scores, calculator.records if calculator else ())
+    models = outputs.Models.of(ensemble, calculator.records if calculator else ())
     predicted, refused, count = [], [], 0
     with ExitStack() as stack:
         bar = stack.enter_context(tqdm(unit=" molecules", disable=None, delay=_LATE, leave=False))
@@ -81,8 +81,10 @@ def _tell(predicted: Sequence[Prediction], models: outputs.Models, intervals: In
     for line in _reliability(predicted, intervals):
         typer.echo(line)
     typer.echo(f"\n{_prediction_table(predicted)}")
+    taught = f"; at other geometries than QM9's, {len(models.approximate)} that went on from them with such"
     typer.echo(
         f"\nU0 and energy of atomisation (positive: bound) at 0 K; {len(models.records)} models, {models.description}"
+        f"{taught if models.approximate else ''}"
     )
     for one in predicted:
         for warning in one.warnings:
@@ -108,8 +110,6 @@ def _reliability(predicted: Sequence[Prediction], intervals: Intervals | None) -
             f"{_GEOMETRIES[kind]}: molecules like QM9's are missed by {_MEV * intervals.scales[kind].mae:.3g} meV on "
             f"average, and {intervals.level:.0%} of them lie in their interval"
         )
-    if any(one.geometry == RELAXED and one.interval is None for one in predicted):
-        yield f"{_GEOMETRIES[RELAXED]}: no interval is calibrated for these, so none is given"
     if UNKNOWN in given:
         yield f"geometries of an unknown kind have the widest interval: --geometry says which of {', '.join(KINDS)}"
     if any(one.outside for one in predicted):

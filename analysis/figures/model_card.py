@@ -22,6 +22,7 @@ from analysis.evaluation.prediction_intervals import (
 )
 from analysis.figures import style
 from analysis.figures.words import mark, messages, say
+from analysis.runs.arms import Arms
 from analysis.runs.records import Record, held_out_errors
 
 LEAST = 20
@@ -92,6 +93,20 @@ def table(errors: pd.DataFrame, intervals: Intervals, *, lang: str) -> style.Wor
             say("No interval", lang): style.percent(1 - len(of_kind) / len(every), lang, 1),
         }
     return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Geometry", lang))
+
+
+def tuned(records: Arms[Record], *, lang: str) -> style.WordTable:
+    """A row per run that was taught other geometries: its mean absolute error over the test part, by kind (meV)."""
+    rows = {}
+    for record in records["mixed"]:
+        test = record.errors[record.errors["test"]]
+        size = style.MEV * test["error"].abs()
+        by_source = size.groupby(sources(test["index"].to_numpy())).mean()
+        rows[style.number(record.config.seed, lang)] = {
+            say(KIND_NAMES[kind], lang): style.number(by_source.get(source, np.nan), lang, 1)
+            for kind, source in (("dft", "qm9"), ("xtb", "gfn2-xtb"), (MMFF, "mmff94"))
+        }
+    return style.WordTable.from_dict(rows, orient="index").rename_axis(columns=say("Seed", lang))
 
 
 def taught(errors: pd.DataFrame, *, lang: str) -> style.WordTable:

@@ -29,18 +29,22 @@ _NO_FORCES = (
 class EnsembleCalculator(AverageCalculator):
     """Energy of an ensemble (U0, eV), the mean over its models; each model's is in `results` too.
 
+    `geometry` is the kind of all geometries, as in `Ensemble.predict`: it decides which models these are.
     The models were trained on energies of relaxed geometries, and *not on forces*, which are therefore refused: ASE's
     PropertyNotImplementedError says why. With `untrained_forces` there are some, eV/Å: the exact derivative of the
     predicted energy, and no physical force. U0 holds the zero-point energy besides.
 
-    What `Ensemble.answers` refuses at a geometry of an unknown kind is ASE's InputError: without `outside`, molecules
+    What `Ensemble.answers` refuses is ASE's InputError: without `outside`, molecules
     outside what the models know, too. Its warnings are Python warnings, when a molecule comes for the first time. All
     is computed in float64: in float32, SchNetPack's calculator would round the offsets, near −10⁴ eV, to 10⁻³ eV.
     """
 
-    def __init__(self, ensemble: Ensemble, *, untrained_forces: bool = False, outside: bool = False) -> None:
-        super().__init__([_calculator(record, forces=untrained_forces) for record in ensemble.records])
-        self._ensemble, self._outside = ensemble, outside
+    def __init__(
+        self, ensemble: Ensemble, *, geometry: str = UNKNOWN, untrained_forces: bool = False, outside: bool = False
+    ) -> None:
+        records = ensemble.at(geometry).records
+        super().__init__([_calculator(record, forces=untrained_forces) for record in records])
+        self._ensemble, self._geometry, self._outside = ensemble, geometry, outside
 
     def get_property(self, name: str, *where: object, **how: object) -> object:
         """As ASE's, but says why there are no forces."""
@@ -52,7 +56,7 @@ class EnsembleCalculator(AverageCalculator):
         self, atoms: Atoms, properties: Sequence[str] = ("energy",), system_changes: Sequence[str] = all_changes
     ) -> None:
         """Fill `results` with the energy and, if they were asked for, the forces [A, 3]."""
-        (answer,) = self._ensemble.answers([atoms], ["it"], [UNKNOWN], outside=self._outside)
+        (answer,) = self._ensemble.answers([atoms], ["it"], [self._geometry], outside=self._outside)
         if isinstance(answer, str):
             raise InputError(answer)
         if set(system_changes) - {"positions"}:

@@ -16,11 +16,10 @@ from ase import Atoms
 from analysis import study
 from analysis.data.errors import UserError
 from analysis.data.files import check_output, whole_file
-from analysis.evaluation.accuracy import Scores
 from analysis.runs.records import Record
 
 if TYPE_CHECKING:  # numba, which the networks need, takes a third of a second
-    from analysis.predict.ensemble import Prediction
+    from analysis.predict.ensemble import Ensemble, Prediction
 
 type Refused = Sequence[tuple[str, str]]
 """Names of molecules that were refused, and why."""
@@ -36,7 +35,8 @@ class Models:
     """What predicted: the records' ids, how they were trained, and how far their mean misses the test part, eV.
 
     That is said of QM9's own test molecules at QM9's own geometries, and of no other: those have their intervals.
-    `relaxed_on` are the ids of the models on which geometries were relaxed, if they were.
+    `approximate` are the ids of the models that predict at all other geometries, if there are any, and `relaxed_on` of
+    those on which geometries were relaxed, if they were.
     """
 
     records: tuple[str, ...]
@@ -44,15 +44,27 @@ class Models:
     dft_test_molecules: int
     dft_test_mae_eV: float  # noqa: N815 - as in the JSON
     dft_test_rmse_eV: float  # noqa: N815
+    approximate: tuple[str, ...] = ()
     relaxed_on: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, records: Sequence[Record], scores: Scores, relaxed_on: Sequence[Record] = ()) -> Self:
-        """Those of an ensemble, from its records and the scores of its mean."""
-        tested = int(records[0].errors["test"].sum())
-        ids = tuple(record.id for record in records)
-        relaxing = tuple(record.id for record in relaxed_on)
-        return cls(ids, study.describe(records[0].config), tested, scores.mae, scores.rmse, relaxing)
+    def of(cls, ensemble: "Ensemble", relaxed_on: Sequence[Record] = ()) -> Self:
+        """Those of an ensemble."""
+        first, scores = ensemble.records[0], ensemble.scores
+        others = ensemble.approximate
+        return cls(
+            records=_ids(ensemble.records),
+            description=study.describe(first.config),
+            dft_test_molecules=int(first.errors["test"].sum()),
+            dft_test_mae_eV=scores.mae,
+            dft_test_rmse_eV=scores.rmse,
+            approximate=_ids(others.records) if others else (),
+            relaxed_on=_ids(relaxed_on),
+        )
+
+
+def _ids(records: Sequence[Record]) -> tuple[str, ...]:
+    return tuple(record.id for record in records)
 
 
 def table(predicted: Sequence["Prediction"]) -> pd.DataFrame:
