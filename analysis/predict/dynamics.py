@@ -223,7 +223,7 @@ class Relaxed:
 def relax(atoms: Atoms, calculator: Calculator, *, fmax: float = 0.01, steps: int = 500) -> Relaxed:
     """Move atoms to where no force is larger than `fmax`, eV/Å, by BFGS, in at most so many steps.
 
-    Raises DynamicsError if a bond of the start breaks on the way or one forms: it is then another molecule.
+    Raises DynamicsError if a bond of the start breaks or collapses, or one forms: it is then another molecule.
     """
     (found,) = relax_all([atoms], calculator, fmax=fmax, steps=steps)
     if isinstance(found, str):
@@ -258,7 +258,7 @@ def relax_all(
                 one.calc = calculator
                 found[place] = _reaction(several[place], one) or Relaxed(one, at_rest, step)
             elif not _moved(searches[place], pull):
-                found[place] = "it can't be relaxed: a force on it is no number"
+                found[place] = _reaction(several[place], one) or "it can't be relaxed: a force on it is no number"
     return [found[place] for place in range(len(several))]
 
 
@@ -274,10 +274,11 @@ def _moved(search: BFGS, forces: np.ndarray) -> bool:
 
 
 def _reaction(start: Atoms, end: Atoms) -> str:
-    """That a bond of the start is broken at the end, or one has formed; "" if none has."""
+    """That a bond of the start is broken or collapsed at the end, or one has formed; "" if none has."""
     before, after = _nearness(start.numbers, unwrapped(start).positions), _nearness(end.numbers, end.positions)
     for what, changed in (
-        ("breaks", (before < _BOND) & (after > _BROKEN)),
+        ("breaks", (before < _BOND) & ((after > _BROKEN) | (after > LONGEST * before))),
+        ("collapses", (before < _BOND) & (after < SHORTEST * before)),
         ("forms", (before > _BOND) & (after < _FORMED)),
     ):
         if changed.any():

@@ -50,6 +50,10 @@ def test_what_reacts_or_comes_to_no_rest_is_refused(monkeypatch):
     monoxide = Geometry("monoxide", Atoms("CO", [[0, 0, 0], [0, 0, 1.13]]))
     (found,) = relaxed([monoxide], Springs({(0, 1): (5.0, 2.6)}))
     assert found.trouble == "the bond C1–O2 breaks when it is relaxed: it is then another molecule"
+    (found,) = relaxed([monoxide], Springs({(0, 1): (5.0, 1.9)}))  # nearer than bonds of other atoms are long
+    assert found.trouble == "the bond C1–O2 breaks when it is relaxed: it is then another molecule"
+    (found,) = relaxed([monoxide], Springs({(0, 1): (5.0, 0.6)}))
+    assert found.trouble == "the bond C1–O2 collapses when it is relaxed: it is then another molecule"
     patient = dynamics.relax_all
     monkeypatch.setattr(dynamics, "relax_all", lambda *given: patient(*given, steps=1))
     (found,) = relaxed([WATER], Swelling(1.1))
