@@ -18,9 +18,7 @@ import numpy as np
 import platformdirs
 import rdkit
 from ase import Atoms
-from ase.calculators.calculator import CalculationFailed
 from ase.data import covalent_radii
-from ase.optimize import BFGS
 from filelock import FileLock
 from rdkit import Chem
 from rdkit.Chem.rdchem import Conformer
@@ -245,6 +243,8 @@ def _minima(molecules: Molecules) -> list[np.ndarray]:
 
 
 def _minimum(atoms: Atoms) -> Atoms | None:
+    from ase.calculators.calculator import CalculationFailed
+    from ase.optimize import BFGS  # which takes a second to import
     from tblite.ase import TBLite  # an extra, see `_tblite`
 
     found = Atoms(atoms.numbers, atoms.positions, calculator=TBLite(method="GFN2-xTB", verbosity=0))
