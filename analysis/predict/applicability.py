@@ -12,7 +12,7 @@ largest one of a molecule is 2 to 6 eV/Å; with all distances stretched by a ten
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -152,7 +152,7 @@ class Domain:
     def of(cls, records: Sequence[Record], molecules: Callable[[], Molecules]) -> Self:
         """The domain of models that were trained on the same molecules, out of the whole database, `molecules()`.
 
-        They have QM9's geometries, but with labels of their own those of these frames. What they all hold
+        Molecules that were trained on with labels of their own have the geometries of these frames. What they all hold
         takes seconds to find, and is then kept in the user's cache folder for this project: another time the database
         is not asked for. Models' recorded errors give the spread: errors of one molecule differ as its predictions do.
 
@@ -160,21 +160,23 @@ class Domain:
         """
         first = records[0]
         data = first.config.data
-        if data.geometries not in LABELLED:
-            data = data.model_copy(update={"geometries": "qm9", "held_out_molecules": None})
         labels = frames.fingerprint(selection.frames_folder(), data.geometries) if data.geometries in LABELLED else ""
         key = f"{first.about['molecules_fingerprint']} {data.model_dump_json()} {labels}{_code()}"
         held = kept("domain", key, lambda: _held(molecules(), data))
-        low, high = held["atoms"]
-        alike = first.errors["n_atoms"].between(low, high).to_numpy()
-        every = np.stack([record.errors["error"].to_numpy()[alike] for record in records])
-        return cls(
-            atoms=(int(low), int(high)),
+        found = cls(
+            atoms=(int(held["atoms"][0]), int(held["atoms"][1])),
             heavy_atoms=(int(held["heavy_atoms"][0]), int(held["heavy_atoms"][1])),
             codes=held["codes"],
             distances=held["distances"],
-            spread=float(np.quantile(every.std(axis=0, ddof=1), 1 - BEYOND)) if len(records) > 1 else np.nan,
         )
+        return found.with_spread_of(records)
+
+    def with_spread_of(self, records: Sequence[Record]) -> Self:
+        """The same with the spread of some models; NaN for a single one."""
+        alike = records[0].errors["n_atoms"].between(*self.atoms).to_numpy()
+        every = np.stack([record.errors["error"].to_numpy()[alike] for record in records])
+        usual = float(np.quantile(every.std(axis=0, ddof=1), 1 - BEYOND)) if len(records) > 1 else np.nan
+        return replace(self, spread=usual)
 
     def warnings(self, molecules: Molecules, spread: np.ndarray) -> list[tuple[str, ...]]:
         """What is out of the ordinary about each molecule, in words; spread: float [M], eV, NaN for a single model."""

@@ -141,13 +141,15 @@ class Ensemble:
     Molecules whose geometry is not QM9's kind are predicted by those that went on from these, `approximate`.
 
     `molecules` is the whole database; by default it is QM9, which is read only if it is not known yet what of it the
-    models were trained on (see `Domain.of`).
+    models were trained on (see `Domain.of`). `began` are the models that these began as, if they have gone on.
 
     Raises PredictError for no records, two of one seed, of different configurations, or of other molecules, and for
     models of energies that are not U0.
     """
 
-    def __init__(self, records: Sequence[Record], molecules: Molecules | None = None) -> None:
+    def __init__(
+        self, records: Sequence[Record], molecules: Molecules | None = None, *, began: "Ensemble | None" = None
+    ) -> None:
         check_alike(records)
         first = records[0]
         if has_forces(first.config):
@@ -156,6 +158,7 @@ class Ensemble:
                 "U0: `python -m analysis md` takes models of this kind that have learnt forces"
             )
         self.records = tuple(records)
+        self._began = began
         self._molecules = None if molecules is None else _checked(first, molecules)
         cutoff = first.config.model.data_cutoff
         self._models = [Potential(record.state_dict(), cutoff=cutoff) for record in records]
@@ -163,7 +166,9 @@ class Ensemble:
 
     @cached_property
     def domain(self) -> Domain:
-        """What the training molecules hold, see `domain_of`."""
+        """What the training molecules hold, see `domain_of`; of models that went on, those that they began with."""
+        if self._began is not None:
+            return self._began.domain.with_spread_of(self.records)
         return domain_of(self.records, self._molecules)
 
     @cached_property
@@ -175,7 +180,7 @@ class Ensemble:
         folder, going_on = self.records[0].folder.parents[1], study.GeometriesParameters().going_on
         runs = [(going_on(one.config, data := one.about["molecules_fingerprint"]), data) for one in self.records]
         found = [one for config, data in runs if (one := find(config, data, folder, read=load))]
-        return Ensemble(found, self._molecules) if len(found) == len(runs) else None
+        return Ensemble(found, self._molecules, began=self) if len(found) == len(runs) else None
 
     def at(self, geometry: str) -> "Ensemble":
         """The models that predict molecules with a kind of geometry: these, or `approximate`."""
