@@ -23,7 +23,7 @@ def test_every_experiments_runs_differ_and_stand_under_its_name_or_anothers(para
     assert len({config.run_id(data) for config in configs}) == len(configs)
     assert parameters.experiment in {config.experiment for config in configs} <= set(study.EXPERIMENTS)
     thinned = {config.experiment for config in configs if config.data.train_molecules is not None}
-    assert thinned <= {"learning-curve"}
+    assert thinned <= {"learning-curve", "geometries"}
     seeds = [config.seed for config in configs]
     assert sorted(seeds) == seeds
     assert len(set(seeds)) >= 3
