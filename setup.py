@@ -7,9 +7,11 @@ from setuptools.command.build_py import build_py
 
 MODELS = {
     "beyond": ("181384c8f449", "3fcb6de57a53", "9db6bf4d17bb", "c1e21ffdb886", "cae142e684d5"),
+    "geometries": ("be270687fae0", "f726b7425530", "5c79829fd715", "14f7dadbfe7a", "5c55068d104d"),
     "forces": ("18cb53e0e4a2", "387a6f5f1c1d", "5c5839f3e3d4", "6c5d32b50736", "bbd194551509"),
 }
-"""Runs of "Beyond" and of PaiNN with forces; a test compares them with those that the commands ask for."""
+"""Runs of "Beyond", of the same taught other geometries, and of PaiNN with forces; a test compares them with those that
+the commands ask for."""
 FOLDERS = [f"{experiment}/{run}" for experiment, runs in MODELS.items() for run in runs]
 INTERVALS = "results/prediction/intervals.json"
 """How far their predictions may be off."""

@@ -31,7 +31,7 @@ def source(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("source")
     for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, folder)
-    for name in ("analysis", "fused", "results/beyond", "results/forces", "results/prediction"):
+    for name in ("analysis", "fused", "results/beyond", "results/geometries", "results/forces", "results/prediction"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
     return folder
 
@@ -61,7 +61,8 @@ def test_the_wheel_holds_the_records_of_the_models_and_no_others(wheel, qm9_mole
     with zipfile.ZipFile(wheel) as archive:
         names = [name for name in archive.namelist() if name.startswith("analysis/models/")]
         sizes = {name: archive.getinfo(name).file_size for name in names}
-    asked = [*ensemble.default_records(qm9_molecules), *dynamics.default_records()]
+    predicting = ensemble.Ensemble(ensemble.default_records(qm9_molecules), qm9_molecules)
+    asked = [*predicting.records, *predicting.approximate.records, *dynamics.default_records()]
     of_runs = {
         f"analysis/models/{one.config.experiment}/{one.id}/{name}": (one.folder / name).stat().st_size
         for one in asked
@@ -83,8 +84,8 @@ def test_a_source_distribution_holds_them_too(source):
     (found,) = (source / "dist").glob("*.zip")
     with zipfile.ZipFile(found) as archive:
         names = archive.namelist()
-    models = [name for name in names if re.search(r"/results/(beyond|forces)/\w+/model.safetensors$", name)]
-    assert len(models) == 10
+    models = [name for name in names if re.search(r"/results/(beyond|geometries|forces)/\w+/model.safetensors$", name)]
+    assert len(models) == 15
     assert any(name.endswith("/results/prediction/intervals.json") for name in names)
 
 
