@@ -108,13 +108,50 @@ def test_held_out_molecules_get_the_energies_of_which_the_errors_were_recorded(n
 
 def test_a_prediction_is_mean_and_spread_of_the_models(shipped, held_out):
     energies = shipped.energies(held_out)
-    predicted = shipped.predict(held_out, outside=True)
+    predicted = shipped.predict(held_out, geometry="dft", outside=True)
     assert [one.energy for one in predicted] == pytest.approx(energies.mean(axis=0), abs=FLOAT32)
     assert [one.spread for one in predicted] == pytest.approx(energies.std(axis=0, ddof=1), abs=FLOAT32)
     assert [one.name for one in predicted] == [str(index) for index in held_out.index]
     errors = [one.energy for one in predicted] - held_out.energy
     assert np.sqrt(np.mean(errors**2)) < 4 * shipped.scores.rmse  # all sizes alike, rare ones too
     assert 0.01 < shipped.scores.rmse < 0.03
+
+
+def test_other_geometries_are_predicted_by_the_models_that_have_seen_such(shipped, held_out):
+    others = shipped.approximate
+    assert [one.config.start for one in others.records] == [f"beyond/{one.id}" for one in shipped.records]
+    assert shipped.at("dft") is shipped
+    assert all(shipped.at(kind) is others for kind in ("xtb", "mmff", "relaxed", "unknown"))
+    assert others.approximate is None
+    kinds = [("dft", "mmff", "unknown", "xtb")[m % 4] for m in range(len(held_out))]
+    mixed = shipped.predict(held_out, geometry=kinds, outside=True)
+    of_each = {kind: shipped.at(kind).energies(held_out) for kind in set(kinds)}
+    for m, (one, kind) in enumerate(zip(mixed, kinds, strict=True)):
+        assert one.geometry == kind
+        assert one.energy == pytest.approx(of_each[kind][:, m].mean(), abs=FLOAT32)
+        assert one.spread == pytest.approx(of_each[kind][:, m].std(ddof=1), abs=FLOAT32)
+    # what they have learnt from is what those had with which they began, but they differ by more
+    assert (others.domain.atoms, others.domain.distances.sum()) == (
+        shipped.domain.atoms,
+        shipped.domain.distances.sum(),
+    )
+    assert others.domain.spread > shipped.domain.spread
+    assert others.intervals == shipped.intervals
+
+
+def test_models_of_which_none_went_on_predict_every_geometry(custom):
+    assert custom.approximate is None
+    assert {custom.at(kind) for kind in ("dft", "mmff", "unknown")} == {custom}
+
+
+def test_from_a_smiles_the_models_that_have_seen_conformers_are_nearer(shipped, held_out):
+    given = [one for one in geometries.all_from_smiles(held_out.smiles.tolist()[::3]) if one.atoms is not None]
+    truth = dict(zip(held_out.smiles.tolist(), held_out.energy.tolist(), strict=True))
+    molecules, true = predict.without_energies([one.atoms for one in given]), [truth[one.name] for one in given]
+    before, now = (
+        np.median(abs(one.energies(molecules).mean(axis=0) - true)) for one in (shipped, shipped.approximate)
+    )
+    assert now < before / 2
 
 
 def test_the_atomisation_energy_is_positive_for_what_is_bound(shipped, ethanol):
@@ -450,7 +487,7 @@ def test_one_stretched_bond_is_named_with_its_length(shipped, ethanol):
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_the_models_forces_do_not_tell_a_relaxed_geometry_from_another(shipped, held_out):
     """Which is why no warning goes by them, as the domain's docstring says."""
-    calculator = EnsembleCalculator(shipped, untrained_forces=True, outside=True)
+    calculator = EnsembleCalculator(shipped, geometry="dft", untrained_forces=True, outside=True)
 
     def largest_forces(factor: float) -> list[float]:
         found = []
