@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from rdkit import Chem
 
+from analysis import study
+from analysis.data import geometries
 from analysis.evaluation import prediction_intervals as intervals
-from analysis.evaluation.prediction_intervals import KINDS
 from analysis.figures import model_card, style
+from analysis.figures.model_card import SHOWN
 from analysis.figures.words import LANGUAGES, say
 
 EACH_LANGUAGE = pytest.mark.parametrize("lang", LANGUAGES)
@@ -37,8 +39,8 @@ def facts(errors, found, qm9_molecules):
 @EACH_LANGUAGE
 def test_the_table_has_what_the_intervals_do_on_the_test_part(errors, found, lang):
     table = model_card.table(errors, found, lang=lang)
-    assert table.index.tolist() == [say(model_card.KIND_NAMES[kind], lang) for kind in KINDS]
-    for kind, (_, row) in zip(KINDS, table.iterrows(), strict=True):
+    assert table.index.tolist() == [say(model_card.KIND_NAMES[kind], lang) for kind in SHOWN]
+    for kind, (_, row) in zip(SHOWN, table.iterrows(), strict=True):
         test = errors[(errors["part"] == "test") & (errors["geometry"] == kind)]
         assert row[say("Molecules", lang)] == style.number(len(test), lang)
         assert row[say("MAE (meV)", lang)] == style.number(1e3 * test["error"].abs().mean(), lang, 1)
@@ -72,7 +74,7 @@ def test_a_share_of_few_molecules_is_left_out(by_group, errors, found, lang):
     table = by_group[lang]
     whole = table.iloc[0]
     known = model_card.tested(errors, found)
-    for kind in KINDS:
+    for kind in SHOWN:
         of_kind = known[known["geometry"] == kind]
         number = style.number(len(of_kind), lang)
         assert whole[say(model_card.KIND_NAMES[kind], lang)].endswith(f"({number})")
@@ -86,7 +88,7 @@ def test_the_facts_are_those_of_the_tables(by_group, facts, errors, found):
     assert facts["en"].keys() == facts["ca"].keys()
     assert facts["en"]["level"] == "90%"
     table = model_card.table(errors, found, lang="en")
-    for kind, held in zip(KINDS, table["It holds for"], strict=True):
+    for kind, held in zip(SHOWN, table["It holds for"], strict=True):
         assert facts["en"][f"holds_{kind}"] == held
         column = by_group["en"][say(model_card.KIND_NAMES[kind], "en")]
         shares = [int(cell.partition("%")[0]) for cell in column if cell != "–"]
@@ -108,8 +110,8 @@ def test_intervals_hold_for_each_group_and_with_one_pair_of_quantiles_they_would
 @EACH_LANGUAGE
 def test_the_figure_has_a_plot_per_kind_of_geometry(errors, found, lang):
     figure = model_card.errors_and_intervals(errors, found, lang=lang)
-    assert [axes.get_title() for axes in figure.axes] == [say(model_card.KIND_NAMES[kind], lang) for kind in KINDS]
-    for axes, kind in zip(figure.axes, KINDS, strict=True):
+    assert [axes.get_title() for axes in figure.axes] == [say(model_card.KIND_NAMES[kind], lang) for kind in SHOWN]
+    for axes, kind in zip(figure.axes, SHOWN, strict=True):
         points, diagonal = axes.get_lines()
         data = figure.data[figure.data["geometry"] == kind]
         assert len(points.get_xdata()) == len(data) == model_card.DRAWN
@@ -120,3 +122,34 @@ def test_the_figure_has_a_plot_per_kind_of_geometry(errors, found, lang):
         np.testing.assert_allclose(points.get_ydata(), data["off_the_middle_meV"].clip(lower=0.1))
         np.testing.assert_array_equal(diagonal.get_xdata(), diagonal.get_ydata())
         assert axes.get_xscale() == axes.get_yscale() == "log"
+
+
+@EACH_LANGUAGE
+def test_what_was_taught_is_set_beside_what_was_asked_for(errors, qm9_molecules, lang):
+    table = model_card.taught(errors, lang=lang)
+    assert table.index.tolist() == [say(model_card.KIND_NAMES[kind], lang) for kind in (*SHOWN[1:], intervals.UNKNOWN)]
+    test = errors[errors["part"] == "test"].set_index("geometry")
+    facts = model_card.taught_facts(
+        study.recorded(study.GeometriesParameters(), qm9_molecules)["mixed"], errors, lang=lang
+    )
+    for kind, (_, row) in zip((*SHOWN[1:], intervals.UNKNOWN), table.iterrows(), strict=True):
+        before, now = (1e3 * test.loc[kind, column].abs() for column in ("untaught", "error"))
+        assert row[say("MAE, not taught (meV)", lang)] == style.number(before.mean(), lang, 1)
+        assert row[say("MAE (meV)", lang)] == style.number(now.mean(), lang, 1)
+        assert row[say("Median (meV)", lang)] == style.number(now.median(), lang, 1)
+        assert (facts[f"before_{kind}"], facts[f"mae_{kind}"]) == tuple(
+            style.number(value, lang) for value in (before.mean(), now.mean())
+        )
+        mean, median = model_card.ASKED.get(kind, (None, None))
+        met = (mean is None or now.mean() <= mean) and (median is None or now.median() <= median)
+        assert facts[f"met_{kind}"] == say("it is met" if met else "it is not met", lang)
+
+
+def test_what_teaching_does_to_each_run_is_that_of_its_record(qm9_molecules):
+    records = study.recorded(study.GeometriesParameters(), qm9_molecules)
+    table = model_card.tuned(records, lang="en")
+    assert table.index.tolist() == ["0", "1", "2", "3", "4"]
+    first = records["mixed"][0].errors.query("test")
+    conformers = first["error"].abs()[geometries.sources(first["index"].to_numpy()) == "mmff94"]
+    assert 0.85 < len(conformers) / len(first) < 0.95
+    assert table.iloc[0][say(model_card.KIND_NAMES["mmff"], "en")] == style.number(1e3 * conformers.mean(), "en", 1)
