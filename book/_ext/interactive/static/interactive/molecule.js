@@ -70,7 +70,7 @@
       ];
       const said = found.warnings.map((one) => say(words.warning, { said: sentence(one) }));
       if (found.kind === "mmff" && found.fromSmiles)
-        said.push(say(words.conformer, { mae: number(limits.intervals.scales.mmff.mae, 2) }));
+        said.push(say(words.conformer, { mae: number(limits.intervals.scales.mmff.mae, 3) }));
       told.replaceChildren(
         make("p", { class: "formula", text: formula(found.numbers) }),
         make("dl", {}, ...pairs.flatMap(([name, value]) => [make("dt", { text: name }), make("dd", { text: value })])),
