@@ -16,7 +16,7 @@ that are recorded.
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from itertools import batched
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +49,7 @@ def _xtb(molecules: Molecules) -> list[Atoms | None]:
     return [by_index.get(index) for index in molecules.index.tolist()]
 
 
+@lru_cache(maxsize=1)  # two kinds begin with them
 def _conformers(molecules: Molecules) -> list[Geometry]:
     return list(all_from_smiles(molecules.smiles.tolist()))
 
@@ -126,17 +127,17 @@ def main(
         whole = molecules.select(positions)
         tables.append(of_geometries(ensemble, DFT, to_ase(whole), whole).assign(part=part))
         drawn = splits.random_subset(positions, DRAWN[part], seed=0)
-        for name, made in MADE.items():
-            for number, chunk in enumerate(batched(drawn.tolist(), _CHUNK)):
+        for number, chunk in enumerate(batched(drawn.tolist(), _CHUNK)):
+            of_chunk = molecules.select(np.array(chunk))
+            for name, made in MADE.items():
                 job = {"part": part, "geometry": name, "chunk": number}
                 found = kept.get(job)
                 if found is None:
-                    of_chunk = molecules.select(np.array(chunk))
                     table = of_geometries(ensemble, name, made(of_chunk), of_chunk)
                     found = kept.keep(job, table.to_dict("list"))
                 tables.append(pd.DataFrame(found).assign(part=part))
                 missing[f"{part}, {name}"] = missing.get(f"{part}, {name}", 0) + len(chunk) - len(tables[-1])
-                typer.echo(f"{part}, {name}: {(number + 1) * _CHUNK} of {len(drawn)}")
+            typer.echo(f"{part}: {number * _CHUNK + len(chunk)} of {len(drawn)}")
     write(
         out,
         pd.concat(tables, ignore_index=True),
