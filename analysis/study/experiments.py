@@ -515,9 +515,10 @@ class GeometriesParameters(ExperimentParameters):
     """The model "Beyond" for geometries that are not QM9's: conformers from a SMILES, and what other methods relax.
 
     Each run begins with the weights of "Beyond", of `minutes` (`EPOCHS_OF_BUDGET`) and the same seed, and sees the
-    energies of 60,000 of its training molecules with the geometries of `analysis.data.geometries.mixed`, for `passes`
-    epochs at `rate`. What was asked for before a run was made, as mean absolute errors of the five's mean over the test
-    part: 45 meV from SMILES alone (and a median of 25), 60 meV at minima of GFN2-xTB.
+    energies of 60,000 of its training molecules, less those without a geometry, at the geometries of
+    `analysis.data.geometries.mixed`, for `passes` epochs at `rate`. What was asked for before a run was made, as mean
+    absolute errors of the five's mean over the test part: 45 meV from SMILES alone (and a median of 25), 60 meV at
+    minima of GFN2-xTB.
     """
 
     experiment = "geometries"
