@@ -130,8 +130,8 @@ def test_what_qm9_lacks_is_predicted_at_three_geometries_and_what_is_refused_wit
     low, high = known["reference"].interval
     assert 0 < low < known["reference"].error < high  # the truth, which was moved, is not in it
     low, high = known["conformer"].interval
-    assert high - low > 200
-    assert known["relaxed"].interval is None
+    assert low < known["conformer"].error < high
+    assert known["relaxed"].interval is not None
     assert all(one.refused and not one.numberless and abs(one.error) > 300 for one in foreign.values())
     assert foreign["relaxed"].refused.endswith("it holds F")
     assert not any(one.interval for one in foreign.values())
