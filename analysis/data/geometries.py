@@ -159,8 +159,10 @@ def _kept(
         folder = Path(cache_dir or platformdirs.user_cache_path("schnet-qm9-compendium"))
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"geometries-{source.name}.safetensors"
-        with FileLock(path.with_suffix(".lock")):
-            made = _with_missing(source, _read(path, source), molecules, path, told)
+        made = _read(path, source)
+        if not made.keys() >= set(_keys(molecules)):  # or else nobody waits for one who makes others
+            with FileLock(path.with_suffix(".lock")):
+                made = _with_missing(source, _read(path, source), molecules, path, told)
     except (OSError, RuntimeError) as error:
         told(f"geometries can't be kept ({reason(error)}): they are made anew every time")
         made = _with_missing(source, {}, molecules, None, told)
