@@ -105,12 +105,16 @@ def default_records(
 
 
 def check_alike(records: Sequence[Record]) -> None:
-    """Raise PredictError for no records, two of one seed, of different configurations, or of different molecules."""
+    """Raise PredictError for no records, two of one seed, of different configurations, or of different molecules.
+
+    Which runs they began with may differ: one per seed.
+    """
     if not records:
         raise PredictError("an ensemble needs at least one recorded model")
     first = records[0]
     for record in records:
-        if record.config.model_copy(update={"seed": first.config.seed}) != first.config:
+        own = {"seed": first.config.seed, "start": first.config.start}
+        if record.config.model_copy(update=own) != first.config:
             raise PredictError(f"records {first.id} and {record.id} differ in more than their seed")
         if record.about["molecules_fingerprint"] != first.about["molecules_fingerprint"]:
             raise PredictError(f"records {first.id} and {record.id} were made with different molecules")
