@@ -148,7 +148,7 @@ def test_from_a_smiles_the_models_that_have_seen_conformers_are_nearer(shipped, 
     before, now = (
         np.median(abs(one.energies(molecules).mean(axis=0) - true)) for one in (shipped, shipped.approximate)
     )
-    assert now < before / 2
+    assert now < 0.7 * before
 
 
 def test_the_atomisation_energy_is_positive_for_what_is_bound(shipped, ethanol):
@@ -179,7 +179,7 @@ def test_nothing_given_is_nothing_predicted(shipped):
 
 def test_a_single_model_has_no_spread(shipped, qm9_molecules, ethanol):
     alone = predict.Ensemble(shipped.records[:1], qm9_molecules)
-    (one,) = alone.predict([ethanol])
+    (one,) = alone.predict([ethanol], geometry="dft")
     assert np.isnan(one.spread)
     assert one.warnings == ()
     assert one.energy == pytest.approx(predictions_of_each(shipped, ethanol)[0], abs=FLOAT32)
@@ -593,7 +593,8 @@ def test_a_record_of_the_warnings_that_cannot_be_read_is_named(tmp_path):
 def test_models_that_disagree_are_warned_of(shipped, qm9_molecules):
     spread = np.std([record.errors["error"] for record in shipped.records], axis=0)
     index = shipped.records[0].errors["index"].iloc[int(spread.argmax())]
-    (one,) = shipped.predict(qm9_molecules.select(np.flatnonzero(qm9_molecules.index == index)), outside=True)
+    molecules = qm9_molecules.select(np.flatnonzero(qm9_molecules.index == index))
+    (one,) = shipped.predict(molecules, geometry="dft", outside=True)
     assert one.spread > shipped.domain.spread
     limit = f"by {one.spread:.3f} eV, above {shipped.domain.spread:.3f} eV"
     assert f"the models differ more than usual: {limit}" in one.warnings
@@ -1075,7 +1076,9 @@ def test_a_molecule_has_the_interval_of_its_taxon(shipped, few_molecules, taxon)
 
 def test_what_would_fall_apart_is_refused_even_if_asked_for(shipped):
     with pytest.raises(predict.PredictError, match=r"eV of its atomisation: it is unbound, or nothing they know"):
-        shipped.predict([molecule("C60")], outside=True)
+        shipped.predict([molecule("C60")], geometry="dft", outside=True)
+    with pytest.raises(predict.PredictError, match="outside what the models know: 60 atoms"):
+        shipped.predict([molecule("C60")])
 
 
 def test_a_doubt_about_the_charge_is_a_warning_and_leaves_the_interval(shipped):
