@@ -138,8 +138,9 @@ def taught_facts(records: Sequence[Record], errors: pd.DataFrame, *, lang: str) 
     """The numbers of the prose on networks for other geometries; the same keys in both languages.
 
     `epochs`, that each was taught; by kind of geometry `before_…` and `mae_…`, `before_median_…` and `median_…` (meV),
-    `asked_…` and `asked_median_…`, and whether that is met, `met_…` and `met_median_…`; `stereo`, the mean error (meV) of their mean for the held
-    out test molecules that a record has as conformers, which have the stereochemistry of QM9's geometry.
+    `asked_…` and `asked_median_…`, and whether that is met, `met_…` and `met_median_…`; `stereo`, the mean error (meV)
+    of their mean for the held-out test molecules that a record has as conformers, which have the stereochemistry of
+    QM9's geometry.
     """
     test = held_out_errors(records)[:, records[0].errors["test"].to_numpy()].mean(axis=0)
     index = records[0].errors["index"].to_numpy()[records[0].errors["test"].to_numpy()]
