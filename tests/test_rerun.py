@@ -64,7 +64,7 @@ def test_what_fits_exactly_comes_before_beginnings(wanted, stem):
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        ("14", "'14' is no notebook: give one of 01_dataset, 02_"),
+        ("99", "'99' is no notebook: give one of 01_dataset, 02_"),
         ("", "which one?: give one of 01_dataset, 02_"),
         ("b", "'b' is more than one notebook: give one of 03_baseline, 04_balancing, 08_beyond, 11_beyond_remedies"),
         ("elsewhere/03_baseline.ipynb", "'elsewhere/03_baseline.ipynb' is no notebook: give one of"),
