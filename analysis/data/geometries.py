@@ -63,7 +63,7 @@ def mmff94(
 
     Raises GeometriesError if none of them is left.
     """
-    return _kept(_CONFORMERS, molecules, cache_dir, told)
+    return _kept(_CONFORMERS, molecules, told, cache_dir=cache_dir)
 
 
 def gfn2_xtb(
@@ -76,7 +76,7 @@ def gfn2_xtb(
 
     Raises GeometriesError if none of them is left, or if a minimum is to be found and tblite is not installed.
     """
-    return _kept(_MINIMA, molecules, cache_dir, told)
+    return _kept(_MINIMA, molecules, told, cache_dir=cache_dir)
 
 
 def mixed(
@@ -153,7 +153,7 @@ class _Source:
 
 
 def _kept(
-    source: _Source, molecules: Molecules, cache_dir: str | os.PathLike[str] | None, told: Callable[[str], None]
+    source: _Source, molecules: Molecules, told: Callable[[str], None], *, cache_dir: str | os.PathLike[str] | None
 ) -> Molecules:
     try:
         folder = Path(cache_dir or platformdirs.user_cache_path("schnet-qm9-compendium"))
