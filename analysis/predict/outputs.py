@@ -19,7 +19,8 @@ from analysis.data.files import check_output, whole_file
 from analysis.runs.records import Record
 
 if TYPE_CHECKING:  # numba, which the networks need, takes a third of a second
-    from analysis.predict.ensemble import Ensemble, Prediction
+    from analysis.predict import ensemble
+    from analysis.predict.ensemble import Prediction
 
 type Refused = Sequence[tuple[str, str]]
 """Names of molecules that were refused, and why."""
@@ -48,12 +49,12 @@ class Models:
     relaxed_on: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, ensemble: "Ensemble", relaxed_on: Sequence[Record] = ()) -> Self:
+    def of(cls, models: "ensemble.Ensemble", relaxed_on: Sequence[Record] = ()) -> Self:
         """Those of an ensemble."""
-        first, scores = ensemble.records[0], ensemble.scores
-        others = ensemble.approximate
+        first, scores = models.records[0], models.scores
+        others = models.approximate
         return cls(
-            records=_ids(ensemble.records),
+            records=_ids(models.records),
             description=study.describe(first.config),
             dft_test_molecules=int(first.errors["test"].sum()),
             dft_test_mae_eV=scores.mae,
