@@ -10,6 +10,7 @@ from analysis.data.descriptors import structure
 from analysis.data.geometries import sources
 from analysis.data.molecules import Molecules
 from analysis.evaluation.prediction_intervals import (
+    DFT,
     KINDS,
     MMFF,
     RELAXED,
@@ -281,7 +282,7 @@ def errors_and_intervals(errors: pd.DataFrame, intervals: Intervals, *, lang: st
     `DRAWN` molecules are drawn at random, the same ones for each kind of geometry.
     """
     known = tested(errors, intervals)
-    known = known[known["geometry"].isin(SHOWN)]
+    known, about = known[known["geometry"].isin(SHOWN)], intervals.about
     every_kind = known["index"].value_counts()
     common = np.sort(every_kind.index[every_kind == len(SHOWN)])
     drawn = np.random.default_rng(0).permutation(common)[:DRAWN]
@@ -298,7 +299,7 @@ def errors_and_intervals(errors: pd.DataFrame, intervals: Intervals, *, lang: st
             "error_meV": (style.MEV * known["error"].astype(float)).round(2),
             "off_the_middle_meV": (style.MEV * known["off"]).round(2),
             "half_interval_meV": (style.MEV * known["half_width"]).round(2),
-            "run": " ".join(intervals.about.models),
+            "run": np.where(known["geometry"] == DFT, *map(" ".join, (about.models, about.approximate))),
         }
     )
     with style.figure(say(alt, lang), data, height=6.4) as figure:

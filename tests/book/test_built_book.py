@@ -184,7 +184,6 @@ WITHOUT_NOTEBOOK = {
     "error-drivers": "is computed by `python -m analysis error-sources`, which records it in results/drivers",
     "extrapolation": "compares runs that `python -m analysis run extrapolation` trains",
     "large-molecules": "compares runs that `python -m analysis run large-molecules` trains",
-    "model-card": "shows what `python -m harness.calibration` records of the models that `predict` takes",
     "predictions": "sets the records of all experiments beside what the data alone predict, and trains nothing itself",
     "preregistration": "compares runs of other pages; `python -m analysis run confirmation` trains those that it plans",
 }

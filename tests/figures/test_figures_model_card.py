@@ -116,6 +116,8 @@ def test_the_figure_has_a_plot_per_kind_of_geometry(errors, found, lang):
         data = figure.data[figure.data["geometry"] == kind]
         assert len(points.get_xdata()) == len(data) == model_card.DRAWN
         assert set(data["qm9_index"]) == set(figure.data["qm9_index"])
+        models = found.about.models if kind == "dft" else found.about.approximate
+        assert data["run"].unique().tolist() == [" ".join(models)]
         below = data["off_the_middle_meV"] <= data["half_interval_meV"]
         known = model_card.tested(errors, found).query("geometry == @kind").set_index("index")["inside"]
         assert (below.to_numpy() == known[data["qm9_index"]].to_numpy()).mean() > 0.995  # but for rounding
