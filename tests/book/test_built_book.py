@@ -69,7 +69,7 @@ def test_every_page_says_its_language(pages):
 
 
 def test_the_book_with_its_pdfs_grows_no_further(pages):
-    """45 MB were demanded; above them are mostly the committed notebooks' figures, and networks for other geometries."""
+    """45 MB were demanded; above them are mostly the committed notebooks' figures, and the second five networks."""
     assert all((HTML / name).is_file() for name in pages)
     largest = sorted(((path.stat().st_size, path) for path in HTML.rglob("*") if path.is_file()), reverse=True)
     assert sum(size for size, _ in largest) <= 55e6, largest[:20]
