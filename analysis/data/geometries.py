@@ -186,6 +186,7 @@ def _with_missing(
     told: Callable[[str], None],
 ) -> dict[str, np.ndarray]:
     """All that were made, those of the molecules among them; what is missing is made and, with a path, kept."""
+    source.made_by()  # raises before the work if what makes them is missing
     missing = [place for place, key in enumerate(_keys(molecules)) if key not in made]
     for number, some in enumerate(batched(missing, _KEPT_EVERY)):
         told(f"geometries by {source.name}: {number * _KEPT_EVERY:,} of {len(missing):,}")

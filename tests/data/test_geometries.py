@@ -109,6 +109,7 @@ def test_without_tblite_a_minimum_is_refused_with_what_to_install(few, tmp_path,
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(geometries, "version", missing)
+    monkeypatch.setattr(geometries, "_made", lambda *_: pytest.fail("it was begun"))
     with pytest.raises(geometries.GeometriesError, match="pip install tblite"):
         geometries.gfn2_xtb(few.select([0]), cache_dir=tmp_path)
 
